@@ -1,0 +1,65 @@
+"""What every command-line script shares: one-line errors, progress in a log, shards, devices."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from diffusion4k.errors import UserError
+
+
+def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
+    """Parse the command line and call `run`; a UserError becomes one line and exit status 1."""
+    args = parser.parse_args()
+    try:
+        run(args)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+class _Lines:
+    """A log file as tqdm's screen: every refresh is a line of its own, without carriage return."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        text = text.strip("\r\n")
+        if text.strip():
+            self._stream.write(text + "\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def progress(
+    iterable: Iterable | None = None, *, total: int | None = None, desc: str, unit: str = "it"
+) -> tqdm:
+    """A tqdm bar with rate and time left; in a log file, a line every ten seconds."""
+    terminal = sys.stderr.isatty()
+    return tqdm(
+        iterable,
+        total=total,
+        desc=desc,
+        unit=f" {unit}",
+        file=sys.stderr if terminal else _Lines(sys.stderr),
+        mininterval=0.5 if terminal else 10.0,
+        maxinterval=60.0,
+        ncols=None if terminal else 100,
+        ascii=not terminal,
+    )
+
+
+def shard(items: Sequence[Any], index: int, count: int) -> list[Any]:
+    """The `index`-th of `count` contiguous, near-equal slices; together they are `items`."""
+    if count < 1 or not 0 <= index < count:
+        raise UserError(f"shard {index} of {count} does not exist; count from 0 to {count - 1}")
+    return list(items[len(items) * index // count : len(items) * (index + 1) // count])
+
+
+def threads() -> int:
+    """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)

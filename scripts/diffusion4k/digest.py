@@ -1,0 +1,98 @@
+"""Code as an input: a digest of a script and of everything of ours that it imports.
+
+The digest is taken over the syntax trees, so that comments, docstrings and formatting do not
+count, and it follows first-party imports transitively, also those inside functions. The rules put
+it into `params`; Snakemake then re-runs exactly the jobs whose code an edit reaches.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+PACKAGE = "diffusion4k"
+
+
+def digest(script: str | Path, *, leave_out: Collection[str] = (), also: Collection[Path] = ()):
+    """Hex digest (16 digits) of `script`, a file of scripts/, and of the modules it reaches.
+
+    `leave_out` names modules (`diffusion4k.backbones.flux`) that this job can reach but never
+    uses; `also` names other files whose bytes count, such as a template.
+    """
+    total = hashlib.sha256()
+    for path in sorted(reach(Path(script), leave_out)):
+        total.update(_tree(path).encode())
+    for path in sorted(also):
+        total.update(Path(path).read_bytes())
+    return total.hexdigest()[:16]
+
+
+def reach(script: Path, leave_out: Collection[str] = ()) -> set[Path]:
+    """The script and every first-party file that it imports, transitively."""
+    found: set[Path] = set()
+    waiting = [SCRIPTS / script]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [p for name in imports(path) if name not in leave_out for p in _file(name)]
+    return found
+
+
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
+    """Full names of the first-party modules that one file imports; packages on the way included."""
+    names: set[str] = set()
+    for node in ast.walk(_parse(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(path, node)
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    ours = {name for name in names if name.split(".")[0] == PACKAGE}
+    parents = {name.rsplit(".", depth)[0] for name in ours for depth in range(name.count(".") + 1)}
+    return frozenset(name for name in ours | parents if any(_file(name)))
+
+
+def _absolute(path: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.relative_to(SCRIPTS).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def _file(module: str) -> Iterator[Path]:
+    base = SCRIPTS.joinpath(*module.split("."))
+    yield from (p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file())
+
+
+@functools.cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@functools.cache
+def _tree(path: Path) -> str:
+    return repr(_canonical(_parse(path)))
+
+
+def _canonical(node):
+    """Nested tuples of the tree without positions, docstrings and empty fields.
+
+    ast.dump would do but for its output changing between Python versions (an upgrade of the
+    interpreter must not retrain a model); fields that a newer version adds are empty here.
+    """
+    if isinstance(node, list):
+        return tuple(_canonical(item) for item in node)
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+            fields["body"] = node.body[1:]
+    kept = [(k, _canonical(v)) for k, v in fields.items() if v is not None and v != []]
+    return (type(node).__name__, *kept)

@@ -1,0 +1,70 @@
+"""Where the paper, its README and the released code differ: one row a choice, two settings each.
+
+`published` is what the released code does, so that published numbers can be reproduced;
+`corrected` is what the paper's text or the README says, or what the code evidently meant. A row
+fills the config keys it governs; a key that the config sets itself wins over its row.
+docs/fidelity.md explains each row.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from diffusion4k.errors import UserError
+
+PUBLISHED, CORRECTED = "published", "corrected"
+
+# row -> {config key: (published, corrected)}
+ROWS: dict[str, dict[str, tuple[Any, Any]]] = {
+    "encoder_downsampling": {"vae.encoder": ("stride", "dilation")},
+    "wavelet_loss_space": {"recipes.wlf.objective": ("wavelet_x0", "wavelet_velocity")},
+    "band_weights": {"recipes.wlf.band_weights": ([1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 2.0, 2.0])},
+    "sd3_latent_shift": {"backbones.sd3.train.subtract_shift": (False, True)},
+    "flux_text_length": {"backbones.flux.train.t5_tokens": (77, 512)},
+    "flux_timestep_shift": {"backbones.flux.train.timestep_shift": ("none", "dynamic")},
+    "flux_guidance": {"backbones.flux.generate.guidance": (7.0, 5.0)},
+    "sd3_global_batch": {"backbones.sd3.train.global_batch": (64, 16)},
+    "sd3_sampling": {
+        "backbones.sd3.generate.steps": (50, 28),
+        "backbones.sd3.generate.t5_tokens": (77, 256),
+    },
+    "decoder_partition": {"vae.decoder": ("published", "folded")},
+    "glcm_entropy": {"metrics.glcm_choice": (PUBLISHED, CORRECTED)},
+    "clip_truncation": {"metrics.clip_choice": (PUBLISHED, CORRECTED)},
+    "rank_randomness": {
+        "backbones.sd3.train.repeat_draws_every": (8, 0),
+        "backbones.flux.train.repeat_draws_every": (4, 0),
+    },
+    "flips": {"train.flip_probability": (0.5, 0.0)},
+    "image_seed": {"generate.seed_policy": ("published", "per_prompt")},
+}
+
+
+def choices(fidelity: str | Mapping[str, str]) -> dict[str, str]:
+    """Every row's choice, from `published`, `corrected`, or a mapping of some rows to a choice."""
+    if isinstance(fidelity, str):
+        return dict.fromkeys(ROWS, fidelity)
+    unknown = sorted(set(fidelity) - set(ROWS))
+    if unknown:
+        raise UserError(f"fidelity.{unknown[0]}: no such row; the rows are {', '.join(ROWS)}")
+    return {row: fidelity.get(row, PUBLISHED) for row in ROWS}
+
+
+def apply(config: dict[str, Any]) -> None:
+    """Fill in place the keys of `config` that the rows govern and that it does not set itself."""
+    config["fidelity"] = choices(config.get("fidelity", PUBLISHED))
+    for row, choice in config["fidelity"].items():
+        for key, values in ROWS[row].items():
+            *path, last = key.split(".")
+            node: Any = config
+            for name in path:
+                node = node.setdefault(name, {}) if isinstance(node, dict) else {}
+            if isinstance(node, dict):
+                node.setdefault(last, values[choice == CORRECTED])
+
+
+def describe(config: Mapping[str, Any]) -> str:
+    """One line for a table's footer: which rows are not as published."""
+    changed = [row for row, choice in config["fidelity"].items() if choice == CORRECTED]
+    if len(changed) == len(ROWS):
+        return "fidelity: corrected (every row)"
+    return f"fidelity: corrected {', '.join(changed)}" if changed else "fidelity: published"

@@ -1,0 +1,45 @@
+"""The layout of Aesthetic-4K: folders of images with a metadata.jsonl (`file_name`, `text`)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusion4k.errors import UserError
+from diffusion4k.files import inside
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One captioned image; `id` is the file's stem and names everything made from it."""
+
+    id: str
+    path: Path
+    text: str
+
+
+def read(root: str | Path, folder: str) -> list[Sample]:
+    """The samples of `root/folder`, in the order of its metadata.jsonl.
+
+    Raises UserError, with the line's number, for a line that is not JSON, lacks a key, names a file
+    outside the folder, or repeats an id.
+    """
+    where = inside(root, folder)
+    listing = where / "metadata.jsonl"
+    if not listing.is_file():
+        raise UserError(f"{listing}: not found; is {root} a folder laid out like Aesthetic-4K?")
+    samples: dict[str, Sample] = {}
+    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            name, text = record["file_name"], record["text"]
+        except (ValueError, TypeError, KeyError):
+            raise UserError(
+                f"{listing}, line {number}: not a JSON object with file_name and text"
+            ) from None
+        sample = Sample(Path(name).stem, inside(where, name), text or "")
+        if sample.id in samples:
+            raise UserError(f"{listing}, line {number}: the id {sample.id!r} comes twice")
+        samples[sample.id] = sample
+    return list(samples.values())
