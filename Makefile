@@ -1,0 +1,57 @@
+# make demo: the whole paper in miniature · make test: every test · make help: the rest
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv from the PATH, else one of our own; it installs exactly what requirements.lock says
+UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
+LOCKED := $(VENV)/.locked
+GROUPS := base workflow gpu metrics paper dev
+
+.PHONY: help env demo test lint format lock clean
+
+help:
+	@echo "make demo    the paper in miniature, on this machine's CPU (about ten minutes)"
+	@echo "make test    every test, the miniature end to end included"
+	@echo "make env     the locked environment in $(VENV); demo and test make it themselves"
+	@echo "make lint    ruff, snakefmt, snakemake --lint      make format    ruff, snakefmt"
+	@echo "make lock    resolve requirements.lock and envs/*.yaml anew"
+	@echo "make clean   remove the miniature's results"
+
+env: $(LOCKED)
+
+.venv-uv/bin/uv:
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/pip install --quiet uv
+
+$(LOCKED): requirements.lock | $(filter .venv-uv/bin/uv,$(UV))
+	test -x $(BIN)/python || $(UV) venv --quiet --python "$(shell command -v $(PYTHON))" $(VENV)
+	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	touch $@
+
+demo: $(LOCKED)
+	$(BIN)/snakemake --profile profiles/miniature all
+	@$(BIN)/python scripts/summary.py results/miniature
+
+test: $(LOCKED)
+	$(BIN)/python -m pytest
+
+lint: $(LOCKED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+	$(BIN)/python scripts/lock_envs.py --check
+
+format: $(LOCKED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+lock: $(LOCKED) | $(filter .venv-uv/bin/uv,$(UV))
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+	    $(addprefix --group ,$(GROUPS)) --output-file requirements.lock
+	$(BIN)/python scripts/lock_envs.py --uv $(UV)
+
+clean:
+	rm -rf results/miniature

@@ -1,0 +1,74 @@
+# Diffusion-4K (arXiv 2503.18352), from its data sets to its tables and figures.
+#
+#   snakemake -n tables                          what the paper at its own scale takes
+#   snakemake --profile profiles/slurm tables    run it on a cluster
+#   make demo                                    the same at 1/16 of the size, on two CPU cores
+#
+# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+# the stages, in the order data flows
+include: "rules/common.smk"
+include: "rules/sources.smk"
+include: "rules/data.smk"
+include: "rules/latents.smk"
+include: "rules/train.smk"
+include: "rules/vae.smk"
+include: "rules/generate.smk"
+include: "rules/metrics.smk"
+include: "rules/paper.smk"
+
+
+localrules:
+    all,
+    tables,
+    figures,
+    report,
+    verify,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{R}/report.html",
+
+
+rule tables:
+    input:
+        table_files(CONFIG["tables"]),
+
+
+rule figures:
+    input:
+        figure_files(CONFIG["figures"]),
+
+
+rule report:
+    input:
+        f"{R}/report.html",
+
+
+# compares every file that a manifest lists with its size and checksum, and names what is broken
+rule verify:
+    log:
+        f"{R}/logs/verify.log",
+    params:
+        run=R,
+    conda:
+        "envs/paper.yaml"
+    shell:
+        "python scripts/verify.py {params.run} 2> {log}"
+
+
+onstart:
+    configuration.save(CONFIG, f"{R}/config.yaml")
+
+
+onsuccess:
+    print(f"\nMade in {R}/: see {R}/report.html for every table and figure, logs in {R}/logs/")

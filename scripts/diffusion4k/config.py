@@ -1,0 +1,167 @@
+"""The configuration: resolved once, checked strictly, before any job exists.
+
+`resolve` turns what Snakemake merged from config files and the command line into the complete
+configuration: sources narrowed to one origin each, fidelity rows applied, every key known.
+config/schema.yaml holds the shape, this module the relations between keys.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from diffusion4k import fidelity
+from diffusion4k.errors import UserError
+
+Config = dict[str, Any]
+
+# Where a source can come from, the winner first: what you have beats what is made or fetched.
+ORIGINS = ("path", "make", "url", "hub")
+_COMPANIONS = {
+    "path": (),
+    "make": ("options",),
+    "url": ("sha256",),
+    "hub": ("type", "revision", "gated", "only", "ignore"),
+}
+# families of columns that are measured on generated images, and so need an evaluation
+GENERATED = ("fid", "alignment", "texture", "distance")
+
+
+def resolve(raw: Config, schema: str | Path) -> Config:
+    """The complete, checked configuration; UserError with one line a fault otherwise."""
+    config = deepcopy(raw)
+    if isinstance(config.get("sources"), dict):
+        config["sources"] = {k: _one_origin(v) for k, v in config["sources"].items()}
+    choice = config.get("fidelity", fidelity.PUBLISHED)
+    if choice not in (fidelity.PUBLISHED, fidelity.CORRECTED) and not isinstance(choice, dict):
+        raise UserError(f"config: fidelity: {choice!r} is neither published, corrected nor rows")
+    fidelity.apply(config)
+    with Path(schema).open(encoding="utf-8") as handle:
+        validator = Draft202012Validator(yaml.safe_load(handle))
+    faults = [line for error in validator.iter_errors(config) for line in _explain(error)]
+    faults = faults or list(_relations(config))
+    if faults:
+        raise UserError("\n".join(f"config: {fault}" for fault in faults))
+    return config
+
+
+def save(config: Config, path: str | Path) -> None:
+    """Write the resolved configuration beside its results, when it differs from what is there."""
+    from diffusion4k.files import write_text
+
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
+    if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def origin(source: Config) -> str:
+    """Which of ORIGINS a resolved source has."""
+    return next(key for key in ORIGINS if key in source)
+
+
+def _one_origin(source: Any) -> Any:
+    """Keep the winning origin and the keys that belong to it; an unknown key stays, to be named."""
+    found = [key for key in ORIGINS if isinstance(source, dict) and key in source]
+    if not found:
+        return source
+    drop = set(found[1:]) | {c for key in found[1:] for c in _COMPANIONS[key]}
+    drop -= set(_COMPANIONS[found[0]])
+    return {key: value for key, value in source.items() if key not in drop}
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """A schema fault as `key: what is wrong`, without the schema's own vocabulary."""
+    where = ".".join(map(str, error.absolute_path)) or "top level"
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = list(error.schema.get("properties", {}))
+        for key in error.instance:
+            if key not in known:
+                near = get_close_matches(str(key), known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+                yield f"{where}: unknown key {key!r}; {hint}"
+    elif error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        yield f"{where}: missing {', '.join(missing)}"
+    elif error.validator == "type":
+        yield f"{where}: {error.instance!r} is not of type {error.validator_value}"
+    elif error.validator == "multipleOf":
+        yield f"{where}: {error.instance} is not a multiple of {error.validator_value} (pixels)"
+    elif error.validator == "enum":
+        choices = ", ".join(map(str, error.validator_value))
+        yield f"{where}: {error.instance!r} is not one of {choices}"
+    else:
+        yield f"{where}: {error.message}"
+
+
+def _relations(config: Config) -> Iterator[str]:
+    def known(where: str, name: str, section: str, *more: str) -> Iterator[str]:
+        names = [key for part in (section, *more) for key in config[part]]
+        if name not in names:
+            yield f"{where}: no {section} entry {name!r}; there are {', '.join(names)}"
+
+    for name, source in config["sources"].items():
+        if not any(key in source for key in ORIGINS):
+            yield f"sources.{name}: needs one of {', '.join(ORIGINS)}"
+        elif "path" in source and not Path(source["path"]).expanduser().exists():
+            yield f"sources.{name}.path: {source['path']} does not exist"
+    for name, split in config["splits"].items():
+        yield from known(f"splits.{name}.source", split["source"], "sources")
+    for name, evaluation in config["evaluations"].items():
+        yield from known(f"evaluations.{name}.split", evaluation["split"], "splits")
+    for name, backbone in config["backbones"].items():
+        yield from known(f"backbones.{name}.source", backbone["source"], "sources")
+        train = backbone["train"]
+        share = train["micro_batch"] * max(train["gpus"], 1)
+        if train["global_batch"] % share:
+            yield (
+                f"backbones.{name}.train.global_batch: {train['global_batch']} is not a multiple"
+                f" of micro_batch x gpus = {share}"
+            )
+    for section in ("latents", "reconstruction"):
+        yield from known(f"{section}.split", config[section]["split"], "splits")
+    for name, model in config["models"].items():
+        yield from known(f"models.{name}.backbone", model["backbone"], "backbones")
+        if "recipe" in model:
+            yield from known(f"models.{name}.recipe", model["recipe"], "recipes")
+    for step in config["train"]["keep"]:
+        if step % config["train"]["segment"] or step > config["train"]["steps"]:
+            yield f"train.keep: no segment ends at step {step}"
+    yield from _table_relations(config, known)
+    for name, figure in config["figures"].items():
+        section = {"histogram": "splits", "reconstruction": "backbones"}.get(
+            figure["kind"], "models"
+        )
+        for row in figure["rows"]:
+            yield from known(f"figures.{name}.rows", row, section)
+            if figure["kind"] == "curves" and "recipe" not in config["models"].get(row, {}):
+                yield f"figures.{name}.rows: {row} is not trained, it has no loss curve"
+        if figure["kind"] == "gallery":
+            yield from known(
+                f"figures.{name}.evaluation", figure.get("evaluation", ""), "evaluations"
+            )
+
+
+def _table_relations(config: Config, known) -> Iterator[str]:
+    for name, table in config["tables"].items():
+        families = set()
+        for column in table["columns"]:
+            yield from known(f"tables.{name}.columns", column, "columns")
+            families.add(config["columns"].get(column, {}).get("family"))
+        generated = families & set(GENERATED)
+        if generated:
+            yield from known(
+                f"tables.{name}.evaluation", table.get("evaluation", ""), "evaluations"
+            )
+        section = "models"
+        if "reconstruction" in families:
+            section = "backbones"
+        elif "sizes" in families:
+            section = "splits"
+        for row in table["rows"]:
+            yield from known(f"tables.{name}.rows", row, section, "unavailable")
+            if "training" in families and "recipe" not in config["models"].get(row, {"recipe": 1}):
+                yield f"tables.{name}.rows: {row} is not trained; give it a recipe or drop the row"

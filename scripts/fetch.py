@@ -1,0 +1,55 @@
+"""Bring one source here (hub repository, URL or local path) and write its manifest."""
+
+import argparse
+import time
+from pathlib import Path
+
+from diffusion4k import cli, manifest
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--hub", help="repository, owner/name")
+    where.add_argument("--url", help="address of one file")
+    where.add_argument("--path", help="folder or file that is here already")
+    parser.add_argument("--type", default="model", choices=["model", "dataset"])
+    parser.add_argument("--revision", default="main", help="commit, tag or branch of the hub")
+    parser.add_argument("--only", nargs="*", help="glob patterns of the files to take")
+    parser.add_argument("--ignore", nargs="*", help="glob patterns of the files to leave")
+    parser.add_argument("--sha256", default="", help="of the file behind --url, or its beginning")
+    parser.add_argument("--folder", type=Path, required=True, help="for what --url brings")
+    parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.sources import fetch
+
+    started = time.time()
+    if args.path:
+        fetched = fetch.local(args.path)
+    elif args.url:
+        fetched = fetch.url(args.url, args.folder, args.sha256)
+    else:
+        fetched = fetch.hub(
+            args.hub,
+            revision=args.revision,
+            kind=args.type,
+            only=args.only,
+            ignore=args.ignore,
+        )
+    settings = {key: value for key, value in vars(args).items() if value and key != "output"}
+    manifest.write(
+        args.output,
+        root=fetched.root,
+        files=fetched.files,
+        inputs={},
+        settings=settings | {"revision": fetched.revision},
+        started=started,
+        notes=fetched.notes,
+    )
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

@@ -1,0 +1,69 @@
+"""Write envs/*.yaml, the conda environments, from the dependency groups and requirements.lock.
+
+Every version is the lock's, so that a conda environment and the locked one agree. --check compares
+instead of writing, without a network: each pin of envs/*.yaml must be the lock's.
+"""
+
+import argparse
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from diffusion4k import cli
+from diffusion4k.errors import UserError
+from diffusion4k.files import write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements.lock"
+GROUPS = {"gpu": "gpu", "metrics": "metrics", "paper": "paper"}
+PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;]+)( ;[^\\\n]+)?", re.MULTILINE)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--uv", default="uv", help="the uv that resolves")
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    return parser
+
+
+def pins(text: str) -> list[str]:
+    """name==version, with its marker when it has one, of every pinned package."""
+    return [
+        f"{name}=={version}{(marker or '').rstrip()}" for name, version, marker in PIN.findall(text)
+    ]
+
+
+def environment(group: str, uv: str) -> str:
+    command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
+    command += ["--no-header", "--no-annotate", "--group", group, "--constraint", str(LOCK)]
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    content = {
+        "channels": ["conda-forge"],
+        "dependencies": ["python=3.11", "pip", {"pip": pins(found)}],
+    }
+    return "# made by `make lock` from pyproject.toml and requirements.lock\n" + yaml.safe_dump(
+        content, sort_keys=False, width=200
+    )
+
+
+def check(path: Path, locked: set[str]) -> None:
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
+    unlike = sorted(set(found) - locked)
+    if unlike:
+        raise UserError(f"{path}: {unlike[0]} is not what requirements.lock says; run make lock")
+
+
+def run(args: argparse.Namespace) -> None:
+    locked = set(pins(LOCK.read_text(encoding="utf-8")))
+    for name, group in GROUPS.items():
+        path = ROOT / "envs" / f"{name}.yaml"
+        if args.check:
+            check(path, locked)
+        else:
+            write_text(path, environment(group, args.uv))
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())
