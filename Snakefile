@@ -41,12 +41,12 @@ rule all:
 
 rule tables:
     input:
-        table_files(CONFIG["tables"]),
+        P.tables(CONFIG["tables"]),
 
 
 rule figures:
     input:
-        figure_files(CONFIG["figures"]),
+        P.figures(CONFIG["figures"]),
 
 
 rule report:
@@ -58,10 +58,10 @@ rule report:
 rule verify:
     log:
         f"{R}/logs/verify.log",
-    params:
-        run=R,
     conda:
         "envs/paper.yaml"
+    params:
+        run=R,
     shell:
         "python scripts/verify.py {params.run} 2> {log}"
 

@@ -1,8 +1,6 @@
 # Needs: config (as Snakemake merged it).
-# Gives: CONFIG (resolved and checked), R (the run's results folder), and the helpers that rules
-#        use: flags, code, ask, shards, alternatives.
-import os
-import shlex
+# Gives: CONFIG (resolved and checked), R (the run's results folder), S and P (file names and flags
+#        of the stages and of the paper's tables and figures), and the check for hub tokens.
 import sys
 from pathlib import Path
 
@@ -10,71 +8,22 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k import config as configuration
-from diffusion4k import digest
+from diffusion4k.dag import use_own_interpreter
+from diffusion4k.dag.flags import alternatives, flags
+from diffusion4k.dag.paper import Paper
+from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 
-# `python` in a rule is the interpreter beside this snakemake, until a conda environment wins.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+use_own_interpreter()
 
 try:
     CONFIG = configuration.resolve(config, Path(workflow.basedir) / "config" / "schema.yaml")
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-R = f"results/{CONFIG['run']}"
-SEED = CONFIG["seed"]
-
-
-def flags(**values):
-    """Command-line flags: True is --key, False is --no-key, None is left out, a list is spread."""
-    words = []
-    for key, value in values.items():
-        flag = "--" + key.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        elif isinstance(value, (list, tuple)):
-            words += [flag, *map(shlex.quote, map(str, value))]
-        elif value is not None:
-            words += [flag, shlex.quote(str(value))]
-    return " ".join(words)
-
-
-def code(script, *, backbone=None, also=()):
-    """Digest of a script and all of ours that it imports: it goes into `params`, so that a real
-    edit re-runs the jobs it reaches. A job of one backbone does not depend on the others."""
-    others = [name for name in CONFIG["backbones"] if backbone and name != backbone]
-    return digest.digest(
-        script, leave_out=[f"diffusion4k.backbones.{name}" for name in others], also=also
-    )
-
-
-def ask(step, key):
-    """What the configuration lets a step ask for: threads, mem_mb (more by attempt), runtime, gpu."""
-    value = CONFIG["resources"][step].get(key, 0)
-    if key == "mem_mb":
-        return lambda wildcards, attempt: value * (2 + attempt) // 3
-    return value
-
-
-def shards(pattern, count):
-    """All `count` shard manifests of a path pattern with {shard} and {shards}."""
-    return [pattern.format(shard=shard, shards=count) for shard in range(count)]
-
-
-def alternatives(names):
-    """A wildcard constraint that matches these names and nothing else."""
-    return "|".join(names) or "(?!)"
-
-
-def backbone_of(model):
-    return CONFIG["models"][model]["backbone"]
-
-
-def size_of(evaluation):
-    return CONFIG["evaluations"][evaluation]["size"]
-
-
-TRAINED = [name for name, model in CONFIG["models"].items() if "recipe" in model]
+S = Stages(CONFIG)
+P = Paper(S)
+R = S.root
 
 
 wildcard_constraints:
@@ -87,3 +36,17 @@ wildcard_constraints:
     shard=r"\d+",
     shards=r"\d+",
     step=r"\d{6}",
+
+
+def check_licence(wildcards, told=set()):
+    """Before any job starts: a gated repository needs a token and an accepted licence."""
+    need = S.licence(wildcards.source)
+    if not need or Path(S.source(wildcards.source)).exists():
+        return []
+    if not (workflow.dryrun or configuration.hub_token()):
+        raise WorkflowError(need)
+    if wildcards.source not in told:
+        told.add(wildcards.source)
+        found = "a token is set" if configuration.hub_token() else "no token is set"
+        print(f"note: {need} ({found})", file=sys.stderr)
+    return []

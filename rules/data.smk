@@ -4,23 +4,9 @@
 #        checking again never re-trains.
 
 
-def check_flags(wildcards):
-    split = CONFIG["splits"][wildcards.split]
-    return flags(
-        folder=split["folder"],
-        split=wildcards.split,
-        expected=split["count"],
-        min_side=split.get("min_side"),
-    )
-
-
-def checked(split):
-    return f"{R}/data/{split}.json"
-
-
 rule check_data:
     input:
-        lambda w: split_source(w.split),
+        lambda w: S.split_source(w.split),
     output:
         f"{R}/data/{{split}}.json",
     log:
@@ -29,13 +15,13 @@ rule check_data:
         f"{R}/benchmarks/data/{{split}}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: ask("check", "threads")
+    threads: S.ask("check", "threads")
     resources:
-        mem_mb=ask("check", "mem_mb"),
-        runtime=ask("check", "runtime"),
+        mem_mb=S.ask("check", "mem_mb"),
+        runtime=S.ask("check", "runtime"),
     params:
-        code=code("check_data.py"),
-        flags=check_flags,
+        code=S.code("check_data.py"),
+        flags=S.check_flags,
     shell:
         "python scripts/check_data.py --dataset {input} {params.flags} --workers {threads}"
         " --output {output} > {log} 2>&1"

@@ -8,27 +8,9 @@ METRICS = f"{R}/metrics/{{model}}/{{evaluation}}"
 SHARD = "{shard}-of-{shards}"
 
 
-def score_shards(kind, model, evaluation):
-    pattern = f"{R}/metrics/{model}/{evaluation}/{kind}-{SHARD}.json"
-    return shards(pattern, CONFIG["evaluations"][evaluation]["shards"])
-
-
-def shard_images(wildcards):
-    where = f"{R}/generate/{wildcards.model}/{wildcards.evaluation}"
-    return f"{where}/shard-{wildcards.shard}-of-{wildcards.shards}.json"
-
-
-def prompts_flags(wildcards):
-    return flags(folder=evaluation_folder(wildcards.evaluation))
-
-
-def sized_flags(wildcards):
-    return flags(folder=evaluation_folder(wildcards.evaluation), size=size_of(wildcards.evaluation))
-
-
 rule texture:
     input:
-        shard_images,
+        f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
     output:
         f"{METRICS}/texture-{SHARD}.json",
     log:
@@ -37,21 +19,21 @@ rule texture:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/texture-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: ask("texture", "threads")
+    threads: S.ask("texture", "threads")
     resources:
-        mem_mb=ask("texture", "mem_mb"),
-        runtime=ask("texture", "runtime"),
+        mem_mb=S.ask("texture", "mem_mb"),
+        runtime=S.ask("texture", "runtime"),
     params:
-        code=code("texture.py"),
+        code=S.code("texture.py"),
     shell:
         "python scripts/texture.py --images {input} --output {output} > {log} 2>&1"
 
 
 rule features:
     input:
-        **{name: source(name) for name in NETWORKS},
-        images=shard_images,
-        dataset=lambda w: split_source(evaluation_split(w.evaluation)),
+        **{name: S.source(name) for name in NETWORKS},
+        images=f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
+        dataset=S.evaluation_source,
     output:
         f"{METRICS}/features-{SHARD}.json",
     log:
@@ -60,15 +42,15 @@ rule features:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/features-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: ask("features", "threads")
+    threads: S.ask("features", "threads")
     resources:
-        mem_mb=ask("features", "mem_mb"),
-        runtime=ask("features", "runtime"),
-        gpu=ask("features", "gpu"),
+        mem_mb=S.ask("features", "mem_mb"),
+        runtime=S.ask("features", "runtime"),
+        gpu=S.ask("features", "gpu"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
-        code=code("features.py"),
-        flags=prompts_flags,
+        code=S.code("features.py"),
+        flags=S.prompts_flags,
     shell:
         "python scripts/features.py --images {input.images} --dataset {input.dataset}"
         " --clip {input.clip} --clip-large {input.clip_large}"
@@ -79,9 +61,9 @@ rule features:
 # the same networks on the reference photographs, once an evaluation for every model
 rule reference_features:
     input:
-        **{name: source(name) for name in NETWORKS},
-        dataset=lambda w: split_source(evaluation_split(w.evaluation)),
-        check=lambda w: ancient(checked(evaluation_split(w.evaluation))),
+        **{name: S.source(name) for name in NETWORKS},
+        dataset=S.evaluation_source,
+        check=lambda w: ancient(S.checked(S.evaluation_split(w.evaluation))),
     output:
         f"{R}/metrics/reference/{{evaluation}}/features-{SHARD}.json",
     log:
@@ -90,15 +72,15 @@ rule reference_features:
         f"{R}/benchmarks/metrics/reference/{{evaluation}}/features-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: ask("features", "threads")
+    threads: S.ask("features", "threads")
     resources:
-        mem_mb=ask("features", "mem_mb"),
-        runtime=ask("features", "runtime"),
-        gpu=ask("features", "gpu"),
+        mem_mb=S.ask("features", "mem_mb"),
+        runtime=S.ask("features", "runtime"),
+        gpu=S.ask("features", "gpu"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
-        code=code("features.py"),
-        flags=sized_flags,
+        code=S.code("features.py"),
+        flags=S.sized_flags,
     shell:
         "python scripts/features.py --reference --dataset {input.dataset}"
         " --clip {input.clip} --clip-large {input.clip_large}"
@@ -109,8 +91,8 @@ rule reference_features:
 
 rule distance:
     input:
-        images=shard_images,
-        dataset=lambda w: split_source(evaluation_split(w.evaluation)),
+        images=f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
+        dataset=S.evaluation_source,
     output:
         f"{METRICS}/distance-{SHARD}.json",
     log:
@@ -119,34 +101,16 @@ rule distance:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/distance-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: ask("distance", "threads")
+    threads: S.ask("distance", "threads")
     resources:
-        mem_mb=ask("distance", "mem_mb"),
-        runtime=ask("distance", "runtime"),
+        mem_mb=S.ask("distance", "mem_mb"),
+        runtime=S.ask("distance", "runtime"),
     params:
-        code=code("distance.py"),
-        flags=sized_flags,
+        code=S.code("distance.py"),
+        flags=S.sized_flags,
     shell:
         "python scripts/distance.py --images {input.images} --dataset {input.dataset}"
         " {params.flags} --output {output} > {log} 2>&1"
-
-
-def aggregate_scores(wildcards):
-    kind = {"alignment": "features", "fid": "features"}.get(wildcards.family, wildcards.family)
-    files = {"scores": score_shards(kind, wildcards.model, wildcards.evaluation)}
-    if wildcards.family == "fid":
-        files["reference"] = score_shards("features", "reference", wildcards.evaluation)
-    return files
-
-
-def aggregate_flags(wildcards, input):
-    choice = {"texture": "glcm_choice", "alignment": "clip_choice"}.get(wildcards.family)
-    return flags(
-        expected=CONFIG["splits"][evaluation_split(wildcards.evaluation)]["count"],
-        choice=CONFIG["metrics"][choice] if choice else None,
-        reference=list(input.reference) if wildcards.family == "fid" else None,
-        seed=SEED,
-    )
 
 
 localrules:
@@ -155,7 +119,7 @@ localrules:
 
 rule aggregate:
     input:
-        unpack(aggregate_scores),
+        unpack(S.aggregate_scores),
     output:
         f"{METRICS}/{{family}}.json",
     log:
@@ -167,8 +131,8 @@ rule aggregate:
     conda:
         "../envs/metrics.yaml"
     params:
-        code=code("aggregate.py"),
-        flags=aggregate_flags,
+        code=S.code("aggregate.py"),
+        flags=S.aggregate_flags,
     shell:
         "python scripts/aggregate.py --family {wildcards.family} --scores {input.scores}"
         " {params.flags} --output {output} > {log} 2>&1"

@@ -4,26 +4,13 @@
 RECONSTRUCTION = CONFIG["reconstruction"]
 
 
-def reconstruct_flags(wildcards):
-    return flags(
-        folder=CONFIG["splits"][RECONSTRUCTION["split"]]["folder"],
-        size=RECONSTRUCTION["size"],
-        **CONFIG["vae"],
-    )
-
-
-def reconstruction_shards(backbone):
-    pattern = f"{R}/vae/{backbone}/reconstruction-{{shard}}-of-{{shards}}.json"
-    return shards(pattern, RECONSTRUCTION["shards"])
-
-
 rule reconstruct:
     input:
-        pipeline=lambda w: backbone_source(w.backbone),
-        dataset=split_source(RECONSTRUCTION["split"]),
-        check=ancient(checked(RECONSTRUCTION["split"])),
-        inception=source("inception"),
-        vgg16=source("vgg16"),
+        pipeline=lambda w: S.backbone_source(w.backbone),
+        dataset=S.split_source(RECONSTRUCTION["split"]),
+        check=ancient(S.checked(RECONSTRUCTION["split"])),
+        inception=S.source("inception"),
+        vgg16=S.source("vgg16"),
     output:
         f"{R}/vae/{{backbone}}/reconstruction-{{shard}}-of-{{shards}}.json",
     log:
@@ -32,14 +19,14 @@ rule reconstruct:
         f"{R}/benchmarks/vae/{{backbone}}/{{shard}}-of-{{shards}}.tsv"
     conda:
         "../envs/gpu.yaml"
-    threads: ask("reconstruct", "threads")
+    threads: S.ask("reconstruct", "threads")
     resources:
-        mem_mb=ask("reconstruct", "mem_mb"),
-        runtime=ask("reconstruct", "runtime"),
-        gpu=ask("reconstruct", "gpu"),
+        mem_mb=S.ask("reconstruct", "mem_mb"),
+        runtime=S.ask("reconstruct", "runtime"),
+        gpu=S.ask("reconstruct", "gpu"),
     params:
-        code=lambda w: code("reconstruct.py", backbone=w.backbone),
-        flags=reconstruct_flags,
+        code=lambda w: S.code("reconstruct.py", backbone=w.backbone),
+        flags=S.reconstruct_flags,
     shell:
         "python scripts/reconstruct.py --backbone {wildcards.backbone} --pipeline {input.pipeline}"
         " --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
@@ -53,7 +40,7 @@ localrules:
 
 rule aggregate_reconstruction:
     input:
-        lambda w: reconstruction_shards(w.backbone),
+        lambda w: S.reconstruction_shards(w.backbone),
     output:
         f"{R}/vae/{{backbone}}/reconstruction.json",
     log:
@@ -63,7 +50,7 @@ rule aggregate_reconstruction:
     conda:
         "../envs/metrics.yaml"
     params:
-        code=code("aggregate.py"),
+        code=S.code("aggregate.py"),
         flags=flags(expected=CONFIG["splits"][RECONSTRUCTION["split"]]["count"]),
     shell:
         "python scripts/aggregate.py --family reconstruction --scores {input} {params.flags}"

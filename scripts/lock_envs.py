@@ -50,13 +50,13 @@ def environment(group: str, uv: str) -> str:
 
 def check(path: Path, locked: set[str]) -> None:
     found = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
-    unlike = sorted(set(found) - locked)
+    unlike = sorted({pin.split(" ;")[0] for pin in found} - locked)
     if unlike:
         raise UserError(f"{path}: {unlike[0]} is not what requirements.lock says; run make lock")
 
 
 def run(args: argparse.Namespace) -> None:
-    locked = set(pins(LOCK.read_text(encoding="utf-8")))
+    locked = {pin.split(" ;")[0] for pin in pins(LOCK.read_text(encoding="utf-8"))}
     for name, group in GROUPS.items():
         path = ROOT / "envs" / f"{name}.yaml"
         if args.check:

@@ -5,6 +5,7 @@ configuration: sources narrowed to one origin each, fidelity rows applied, every
 config/schema.yaml holds the shape, this module the relations between keys.
 """
 
+import os
 from collections.abc import Iterator
 from copy import deepcopy
 from difflib import get_close_matches
@@ -61,6 +62,15 @@ def save(config: Config, path: str | Path) -> None:
 def origin(source: Config) -> str:
     """Which of ORIGINS a resolved source has."""
     return next(key for key in ORIGINS if key in source)
+
+
+def hub_token() -> bool:
+    """Whether a Hugging Face token is set or stored, by the hub's own rules; never its value."""
+    stored = os.environ.get("HF_TOKEN_PATH")
+    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+    return (
+        bool(os.environ.get("HF_TOKEN")) or Path(stored or f"{home}/token").expanduser().is_file()
+    )
 
 
 def _one_origin(source: Any) -> Any:

@@ -15,7 +15,8 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 PACKAGE = "diffusion4k"
 
 
-def digest(script: str | Path, *, leave_out: Collection[str] = (), also: Collection[Path] = ()):
+@functools.cache
+def digest(script: str, *, leave_out: tuple[str, ...] = (), also: tuple[Path, ...] = ()) -> str:
     """Hex digest (16 digits) of `script`, a file of scripts/, and of the modules it reaches.
 
     `leave_out` names modules (`diffusion4k.backbones.flux`) that this job can reach but never

@@ -1,0 +1,29 @@
+"""Command-line flags from keyword arguments, so that a person can copy a job's line and run it."""
+
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+
+def flags(**values: Any) -> str:
+    """True is --key, False --no-key, None nothing, a list is spread; quoted for a shell."""
+    words: list[str] = []
+    for key, value in values.items():
+        flag = "--" + key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        elif isinstance(value, list | tuple):
+            words += [flag, *(shlex.quote(str(item)) for item in value)]
+        elif value is not None:
+            words += [flag, shlex.quote(str(value))]
+    return " ".join(words)
+
+
+def pick(mapping: dict[str, Any], keys: str) -> dict[str, Any]:
+    """The slice of `mapping` that a step uses: `keys` is a string of names."""
+    return {key: mapping[key] for key in keys.split()}
+
+
+def alternatives(names: Iterable[str]) -> str:
+    """A wildcard constraint that matches these names and nothing else."""
+    return "|".join(names) or "(?!)"

@@ -1,0 +1,114 @@
+"""Tables and figures as the rules see them: where each number and picture comes from."""
+
+import json
+
+from diffusion4k import fidelity
+from diffusion4k.dag.flags import flags
+from diffusion4k.dag.stages import Stages
+
+
+class Paper:
+    """Inputs, labels and specifications of the tables and figures of one configuration."""
+
+    def __init__(self, stages: Stages):
+        self.stages = stages
+        self.config = stages.config
+
+    def tables(self, names) -> list[str]:
+        return [f"{self.stages.root}/tables/{name}.json" for name in names]
+
+    def figures(self, names) -> list[str]:
+        return [f"{self.stages.root}/figures/{name}.json" for name in names]
+
+    def figures_of(self, kind: str) -> list[str]:
+        return [name for name, f in self.config["figures"].items() if f["kind"] == kind]
+
+    def label(self, row: str, evaluation: str | None) -> str:
+        """A row's name as the paper writes it; models carry their size, as in SD3-F16-WLF@4096."""
+        for section in ("unavailable", "splits"):
+            if row in self.config[section]:
+                return self.config[section][row]["label"]
+        if row in self.config["backbones"]:
+            return f"{self.config['backbones'][row]['label']}-F16"
+        size = self.stages.size(evaluation) if evaluation else self.config["latents"]["size"]
+        return f"{self.config['models'][row]['label']}@{size}"
+
+    def value_file(self, family: str, row: str, evaluation: str | None) -> str:
+        """The manifest that holds the numbers of one family for one row of a table."""
+        if family == "sizes":
+            return self.stages.checked(row)
+        if family == "training":
+            return self.stages.last_step(row)
+        if family == "reconstruction":
+            return f"{self.stages.root}/vae/{row}/reconstruction.json"
+        return f"{self.stages.root}/metrics/{row}/{evaluation}/{family}.json"
+
+    def table_values(self, name: str) -> list[tuple[str, str]]:
+        """(ROW:FAMILY, manifest) for every number of a table that a run can give."""
+        table = self.config["tables"][name]
+        families = dict.fromkeys(self.config["columns"][c]["family"] for c in table["columns"])
+        return [
+            (f"{row}:{family}", self.value_file(family, row, table.get("evaluation")))
+            for row in table["rows"]
+            if row not in self.config["unavailable"]
+            for family in families
+        ]
+
+    def table_flags(self, wildcards) -> str:
+        table = self.config["tables"][wildcards.table]
+        columns = [
+            {"metric": self.config["columns"][column].get("metric", column)}
+            | self.config["columns"][column]
+            for column in table["columns"]
+        ]
+        rows = [
+            {
+                "key": row,
+                "label": self.label(row, table.get("evaluation")),
+                "reason": self.config["unavailable"].get(row, {}).get("reason"),
+            }
+            for row in table["rows"]
+        ]
+        spec = {"title": table["title"], "columns": columns, "rows": rows}
+        return flags(
+            name=wildcards.table,
+            spec=json.dumps(spec | {"footer": [fidelity.describe(self.config)]}),
+            published=f"config/published/{wildcards.table}.csv",
+            values=[f"{key}={path}" for key, path in self.table_values(wildcards.table)],
+        )
+
+    def figure_rows(self, name: str) -> list[tuple[str, str]]:
+        """(ROW, manifest) for everything that a figure shows."""
+        figure = self.config["figures"][name]
+        files = {
+            "gallery": lambda row: self.stages.image_shards(row, figure["evaluation"]),
+            "histogram": lambda row: [self.stages.checked(row)],
+            "curves": lambda row: [self.stages.last_step(row)],
+            "reconstruction": lambda row: self.stages.reconstruction_shards(row)[:1],
+        }[figure["kind"]]
+        return [(row, path) for row in figure["rows"] for path in files(row)]
+
+    def figure_reference(self, wildcards) -> list[str]:
+        """The source of the photographs that a gallery puts beside generated images."""
+        figure = self.config["figures"][wildcards.figure]
+        if figure["kind"] != "gallery":
+            return []
+        return [self.stages.split_source(self.stages.evaluation_split(figure["evaluation"]))]
+
+    def figure_flags(self, wildcards) -> str:
+        figure = self.config["figures"][wildcards.figure]
+        evaluation = figure.get("evaluation")
+        labels = {row: self.label(row, evaluation) for row in figure["rows"]}
+        gallery = {}
+        if figure["kind"] == "gallery":
+            gallery = {
+                "reference": self.figure_reference(wildcards)[0],
+                "folder": self.stages.evaluation_folder(evaluation),
+                "size": self.stages.size(evaluation),
+                "prompts": figure.get("prompts", 6),
+            }
+        return flags(
+            spec=json.dumps({"title": figure["title"], "labels": labels}),
+            rows=[f"{row}={path}" for row, path in self.figure_rows(wildcards.figure)],
+            **gallery,
+        )
