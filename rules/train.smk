@@ -72,7 +72,7 @@ rule export:
         mem_mb=S.ask("export", "mem_mb"),
         runtime=S.ask("export", "runtime"),
     params:
-        code=S.code("export.py"),
+        code=lambda w: S.code("export.py", backbone=S.backbone(w.model)),
         flags=flags(**CONFIG["vae"]),
     shell:
         "python scripts/export.py --pipeline {input.pipeline} --state {input.state} {params.flags}"

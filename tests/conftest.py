@@ -1,0 +1,54 @@
+"""Fixtures that several tests share: a copy of the workflow, and Snakemake's plans."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "report")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A checkout in which Snakemake runs; `plan` dry-runs and counts the jobs of each rule."""
+
+    folder: Path
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def plan(self, *arguments: str) -> dict[str, int]:
+        text = self.run("-n", *arguments).stdout
+        table = re.search(r"^Job stats:\n.*\n-.*\n((?:\S+ +\d+\n)+)", text, re.MULTILINE)
+        rows = [line.split() for line in table[1].splitlines()] if table else []
+        return {rule: int(count) for rule, count in rows if rule != "total"}
+
+
+def copy_workflow(folder: Path) -> Workflow:
+    for part in PARTS:
+        source = ROOT / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / part, **({"ignore": IGNORED} if source.is_dir() else {}))
+    return Workflow(folder)
+
+
+IGNORED = shutil.ignore_patterns("__pycache__")
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Workflow:
+    return copy_workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Workflow:
+    """The repository itself, for plans that change nothing."""
+    return Workflow(ROOT)

@@ -1,0 +1,127 @@
+"""The configuration: complete, strict, explained in one line a fault, documented key by key."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from diffusion4k import config, fidelity
+from diffusion4k.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "config" / "schema.yaml"
+
+
+def load(*names: str) -> dict:
+    merged: dict = {}
+    for name in names:
+        merge(merged, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
+    return merged
+
+
+def merge(base: dict, over: dict) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = copy.deepcopy(value)
+
+
+def resolve(**changes) -> dict:
+    raw = load("config.yaml")
+    merge(raw, changes)
+    return config.resolve(raw, SCHEMA)
+
+
+def fault(**changes) -> str:
+    with pytest.raises(UserError) as raised:
+        resolve(**changes)
+    return str(raised.value)
+
+
+def test_the_papers_numbers_are_in_the_default():
+    paper = resolve()
+    counts = {name: split["count"] for name, split in paper["splits"].items()}
+    assert counts == {"train": 12015, "eval_2048": 2781, "eval_4096": 195}
+    assert paper["train"]["steps"] == 20000 and paper["train"]["learning_rate"] == 1e-6
+    assert paper["backbones"]["sd3"]["train"]["global_batch"] == 64
+    assert paper["backbones"]["flux"]["train"]["global_batch"] == 32
+
+
+def test_miniature_changes_only_sizes_counts_and_sources():
+    allowed = {
+        "run", "sources", "splits", "evaluations", "backbones", "latents", "train", "generate",
+        "reconstruction", "resources",
+    }  # fmt: skip
+    assert set(load("miniature.yaml")) <= allowed
+    paper = resolve()
+    small = config.resolve(load("config.yaml", "miniature.yaml"), SCHEMA)
+    for same in ("models", "recipes", "tables", "figures", "columns", "fidelity", "metrics", "vae"):
+        assert small[same] == paper[same]
+    for name, evaluation in paper["evaluations"].items():
+        assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trian": {}}, ["trian", "did you mean train"]),
+        ({"train": {"setps": 3}}, ["train", "setps", "did you mean steps"]),
+        ({"train": {"steps": "many"}}, ["train.steps", "many", "integer"]),
+        ({"evaluations": {"eval_2048": {"size": 2050}}}, ["size", "2050", "multiple of 32"]),
+        ({"sources": {"sd3": {"path": "/no/such/folder"}}}, ["sources.sd3.path", "does not exist"]),
+        ({"tables": {"table_3": {"rows": ["sd4"]}}}, ["tables.table_3.rows", "sd4", "sd3_f16_wlf"]),
+        ({"tables": {"table_3": {"columns": ["fdi"]}}}, ["tables.table_3.columns", "fdi"]),
+        ({"tables": {"table_10": {"rows": ["sd3_f16"]}}}, ["sd3_f16", "not trained"]),
+        ({"models": {"mine": {"label": "Mine", "backbone": "sdxl"}}}, ["models.mine", "sdxl"]),
+        ({"backbones": {"sd3": {"train": {"global_batch": 7}}}}, ["global_batch", "multiple"]),
+        ({"train": {"keep": [123]}}, ["train.keep", "123"]),
+        ({"fidelity": {"glcm": "corrected"}}, ["fidelity.glcm", "no such row"]),
+        ({"fidelity": "exact"}, ["fidelity", "exact"]),
+        ({"run": "../elsewhere"}, ["run", "elsewhere"]),
+    ],
+)
+def test_a_fault_is_one_clear_line(changes, words):
+    text = fault(**changes)
+    assert "\n" not in text
+    assert all(word in text for word in words), text
+
+
+def test_what_you_have_wins_over_what_would_be_fetched(tmp_path):
+    entry = resolve(sources={"sd3": {"path": str(tmp_path)}})["sources"]["sd3"]
+    assert entry == {"path": str(tmp_path)}
+
+
+def test_every_fidelity_row_changes_the_configuration():
+    published = resolve()
+    for row in fidelity.ROWS:
+        changed = resolve(fidelity={row: "corrected"})
+        changed.pop("fidelity")
+        assert changed != {k: v for k, v in published.items() if k != "fidelity"}, row
+
+
+def test_fidelity_corrected_turns_every_row_and_an_own_key_wins():
+    corrected = resolve(fidelity="corrected")
+    assert set(corrected["fidelity"].values()) == {"corrected"}
+    assert corrected["vae"]["decoder"] == "folded"
+    own = resolve(fidelity="corrected", vae={"decoder": "upsample"})
+    assert own["vae"]["decoder"] == "upsample"
+
+
+def keys(schema: dict, prefix: str = "") -> set[str]:
+    """Every key of the schema as documented: `train.steps`, `models.<name>.label`, …"""
+    found = set()
+    for key, value in schema.get("properties", {}).items():
+        found |= {prefix + key} | keys(value, f"{prefix}{key}.")
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict) and "properties" in extra:
+        found |= keys(extra, f"{prefix}<name>.")
+    return found
+
+
+def test_every_key_is_documented_and_every_documented_key_exists():
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert documented == keys(schema)
