@@ -1,0 +1,156 @@
+"""The whole paper in miniature, run once as a user runs it, judged by what its tables say."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import Workflow, copy_workflow
+
+pytestmark = pytest.mark.e2e
+PROFILE = ("--profile", "profiles/miniature")
+RUN = Path("results/miniature")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Workflow:
+    workflow = copy_workflow(tmp_path_factory.mktemp("demo"))
+    command = [sys.executable, "-m", "snakemake", *PROFILE, "all"]
+    done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-20000:]
+    return workflow
+
+
+def table(demo: Workflow, name: str) -> dict:
+    path = demo.folder / RUN / "tables" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["results"]
+
+
+def cell(demo: Workflow, name: str, row: str, metric: str) -> dict:
+    rows = {row["key"]: row for row in table(demo, name)["rows"]}
+    return rows[row]["cells"][metric]
+
+
+def ours(demo: Workflow, name: str, row: str, metric: str) -> float:
+    found = cell(demo, name, row, metric)
+    assert found["status"] == "ok"
+    return found["ours"]
+
+
+SD3, FLUX = ["sd3_f16", "sd3_f16_wlf"], ["flux_f16", "flux_f16_wlf"]
+ABLATION = ["sd3_f16", "sd3_f16_finetune", "sd3_f16_wlf"]
+SPLITS = ["pixart_30k", "train", "eval_2048", "eval_4096"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "ranges", "n"),
+    [
+        ("table_2", ["sd3", "flux"], {"rfid": (0, 1e4), "nmse": (0, 1), "psnr": (12, 40), "ssim": (0.2, 1), "lpips": (0, 2)}, 36),
+        ("table_3", SD3 + FLUX, {"fid": (0, 1e5), "clipscore": (0, 100), "aesthetics": (0, 10)}, 12),
+        ("table_4", SD3 + FLUX, {"glcm": (0, 4), "cr": (1, 200)}, 12),
+        ("table_7", ABLATION, {"clipscore": (0, 100), "aesthetics": (0, 10)}, 6),
+        ("table_8", ABLATION, {"glcm": (0, 4), "cr": (1, 200)}, 6),
+        ("table_10", ["sd3_f16_wlf", "flux_f16_wlf"], {"images_per_second": (0.1, 1e4), "step": (800, 800)}, None),
+    ],
+)  # fmt: skip
+def test_tables_hold_plausible_numbers_of_the_right_rows(demo, name, rows, ranges, n):
+    found = table(demo, name)
+    assert [row["key"] for row in found["rows"]] == rows
+    for row in rows:
+        for metric, (low, high) in ranges.items():
+            value = cell(demo, name, row, metric)
+            assert value["status"] == "ok"
+            assert math.isfinite(value["ours"]) and low <= value["ours"] <= high, (row, metric)
+            assert n is None or value["n"] == n
+
+
+def test_the_image_sizes_of_table_9_are_those_of_the_images(demo):
+    found = table(demo, "table_9")
+    assert [row["key"] for row in found["rows"]] == SPLITS
+    folder = demo.folder / RUN / "sources/aesthetic_4k/eval/size_4096"
+    heights = [Image.open(path).height for path in sorted(folder.glob("*.jpg"))] or [
+        Image.open(path).height for path in sorted(folder.glob("*.png"))
+    ]
+    assert len(heights) == 6
+    assert ours(demo, "table_9", "eval_4096", "mean_height") == pytest.approx(sum(heights) / 6)
+    assert cell(demo, "table_9", "pixart_30k", "mean_height")["ours"] is None
+    assert "never released" in cell(demo, "table_9", "pixart_30k", "mean_height")["status"]
+
+
+def test_published_numbers_stand_beside_ours(demo):
+    assert cell(demo, "table_3", "sd3_f16_wlf", "fid")["published"] == 40.18
+    assert cell(demo, "table_7", "sd3_f16_finetune", "clipscore")["published"] == 34.14
+    assert cell(demo, "table_2", "flux", "psnr")["published"] == 29.22
+    labels = [row["label"] for row in table(demo, "table_3")["rows"]]
+    assert labels == ["SD3-F16@128", "SD3-F16-WLF@128", "Flux-F16@128", "Flux-F16-WLF@128"]
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "tuned"),
+    [
+        ("table_s1", "sd3_f16", "sd3_f16_finetune"),
+        ("table_s1", "sd3_f16", "sd3_f16_wlf"),
+        ("table_s2", "sd3_f16", "sd3_f16_wlf"),
+        ("table_s2", "flux_f16", "flux_f16_wlf"),
+    ],
+)
+def test_fine_tuned_models_beat_their_random_base(demo, name, base, tuned):
+    for metric in ("fid", "rmse"):
+        assert ours(demo, name, tuned, metric) < 0.9 * ours(demo, name, base, metric), metric
+    assert ours(demo, name, tuned, "psnr") > ours(demo, name, base, "psnr") + 1
+
+
+def test_training_kept_the_last_segment_and_dropped_the_others(demo):
+    steps = sorted(p.name for p in (demo.folder / RUN / "train/sd3_f16_wlf").glob("step-*.json"))
+    assert steps == ["step-000800.json"]
+
+
+def test_a_second_run_has_nothing_to_do(demo):
+    done = demo.run(*PROFILE, "all")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_deleting_the_tables_rebuilds_only_tables(demo):
+    shutil.rmtree(demo.folder / RUN / "tables")
+    assert set(demo.plan(*PROFILE, "--", "tables")) == {"table", "tables"}
+    demo.run(*PROFILE, "--", "all")
+
+
+def test_verify_passes_and_names_a_broken_file(demo):
+    assert "as they were made" in demo.run(*PROFILE, "--", "verify").stdout
+    image = next((demo.folder / RUN / "generate/sd3_f16_wlf/eval_4096/images").iterdir())
+    whole = image.read_bytes()
+    image.write_bytes(whole[:-10])
+    broken = demo.run(*PROFILE, "--", "verify", check=False)
+    assert broken.returncode != 0 and image.name in broken.stdout + broken.stderr
+    image.write_bytes(whole)
+
+
+def test_the_report_says_what_is_miniature_and_needs_no_network(demo):
+    html = (demo.folder / RUN / "report.html").read_text(encoding="utf-8")
+    assert "plumbing" in html
+    assert not re.search(r'(?:src|href)="https?://[^"]+\.(?:js|css|png|jpg)"', html)
+    assert html.count("data:image") >= 5
+    for title in ("Table 2", "Table 3", "Table 10", "Figure 9", "Figure 13"):
+        assert title in html
+
+
+def test_the_resolved_configuration_is_saved_with_the_run(demo):
+    text = (demo.folder / RUN / "config.yaml").read_text(encoding="utf-8")
+    assert "decoder: published" in text and "run: miniature" in text
+
+
+def test_one_prompt_by_hand_at_another_shape(demo):
+    pipeline = RUN / "train/flux_f16_wlf/pipeline.json"
+    command = [sys.executable, "scripts/generate.py", "--model", str(pipeline)]
+    command += ["--prompt", "A cat looks up", "--height", "192", "--width", "256", "--seed", "0"]
+    command += ["--steps", "4", "--t5-tokens", "24", "--output", "cat.jpg"]
+    done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(demo.folder / "cat.jpg").size == (256, 192)
