@@ -57,7 +57,7 @@ class Paper:
     def table_flags(self, wildcards) -> str:
         table = self.config["tables"][wildcards.table]
         columns = [
-            {"metric": self.config["columns"][column].get("metric", column)}
+            {"key": column, "metric": self.config["columns"][column].get("metric", column)}
             | self.config["columns"][column]
             for column in table["columns"]
         ]

@@ -1,0 +1,169 @@
+"""One table (see tables.assemble) as tidy CSV, Markdown for the terminal, and HTML."""
+
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from diffusion4k.paper.tables import NOT_RUN, shown
+
+ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
+PARTS = ("published", "ours", "difference")
+NOTHING = "–"
+
+# Kept here and not in a file of its own: what a module imports is what its rule tracks.
+_FRAGMENT = """\
+<table class="results">
+<thead>
+<tr><th rowspan="2" scope="col" class="key"></th>
+{%- for column in table.columns %}
+<th colspan="{{ headings|length }}" scope="colgroup">{{ column.label }}
+{%- if arrow(column) %}<span class="arrow">{{ arrow(column) }}</span>{% endif %}</th>
+{%- endfor %}</tr>
+<tr>{% for _ in table.columns %}{% for heading in headings %}
+<th scope="col" class="sub{{ ' first' if loop.first }}">{{ heading }}</th>
+{%- endfor %}{% endfor %}</tr>
+</thead>
+<tbody>
+{%- for row in table.rows %}
+<tr{% if row.context %} class="context"{% endif %}>
+<th scope="row" class="key">{{ row.label }}
+{%- if row.reason %}<span class="reason">{{ row.reason }}</span>{% endif %}</th>
+{%- for column in table.columns %}{% set cell = row.cells[column.key] %}
+{%- set text = texts(cell, column.digits) %}
+{%- if compared %}
+<td class="first published">
+{%- if cell.best[0] %}<strong>{{ text[0] }}</strong>{% else %}{{ text[0] }}{% endif %}</td>
+{%- endif %}
+{%- if cell.ours is none %}
+<td class="empty" colspan="{{ 2 if compared else 1 }}">{{ text[1] }}</td>
+{%- else %}
+<td class="ours"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
+{%- if cell.best[1] %}<strong>{{ text[1] }}</strong>{% else %}{{ text[1] }}{% endif %}
+{%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
+{%- if cell.status != 'ok' %}<span class="reason">{{ cell.status }}</span>{% endif %}</td>
+{%- if compared %}
+<td class="difference">{{ text[2] }}</td>
+{%- endif %}
+{%- endif %}{% endfor %}</tr>
+{%- endfor %}
+</tbody>
+</table>
+"""
+
+_PAGE = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ table.title }}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; border-block: 2px solid; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .6rem; text-align: right; vertical-align: top; white-space: nowrap; }
+thead th { text-align: center; } thead tr:last-child { border-bottom: 1px solid; }
+.sub { font-weight: normal; font-size: .8em; } .key { text-align: left; font-weight: normal; }
+.first { padding-left: 1.6rem; } .difference, .empty, .interval, .reason { opacity: .65; }
+.interval, .reason { display: block; font-size: .75em; }
+.empty { text-align: center; font-style: italic; } .notes { font-size: .85em; opacity: .8; }
+</style></head><body>
+<h1>{{ table.title }}</h1>{% if table.caption %}<p>{{ table.caption }}</p>{% endif %}
+<div class="scroll">{{ fragment }}</div>
+<ul class="notes">{% for line in table.footer %}<li>{{ line }}</li>{% endfor %}</ul>
+</body></html>
+"""
+
+_jinja = jinja2.Environment(autoescape=True, undefined=jinja2.ChainableUndefined)
+
+
+def headings(table: dict[str, Any]) -> tuple[str, ...]:
+    """The columns below each metric: ours alone where the paper has no such table."""
+    cells = [cell for row in table["rows"] for cell in row["cells"].values()]
+    said = any(cell["published"] is not None or cell["published_note"] for cell in cells)
+    return ("published", "ours", "Δ") if said else ("ours",)
+
+
+def pick(
+    table: dict[str, Any], shown_texts: tuple[str, str, str], best: list[bool]
+) -> list[tuple[str, bool]]:
+    """(text, whether bold) for each of a cell's `headings`."""
+    parts = list(zip(shown_texts, (*best, False), strict=True))
+    return parts if len(headings(table)) > 1 else parts[1:2]
+
+
+def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
+    """What the cell shows: published, ours, difference, rounded, with a sign on the difference."""
+    published, ours, difference = (cell[part] for part in PARTS)
+    said = shown(published, digits) if published is not None else cell["published_note"] or NOTHING
+    if ours is None:
+        # a longer reason stands with the row and in the footer, not in every cell
+        return said, NOT_RUN if cell["status"] == NOT_RUN else NOTHING, ""
+    if difference is None:
+        return said, shown(ours, digits), ""
+    change = shown(difference, digits)
+    sign = "" if float(change) == 0 else "−" if change.startswith("-") else "+"
+    return said, shown(ours, digits), sign + change.lstrip("-")
+
+
+def tidy_csv(table: dict[str, Any]) -> str:
+    """One line a cell, unrounded: row, metric, published, ours, difference, n, status."""
+    header = ["row", "metric", *PARTS, "n", "status"]
+    lines = [
+        [row["label"] if row.get("context") else row["key"], column["key"]]
+        + [row["cells"][column["key"]][name] for name in header[2:]]
+        for row in table["rows"]
+        for column in table["columns"]
+    ]
+    frame = pd.DataFrame(lines, columns=header).astype({"n": "Int64"})
+    return frame.to_csv(index=False)
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """A table for the terminal: columns aligned, the best in bold."""
+    names = headings(table)
+    grid = [[""] + [f"{label(c)} {h}" for c in table["columns"] for h in names]]
+    for row in table["rows"]:
+        line = [row["label"]]
+        for column in table["columns"]:
+            cell = row["cells"][column["key"]]
+            for text, best in pick(table, texts(cell, column["digits"]), cell["best"]):
+                line.append(f"**{text}**" if best else text)
+        grid.append([text.replace("|", "\\|") for text in line])
+    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
+    grid.insert(1, ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]])
+    lines = []
+    for line in grid:
+        first, *others = zip(line, widths, strict=True)
+        aligned = [first[0].ljust(first[1])] + [text.rjust(width) for text, width in others]
+        lines.append(f"| {' | '.join(aligned)} |")
+    notes = [f"- {line}" for line in table["footer"]]
+    return "\n".join([f"### {table['title']}", "", *lines, "", *notes]).rstrip() + "\n"
+
+
+def html(table: dict[str, Any]) -> str:
+    """The bare <table>, for the report's style sheet."""
+    return _jinja.from_string(_FRAGMENT).render(
+        table=table,
+        headings=headings(table),
+        compared=len(headings(table)) > 1,
+        texts=texts,
+        interval=_interval,
+        arrow=lambda column: ARROWS[column["direction"]],
+    )
+
+
+def page(table: dict[str, Any]) -> str:
+    """The table as a page of its own."""
+    fragment = Markup(html(table))
+    return _jinja.from_string(_PAGE).render(table=table, fragment=fragment)
+
+
+def label(column: dict[str, Any]) -> str:
+    """The column's heading with the arrow of its better direction."""
+    return column["label"] + ARROWS[column["direction"]]
+
+
+def _interval(cell: dict[str, Any], digits: int) -> str:
+    low, high = (shown(value, digits) for value in cell["interval"])
+    return f"[{low}, {high}]"

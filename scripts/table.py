@@ -1,0 +1,77 @@
+"""Make one table of the paper, published beside ours, as JSON, CSV, HTML, Markdown and LaTeX."""
+
+import argparse
+import time
+from pathlib import Path
+
+from diffusion4k import cli, files, manifest
+from diffusion4k.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--name", required=True, help="e.g. table_3; names the files")
+    flags.add_argument("--spec", required=True, help="JSON or a JSON file: title, columns, rows")
+    flags.add_argument("--published", type=Path, help="CSV of the paper's numbers; may be absent")
+    flags.add_argument(
+        "--values",
+        nargs="*",
+        default=[],
+        metavar="ROW:FAMILY=MANIFEST",
+        help="whose results fill the row's columns of that family",
+    )
+    flags.add_argument("--context", type=Path, help="CSV of other systems (spec key context)")
+    flags.add_argument("--output", type=Path, required=True, help="manifest, R/tables/table_3.json")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.paper import latex, published, render, spec, tables
+
+    started = time.time()
+    values = read_values(args.values)
+    table = tables.assemble(
+        spec.load(args.spec),
+        # a table that the paper lacks has no such file, and shows ours alone
+        published.read(args.published) if args.published and args.published.exists() else {},
+        values,
+        published.read_context(args.context) if args.context else (),
+    )
+    formats = {
+        "csv": render.tidy_csv,
+        "html": render.page,
+        "md": render.markdown,
+        "tex": latex.latex,
+    }
+    bulk = [args.output.with_name(f"{args.name}.{suffix}") for suffix in formats]
+    for path, form in zip(bulk, formats.values(), strict=True):
+        files.write_text(path, form(table))
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=bulk,
+        inputs={f"{row}:{family}": source.path for (row, family), source in values.items()},
+        settings=vars(args),
+        results=table,
+        started=started,
+        notes=[note for source in values.values() for note in source.notes],
+    )
+    print(render.markdown(table))
+
+
+def read_values(pairs: list[str]) -> dict[tuple[str, str], manifest.Manifest]:
+    """`ROW:FAMILY=PATH` pairs => (row, family): manifest."""
+    values = {}
+    for pair in pairs:
+        place, _, path = pair.partition("=")
+        row, _, family = place.partition(":")
+        if not (row and family and path):
+            raise UserError(f"--values {pair}: write ROW:FAMILY=MANIFEST")
+        if (row, family) in values:
+            raise UserError(f"--values {pair}: {place} is given twice")
+        values[row, family] = manifest.read(path)
+    return values
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

@@ -1,0 +1,100 @@
+"""Figures from made-up manifests: the right picture in the right place."""
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import figure
+from diffusion4k import manifest
+from diffusion4k.errors import UserError
+from diffusion4k.paper import figures
+
+NOTE = "random weights (miniature)"
+
+
+def made(path, results, notes=(), files=()):
+    manifest.write(
+        path,
+        root=path.parent,
+        files=files,
+        inputs={},
+        settings={},
+        results=results,
+        started=time.time(),
+        notes=notes,
+    )
+    return manifest.read(path)
+
+
+def draw(*words):
+    figure.run(figure.parser().parse_args([str(word) for word in words]))
+
+
+def test_gallery_puts_photographs_beside_what_models_drew(tmp_path):
+    folder = tmp_path / "data" / "eval"
+    folder.mkdir(parents=True)
+    images = tmp_path / "images"
+    images.mkdir()
+    lines = []
+    for index, name in enumerate(("p", "q", "r")):
+        colour = (0, 80 * index, 200)
+        Image.new("RGB", (300, 260), colour).save(folder / f"{name}.png")
+        Image.new("RGB", (256, 256), (250, 80 * index, 0)).save(images / f"{name}.png")
+        lines.append(json.dumps({"file_name": f"{name}.png", "text": f"caption {name}"}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    made(tmp_path / "data" / "set.json", {}, ["photographs"], sorted(folder.iterdir()))
+    for shard, names in enumerate(("p", "qr")):
+        made(images / f"{shard}.json", {}, [NOTE], [images / f"{name}.png" for name in names])
+    spec = {"title": "Figure 9", "labels": {"a": "Model A", "b": "Model B"}}
+    output = tmp_path / "figure_9.json"
+    draw(
+        *("gallery", "--spec", json.dumps(spec), "--reference", tmp_path / "data" / "set.json"),
+        *("--folder", "eval", "--size", 256, "--prompts", 2, "--output", output),
+        *("--images", f"a={images / '0.json'}", f"a={images / '1.json'}"),
+    )
+    found = manifest.read(output)
+    assert found.notes == [NOTE, "photographs"]
+    assert found.results["title"] == "Figure 9"
+    pixels = np.asarray(Image.open(found.paths()[0]).convert("RGB"))
+    left, top = 190 + 8 + 128, 34 + 128
+    assert pixels.shape[:2] == (34 + 2 * 264, 190 + 3 * 264 + 8)
+    assert pixels[top, left].tolist() == [0, 0, 200]
+    assert pixels[top, left + 264].tolist() == [250, 0, 0]
+    assert pixels[top + 264, left + 264].tolist() == [250, 80, 0]
+    assert pixels[top - 60, left + 528].tolist() == [255, 255, 255]  # not run
+
+
+def test_a_big_picture_becomes_a_thumbnail(tmp_path):
+    Image.new("RGB", (1500, 1500)).save(tmp_path / "big.png")
+    assert figures.tile_side(4096) == 512
+    assert figures.tile_side(4096, 5000) == 1024
+    assert figures.picture(tmp_path / "big.png", 512).size == (512, 512)
+    assert figures.photograph(tmp_path / "big.png", 300).size == (300, 300)
+
+
+def test_reconstructions_are_paired(tmp_path):
+    for name in ("x-real", "x-reconstructed", "y-real"):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{name}.png")
+    source = made(tmp_path / "shard.json", {}, files=sorted(tmp_path.glob("*.png")))
+    assert list(figures.pairs(source.paths())) == ["x"]
+    draw("reconstruction", "--rows", f"sd3={source.path}", "--output", tmp_path / "figure_4.json")
+    assert (tmp_path / "figure_4.png").stat().st_size > 0
+
+
+def test_histograms_and_curves_say_what_they_show(tmp_path):
+    sizes = pd.DataFrame({"height": [10, 20, 30], "width": [40, 50, 90]})
+    titles = [panel.get_title("left") for panel in figures.histograms({"Train": sizes}).axes]
+    assert titles == ["Train, height: median 20 px", "Train, width: median 50 px"]
+    losses = pd.DataFrame({"step": range(1, 101), "loss": np.linspace(1, 0.5, 100)})
+    losses.to_parquet(tmp_path / "loss.parquet")
+    made(tmp_path / "step.json", {}, files=[tmp_path / "loss.parquet"])
+    words = ("--losses", f"sd3={tmp_path / 'step.json'}", "--output", tmp_path / "figure_s1.json")
+    draw("curves", *words)
+    assert (tmp_path / "figure_s1.png").stat().st_size > 0
+    losses.loc[3, "loss"] = np.nan
+    with pytest.raises(UserError, match="sd3: its loss is not a finite number"):
+        figures.curves({"sd3": losses})

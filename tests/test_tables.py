@@ -1,0 +1,284 @@
+"""Published numbers, and tables built from made-up manifests."""
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+import table as script
+from diffusion4k import manifest
+from diffusion4k.errors import UserError
+from diffusion4k.paper import latex, published, render, tables
+
+PUBLISHED = Path(__file__).parent.parent / "config" / "published"
+NOTE = "random weights (miniature)"
+SPEC = {
+    "title": "Table 3: Aesthetic-Eval@2048",
+    "columns": [
+        {"metric": "fid", "label": "FID", "direction": "lower", "digits": 2, "family": "fid"},
+        {"metric": "clipscore", "label": "CLIPScore", "direction": "higher", "digits": 2}
+        | {"family": "alignment"},
+    ],
+    "rows": [
+        {"key": "sd3_f16", "label": "SD3-F16@2048"},
+        {"key": "sd3_f16_wlf", "label": "SD3-F16-WLF@2048", "reason": None},
+        {"key": "flux_f16", "label": "Flux-F16@2048"},
+        {"key": "pixart_30k", "label": "PixArt-30k", "reason": "data never released"},
+    ],
+    "footer": ["fidelity: published"],
+}
+
+
+def made(path, results, notes=(NOTE,), files=()):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write(
+        path,
+        root=path.parent,
+        files=files,
+        inputs={},
+        settings={},
+        results=results,
+        started=time.time() - 90,
+        notes=notes,
+    )
+    return manifest.read(path)
+
+
+@pytest.fixture
+def values(tmp_path):
+    fid = {"sd3_f16": 45.0, "sd3_f16_wlf": 40.004, "flux_f16": 39.996}
+    found = {
+        (row, "fid"): made(tmp_path / f"{row}-fid.json", {"fid": {"value": value, "n": 12}})
+        for row, value in fid.items()
+    }
+    score = {"value": 31.25, "n": 6, "interval": [30.5, 32.0]}
+    found["sd3_f16", "alignment"] = made(tmp_path / "align.json", {"clipscore": score})
+    return found
+
+
+def assemble(values, spec=SPEC, **more):
+    return tables.assemble(spec, published.read(PUBLISHED / "table_3.csv"), values, **more)
+
+
+def rows(table):
+    return {row["key"]: row["cells"] for row in table["rows"]}
+
+
+# (table, row, metric, value): one or two of each table of the paper
+SPOT = [
+    (1, "glcm", "srcc", 0.75),
+    (1, "maniqa", "plcc", 0.26),
+    (2, "sd3", "rfid", 1.40),
+    (2, "flux", "psnr", 29.22),
+    (2, "flux", "lpips", 0.16),
+    (3, "flux_f16_wlf", "fid", 39.49),
+    (3, "sd3_f16", "aesthetics", 5.91),
+    (4, "flux_f16", "cr", 14.80),
+    (4, "sd3_f16_wlf", "glcm", 0.79),
+    (5, "sd3_f16_wlf", "seconds_per_step", 1.16),
+    (5, "flux_f8", "memory_gb", None),
+    (6, "flux_f16_laion", "clipscore", 29.12),
+    (7, "sd3_f16_finetune", "clipscore", 34.14),
+    (8, "sd3_f16_wlf", "cr", 10.50),
+    (9, "eval_4096", "median_width", 6449),
+    (9, "pixart_30k", "median_height", 1615),
+    (10, "flux_f16_wlf", "images_per_second", 1.39),
+    (10, "sd3_f16_wlf", "steps", 20000),
+]
+CELLS = {1: 8, 2: 10, 3: 12, 4: 8, 5: 12, 6: 8, 7: 6, 8: 6, 9: 16, 10: 4}
+
+
+@pytest.mark.parametrize(("number", "row", "metric", "value"), SPOT)
+def test_published_numbers(number, row, metric, value):
+    cells = published.read(PUBLISHED / f"table_{number}.csv")
+    assert cells[row, metric].value == value
+    assert len(cells) == CELLS[number]
+    assert value is not None or cells[row, metric].note == "OOM"
+
+
+def test_tables_that_share_rows_agree():
+    ablation = published.read(PUBLISHED / "table_7.csv")
+    captions = published.read(PUBLISHED / "table_6.csv")
+    for metric in ("clipscore", "aesthetics"):
+        assert ablation["sd3_f16", metric].value == captions["sd3_f16_gpt4o", metric].value
+
+
+def test_context_names_its_source():
+    rows = published.read_context(PUBLISHED / "context.csv")
+    assert len(rows) == 125
+    found = {(r.system, r.evaluation, r.metric): r for r in rows if "UltraFlux" in r.source}
+    row = found["UltraFlux", "eval_4096", "fid"]
+    assert (row.value, row.source) == (143.11, "UltraFlux, arXiv 2511.18050, Table 2")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("a,fid,nan,", "line 2: 'nan' is not a finite number"),
+        ("a,fid,,", "neither value nor note"),
+        ("a,fid,1,\na,fid,2,", "line 3: a, fid comes twice"),
+        ("a,fid,1,so, so", "not 4 columns"),
+        ("a,fid,1", "not 4 columns"),
+    ],
+)
+def test_a_bad_published_line_is_named(tmp_path, line, says):
+    path = tmp_path / "table.csv"
+    path.write_text(f"row,metric,value,note\n{line}\n")
+    with pytest.raises(UserError, match=says):
+        published.read(path)
+
+
+def test_published_ours_and_difference_stand_side_by_side(values):
+    table = assemble(values)
+    cell = rows(table)["sd3_f16"]["fid"]
+    assert (cell["published"], cell["ours"], cell["n"], cell["status"]) == (43.82, 45.0, 12, "ok")
+    assert cell["difference"] == pytest.approx(1.18)
+    assert rows(table)["sd3_f16"]["clipscore"]["interval"] == [30.5, 32.0]
+    assert [row["label"] for row in table["rows"]] == [row["label"] for row in SPEC["rows"]]
+    assert [c["key"] for c in table["columns"]] == ["fid", "clipscore"]
+    assert "Ours: FID n = 12, CLIPScore n = 6" in table["footer"]
+    assert table["footer"][0] == "fidelity: published"
+    assert table["footer"].count(NOTE) == 1
+
+
+def test_a_missing_value_is_not_run_or_has_its_reason(values):
+    cells = rows(assemble(values))
+    assert cells["flux_f16"]["clipscore"]["status"] == "not run"
+    assert cells["flux_f16"]["clipscore"]["ours"] is None
+    assert cells["flux_f16"]["clipscore"]["published"] == 30.41
+    assert cells["pixart_30k"]["fid"]["status"] == "data never released"
+    assert "PixArt-30k: data never released" in assemble({})["footer"]
+
+
+def test_best_is_found_after_rounding_so_that_ties_are_both_bold(values):
+    cells = rows(assemble(values))
+    best = {key: row["fid"]["best"] for key, row in cells.items()}
+    assert best["sd3_f16_wlf"] == [True, True]
+    assert best["flux_f16"] == [False, True]
+    assert best["sd3_f16"] == [False, False]
+    # one value competes with nobody
+    assert cells["sd3_f16"]["clipscore"]["best"] == [False, False]
+    assert cells["sd3_f16_wlf"]["clipscore"]["best"] == [True, False]
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", '"12"', "true", "null"])
+def test_what_is_no_number_is_refused(values, bad):
+    path = values["sd3_f16", "fid"].path
+    path.write_text(path.read_text().replace("45.0", bad))
+    with pytest.raises(UserError, match=r"sd3_f16-fid.json: fid is .*, not a finite number"):
+        assemble(values | {("sd3_f16", "fid"): manifest.read(path)})
+
+
+def test_a_bare_number_and_a_column_called_otherwise(tmp_path):
+    columns = [
+        {"key": "steps", "metric": "step", "label": "steps", "digits": 0, "family": "training"},
+        {"metric": "images_per_second", "label": "images/s", "digits": 2, "family": "training"},
+    ]
+    spec = {"title": "Table 10", "columns": columns, "rows": [{"key": "sd3_f16_wlf", "label": "x"}]}
+    source = made(tmp_path / "step.json", {"step": 600, "images_per_second": 12.5})
+    said = published.read(PUBLISHED / "table_10.csv")
+    table = tables.assemble(spec, said, {("sd3_f16_wlf", "training"): source})
+    cells = rows(table)["sd3_f16_wlf"]
+    assert (cells["steps"]["published"], cells["steps"]["ours"]) == (20000, 600)
+    assert cells["images_per_second"]["n"] is None
+    assert "Published x images/s: 2× A800-80G" in table["footer"]
+
+
+def test_out_of_tolerance_says_so(values):
+    fid, clip = SPEC["columns"]
+    table = assemble(values, SPEC | {"columns": [fid | {"tolerance": 1}, clip]})
+    assert rows(table)["sd3_f16"]["fid"]["status"] == "out of tolerance (1)"
+    assert rows(table)["sd3_f16_wlf"]["fid"]["status"] == "ok"
+
+
+def test_context_rows_follow_with_their_source_and_never_compete(values):
+    context = published.read_context(PUBLISHED / "context.csv")
+    table = assemble(values, SPEC | {"context": "eval_2048"}, context=context)
+    sana = next(row for row in table["rows"] if row["label"] == "Sana [1]")
+    assert sana["cells"]["fid"]["published"] == 32.06
+    assert sana["cells"]["fid"]["best"] == [False, False]
+    assert any(line.startswith("[1] as published by Latent Wavelet") for line in table["footer"])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"colums": []}, "colums"),
+        ({"rows": [{"key": "a"}]}, r"\$\.rows\[0\]: 'label' is a required property"),
+        ({"rows": SPEC["rows"] + SPEC["rows"][:1]}, "a key comes twice"),
+        ({"columns": [SPEC["columns"][0] | {"direction": "up"}]}, "'up' is not one of"),
+    ],
+)
+def test_a_slip_in_the_spec_is_one_line(values, change, says):
+    with pytest.raises(UserError, match=says):
+        assemble({}, SPEC | change)
+
+
+def test_values_without_a_place_are_refused(values):
+    stray = values["sd3_f16", "fid"]
+    with pytest.raises(UserError, match="sd3_f17:fid: no such row"):
+        assemble({("sd3_f17", "fid"): stray})
+    with pytest.raises(UserError, match="sd3_f16:texture: no such family"):
+        assemble({("sd3_f16", "texture"): stray})
+    with pytest.raises(UserError, match="write ROW:FAMILY=MANIFEST"):
+        script.read_values(["sd3_f16=here.json"])
+
+
+def test_formats(values):
+    table = assemble(values)
+    lines = list(csv.DictReader(io.StringIO(render.tidy_csv(table))))
+    assert len(lines) == 8
+    assert lines[0] | {"difference": ""} == {
+        **{"row": "sd3_f16", "metric": "fid", "published": "43.82", "ours": "45.0"},
+        **{"difference": "", "n": "12", "status": "ok"},
+    }
+    text = " ".join(render.markdown(table).split())
+    assert "| FID ↓ published | FID ↓ ours | FID ↓ Δ |" in text
+    assert "| **40.18** | **40.00** | −0.18 |" in text
+    assert "| 30.41 | not run | |" in text
+    page = render.page(table)
+    assert "<strong>40.00</strong>" in page
+    assert "[30.50, 32.00]" in page
+    assert "src=" not in page
+    tex = latex.latex(table)
+    assert r"\toprule" in tex
+    assert r"SD3-F16-WLF@2048 & \textbf{40.18} & \textbf{40.00} & $-$0.18" in tex
+    assert r"\multicolumn{3}{c}{FID $\downarrow$}" in tex
+
+
+def test_a_zero_difference_has_no_sign():
+    assert tables.shown(-0.001, 2) == "0.00"
+    assert tables.shown(-0.006, 2) == "-0.01"
+
+
+def test_a_table_that_the_paper_lacks_shows_ours_alone(values):
+    table = tables.assemble(SPEC, {}, values)
+    assert render.headings(table) == ("ours",)
+    assert "published" not in render.html(table)
+    assert "| **40.00** |" in " ".join(render.markdown(table).split())
+
+
+def test_texts_are_escaped(values):
+    table = assemble(values, SPEC | {"title": "<b>5 % & more_", "footer": ["a_b # {c}"]})
+    assert "&lt;b&gt;5 % &amp; more_" in render.page(table)
+    assert r"5 \% \& more\_" in latex.latex(table)
+    assert r"a\_b \# \{c\}" in latex.latex(table)
+
+
+def test_the_script_writes_every_format_and_a_manifest(values, tmp_path):
+    output = tmp_path / "tables" / "table_3.json"
+    pairs = [f"{row}:{family}={one.path}" for (row, family), one in values.items()]
+    words = ["--name", "table_3", "--spec", json.dumps(SPEC), "--output", str(output)]
+    words += ["--published", str(PUBLISHED / "table_3.csv"), "--values", *pairs]
+    script.run(script.parser().parse_args(words))
+    found = manifest.read(output)
+    assert manifest.verify(found) == []
+    assert [file.name for file in found.files] == [
+        f"table_3.{s}" for s in ["csv", "html", "md", "tex"]
+    ]
+    assert found.results == json.loads(json.dumps(assemble(values)))
+    assert found.notes == [NOTE]
+    assert found.inputs["sd3_f16:fid"] == str(values["sd3_f16", "fid"].path)
