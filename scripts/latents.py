@@ -1,0 +1,106 @@
+"""Encode one shard of a split's images and captions with a backbone's F16 VAE and text encoders.
+
+Samples lie in samples/ beside the manifest. A run that was stopped goes on where it stopped: run
+the same command again.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from diffusion4k import cli, digest, manifest, metadata, pipelines
+from diffusion4k.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    flags.add_argument("--backbone", required=True, help="sd3 or flux")
+    flags.add_argument("--pipeline", type=Path, required=True, help="manifest of its pipeline")
+    flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
+    flags.add_argument("--folder", default="train", help="folder inside the data set")
+    flags.add_argument("--size", type=int, default=4096, help="px; side of a square crop")
+    flags.add_argument("--crops-per-image", type=int, default=1)
+    flags.add_argument("--flip", choices=["both", "none"], default="both", help="mirrored too?")
+    flags.add_argument("--t5-tokens", type=int, default=77, help="1 to 512")
+    flags.add_argument("--encoder", choices=["stride", "dilation"], default="stride")
+    flags.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
+    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    flags.add_argument("--seed", type=int, default=0, help="of the crops' positions")
+    flags.add_argument("--shard", type=int, default=0)
+    flags.add_argument("--shards", type=int, default=1)
+    flags.add_argument("--output", type=Path, required=True, help="manifest to write")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    import torch
+
+    from diffusion4k import backbones
+    from diffusion4k.latents import encode
+
+    started = time.time()
+    device = "cuda" if args.device == "auto" and torch.cuda.is_available() else args.device
+    device = "cpu" if device == "auto" else device
+    backbone = backbones.get(args.backbone)
+    source, dataset = pipelines.source(args.pipeline), manifest.read(args.dataset)
+    if pipelines.backbone_of(source.root) != args.backbone:
+        raise UserError(f"{args.pipeline}: not a pipeline of the backbone {args.backbone}")
+    settings = encode.Settings(
+        backbone=args.backbone,
+        size=args.size,
+        flip=args.flip,
+        t5_tokens=args.t5_tokens,
+        encoder=args.encoder,
+        dtype=args.dtype,
+        seed=args.seed,
+    )
+    samples = cli.shard(metadata.read(dataset.root, args.folder), args.shard, args.shards)
+    code = digest.digest("latents.py", leave_out=backbones.others(args.backbone))
+    models = source.fingerprint(transformer=False)
+    sums = {dataset.root / file.name: file.sha256 for file in dataset.files}
+    work = ((s, settings.digest(s, sums.get(s.path, ""), models, code)) for s in samples)
+
+    def load():
+        return pipelines.load(
+            source.root,
+            dtype=getattr(torch, args.dtype),
+            device=device,
+            encoder=args.encoder,
+            without_transformer=True,
+        )
+
+    bar = cli.progress(
+        encode.encode(
+            load,
+            backbone,
+            work,
+            args.output.parent / "samples",
+            settings=settings,
+            crops_per_image=args.crops_per_image,
+        ),
+        total=len(samples) * args.crops_per_image,
+        desc=f"latents {args.backbone} {args.shard}/{args.shards}",
+        unit="sample",
+    )
+    begun = time.perf_counter()
+    made = list(bar)
+    seconds, new = time.perf_counter() - begun, sum(now for _, now in made)
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=[path for path, _ in made],
+        inputs={"pipeline": args.pipeline, "dataset": args.dataset},
+        settings=vars(args),
+        # of those made in this run, the loading of the models included
+        results={"samples": len(made), "samples_per_second": new / seconds if new else None},
+        started=started,
+        device=device,
+        notes=[*source.notes, *dataset.notes],
+    )
+    print(f"{len(made)} samples, {new} of them made now")
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

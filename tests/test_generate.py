@@ -1,0 +1,252 @@
+"""Sampling, its resume and shards, and the round trip export -> load."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import export
+import generate
+import tiny
+from diffusion4k import manifest, pipelines
+from diffusion4k.errors import UserError
+from diffusion4k.generate import sampler
+from diffusion4k.generate.seeds import image_seed
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sources")
+    for name in ("sd3", "flux"):
+        tiny.save_pipeline(name, root)
+    tiny.save_dataset(root, count=3, folder="eval")
+    return root
+
+
+def run(*flags):
+    generate.run(generate.parser().parse_args([*map(str, flags)]))
+
+
+def make(sources, folder, *more, model="sd3", shard=0, shards=1):
+    output = folder / f"shard-{shard}-of-{shards}.json"
+    small = ["--height", 32, "--width", 64, "--steps", 2, "--t5-tokens", 8, "--device", "cpu"]
+    files = ["--model", sources / f"{model}.json", "--dataset", sources / "data.json"]
+    where = ["--folder", "eval", "--shard", shard, "--shards", shards, "--output", output]
+    run(*files, *small, *where, *more)
+    return manifest.read(output)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in (folder / "images").iterdir()}
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux"])
+def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
+    record = make(sources, tmp_path, "--format", "png", "--guidance", 2, "--seed", 3, model=name)
+    assert record.results["images"] == 3 and record.results["seconds_per_image"] > 0
+    assert record.notes == ["random weights (test)"]
+    resolved = {"dtype": "float32", "decoder": "folded", "vae_factor": 16, "guidance": 2.0}
+    assert resolved.items() <= record.settings.items()
+    pipeline = pipelines.load(sources / f"{name}.json", dtype=torch.float32, device="cpu")
+    expected = pipeline(
+        "photograph number 1",
+        height=32,
+        width=64,
+        num_inference_steps=2,
+        guidance_scale=2.0,
+        max_sequence_length=8,
+        generator=torch.Generator().manual_seed(3),
+    ).images[0]
+    actual = Image.open(tmp_path / "images" / "photo_1.png")
+    assert np.array_equal(np.asarray(actual), np.asarray(expected))
+
+
+def test_one_shard_equals_three(sources, tmp_path):
+    make(sources, tmp_path / "one", "--seed-policy", "per_prompt")
+    for i in range(3):
+        part = make(sources, tmp_path / "three", "--seed-policy", "per_prompt", shard=i, shards=3)
+        assert [file.name for file in part.files] == [f"images/photo_{i}.jpg"]
+    assert contents(tmp_path / "one") == contents(tmp_path / "three")
+
+
+def test_resume_makes_only_what_is_missing_or_changed(sources, tmp_path, monkeypatch):
+    make(sources, tmp_path)
+    before = contents(tmp_path)
+    made = []
+    original = sampler.sample
+    monkeypatch.setattr(sampler, "sample", lambda *a, **k: made.append(a[2]) or original(*a, **k))
+    (tmp_path / "images" / "photo_0.jpg").unlink()
+    (tmp_path / "images" / "photo_2.jpg").write_bytes(before["photo_2.jpg"][:-9])
+    make(sources, tmp_path)
+    assert made == ["photograph number 0", "photograph number 2"]
+    assert contents(tmp_path) == before
+    done = make(sources, tmp_path, "--no-offload")
+    assert len(made) == 2 and done.results["seconds_per_image"] > 0
+    make(sources, tmp_path, "--steps", 1)
+    assert len(made) == 5
+    (tmp_path / "receipts" / "photo_1.json").write_text("{")
+    make(sources, tmp_path, "--steps", 1)
+    assert made[5:] == ["photograph number 1"]
+
+
+def test_seed_policies():
+    assert {image_seed("published", 7, id) for id in "abc"} == {7}
+    own = [image_seed("per_prompt", seed, id) for id in "abc" for seed in (0, 1)]
+    assert len(set(own)) == 6 and all(0 <= seed < 2**63 for seed in own)
+    assert own[0] == image_seed("per_prompt", 0, "a")
+    with pytest.raises(UserError, match="per_prompt"):
+        image_seed("random", 0, "a")
+
+
+def test_decoders(sources, tmp_path):
+    pictures = {}
+    for decoder in ("folded", "upsample", "published"):
+        make(sources, tmp_path / decoder, "--decoder", decoder, "--format", "png")
+        path = tmp_path / decoder / "images" / "photo_0.png"
+        pictures[decoder] = np.asarray(Image.open(path)).astype(int)
+    assert abs(pictures["folded"] - pictures["upsample"]).max() <= 1
+    assert abs(pictures["published"][1:, 1:] - pictures["folded"][:-1, :-1]).max() <= 1
+
+
+def test_single_prompt(sources, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = ("--height", 32, "--width", 32, "--steps", 1, "--t5-tokens", 8)
+    run("--model", sources / "sd3", "--prompt", "A fox, in the SNOW!", *small)
+    assert capsys.readouterr().out.strip() == "a-fox-in-the-snow-seed0.jpg"
+    assert Image.open("a-fox-in-the-snow-seed0.jpg").format == "JPEG"
+    run("--model", sources / "flux.json", "--prompt", "a", *small, "--output", "b.png")
+    assert Image.open("b.png").size == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--height", 4100), "--height 4100: must be a multiple of 32 px, such as 4096"),
+        (("--width", 0), "multiple of 32"),
+        (("--steps", 0), "at least 1"),
+        (("--t5-tokens", 600), "from 1 to 512"),
+        (("--height", 512), "positions for 256 px"),
+        (("--output", "picture.gif"), "ends in .jpg or .png"),
+        (("--offload", "--height", 32, "--width", 32), "needs a GPU"),
+        (("--dataset", "data.json"), "either --prompt"),
+    ],
+)
+def test_refusals(sources, flags, message):
+    model = ("--model", sources / "sd3.json", "--prompt", "a", "--device", "cpu", "--width", 32)
+    with pytest.raises(UserError, match=message):
+        run(*model, *flags)
+
+
+def test_missing_model_names_the_exported_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="none yet"):
+        run("--prompt", "a")
+    exported = tmp_path / "results/paper/train/sd3_f16_wlf/pipeline.json"
+    exported.parent.mkdir(parents=True)
+    exported.touch()
+    with pytest.raises(UserError, match="results/paper/train/sd3_f16_wlf/pipeline.json"):
+        run("--prompt", "a")
+
+
+def test_out_of_memory_names_the_knobs(sources, tmp_path, monkeypatch):
+    def exhausted(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    pipeline_class = type(tiny.pipeline("sd3"))
+    monkeypatch.setattr(pipeline_class, "__call__", exhausted)
+    with pytest.raises(UserError, match="--offload, --dtype bfloat16"):
+        make(sources, tmp_path)
+
+
+@pytest.fixture
+def trained(sources, tmp_path):
+    """A training step whose transformer differs from the base's."""
+    torch.manual_seed(1)
+    folder = tmp_path / "train" / "step-000004"
+    tiny.sd3_transformer().save_pretrained(folder / "transformer")
+    (folder / "optimizer.bin").write_bytes(b"state")
+    return tiny.save_manifest(tmp_path / "train" / "step-000004.json", folder, results={"step": 4})
+
+
+def do_export(sources, state, output, *more, base="sd3.json"):
+    flags = ["--pipeline", sources / base, "--state", state, "--output", output, *more]
+    export.run(export.parser().parse_args([*map(str, flags)]))
+    return manifest.read(output)
+
+
+def test_export_then_load(sources, trained, tmp_path):
+    output = tmp_path / "train" / "pipeline.json"
+    for _ in range(2):  # the second replaces the first
+        forms = ("--encoder", "dilation", "--decoder", "published")
+        record = do_export(sources, trained, output, *forms)
+    assert record.root == tmp_path / "train" / "pipeline" and record.results == {"step": 4}
+    assert record.notes == ["random weights (test)"]
+    assert sorted(p.name for p in output.parent.iterdir()) == [
+        "pipeline", "pipeline.json", "step-000004", "step-000004.json",
+    ]  # fmt: skip
+    base = sources / "sd3" / "vae" / "diffusion_pytorch_model.safetensors"
+    assert (record.root / "vae" / base.name).samefile(base)
+
+    pipeline = pipelines.load(output, dtype=torch.float32, device="cpu")
+    assert pipeline.vae_scale_factor == 16
+    assert pipeline.vae.encoder.conv_in.dilation == (2, 2)
+    assert pipeline.vae.decoder.conv_out.form == "published"
+    state = manifest.read(trained).root
+    expected = type(pipeline.transformer).from_pretrained(state / "transformer").state_dict()
+    torch.testing.assert_close(pipeline.transformer.state_dict(), expected)
+    again = pipelines.load(output, dtype=torch.float32, device="cpu", decoder="folded")
+    assert again.vae.decoder.conv_out.form == "folded"
+
+    make(tmp_path / "train", tmp_path / "out", "--dataset", sources / "data.json",
+         "--model", output)  # fmt: skip
+    make(sources, tmp_path / "base")
+    assert contents(tmp_path / "out") != contents(tmp_path / "base")
+
+
+def test_export_follows_links_and_leaves_hidden_files(sources, trained, tmp_path):
+    base = tmp_path / "snapshot"
+    for path in (sources / "sd3").rglob("*"):
+        link = base / path.relative_to(sources / "sd3")
+        if path.is_file():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    (base / ".cache").mkdir()
+    (base / ".cache" / "lock").touch()
+    root = tmp_path / "out" / "pipeline"
+    files = pipelines.export(base, manifest.read(trained).root, root)
+    assert not any(path.is_symlink() for path in files)
+    assert not (root / ".cache").exists()
+    assert pipelines.forms(root) == {"vae_factor": 16, "encoder": "stride", "decoder": "folded"}
+
+
+def test_export_refuses_what_does_not_fit(sources, trained, tmp_path):
+    with pytest.raises(UserError, match="SD3Transformer2DModel"):
+        do_export(sources, trained, tmp_path / "x" / "pipeline.json", base="flux.json")
+    empty = tiny.save_manifest(tmp_path / "empty.json", tmp_path / "nothing")
+    with pytest.raises(UserError, match="0 trained transformers"):
+        do_export(sources, empty, tmp_path / "x" / "pipeline.json")
+
+
+def test_released_pipelines_load(sources, tmp_path):
+    """A VAE class that diffusers does not have, and `stride` in its config."""
+    tiny.pipeline("flux").save_pretrained(tmp_path)
+    index, config = tmp_path / "model_index.json", tmp_path / "vae" / "config.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"vae": ["vae", "WaveletVAE"]}))
+    for stride, factor in ((2, 16), (1, 8)):
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"stride": stride}))
+        pipeline = pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
+        assert pipeline.vae_scale_factor == factor
+        assert pipeline.vae.encoder.conv_in.stride == (stride, stride)
+
+
+def test_loading_what_is_no_pipeline(sources, tmp_path):
+    load = {"dtype": torch.float32, "device": "cpu"}
+    with pytest.raises(UserError, match="no such manifest"):
+        pipelines.load(tmp_path / "nothing.json", **load)
+    with pytest.raises(UserError, match="no diffusers pipeline"):
+        pipelines.load(tmp_path, **load)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "SanaPipeline"}')
+    with pytest.raises(UserError, match="SanaPipeline"):
+        pipelines.load(tmp_path, **load)
