@@ -1,0 +1,1 @@
+"""Scores of images and of sets: one row an image, aggregates apart, so that tables need no GPU."""

@@ -1,0 +1,81 @@
+"""CLIPScore: max(100 cos(image, prompt), 0), with the released and the proper truncation.
+
+CLIP reads the text's embedding at its end token, which has the highest id. torchmetrics cuts
+prompts beyond 77 tokens without putting an end token back, so the embedding is read wherever the
+highest id happens to stand (torchmetrics issue 2883). `published` reproduces that; `with_end_token`
+replaces the last token by the end token. Both are the same for shorter prompts.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from diffusion4k.errors import UserError
+
+CONTEXT = 77  # tokens, start and end included
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """One image's scores, 0 to 100, and the prompt's length in tokens before any truncation."""
+
+    published: float
+    with_end_token: float
+    n_tokens: int
+
+
+class Clip:
+    """An open_clip model folder (open_clip_config.json, weights), offline, in float32.
+
+    The folder's own configuration decides the architecture, QuickGELU included, and the
+    preprocessing: OpenAI's, a bicubic resize of the shorter side and a centre crop.
+    """
+
+    def __init__(self, folder: Path, device: torch.device):
+        if not (Path(folder) / "open_clip_config.json").is_file():
+            raise UserError(
+                f"{folder}: no open_clip_config.json; give a folder laid out like"
+                " timm/vit_base_patch16_clip_224.openai"
+            )
+        import open_clip
+
+        name = f"local-dir:{Path(folder).absolute()}"
+        self.model, self.preprocess = open_clip.create_model_from_pretrained(name, device=device)
+        self.model.eval().requires_grad_(False)
+        self.tokenizer = open_clip.get_tokenizer(name)
+        self.device = device
+
+    @torch.inference_mode()
+    def embed_images(self, images: list[Image.Image]) -> torch.Tensor:
+        """RGB images => (n, d) embeddings of unit length."""
+        batch = torch.stack([self.preprocess(image) for image in images])
+        return self.model.encode_image(batch.to(self.device), normalize=True)
+
+    @torch.inference_mode()
+    def embed_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(n, context) ids => (n, d) embeddings of unit length."""
+        return self.model.encode_text(tokens.to(self.device), normalize=True)
+
+    def tokenize(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+        """Token ids (n, context) as published and with an end token, and lengths before the cut."""
+        end = self.tokenizer(prompts)
+        ids = [self.tokenizer.encode(prompt) for prompt in prompts]
+        published = end.clone()
+        for row, tokens in zip(published, ids, strict=True):
+            if len(tokens) + 2 > len(row):
+                row[1:] = torch.tensor(tokens[: len(row) - 1])
+        return published, end, [len(tokens) + 2 for tokens in ids]
+
+    def score(self, images: list[Image.Image], prompts: list[str]) -> list[ClipScore]:
+        """CLIPScore of each image with its prompt."""
+        seen = self.embed_images(images)
+        published, end, lengths = self.tokenize(prompts)
+        scores = [_cosines(seen, self.embed_tokens(tokens)) for tokens in (published, end)]
+        return [ClipScore(*values) for values in zip(*scores, lengths, strict=True)]
+
+
+def _cosines(a: torch.Tensor, b: torch.Tensor) -> list[float]:
+    return np.maximum(100 * (a * b).sum(-1).cpu().numpy().astype(np.float64), 0).tolist()

@@ -1,0 +1,81 @@
+"""What the scoring scripts read: generated images, photographs, prompts, weights; and notes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from diffusion4k import images, metadata
+from diffusion4k.errors import UserError
+from diffusion4k.manifest import Manifest
+
+_PICTURES = {".jpg", ".jpeg", ".png"}
+_WEIGHTS = {".pth", ".pt", ".safetensors"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A generated image; `size` is the (height, width) that it must have, if that is known."""
+
+    id: str
+    path: Path
+    size: tuple[int, int] | None
+
+    def load(self) -> Image.Image:
+        """Decode as RGB; UserError when it is damaged or of another size."""
+        image = images.load_rgb(self.path, exif_transpose=False)
+        if self.size and (image.height, image.width) != self.size:
+            raise UserError(
+                f"{self.path}: {image.height}x{image.width} px (height x width) where"
+                f" {self.size[0]}x{self.size[1]} is expected; generate it again"
+            )
+        return image
+
+
+def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
+    """The images of a shard of generation: squares of `size` px, else of the size it was asked."""
+    asked = (size, size) if size else (shard.settings.get("height"), shard.settings.get("width"))
+    expected = asked if all(asked) else None
+    pictures = [p for p in shard.paths() if p.suffix.lower() in _PICTURES]
+    return [Picture(path.stem, path, expected) for path in pictures]
+
+
+def photograph(path: Path, size: int, *, upright: bool) -> Image.Image:
+    """The central square, `size` px, of a photograph whose shorter side is resized to `size`.
+
+    `upright` obeys the EXIF orientation, as training does; the released FID does not.
+    """
+    image = images.load_rgb(path, exif_transpose=upright)
+    return images.center_crop(images.resize_shorter_side(image, size), size)
+
+
+def prompts(
+    dataset: Manifest, folder: str, pictures: Iterable[Picture]
+) -> dict[str, metadata.Sample]:
+    """The data set's sample for each generated image's id; UserError for ids that it lacks."""
+    samples = {sample.id: sample for sample in metadata.read(dataset.root, folder)}
+    unknown = [picture.id for picture in pictures if picture.id not in samples]
+    if unknown:
+        raise UserError(
+            f"{folder} of {dataset.path} has no prompt for {', '.join(unknown[:10])}; images are"
+            " named after the prompts' ids"
+        )
+    return samples
+
+
+def weights(source: Manifest) -> Path:
+    """The one weight file of a source (.pth, .pt or .safetensors; model.safetensors wins)."""
+    files = [path for path in source.paths() if path.suffix in _WEIGHTS]
+    named = [path for path in files if path.name == "model.safetensors"]
+    if len(named or files) != 1:
+        raise UserError(
+            f"{source.path}: {len(files)} weight files below {source.root} where one is needed;"
+            " give the file itself as the source's path:"
+        )
+    return (named or files)[0]
+
+
+def notes(*sources: Manifest) -> list[str]:
+    """The notes of all inputs, once each: they travel with the numbers to the report."""
+    return list(dict.fromkeys(note for source in sources for note in source.notes))

@@ -1,0 +1,190 @@
+"""Scores on disk: a parquet row an image, features in safetensors, saves of a killed job."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffusion4k.errors import UserError
+from diffusion4k.files import atomic, inside, sha256
+from diffusion4k.manifest import Manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Texture:
+    """A generated JPEG: its size in px and bytes, GLCM Score as released and as true entropy."""
+
+    id: str
+    height: int
+    width: int
+    bytes: int
+    glcm: float
+    glcm_entropy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """CLIPScore under both truncations (0 to 100), the prompt's tokens, Aesthetics (1 to 10)."""
+
+    id: str
+    clipscore_published: float
+    clipscore_end_token: float
+    n_tokens: int
+    aesthetics: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """A generated image against its prompt's photograph: RMSE in [0, 1], PSNR in dB."""
+
+    id: str
+    rmse: float
+    psnr: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstruction:
+    """A photograph against its reconstruction by the VAE; see metrics.reconstruction."""
+
+    id: str
+    nmse: float
+    root_nmse: float
+    psnr: float
+    ssim: float
+    lpips: float
+
+
+def write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
+    """Write rows (instances of the dataclass `kind`) as parquet, atomically."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    schema = pa.schema([(field.name, types[field.type]) for field in dataclasses.fields(kind)])
+    table = pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema)
+    with atomic(path) as temporary:
+        parquet.write_table(table, temporary)
+
+
+def write_features(path: Path, **features: np.ndarray) -> None:
+    """Write float32 (n, d) arrays, rows in the order of the parquet beside them, atomically."""
+    from safetensors.numpy import save_file
+
+    arrays = {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in features.items()}
+    with atomic(path) as temporary:
+        save_file(arrays, temporary)
+
+
+def read_rows(shards: Sequence[Manifest], kind: type, expected: int) -> dict[str, np.ndarray]:
+    """Columns of all shards together, in the shards' order.
+
+    Raises UserError, naming the images, unless there are `expected` rows, of different ids, with
+    finite numbers: a set with images missing must never become a smaller mean.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    tables = [parquet.read_table(_bulk(shard, ".parquet")) for shard in shards]
+    for shard, table in zip(shards, tables, strict=True):
+        missing = {field.name for field in dataclasses.fields(kind)} - set(table.column_names)
+        if missing:
+            raise UserError(f"{shard.path}: no column {', '.join(sorted(missing))}; score it again")
+    table = pa.concat_tables(tables)
+    columns = {field.name: table[field.name].to_numpy() for field in dataclasses.fields(kind)}
+    _check(columns, expected, where=", ".join(str(shard.path) for shard in shards[:3]))
+    return columns
+
+
+def read_features(shards: Sequence[Manifest], name: str) -> np.ndarray:
+    """The float32 (n, d) array `name` of all shards, in the order of read_rows."""
+    from safetensors.numpy import load_file
+
+    parts = []
+    for shard in shards:
+        arrays = load_file(_bulk(shard, ".safetensors"))
+        if name not in arrays:
+            raise UserError(f"{shard.path}: no features {name!r}, only {', '.join(arrays)}")
+        parts.append(arrays[name])
+    features = np.concatenate([part for part in parts if len(part)] or parts)
+    if not np.isfinite(features).all():
+        raise UserError(f"{shards[0].path}: NaN among the features; score its images again")
+    return features
+
+
+def _bulk(shard: Manifest, suffix: str) -> Path:
+    for path in shard.paths():
+        if path.suffix == suffix and path.is_file():
+            return path
+    raise UserError(f"{shard.path}: its {suffix[1:]} file is missing; delete it and score again")
+
+
+def _check(columns: Mapping[str, np.ndarray], expected: int, where: str) -> None:
+    ids = columns["id"]
+    names, counts = np.unique(ids.astype(str), return_counts=True)
+    if (counts > 1).any():
+        raise UserError(f"{where}: {_list(names[counts > 1])} scored twice; shards overlap")
+    if len(ids) != expected:
+        raise UserError(
+            f"{where}: {len(ids)} images scored where {expected} are expected; make the missing"
+            " ones, or correct the split's count"
+        )
+    for name, values in columns.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad = _list(ids[~np.isfinite(values)])
+            raise UserError(f"{where}: {name} is not a finite number for {bad}; look at the image")
+
+
+def _list(ids: Sequence[str]) -> str:
+    return ", ".join(map(str, ids[:10])) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "")
+
+
+def key(inputs: Iterable[Path], **settings: Any) -> str:
+    """Digest of what decides a row: input manifests, settings, code. Names a Progress."""
+    parts = [*map(sha256, inputs), sorted(settings.items()), os.environ.get("DIFFUSION4K_CODE", "")]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
+
+
+class Progress:
+    """Rows and arrays of the images done so far, so that a killed job goes on where it stopped.
+
+    They lie in a folder beside the output, one file an image, and are removed by `finish`. The
+    folder carries a key: what was saved under other inputs, settings or code is dropped.
+    """
+
+    def __init__(self, output: Path, kind: type, key: str):
+        self.kind = kind
+        self.folder = output.with_suffix(".progress")
+        self.saved = self.folder / key
+        if self.folder.is_dir() and not self.saved.is_dir():
+            shutil.rmtree(self.folder)
+
+    def get(self, id: str) -> tuple[Any, dict[str, np.ndarray]] | None:
+        """The row and arrays saved for an image, or None."""
+        from safetensors import safe_open
+
+        path = self._path(id)
+        if not path.is_file():
+            return None
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return self.kind(**json.loads(file.metadata()["row"])), arrays
+
+    def put(self, row: Any, **arrays: np.ndarray) -> None:
+        """Save an image's row and arrays, atomically."""
+        from safetensors.numpy import save_file
+
+        with atomic(self._path(row.id)) as temporary:
+            save_file(arrays, temporary, {"row": json.dumps(dataclasses.asdict(row))})
+
+    def finish(self) -> None:
+        """Remove everything saved; call it after the manifest is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, id: str) -> Path:
+        return inside(self.saved, f"{id}.safetensors")

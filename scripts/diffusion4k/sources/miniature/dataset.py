@@ -1,0 +1,97 @@
+"""A data set laid out like Aesthetic-4K, 1/16 of its size, cut from a dozen photographs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from diffusion4k.cli import progress
+from diffusion4k.files import write_text
+from diffusion4k.images import save_jpeg, save_png
+from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS, Photograph
+
+
+@dataclass(frozen=True)
+class Split:
+    """One folder: which photographs, how many crops of each, their least shorter side in px."""
+
+    folder: str
+    photographs: tuple[Photograph, ...]
+    crops: int
+    min_side: int
+    shrink: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One captioned image of a split; `file_name` is relative to the split's folder."""
+
+    file_name: str
+    text: str
+    image: Image.Image
+
+
+def splits(size: int, small_size: int) -> tuple[Split, Split, Split]:
+    """Training and the two evaluation sets; `size` stands for 4096 px, `small_size` for 2048.
+
+    Evaluation crops show nearly the whole frame, training crops a little less of it, each at
+    another position: no evaluation image is a training image.
+    """
+    return (
+        Split("train", PHOTOGRAPHS, 3, size, (0.90, 0.97)),
+        Split("eval/size_2048", PHOTOGRAPHS, 1, small_size, (0.97, 1.0)),
+        Split("eval/size_4096", PHOTOGRAPHS[:6], 1, size, (0.97, 1.0)),
+    )
+
+
+def crops(split: Split, seed: int) -> Iterator[Crop]:
+    """The split's images: rectangles of the frame's shape, shorter side 1 to 1.1 x min_side."""
+    for photograph in split.photographs:
+        whole = photograph.open()
+        for number in range(split.crops):
+            key = f"{seed}/{split.folder}/{photograph.name}/{number}".encode()
+            generator = np.random.default_rng(list(key))
+            # photographs of the sciences come without loss, the others as cameras write them
+            suffix = "png" if photograph.name in ("retina", "hubble", "ihc") else "jpg"
+            name = f"{photograph.name}-{number}.{suffix}"
+            image = _cut(whole, generator, split.shrink, split.min_side)
+            yield Crop(name, photograph.captions[number], image)
+
+
+def make(folder: Path, *, size: int, small_size: int, seed: int) -> tuple[list[Path], dict]:
+    """Write the data set below `folder`; returns its files and the number of images a split."""
+    files, counts = [], {}
+    for split in splits(size, small_size):
+        where = folder / split.folder
+        listing = []
+        for crop in progress(crops(split, seed), desc=split.folder, unit="image"):
+            save = save_png if crop.file_name.endswith(".png") else save_jpeg
+            save(where / crop.file_name, np.asarray(crop.image))
+            listing.append(json.dumps({"file_name": crop.file_name, "text": crop.text}) + "\n")
+            files.append(where / crop.file_name)
+        write_text(where / "metadata.jsonl", "".join(listing))
+        files.append(where / "metadata.jsonl")
+        counts[split.folder] = len(listing)
+    return files, counts
+
+
+def _cut(
+    whole: Image.Image,
+    generator: np.random.Generator,
+    shrink: tuple[float, float],
+    min_side: int,
+) -> Image.Image:
+    scale = generator.uniform(*shrink)
+    width, height = (round(scale * side) for side in whole.size)
+    left, top = (
+        int(generator.integers(0, side - kept + 1))
+        for side, kept in zip(whole.size, (width, height), strict=True)
+    )
+    factor = min_side * generator.uniform(1.0, 1.1) / min(width, height)
+    # rounded up: the shorter side never falls below min_side
+    target = (int(np.ceil(width * factor)), int(np.ceil(height * factor)))
+    box = (left, top, left + width, top + height)
+    return whole.resize(target, Image.Resampling.LANCZOS, box=box)

@@ -1,0 +1,110 @@
+"""Miniature SD3 and Flux pipelines in diffusers format: the real classes, a millionth of the size.
+
+The VAE is pretrained on the training photographs, as the real ones are pretrained on others; text
+encoders and transformers are random. Fine-tuning the transformer is what the workflow does.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+)
+from torch import nn
+
+from diffusion4k.sources.miniature import autoencoder, text_models
+from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
+
+CLIP_WIDTH, T5_WIDTH = 32, 64
+HEADS, HEAD_WIDTH = 4, 32
+
+
+def make(what: str, folder: Path, *, vae_steps: int, size: int, seed: int) -> dict[str, float]:
+    """Write the pipeline `what` ("sd3" or "flux") below `folder`; returns the VAE's figures.
+
+    vae_steps: of pretraining; size: px, the side that the VAE's latent statistics are taken at.
+    """
+    vae, figures = autoencoder.pretrain(steps=vae_steps, size=size, seed=seed)
+    torch.manual_seed(seed)
+    BUILDERS[what](vae).save_pretrained(folder)
+    return figures
+
+
+def stable_diffusion_3(vae: AutoencoderKL) -> StableDiffusion3Pipeline:
+    """Two CLIPs and T5, a transformer of two joint blocks, schedule shift 3."""
+    texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
+    first, second = (text_models.clip_tokenizer(texts, pad=pad) for pad in (text_models.END, "!"))
+    t5 = text_models.t5_tokenizer(texts)
+    transformer = SD3Transformer2DModel(
+        sample_size=48,
+        patch_size=2,
+        in_channels=16,
+        num_layers=3,
+        num_attention_heads=HEADS,
+        attention_head_dim=HEAD_WIDTH,
+        joint_attention_dim=T5_WIDTH,
+        caption_projection_dim=HEADS * HEAD_WIDTH,
+        pooled_projection_dim=2 * CLIP_WIDTH,
+        pos_embed_max_size=24,  # 768 px at F16
+    )
+    return StableDiffusion3Pipeline(
+        transformer=_initialise(transformer),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=vae,
+        text_encoder=text_models.clip_text_model(first, width=CLIP_WIDTH, projection=True),
+        tokenizer=first,
+        text_encoder_2=text_models.clip_text_model(second, width=CLIP_WIDTH, projection=True),
+        tokenizer_2=second,
+        text_encoder_3=text_models.t5_model(t5, width=T5_WIDTH),
+        tokenizer_3=t5,
+    )
+
+
+def flux(vae: AutoencoderKL) -> FluxPipeline:
+    """CLIP's pooled vector and T5, one joint and three single blocks, distilled guidance."""
+    texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
+    clip, t5 = text_models.clip_tokenizer(texts), text_models.t5_tokenizer(texts)
+    transformer = FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=3,
+        num_attention_heads=HEADS,
+        attention_head_dim=HEAD_WIDTH,
+        joint_attention_dim=T5_WIDTH,
+        pooled_projection_dim=CLIP_WIDTH,
+        guidance_embeds=True,
+        axes_dims_rope=(8, 12, 12),
+    )
+    return FluxPipeline(
+        transformer=_initialise(transformer),
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            shift=3.0,
+            use_dynamic_shifting=True,
+            base_shift=0.5,
+            max_shift=1.15,
+            base_image_seq_len=256,
+            max_image_seq_len=4096,
+        ),
+        vae=vae,
+        text_encoder=text_models.clip_text_model(clip, width=CLIP_WIDTH, projection=False),
+        tokenizer=clip,
+        text_encoder_2=text_models.t5_model(t5, width=T5_WIDTH),
+        tokenizer_2=t5,
+    )
+
+
+BUILDERS: dict[str, Callable] = {"sd3": stable_diffusion_3, "flux": flux}
+
+
+def _initialise(transformer: nn.Module) -> nn.Module:
+    """Zero the last projection (DiT, section 3.2), which diffusers leaves random: quicker start."""
+    nn.init.zeros_(transformer.proj_out.weight)
+    nn.init.zeros_(transformer.proj_out.bias)
+    return transformer

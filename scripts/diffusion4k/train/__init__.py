@@ -1,0 +1,1 @@
+"""Fine-tuning: objectives, stateless randomness, samples, checkpoints and the trainer."""

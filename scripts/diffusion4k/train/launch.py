@@ -1,0 +1,70 @@
+"""The processes of a training: one, DDP, or DeepSpeed ZeRO, on CUDA or on the CPU."""
+
+import os
+import socket
+
+import torch
+from accelerate import Accelerator, DeepSpeedPlugin
+from accelerate.utils import InitProcessGroupKwargs
+
+from diffusion4k.errors import UserError
+from diffusion4k.train.settings import Settings
+
+
+def accelerator_for(settings: Settings, processes: int) -> Accelerator:
+    """An Accelerator for one of `processes`; UserError when the launch does not fit.
+
+    Launched wrongly, torch runs independent copies that overwrite each other's checkpoints; hence
+    the check.
+    """
+    cuda = torch.cuda.is_available()
+    options: dict = {
+        "gradient_accumulation_steps": settings.accumulation(processes),
+        "mixed_precision": "bf16" if settings.precision == "bfloat16" else "no",
+    }
+    if settings.zero_stage:
+        _ensure_process_group_environment()
+        options["deepspeed_plugin"] = DeepSpeedPlugin(hf_ds_config=_zero(settings, processes))
+        options["kwargs_handlers"] = [InitProcessGroupKwargs(backend="nccl" if cuda else "gloo")]
+    else:
+        options["cpu"] = not cuda
+    accelerator = Accelerator(**options)
+    kind = accelerator.distributed_type.value
+    if accelerator.num_processes != processes or (settings.zero_stage and kind != "DEEPSPEED"):
+        raise UserError(
+            f"--processes {processes}, but {accelerator.num_processes} started ({kind}); launch "
+            f"with `torchrun --standalone --nproc_per_node={processes} scripts/train.py …`"
+        )
+    return accelerator
+
+
+def device_name(accelerator: Accelerator) -> str:
+    """What the training runs on, for people: `8 x NVIDIA A100-SXM4-80GB`, `2 x cpu`."""
+    cuda = accelerator.device.type == "cuda"
+    name = torch.cuda.get_device_name(accelerator.device) if cuda else "cpu"
+    count = accelerator.num_processes
+    return f"{count} x {name}" if count > 1 else name
+
+
+def _zero(settings: Settings, processes: int) -> dict:
+    device = "cpu" if settings.offload_optimizer else "none"
+    return {
+        "train_micro_batch_size_per_gpu": settings.micro_batch,
+        "gradient_accumulation_steps": settings.accumulation(processes),
+        "gradient_clipping": settings.clip,
+        "zero_optimization": {
+            "stage": settings.zero_stage,
+            "offload_optimizer": {"device": device},
+        },
+    }
+
+
+def _ensure_process_group_environment() -> None:
+    """DeepSpeed wants a process group even of one; a launcher's own variables win."""
+    if "LOCAL_RANK" in os.environ:
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))

@@ -1,0 +1,79 @@
+"""What watches a training: signals, memory, TensorBoard, and the loss itself."""
+
+import contextlib
+import math
+import resource
+import signal
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+Row = dict[str, float | int]
+
+WINDOW = 100  # steps of the running median, and of the mean loss that a manifest reports
+SETTLED = 20  # steps before the median means anything
+EXPLODED = 100.0  # times the running median
+
+
+def ailment(row: Row, history: Sequence[Row]) -> str | None:
+    """Why training must stop after this step; None when it is sound.
+
+    A NaN or infinite loss or gradient norm, or a loss beyond 100 times the median of the last 100.
+    """
+    for name in ("loss", "gradient_norm"):
+        if not math.isfinite(row[name]):
+            return f"{name} {row[name]}"
+    recent = [past["loss"] for past in history[-WINDOW:]]
+    if len(recent) >= SETTLED and row["loss"] > EXPLODED * statistics.median(recent):
+        return f"loss {row['loss']:.3g}, {EXPLODED:.0f} times its running median"
+    return None
+
+
+def mean_loss(history: Sequence[Row]) -> float:
+    """The mean loss of the last 100 steps."""
+    return statistics.fmean(row["loss"] for row in history[-WINDOW:])
+
+
+def memory_gb() -> float:
+    """The peak of this process in GB: of CUDA memory where there is a device, else resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+@contextlib.contextmanager
+def terminated() -> Iterator[list[int]]:
+    """A list that is no longer empty once SIGTERM came: a step is finished and saved first."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def board(folder: Path | None, step: int) -> Iterator[Callable[[Row], None]]:
+    """Writes rows to TensorBoard in `folder`, dropping what is there from `step` on.
+
+    Nothing is written without TensorBoard, or when `folder` is None.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        folder = None
+    if folder is None:
+        yield lambda row: None
+        return
+    with SummaryWriter(str(folder), purge_step=step + 1) as writer:
+
+        def write(row: Row) -> None:
+            for name, value in row.items():
+                if name != "step":
+                    writer.add_scalar(f"train/{name}", value, row["step"])
+
+        yield write

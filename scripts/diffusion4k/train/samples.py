@@ -1,0 +1,156 @@
+"""Latent samples from disk, and all that a training step draws for them, statelessly.
+
+A sample is an image with its crop variants, each a safetensors file (see latents). A loader's key
+is (step, slot): it alone decides the image, the crop, the flip, the posterior's and the noising's
+noise and the timestep, so that resuming is starting the loader at a later step.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch.utils.data import DataLoader, Dataset
+
+from diffusion4k import manifest
+from diffusion4k.errors import UserError
+from diffusion4k.train import randomness
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image by its id, and the latent files of its crops in order."""
+
+    id: str
+    crops: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What all samples of a set share: whose latents they are, and the VAE's scale and shift."""
+
+    backbone: str
+    scaling: float
+    shift: float
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How a sample is drawn: `flip` is a probability, `u` a backbone's law of timesteps."""
+
+    seed: int
+    global_batch: int
+    repeat_every: int
+    flip: float
+    u: Callable[[torch.Generator], float]
+
+
+def listing(shards: Sequence[Path]) -> tuple[list[Sample], int]:
+    """The samples that the shard manifests hold, sorted by id, and their total size in bytes."""
+    crops: dict[str, dict[int, Path]] = {}
+    size = 0
+    for shard in map(manifest.read, shards):
+        for file, path in zip(shard.files, shard.paths(), strict=True):
+            sample, _, crop = path.stem.rpartition("-")
+            if path.suffix == ".safetensors" and crop.isdecimal():
+                crops.setdefault(sample, {})[int(crop)] = path
+                size += file.bytes
+    if not crops:
+        raise UserError(f"{', '.join(map(str, shards))}: no latent samples; make the latents again")
+    found = [Sample(id, tuple(p for _, p in sorted(crops[id].items()))) for id in sorted(crops)]
+    return found, size
+
+
+def header(sample: Sample) -> Header:
+    """The header of a sample's first crop."""
+    path = sample.crops[0]
+    with _opened(path) as file:
+        told, shape = file.metadata() or {}, file.get_slice("mean").get_shape()
+    try:
+        scaling, shift = float(told["vae_scaling_factor"]), float(told["vae_shift_factor"])
+        return Header(told["backbone"], scaling, shift, *shape[-2:])
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: no latent sample ({error}); make the latents again") from None
+
+
+class Samples(Dataset):
+    """Keyed by (step, slot); see `__getitem__`. With `cache`, files are read from disk once."""
+
+    def __init__(self, samples: Sequence[Sample], draws: Draws, *, cache: bool = False):
+        self.samples, self.draws = samples, draws
+        self._kept: dict[tuple[Path, bool], dict[str, torch.Tensor]] | None = {} if cache else None
+
+    def sample(self, step: int, slot: int) -> Sample:
+        """The sample at one slot of one step's global batch; nothing is read."""
+        position = step * self.draws.global_batch + slot
+        return self.samples[randomness.sample_index(self.draws.seed, position, len(self.samples))]
+
+    def ids(self, step: int) -> list[str]:
+        """The ids of a step's global batch."""
+        return [self.sample(step, slot).id for slot in range(self.draws.global_batch)]
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, torch.Tensor]:
+        """One slot of one step: z and noise (16, h, w) float32, u () float64, the text as stored.
+
+        z = mean + exp(logvar / 2) eps is drawn from the raw posterior: not yet scaled or shifted.
+        """
+        step, slot = key
+        draws, sample = self.draws, self.sample(step, slot)
+        # always the same draws in the same order: a setting that ignores one moves no other
+        random = randomness.slot_generator(draws.seed, step, slot, draws.repeat_every)
+        crop = int(torch.randint(2**31, (), generator=random)) % len(sample.crops)
+        flip = float(torch.rand((), generator=random)) < draws.flip
+        u = torch.tensor(draws.u(random), dtype=torch.float64)
+        stored = self._read(sample.crops[crop], flip)
+        mean, logvar = stored["mean"].float(), stored["logvar"].float()
+        eps = torch.randn(mean.shape, generator=random)
+        return {
+            "z": mean + torch.exp(0.5 * logvar) * eps,
+            "noise": torch.randn(mean.shape, generator=random),
+            "u": u,
+            "prompt_embeds": stored["prompt_embeds"],
+            "pooled": stored["pooled"],
+        }
+
+    def _read(self, path: Path, flip: bool) -> dict[str, torch.Tensor]:
+        if self._kept is None:
+            return _tensors(path, flip)
+        if (path, flip) not in self._kept:
+            self._kept[path, flip] = _tensors(path, flip)
+        return self._kept[path, flip]
+
+
+def loader(
+    dataset: Samples, steps: range, slots: range, micro_batch: int, *, workers: int = 0
+) -> Iterator[dict[str, torch.Tensor]]:
+    """The micro-batches of one process: for each of `steps`, its `slots` in order."""
+    keys = [
+        [(step, slot) for slot in slots[first : first + micro_batch]]
+        for step in steps
+        for first in range(0, len(slots), micro_batch)
+    ]
+    pin = torch.cuda.is_available()
+    return iter(DataLoader(dataset, batch_sampler=keys, num_workers=workers, pin_memory=pin))
+
+
+def _tensors(path: Path, flip: bool) -> dict[str, torch.Tensor]:
+    suffix = "_flip" if flip else ""
+    with _opened(path) as file:
+        if flip and "mean_flip" not in file.keys():  # noqa: SIM118 (a file, not a dict)
+            raise UserError(
+                f"{path}: holds no flipped latents; make them with --flip both, or train with "
+                "--flip-probability 0"
+            )
+        stored = {name: file.get_tensor(name) for name in ("prompt_embeds", "pooled")}
+        stored |= {name: file.get_tensor(name + suffix) for name in ("mean", "logvar")}
+    return stored
+
+
+def _opened(path: Path) -> safe_open:
+    try:
+        return safe_open(path, framework="pt")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: {error}; make the latents again") from None

@@ -1,0 +1,97 @@
+"""The recipe of a training: every setting that decides its weights, and its command-line flag."""
+
+import argparse
+import dataclasses
+from dataclasses import MISSING, dataclass
+
+from diffusion4k.errors import UserError
+
+CHOICES = {
+    "objective": ("velocity", "wavelet_x0", "wavelet_velocity"),
+    "timestep_shift": ("none", "dynamic"),
+    "precision": ("float32", "bfloat16"),
+    "zero_stage": (0, 2),
+}
+
+
+def _flag(text: str, default=MISSING):
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A field is a flag: `learning_rate` is `--learning-rate`. Defaults are the released recipe."""
+
+    backbone: str = _flag("the latent diffusion model: sd3 or flux")
+    objective: str = _flag("velocity: flow matching; wavelet_x0: as released; wavelet_velocity: "
+                           "the paper's formula", "wavelet_x0")  # fmt: skip
+    wavelet: str = _flag("a discrete wavelet of PyWavelets", "haar")
+    levels: int = _flag("levels of the transform", 1)
+    band_weights: tuple[float, ...] = _flag(
+        "LL LH HL HH for all levels, or 1 + 3 * levels weights, coarse to fine", (1.0,) * 4
+    )
+    subtract_shift: bool = _flag("subtract the VAE's shift (released SD3 code does not)", True)
+    timestep_shift: str = _flag("dynamic: shift sigmas by the number of tokens", "none")
+    guidance: float = _flag("guidance embedding, for a distilled backbone", 3.5)
+    learning_rate: float = _flag("AdamW, constant", 1e-6)
+    weight_decay: float = _flag("AdamW", 1e-4)
+    beta1: float = _flag("AdamW", 0.9)
+    beta2: float = _flag("AdamW", 0.999)
+    epsilon: float = _flag("AdamW", 1e-8)
+    clip: float = _flag("largest norm of the gradient", 1.0)
+    warmup_steps: int = _flag("steps of linear warm-up", 0)
+    global_batch: int = _flag("images a step, over all processes")
+    micro_batch: int = _flag("images a forward pass of one process")
+    repeat_draws_every: int = _flag(
+        "slots of the batch after which crops, flips, timesteps and noise repeat, as the released "
+        "code's on every GPU (SD3 8, Flux 4); 0: never", 0
+    )  # fmt: skip
+    precision: str = _flag("bfloat16: mixed, with fp32 master weights", "bfloat16")
+    gradient_checkpointing: bool = _flag("recompute activations: less memory, slower", True)
+    flip_probability: float = _flag("how often the flipped latent is taken", 0.5)
+    zero_stage: int = _flag("DeepSpeed ZeRO: 2 shards gradients and optimizer, 0 is plain", 0)
+    offload_optimizer: bool = _flag("keep the optimizer in CPU memory (ZeRO 2)", False)
+    seed: int = _flag("of the order of samples and of every draw", 0)
+
+    def __post_init__(self):
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name}: {getattr(self, name)!r} is none of {choices}")
+        if self.offload_optimizer and not self.zero_stage:
+            raise UserError("offload_optimizer: only ZeRO offloads; set zero_stage: 2")
+
+    def accumulation(self, processes: int) -> int:
+        """Micro-batches a process and step, so that the global batch is kept on any GPUs."""
+        count, rest = divmod(self.global_batch, self.micro_batch * processes)
+        if not count or rest:
+            raise UserError(
+                f"global_batch: {self.global_batch} images cannot be dealt out as micro-batches of "
+                f"{self.micro_batch} to {processes} processes; lower micro_batch, or choose a "
+                f"multiple of {self.micro_batch * processes}"
+            )
+        return count
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0: constant after the warm-up."""
+        return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag for each field of Settings."""
+    for field in dataclasses.fields(Settings):
+        options = {"help": field.metadata["help"], "default": field.default}
+        if field.default is MISSING:
+            options = {"help": options["help"], "required": True}
+        if field.type is bool:
+            options |= {"action": argparse.BooleanOptionalAction}
+        elif field.type in (str, int, float):
+            options |= {"type": field.type, "choices": CHOICES.get(field.name)}
+        else:
+            options |= {"type": float, "nargs": "+"}
+        parser.add_argument("--" + field.name.replace("_", "-"), **options)
+
+
+def from_arguments(args: argparse.Namespace) -> Settings:
+    """The Settings that the flags of `add_arguments` give."""
+    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)}
+    return Settings(**values | {"band_weights": tuple(args.band_weights)})

@@ -1,0 +1,178 @@
+"""Checkpoints that are whole or ignored.
+
+A checkpoint is a folder: `state/` (accelerate's: weights, optimizer), `loss.parquet` (one row a
+step since step 0) and `done.json`, which is written last and holds the size of every file. It is
+written under a temporary name, synced and renamed, so that a process may die at any moment.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.torch import load_model
+
+from diffusion4k.errors import UserError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+STATE, HISTORY, DONE = "state", "loss.parquet", "done.json"
+Row = dict[str, float | int]
+
+
+def save(
+    accelerator: "Accelerator", folder: Path, step: int, history: Sequence[Row], *, keep: int = 2
+) -> Path:
+    """Save the training after `step` steps as `folder`/checkpoint-<step>; the last `keep` stay.
+
+    Every process calls it; `history` is the main process's.
+    """
+    target = folder / f"checkpoint-{step:06d}"
+    temporary = _temporary(target)
+    if accelerator.is_main_process:
+        _fresh(temporary)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(temporary / STATE))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        pq.write_table(pa.Table.from_pylist(list(history)), temporary / HISTORY)
+        sharded = accelerator.num_processes if accelerator.deepspeed_plugin else 0
+        _seal(temporary, target, {"step": step, "sharded_over": sharded})
+        for old in _checkpoints(folder)[:-keep]:
+            shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+    return target
+
+
+def load(accelerator: "Accelerator", folder: Path) -> tuple[int, list[Row]]:
+    """Load a checkpoint into the prepared model and optimizer: its step, and the history so far.
+
+    A replicated state loads on any number of processes. DeepSpeed shards its state over the
+    processes that saved it: another number, or a change to or from DeepSpeed, is a UserError.
+    """
+    done = _done(folder)
+    if done is None:
+        raise UserError(f"{folder}: the checkpoint is missing or damaged; make its step again")
+    sharded = accelerator.num_processes if accelerator.deepspeed_plugin else 0
+    if sharded != done["sharded_over"]:
+        saved, asked = (
+            f"ZeRO over {count} processes" if count else "no ZeRO"
+            for count in (done["sharded_over"], sharded)
+        )
+        raise UserError(
+            f"{folder}: was saved with {saved}, this training has {asked}; continue with the same "
+            "--zero-stage and --processes, or train from the first step"
+        )
+    accelerator.load_state(str(folder / STATE))
+    accelerator.step = 0  # counts micro-batches, of which another world has another number a step
+    return done["step"], pq.read_table(folder / HISTORY).to_pylist()
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest whole checkpoint in `folder`, None when there is none."""
+    whole = [path for path in _checkpoints(folder) if _done(path) is not None]
+    return whole[-1] if whole else None
+
+
+def sweep(folder: Path, *, everything: bool = False) -> None:
+    """Remove half-written checkpoints from `folder`; with `everything`, whole ones too."""
+    for path in [*folder.glob(".checkpoint-*.tmp"), *_checkpoints(folder)]:
+        if everything or _done(path) is None:
+            shutil.rmtree(path)
+
+
+def publish(checkpoint: Path, target: Path, add: Callable[[Path], None]) -> list[Path]:
+    """Make `target` a copy of `checkpoint` (hard links where the file system can) plus what `add`
+    writes into it; it is whole or absent. Returns its files."""
+    temporary = _temporary(target)
+    _fresh(temporary)
+    for name in (STATE, HISTORY):
+        source = checkpoint / name
+        if source.is_dir():
+            shutil.copytree(source, temporary / name, copy_function=_link)
+        else:
+            _link(source, temporary / name)
+    add(temporary)
+    done = _done(checkpoint) or {}
+    _seal(temporary, target, {key: done[key] for key in ("step", "sharded_over")})
+    return _files(target)
+
+
+def portable(accelerator: "Accelerator") -> None:
+    """Let accelerate save the bare model's keys, so that a state loads on any number of processes.
+
+    Without this the keys of a DDP state begin with `module.` and those of one process do not.
+    """
+
+    def saving(models, weights, folder):
+        for index, state in enumerate(weights):
+            weights[index] = {key.removeprefix("module."): value for key, value in state.items()}
+
+    def loading(models, folder):
+        while models:  # what a hook takes from the list, accelerate does not load itself
+            model = accelerator.unwrap_model(models.pop(), keep_fp32_wrapper=True)
+            load_model(model, Path(folder) / "model.safetensors")
+
+    accelerator.register_save_state_pre_hook(saving)
+    accelerator.register_load_state_pre_hook(loading)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+
+
+def _done(folder: Path) -> dict[str, Any] | None:
+    """The seal of a whole checkpoint; None when it is missing or a file has another size."""
+    try:
+        done = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        sizes = {name: (folder / name).stat().st_size for name in done["files"]}
+    except (OSError, ValueError, KeyError):
+        return None
+    return done if sizes == done["files"] else None
+
+
+def _seal(temporary: Path, target: Path, record: Mapping[str, Any]) -> None:
+    files = _files(temporary)
+    sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
+    seal = temporary / DONE
+    seal.write_text(json.dumps({**record, "files": sizes}, indent=1) + "\n", encoding="utf-8")
+    folders = [path for path in temporary.rglob("*") if path.is_dir()]
+    for path in [*files, seal, *folders, temporary]:
+        _sync(path)
+    if target.exists():
+        shutil.rmtree(target)
+    temporary.rename(target)
+    _sync(target.parent)
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.tmp")
+
+
+def _fresh(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,265 @@
+"""The trainer: rectified flow on stored latents, for any backbone, on any number of processes.
+
+What it does to the weights is in Settings; where things lie and when it saves, in Job. To resume,
+run the same command again: it goes on from the newest whole checkpoint.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from diffusion4k import cli, manifest
+from diffusion4k.errors import UserError
+from diffusion4k.train import launch, monitor, randomness, samples, state
+from diffusion4k.train.job import Job
+from diffusion4k.train.objectives import OBJECTIVES, Bands
+from diffusion4k.train.settings import Settings
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+Batch = dict[str, torch.Tensor]
+
+
+class Interrupted(Exception):
+    """Stopped by SIGTERM or the time limit after saving at `step`; running again continues."""
+
+    def __init__(self, step: int):
+        super().__init__(f"saved at step {step}; run again to continue")
+        self.step = step
+
+
+def train(settings: Settings, job: Job, backbone) -> None:
+    """Train the segment and write its manifest, on every process of the launch.
+
+    `backbone` gives load_transformer, normalise, sigmas, draw_u and velocity (see backbones).
+    Interrupted: saved before the end. UserError: the launch, the inputs, or a loss that exploded.
+    """
+    trainer = Trainer(settings, job, backbone, started=time.time())
+    try:
+        trainer.run()
+        if trainer.accelerator.is_main_process:
+            trainer.publish()
+        trainer.accelerator.wait_for_everyone()
+    except Interrupted:
+        trainer.accelerator.end_training()
+        raise
+    trainer.accelerator.end_training()
+
+
+class Trainer:
+    """What one process holds: `run` trains, `publish` writes the segment's result."""
+
+    def __init__(self, settings: Settings, job: Job, backbone, *, started: float):
+        self.settings, self.job, self.backbone, self.started = settings, job, backbone, started
+        self.bands = Bands(settings.wavelet, settings.levels, settings.band_weights)
+        self.base = manifest.read(job.pipeline)
+        self.schedule_shift = _schedule_shift(self.base.root)
+        found, size = samples.listing(job.latents)
+        self.header = samples.header(found[0])
+        if self.header.backbone != settings.backbone:
+            raise UserError(
+                f"{job.latents[0]}: latents of {self.header.backbone}, but --backbone is "
+                f"{settings.backbone}; give the latents of its own VAE"
+            )
+        draws = samples.Draws(
+            seed=settings.seed,
+            global_batch=settings.global_batch,
+            repeat_every=settings.repeat_draws_every,
+            flip=settings.flip_probability,
+            u=backbone.draw_u,
+        )
+        self.cached = size <= job.cache
+        self.samples = samples.Samples(found, draws, cache=self.cached)
+        # stale checkpoints are never resumed: other settings or inputs have another folder
+        self.folder = job.progress_folder / f"checkpoints-{job.key(settings)}"
+        self.accelerator = launch.accelerator_for(settings, job.processes)
+        self.main = self.accelerator.is_main_process
+        self._prepare()
+        self._resume()
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        # DeepSpeed keeps fp32 master weights in its optimizer; else the model has them itself
+        sharded = settings.zero_stage and settings.precision == "bfloat16"
+        self.dtype = torch.bfloat16 if sharded else torch.float32
+        transformer = self.backbone.load_transformer(self.base.root, self.dtype).train()
+        if settings.gradient_checkpointing:
+            transformer.enable_gradient_checkpointing()
+        optimizer = torch.optim.AdamW(
+            transformer.parameters(),
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.epsilon,
+            weight_decay=settings.weight_decay,
+        )
+        self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
+        if not settings.zero_stage:
+            state.portable(self.accelerator)
+
+    def _resume(self) -> None:
+        """Go on from the newest whole checkpoint of these settings and inputs, else from start."""
+        self.step, self.history = 0, []
+        self.good = state.latest(self.folder)
+        if self.good is None and self.job.start is not None:
+            self.good = manifest.read(self.job.start).root
+        if self.good is not None:
+            self.step, self.history = state.load(self.accelerator, self.good)
+        if self.step > self.job.stop_step:
+            raise UserError(f"{self.good}: is past --stop-step {self.job.stop_step}; raise it")
+        self.accelerator.wait_for_everyone()
+        if self.main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            state.sweep(self.folder)
+            for other in set(self.job.progress_folder.glob("checkpoints-*")) - {self.folder}:
+                print(f"{other}: of other settings or inputs, not resumed", file=sys.stderr)
+
+    def run(self) -> None:
+        """Train until `stop_step`, saving on the way; at the end `good` is its checkpoint."""
+        job, rank = self.job, self.accelerator.process_index
+        mine = randomness.slots(rank, job.processes, self.settings.global_batch)
+        steps = range(self.step, job.stop_step)
+        workers = 0 if self.cached else job.workers
+        batches = samples.loader(
+            self.samples, steps, mine, self.settings.micro_batch, workers=workers
+        )
+        logs = job.progress_folder / "tensorboard" if self.main else None
+        with monitor.terminated() as signals, monitor.board(logs, self.step) as log:
+            bar = self._bar()
+            for step in steps:
+                late = job.time_limit and time.time() - self.started > job.time_limit
+                row, halt = self._step(batches, bool(signals or late))
+                self._watch(row)
+                self.history.append(row)
+                self.step = step + 1
+                log(row)
+                if bar is not None:
+                    bar.set_postfix(loss=f"{row['loss']:.4g}", refresh=False)
+                    bar.update()
+                last = self.step == job.stop_step
+                if last or halt or self.step % job.save_every == 0:
+                    self.good = state.save(self.accelerator, self.folder, self.step, self.history)
+                if halt and not last:
+                    raise Interrupted(self.step)
+            if bar is not None:
+                bar.close()
+
+    def _bar(self):
+        if not self.main:
+            return None
+        bar = cli.progress(total=self.job.stop_step, desc="train", unit="step")
+        bar.initial = bar.n = self.step  # the rate is that of this run's steps
+        return bar
+
+    def _step(self, batches: Iterator[Batch], halt: bool) -> tuple[state.Row, bool]:
+        """One optimizer step: the row to log, and whether any process asks to halt."""
+        began, accelerator, settings = time.perf_counter(), self.accelerator, self.settings
+        rate = settings.learning_rate_at(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        count = accelerator.gradient_accumulation_steps
+        total, norm, shares = 0, None, {}
+        for _ in range(count):
+            with accelerator.accumulate(self.model):
+                loss, shares = self.loss(next(batches))
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    norm = accelerator.clip_grad_norm_(self.model.parameters(), settings.clip)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            total = total + torch.stack([loss.detach(), *shares.values()]).float() / count
+        told = torch.cat([total, total.new_tensor([float(halt)])])
+        loss, *parts, asked = accelerator.reduce(told, "mean").tolist()
+        seconds = time.perf_counter() - began
+        row = {
+            "step": self.step + 1,
+            "loss": loss,
+            **{f"loss_{name}": part for name, part in zip(shares, parts, strict=True)},
+            "gradient_norm": float(norm),
+            "learning_rate": rate,
+            "seconds": seconds,
+            "steps_per_second": 1 / seconds,
+            "images_per_second": settings.global_batch / seconds,
+            "memory_gb": monitor.memory_gb(),
+        }
+        return row, asked > 0
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Batch]:
+        """The objective on a micro-batch of samples, with gradient, and its sub-bands' shares.
+
+        x_t = (1 - sigma) x0 + sigma noise in fp32; the transformer sees it in its own dtype.
+        """
+        settings, header = self.settings, self.header
+        device = self.accelerator.device
+        batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        noise = batch["noise"]
+        x0 = self.backbone.normalise(
+            batch["z"], header.scaling, header.shift, subtract_shift=settings.subtract_shift
+        )
+        sigma = self.backbone.sigmas(
+            batch["u"],
+            image_tokens=(header.height // 2) * (header.width // 2),
+            shifted=settings.timestep_shift == "dynamic",
+            schedule_shift=self.schedule_shift,
+        )
+        level = sigma.view(-1, 1, 1, 1)
+        noisy = (1 - level) * x0 + level * noise
+        seen = (x.to(self.dtype) for x in (batch["prompt_embeds"], batch["pooled"]))
+        v = self.backbone.velocity(
+            self.model, noisy.to(self.dtype), sigma, *seen, settings.guidance
+        )
+        return OBJECTIVES[settings.objective](v, x0, noise, sigma, self.bands)
+
+    def _watch(self, row: state.Row) -> None:
+        ill = monitor.ailment(row, self.history)
+        if ill is not None:
+            ids = ", ".join(dict.fromkeys(self.samples.ids(self.step)))
+            raise UserError(
+                f"step {row['step']}: {ill}; its samples: {ids}; the last good checkpoint: "
+                f"{self.good or 'none yet'}; look at these samples, or lower --learning-rate"
+            )
+
+    def publish(self) -> None:
+        """Move the last checkpoint and the weights beside the manifest, and write it."""
+        settings, job = self.settings, self.job
+        root = job.output.with_suffix("")
+        files = state.publish(self.good, root, self._export)
+        seconds = sum(row["seconds"] for row in self.history)
+        manifest.write(
+            job.output,
+            root=root,
+            files=files,
+            inputs=job.inputs(),
+            settings=asdict(settings) | {"stop_step": job.stop_step, "processes": job.processes},
+            results={
+                "step": self.step,
+                "loss": monitor.mean_loss(self.history),
+                # of the whole training, whatever number of times it was resumed
+                "images_per_second": settings.global_batch * len(self.history) / seconds,
+                "seconds_training": round(seconds, 3),
+                "global_batch": settings.global_batch,
+            },
+            started=self.started,
+            device=launch.device_name(self.accelerator),
+            notes=self.base.notes,
+        )
+        state.sweep(self.folder, everything=True)
+
+    def _export(self, folder: Path) -> None:
+        dtype = DTYPES[self.job.save_dtype or self.settings.precision]
+        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        # torch's own `to`: diffusers' prints advice on modules that these models do not have
+        torch.nn.Module.to(model, dtype).save_pretrained(folder / "transformer")
+
+
+def _schedule_shift(root: Path) -> float:
+    """The shift of the pipeline's scheduler: SD3 3.0."""
+    path = root / "scheduler" / "scheduler_config.json"
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8")).get("shift", 1.0))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: {error}; --pipeline must be a diffusers pipeline") from None

@@ -1,0 +1,144 @@
+"""Everything neural about a set of images in one pass: CLIPScore, Aesthetics, Inception features.
+
+Of generated images (--images), or of the reference photographs (--reference), prepared as the
+released evaluation does: no EXIF transpose, shorter side resized to --size, centre crop.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusion4k import cli, manifest, metadata
+from diffusion4k.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    what = flags.add_mutually_exclusive_group(required=True)
+    what.add_argument("--images", type=Path, help="manifest of a generated shard")
+    what.add_argument("--reference", action="store_true", help="the data set's photographs")
+    flags.add_argument("--dataset", type=Path, required=True, help="manifest; prompts, photographs")
+    flags.add_argument("--folder", required=True, help="folder inside it, e.g. eval/size_2048")
+    flags.add_argument("--size", type=int, help="px; default: what the images' manifest says")
+    flags.add_argument("--clip", type=Path, required=True, help="manifest of CLIP ViT-B/16")
+    flags.add_argument("--clip-large", type=Path, required=True, help="manifest of CLIP ViT-L/14")
+    flags.add_argument("--aesthetics-head", type=Path, required=True, help="manifest of the head")
+    flags.add_argument("--inception", type=Path, required=True, help="manifest of the weights")
+    flags.add_argument("--shard", type=int, default=0, help="of --reference")
+    flags.add_argument("--shards", type=int, default=1, help="of --reference")
+    flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    flags.add_argument("--batch", type=int, default=8, help="images at a time")
+    flags.add_argument("--output", type=Path, required=True, help="manifest to write")
+    return flags
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to score: how to decode it, and its prompt."""
+
+    id: str
+    load: Callable
+    prompt: str
+
+
+NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception")
+
+
+def run(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from diffusion4k.metrics import inputs, scores
+
+    started = time.time()
+    names = ["dataset", *NETWORKS] + ([] if args.reference else ["images"])
+    paths = {name: getattr(args, name) for name in names}
+    sources = {name: manifest.read(path) for name, path in paths.items()}
+    items = read_items(args, sources)
+    key = scores.key(paths.values(), folder=args.folder, size=args.size, reference=args.reference)
+    progress = scores.Progress(args.output, scores.Alignment, key)
+    done = {item.id: saved for item in items if (saved := progress.get(item.id))}
+    waiting = [item for item in items if item.id not in done]
+
+    device = args.device
+    if waiting:
+        score, device = scorer(sources, args.device)
+        bar = cli.progress(total=len(waiting), desc="features", unit="image")
+        for start in range(0, len(waiting), max(args.batch, 1)):
+            batch = waiting[start : start + max(args.batch, 1)]
+            for row, features in score(batch):
+                progress.put(row, features=features)
+                done[row.id] = row, {"features": features}
+            bar.update(len(batch))
+        bar.close()
+
+    rows = [done[item.id][0] for item in items]
+    features = [done[item.id][1]["features"] for item in items]
+    bulk = [args.output.with_suffix(".parquet"), args.output.with_suffix(".safetensors")]
+    scores.write_rows(bulk[0], scores.Alignment, rows)
+    scores.write_features(bulk[1], features=np.array(features).reshape(len(items), -1))
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=bulk,
+        inputs=paths,
+        settings=vars(args),
+        results={"n": len(rows)},
+        started=started,
+        device=str(device),
+        notes=inputs.notes(*sources.values()),
+    )
+    progress.finish()
+
+
+def read_items(args: argparse.Namespace, sources: dict) -> list[Item]:
+    """The generated images with their prompts, or this shard of the photographs."""
+    from diffusion4k.metrics import inputs
+
+    if not args.reference:
+        pictures = inputs.generated(sources["images"], args.size)
+        samples = inputs.prompts(sources["dataset"], args.folder, pictures)
+        return [Item(p.id, p.load, samples[p.id].text) for p in pictures]
+    if not args.size:
+        raise UserError("--reference: give the evaluation's image size by --size")
+
+    def loader(path: Path) -> Callable:
+        return lambda: inputs.photograph(path, args.size, upright=False)
+
+    samples = metadata.read(sources["dataset"].root, args.folder)
+    return [Item(s.id, loader(s.path), s.text) for s in cli.shard(samples, args.shard, args.shards)]
+
+
+def scorer(sources: dict, device: str) -> tuple[Callable, object]:
+    """A function from a batch of items to their rows and features, and the device it runs on."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is here; a node may have no network
+    import numpy as np
+    import torch
+
+    from diffusion4k.metrics import aesthetics, clip, inception, inputs, scores
+    from diffusion4k.metrics.device import choose
+
+    torch.set_num_threads(cli.threads())
+    chosen = choose(device)
+    small = clip.Clip(sources["clip"].root, chosen)
+    large = clip.Clip(sources["clip_large"].root, chosen)
+    beauty = aesthetics.Aesthetics(large, inputs.weights(sources["aesthetics_head"]))
+    network = inception.Inception(inputs.weights(sources["inception"]), chosen)
+
+    def score(batch: list[Item]) -> list[tuple[scores.Alignment, np.ndarray]]:
+        pictures = [item.load() for item in batch]
+        aligned = small.score(pictures, [item.prompt for item in batch])
+        columns = zip(batch, aligned, beauty.score(pictures), strict=True)
+        rows = [
+            scores.Alignment(i.id, c.published, c.with_end_token, c.n_tokens, beautiful)
+            for i, c, beautiful in columns
+        ]
+        return list(zip(rows, network([np.asarray(p) for p in pictures]), strict=True))
+
+    return score, chosen
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

@@ -1,0 +1,103 @@
+"""Make one of the miniature's sources, offline, in the layout of the real one, with its manifest.
+
+Everything but the photographs is small or random: its numbers prove the plumbing, not the paper.
+"""
+
+import argparse
+import time
+import zlib
+from pathlib import Path
+
+from diffusion4k import cli, manifest
+from diffusion4k.errors import UserError
+
+NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "vgg16")
+WHATS = ("aesthetic_4k", "sd3", "flux", *NETWORKS)
+DATASET_NOTE = (
+    "Aesthetic-4K is a miniature: crops of the photographs in scikit-image and scikit-learn"
+)
+PIPELINE_NOTE = (
+    "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders and transformer"
+)
+NETWORK_NOTE = "{} is a random network (miniature): its scores mean nothing outside this run"
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--what", required=True, choices=WHATS)
+    parser.add_argument("--seed", type=int, default=0, help="decides every byte")
+    parser.add_argument("--size", type=int, default=256, help="px that stand for 4096")
+    parser.add_argument("--small-size", type=int, default=128, help="px that stand for 2048")
+    parser.add_argument("--vae-steps", type=int, default=300, help="of the VAE's pretraining")
+    parser.add_argument("--folder", type=Path, required=True, help="for what is made")
+    parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    started = time.time()
+    for name in ("size", "small_size"):
+        if getattr(args, name) < 64 or getattr(args, name) % 32:
+            raise UserError(f"--{name.replace('_', '-')}: a multiple of 32 px, 64 at least")
+    if args.vae_steps < 1:
+        raise UserError("--vae-steps: at least 1")
+    if args.what == "aesthetic_4k":
+        from diffusion4k.sources.miniature import dataset
+
+        note = DATASET_NOTE
+        sizes = {"size": args.size, "small_size": args.small_size}
+        files, results = dataset.make(args.folder, seed=args.seed, **sizes)
+    elif args.what in NETWORKS:
+        note = NETWORK_NOTE.format(args.what)
+        files, results = make_network(args.what, args.folder, args.seed), {}
+    else:
+        import torch
+
+        from diffusion4k.sources.miniature import pipelines
+
+        # on one thread whatever is granted: the number of threads would change the bytes
+        torch.set_num_threads(1)
+        note = PIPELINE_NOTE.format(args.what)
+        seed = own_seed(args.what, args.seed)
+        sizes = {"vae_steps": args.vae_steps, "size": args.size}
+        results = pipelines.make(args.what, args.folder, seed=seed, **sizes)
+        files = sorted(path for path in args.folder.rglob("*") if path.is_file())
+    manifest.write(
+        args.output,
+        root=args.folder,
+        files=files,
+        inputs={},
+        settings={key: value for key, value in vars(args).items() if key != "output"},
+        results=results,
+        started=started,
+        notes=[note],
+    )
+
+
+def make_network(what: str, folder: Path, seed: int) -> list[Path]:
+    """Write one of the metrics' networks; returns its files."""
+    import torch
+
+    from diffusion4k.sources.miniature import metric_networks as networks
+
+    torch.set_num_threads(1)
+    torch.manual_seed(own_seed(what, seed))
+    if what == "clip":
+        return networks.make_clip(folder, embed_dim=512, patch_size=16)
+    if what == "clip_large":
+        return networks.make_clip(folder, embed_dim=768, patch_size=14)
+    makers = {
+        "aesthetics_head": networks.make_aesthetics_head,
+        "inception": networks.make_inception,
+        "vgg16": networks.make_vgg16,
+    }
+    return makers[what](folder)
+
+
+def own_seed(what: str, seed: int) -> int:
+    """A seed for each source, so that SD3 and Flux are not the same network twice."""
+    return zlib.crc32(f"{seed}/{what}".encode())
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

@@ -1,0 +1,127 @@
+"""Table 2: photographs through the F16 VAE and back, scored pair by pair, with Inception features.
+
+A photograph is prepared as for training (EXIF transpose, shorter side resized to --size, centre
+crop), encoded to the posterior's mean, decoded, and rounded to 8 bits.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from diffusion4k import cli, images, manifest, metadata
+
+FORMS = {"encoder": ("stride", "dilation"), "decoder": ("folded", "upsample", "published")}
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--backbone", required=True, help="whose VAE this is, e.g. sd3")
+    flags.add_argument("--pipeline", type=Path, required=True, help="manifest of its pipeline")
+    flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
+    flags.add_argument("--folder", default="train", help="folder inside it")
+    flags.add_argument("--size", type=int, default=4096, help="px")
+    flags.add_argument("--encoder", choices=FORMS["encoder"], default="stride")
+    flags.add_argument("--decoder", choices=FORMS["decoder"], default="published")
+    flags.add_argument("--inception", type=Path, required=True, help="manifest of the weights")
+    flags.add_argument("--vgg16", type=Path, required=True, help="manifest of the weights")
+    flags.add_argument("--pictures", type=int, default=4, help="pairs of the set kept as PNG")
+    flags.add_argument("--shard", type=int, default=0)
+    flags.add_argument("--shards", type=int, default=1)
+    flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    flags.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    flags.add_argument("--output", type=Path, required=True, help="manifest to write")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from diffusion4k.metrics import inputs, reconstruction, scores
+
+    started = time.time()
+    paths = {n: getattr(args, n) for n in ("pipeline", "dataset", "inception", "vgg16")}
+    sources = {name: manifest.read(path) for name, path in paths.items()}
+    everything = metadata.read(sources["dataset"].root, args.folder)
+    samples = cli.shard(everything, args.shard, args.shards)
+    shown = {sample.id for sample in everything[: args.pictures]}
+    deciding = ("folder", "size", "encoder", "decoder", "dtype", "pictures")
+    key = scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
+    progress = scores.Progress(args.output, scores.Reconstruction, key)
+    done = {sample.id: saved for sample in samples if (saved := progress.get(sample.id))}
+
+    device = args.device
+    if len(done) < len(samples):
+        rebuild, network, lpips, device = load(args, sources)
+    for sample in cli.progress(samples, desc=f"reconstruct {args.backbone}", unit="image"):
+        if sample.id in done:
+            continue
+        image = inputs.photograph(sample.path, args.size, upright=True)
+        real, rebuilt = np.asarray(image), rebuild(image)
+        row = scores.Reconstruction(
+            id=sample.id, **reconstruction.compare(real, rebuilt), lpips=lpips(real, rebuilt)
+        )
+        pair = dict(zip(("real", "reconstructed"), network([real, rebuilt]), strict=True))
+        if sample.id in shown:
+            for path, pixels in zip(pictures(args, sample.id), (real, rebuilt), strict=True):
+                images.save_png(path, pixels)
+        progress.put(row, **pair)
+        done[sample.id] = row, pair
+
+    rows = [done[sample.id][0] for sample in samples]
+    bulk = [args.output.with_suffix(".parquet"), args.output.with_suffix(".safetensors")]
+    scores.write_rows(bulk[0], scores.Reconstruction, rows)
+    features = {
+        name: np.array([done[s.id][1][name] for s in samples]).reshape(len(samples), -1)
+        for name in ("real", "reconstructed")
+    }
+    scores.write_features(bulk[1], **features)
+    pairs = [path for s in samples if s.id in shown for path in pictures(args, s.id)]
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=[*bulk, *pairs],
+        inputs=paths,
+        settings=vars(args) | {"ssim_window": reconstruction.SSIM_WINDOW},
+        results={"n": len(rows), "pictures": [s.id for s in samples if s.id in shown]},
+        started=started,
+        device=str(device),
+        notes=inputs.notes(*sources.values()),
+    )
+    progress.finish()
+
+
+def pictures(args: argparse.Namespace, id: str) -> list[Path]:
+    """Where an image's pair is kept."""
+    folder = args.output.parent / "pictures"
+    return [folder / f"{id}-real.png", folder / f"{id}-reconstructed.png"]
+
+
+def load(args: argparse.Namespace, sources: dict) -> tuple[Callable, Callable, Callable, object]:
+    """From a picture to its uint8 reconstruction; Inception; LPIPS; the device they run on."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+    from diffusers import AutoencoderKL
+
+    from diffusion4k.metrics import inception, inputs, perceptual
+    from diffusion4k.metrics.device import choose
+    from diffusion4k.vae.f16 import make_f16
+
+    torch.set_num_threads(cli.threads())
+    device, dtype = choose(args.device), getattr(torch, args.dtype)
+    vae = AutoencoderKL.from_pretrained(sources["pipeline"].root / "vae", torch_dtype=dtype)
+    vae = make_f16(vae, encoder=args.encoder, decoder=args.decoder).to(device).eval()
+
+    @torch.inference_mode()
+    def rebuild(image):
+        pixels = torch.from_numpy(images.to_float(image))[None].to(device, dtype)
+        decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+        return images.from_float(decoded[0].float().cpu().numpy())
+
+    network = inception.Inception(inputs.weights(sources["inception"]), device)
+    return rebuild, network, perceptual.Lpips(inputs.weights(sources["vgg16"]), device), device
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

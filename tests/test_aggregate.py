@@ -1,0 +1,274 @@
+"""Aggregates: values, uncertainty, and sets that must be refused; texture.py."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aggregate as script
+import texture
+from diffusion4k import images, manifest
+from diffusion4k.errors import UserError
+from diffusion4k.metrics import aggregate, frechet, glcm, scores
+
+SEEDED = np.random.default_rng(0)
+
+
+def shard(path: Path, kind: type, rows: list, features: dict | None = None, notes=()):
+    """A shard of scores, as the scoring scripts write them."""
+    bulk = [path.with_suffix(".parquet")]
+    scores.write_rows(bulk[0], kind, rows)
+    if features:
+        bulk.append(path.with_suffix(".safetensors"))
+        scores.write_features(bulk[1], **features)
+    manifest.write(
+        path,
+        root=path.parent,
+        files=bulk,
+        inputs={},
+        settings={},
+        started=time.time(),
+        notes=notes,
+    )
+    return manifest.read(path)
+
+
+def textures(ids) -> list[scores.Texture]:
+    return [scores.Texture(f"i{i}", 64, 128, 1000 + 100 * i, 0.5 + 0.1 * i, 5.0 + i) for i in ids]
+
+
+def alignments(ids) -> list[scores.Alignment]:
+    return [scores.Alignment(f"i{i}", 20.0 + i, 30.0 + i, 75 + i, 5.0) for i in ids]
+
+
+def aggregated(*flags: object) -> manifest.Manifest:
+    args = script.parser().parse_args([str(flag) for flag in flags])
+    script.run(args)
+    return manifest.read(args.output)
+
+
+def test_texture(tmp_path):
+    shards = [
+        shard(tmp_path / "texture-0-of-2.json", scores.Texture, textures(range(3)), notes=["m"]),
+        shard(tmp_path / "texture-1-of-2.json", scores.Texture, textures(range(3, 5))),
+    ]
+    paths = [s.path for s in shards]
+    flags = ["--family", "texture", "--scores", *paths, "--expected", 5]
+    made = aggregated(*flags, "--output", tmp_path / "texture.json")
+    results = made.results
+    assert made.notes == ["m"]
+    assert list(results) == ["glcm", "glcm_entropy", "cr", "cr_mean"]
+    values = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
+    assert results["glcm"]["value"] == pytest.approx(0.7)
+    assert results["glcm"]["n"] == 5
+    assert results["glcm"]["standard_error"] == pytest.approx(values.std(ddof=1) / 5**0.5)
+    low, high = results["glcm"]["interval"]
+    assert 0.5 <= low < 0.7 < high <= 0.9
+    sizes = np.array([1000, 1100, 1200, 1300, 1400])
+    assert results["cr"]["value"] == 5 * 64 * 128 * 3 / sizes.sum()
+    assert results["cr_mean"]["value"] == pytest.approx((64 * 128 * 3 / sizes).mean())
+    assert results["cr"]["interval"][0] < results["cr"]["value"] < results["cr"]["interval"][1]
+    corrected = aggregated(*flags, "--choice", "corrected", "--output", tmp_path / "c.json")
+    assert corrected.results["glcm"]["value"] == 7.0 == results["glcm_entropy"]["value"]
+    again = aggregated(*flags, "--output", tmp_path / "again.json")
+    assert again.results == results
+    other = aggregated(*flags, "--seed", 1, "--output", tmp_path / "other.json")
+    assert other.results["glcm"]["interval"] != results["glcm"]["interval"]
+
+
+def test_intervals_cover_the_truth():
+    """95 % intervals of means of 60: most, and not all, of 100 hold the true mean."""
+    random = np.random.default_rng(5)
+    hits = 0
+    for _ in range(100):
+        low, high = aggregate.mean(random.gamma(2.0, 1.0, 60), seed=0)["interval"]
+        hits += low <= 2.0 <= high
+    assert 86 <= hits < 100
+
+
+def test_alignment(tmp_path):
+    shards = [shard(tmp_path / "f.json", scores.Alignment, alignments(range(5)))]
+    results = aggregate.family("alignment", shards, expected=5)
+    assert results["clipscore"]["value"] == 22
+    assert results["long_prompts"] == {"value": 2, "n": 5}  # 78 and 79 tokens
+    assert results["aesthetics"]["value"] == 5
+    corrected = aggregate.family("alignment", shards, expected=5, choice="corrected")
+    assert corrected["clipscore"]["value"] == 32 == results["clipscore_end_token"]["value"]
+
+
+def test_fid(tmp_path):
+    real, generated = SEEDED.normal(size=(2, 10, 16)).astype(np.float32)
+    rows, order = alignments(range(10)), [3, 1, 0, 2, 9, 8, 7, 6, 5, 4]
+    reference = [shard(tmp_path / "r.json", scores.Alignment, rows, {"features": real})]
+    shards = [
+        shard(
+            tmp_path / f"g{i}.json",
+            scores.Alignment,
+            [rows[j] for j in part],
+            {"features": generated[part]},
+        )
+        for i, part in enumerate((order[:4], order[4:]))
+    ]
+    results = aggregate.family("fid", shards, reference=reference, expected=10)
+    assert results["fid"] == {
+        "value": pytest.approx(frechet.fid(real, generated)),
+        "n": 10,
+        "n_reference": 10,
+    }
+    assert results["kid"]["value"] == pytest.approx(frechet.kid(real, generated)[0])
+    assert results["kid"]["standard_error"] > 0
+    assert results["fid_floor"]["n"] == 5
+    assert not any("interval" in result for result in results.values())
+    with pytest.raises(UserError, match="--reference"):
+        aggregate.family("fid", shards, expected=10)
+    strangers = [scores.Alignment(f"x{i}", 1.0, 1.0, 9, 1.0) for i in range(10)]
+    wrong = [shard(tmp_path / "x.json", scores.Alignment, strangers, {"features": real})]
+    with pytest.raises(UserError, match="i0, i1, .* of the reference set are not among"):
+        aggregate.family("fid", wrong, reference=reference, expected=10)
+
+
+def test_distance_and_reconstruction(tmp_path):
+    rows = [scores.Distance(f"i{i}", 0.1 * i, 20.0) for i in range(1, 4)]
+    results = aggregate.family(
+        "distance", [shard(tmp_path / "d.json", scores.Distance, rows)], expected=3
+    )
+    assert results["rmse"]["value"] == pytest.approx(0.2)
+    assert results["psnr"]["value"] == 20
+    real, rebuilt = SEEDED.normal(size=(2, 4, 8)).astype(np.float32)
+    rows = [scores.Reconstruction(f"i{i}", 0.01, 0.1, 29.0, 0.8, 0.2) for i in range(4)]
+    features = {"real": real, "reconstructed": rebuilt}
+    made = shard(tmp_path / "v.json", scores.Reconstruction, rows, features)
+    results = aggregate.family("reconstruction", [made], expected=4)
+    assert list(results) == ["rfid", "nmse", "root_nmse", "psnr", "ssim", "lpips"]
+    assert results["rfid"]["value"] == pytest.approx(frechet.fid(real, rebuilt))
+    assert results["psnr"]["n"] == 4
+
+
+def test_one_image_has_no_uncertainty(tmp_path):
+    made = shard(tmp_path / "t.json", scores.Texture, textures([0]))
+    results = aggregate.family("texture", [made], expected=1)
+    assert results["glcm"] == {"value": 0.5, "n": 1}
+    features = {"features": np.zeros((1, 8))}
+    one = shard(tmp_path / "f.json", scores.Alignment, alignments([0]), features)
+    with pytest.raises(UserError, match="at least 2 images"):
+        aggregate.family("fid", [one], reference=[one], expected=1)
+
+
+def test_an_empty_shard_is_harmless(tmp_path):
+    empty = shard(
+        tmp_path / "e.json", scores.Alignment, [], {"features": np.empty((0, 0), np.float32)}
+    )
+    features = {"features": SEEDED.normal(size=(4, 8))}
+    full = shard(tmp_path / "f.json", scores.Alignment, alignments(range(4)), features)
+    for shards in ([empty, full], [full, empty]):
+        assert scores.read_features(shards, "features").shape == (4, 8)
+        assert aggregate.family("alignment", shards, expected=4)["clipscore"]["n"] == 4
+
+
+def test_sets_that_must_be_refused(tmp_path):
+    good = shard(tmp_path / "good.json", scores.Texture, textures(range(4)))
+    with pytest.raises(UserError, match="4 images scored where 5 are expected"):
+        aggregate.family("texture", [good], expected=5)
+    with pytest.raises(UserError, match="4 images scored where 3 are expected"):
+        aggregate.family("texture", [good], expected=3)
+    overlap = shard(tmp_path / "overlap.json", scores.Texture, textures([3, 4]))
+    with pytest.raises(UserError, match="i3 scored twice"):
+        aggregate.family("texture", [good, overlap], expected=6)
+    rows = [*textures(range(3)), scores.Texture("bad", 64, 64, 100, float("nan"), 5.0)]
+    broken = shard(tmp_path / "broken.json", scores.Texture, rows)
+    with pytest.raises(UserError, match="glcm is not a finite number for bad"):
+        aggregate.family("texture", [broken], expected=4)
+    with pytest.raises(UserError, match="no column aesthetics, clipscore_end_token"):
+        aggregate.family("alignment", [good], expected=4)
+    with pytest.raises(UserError, match="safetensors file is missing"):
+        scores.read_features([good], "features")
+
+
+def generated(root: Path, sizes: dict[str, tuple[int, int]], **settings) -> Path:
+    files = [root / "images" / f"{id}.jpg" for id in sizes]
+    for file, size in zip(files, sizes.values(), strict=True):
+        images.save_jpeg(file, np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
+    path = root / "shard-0-of-1.json"
+    manifest.write(
+        path, root=root, files=files, inputs={}, settings=settings, started=time.time(), notes=["n"]
+    )
+    return path
+
+
+def score_texture(*flags: object) -> manifest.Manifest:
+    args = texture.parser().parse_args([str(flag) for flag in flags])
+    texture.run(args)
+    return manifest.read(args.output)
+
+
+def test_texture_script(tmp_path, monkeypatch):
+    shard = generated(tmp_path, {f"i{i}": (64, 128) for i in range(5)}, height=64, width=128)
+    flags = ["--images", shard, "--threads", 1]
+    whole = score_texture(*flags, "--output", tmp_path / "texture-0-of-1.json")
+    rows = scores.read_rows([whole], scores.Texture, 5)
+    assert whole.notes == ["n"]
+    picture = images.load_rgb(tmp_path / "images" / "i2.jpg", exif_transpose=False)
+    published, haralick = glcm.score(glcm.grey(np.asarray(picture)))
+    at = rows["id"].tolist().index("i2")
+    assert (rows["glcm"][at], rows["glcm_entropy"][at]) == (published, haralick)
+    assert (rows["height"][at], rows["width"][at]) == (64, 128)
+    assert rows["bytes"][at] == (tmp_path / "images" / "i2.jpg").stat().st_size
+
+    score, calls = glcm.score, []
+
+    def killed(grey):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score(grey)
+
+    monkeypatch.setattr(glcm, "score", killed)
+    with pytest.raises(KeyboardInterrupt):
+        score_texture(*flags, "--output", tmp_path / "again.json")
+    again = score_texture(*flags, "--output", tmp_path / "again.json")
+    assert again.files[0].sha256 == whole.files[0].sha256
+    assert len(calls) < 10  # what was done before the kill is not done again
+    assert not (tmp_path / "again.progress").exists()
+
+
+def test_saves_of_other_code_are_dropped(tmp_path, monkeypatch):
+    row = textures([0])[0]
+    old = scores.Progress(tmp_path / "t.json", scores.Texture, scores.key([]))
+    old.put(row, extra=np.arange(3))
+    saved, arrays = old.get("i0")
+    assert saved == row and arrays["extra"].tolist() == [0, 1, 2]
+    monkeypatch.setenv("DIFFUSION4K_CODE", "another")
+    new = scores.Progress(tmp_path / "t.json", scores.Texture, scores.key([]))
+    assert new.get("i0") is None and not old.folder.exists()
+
+
+def test_texture_names_bad_images(tmp_path):
+    shard = generated(tmp_path, {"small": (64, 64), "good": (128, 128)}, height=128, width=128)
+    with pytest.raises(UserError, match="small.jpg: 64x64 px .* 128x128 is expected"):
+        score_texture("--images", shard, "--output", tmp_path / "t.json")
+    path = tmp_path / "images" / "good.jpg"
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(UserError, match="good.jpg: cannot be decoded"):
+        score_texture("--images", shard, "--size", 64, "--threads", 1, "--output", "t.json")
+
+
+def test_scripts_without_networks_import_no_torch(tmp_path):
+    shard = generated(tmp_path, {"i0": (64, 64), "i1": (64, 64)})
+    commands = [
+        ["texture.py", "--images", shard, "--output", tmp_path / "t.json"],
+        ["aggregate.py", "--family", "texture", "--scores", tmp_path / "t.json"]
+        + ["--expected", 2, "--output", tmp_path / "a.json"],
+    ]
+    scripts = Path(script.__file__).parent
+    for name, *flags in commands:
+        code = f"import runpy, sys; sys.path.insert(0, {str(scripts)!r});"
+        code += f"runpy.run_path({str(scripts / name)!r}, run_name='__main__');"
+        code += "assert not {'torch', 'diffusers'} & set(sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, flags)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert manifest.read(tmp_path / "a.json").results["glcm"]["n"] == 2

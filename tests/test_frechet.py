@@ -1,0 +1,118 @@
+"""FID and KID against torchmetrics and clean-fid, below and above the dimension."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+
+from diffusion4k.errors import UserError
+from diffusion4k.metrics import frechet
+
+DIMENSION = 48
+
+
+def sample(n: int, seed: int, shift: float = 0.0, dimension: int = DIMENSION) -> np.ndarray:
+    """Skewed, correlated, positive features like Inception's."""
+    random = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(dimension, dimension)) / np.sqrt(dimension)
+    return np.abs(random.normal(size=(n, dimension)) @ mixing + shift).astype(np.float32)
+
+
+def textbook(real: np.ndarray, generated: np.ndarray) -> float:
+    """The definition with covariance matrices and a matrix square root."""
+    real, generated = real.astype(np.float64), generated.astype(np.float64)
+    shift = real.mean(0) - generated.mean(0)
+    covariances = [np.cov(x, rowvar=False) for x in (real, generated)]
+    root = sqrtm(covariances[0] @ covariances[1])
+    return float(shift @ shift + np.trace(sum(covariances)) - 2 * np.trace(root).real)
+
+
+@pytest.mark.parametrize("sizes", [(12, 12), (12, 300), (300, 20), (200, 300), (49, 48)], ids=str)
+def test_fid_equals_the_definition(sizes):
+    real, generated = sample(sizes[0], 0), sample(sizes[1], 1, shift=0.3)
+    # the square root of a singular product loses half of its digits: 1e-3 is what oracles agree to
+    close = 1e-9 if min(sizes) > DIMENSION else 1e-3
+    assert frechet.fid(real, generated) == pytest.approx(textbook(real, generated), rel=close)
+
+
+@pytest.mark.parametrize("n", [20, 300])
+def test_fid_equals_clean_fid_and_torchmetrics(n):
+    from cleanfid.fid import frechet_distance
+    from torchmetrics.image.fid import _compute_fid
+
+    real, generated = sample(n, 2), sample(n, 3, shift=0.2)
+    moments = [(x.astype(np.float64).mean(0), np.cov(x, rowvar=False)) for x in (real, generated)]
+    flat = [array for pair in moments for array in pair]
+    ours = frechet.fid(real, generated)
+    assert ours == pytest.approx(frechet_distance(*flat), rel=1e-3)
+    assert ours == pytest.approx(_compute_fid(*map(torch.from_numpy, flat)).item(), rel=1e-3)
+
+
+def test_both_formulas_agree():
+    a, b = sample(200, 4) / 14, sample(150, 5) / 12
+    assert frechet.nuclear_norm(a, b) == pytest.approx(frechet._root_trace(a, b), rel=1e-5)
+
+
+def test_fid_of_a_set_with_itself_is_zero():
+    for n in (10, 100):
+        assert frechet.fid(sample(n, 6), sample(n, 6)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_paper_s_small_set_at_full_dimension():
+    """n = 195 in 2048 dimensions: exact, in an instant, and as biased as reported."""
+    random = np.random.default_rng(0)
+    real, generated = random.normal(size=(2, 195, 2048)).astype(np.float32)
+    value = frechet.fid(real, generated)
+    # independent subspaces share next to nothing: the traces remain, bias and no difference
+    assert 1000 < value < 4096 + 100
+    assert value > 10 * frechet.kid(real, generated)[1]
+
+
+def test_kid_equals_clean_fid_and_torchmetrics():
+    from cleanfid.fid import kernel_distance
+    from torchmetrics.image.kid import poly_mmd
+
+    real, generated = sample(150, 7).astype(np.float64), sample(150, 8, 1.0).astype(np.float64)
+    value, error = frechet.kid(real, generated)
+    assert value == pytest.approx(kernel_distance(real, generated, num_subsets=1), rel=1e-9)
+    expected = poly_mmd(torch.from_numpy(real), torch.from_numpy(generated)).item()
+    assert value == pytest.approx(expected, rel=1e-9)
+    assert 0 < error < value
+
+
+def test_kid_takes_subsets_of_large_sets():
+    real, generated = sample(260, 9), sample(230, 10, 0.2)
+    whole, error = frechet.kid(real, generated)
+    value, same = frechet.kid(real, generated, subsets=50, subset_size=100)
+    assert error == same
+    assert value == pytest.approx(whole, abs=error)
+    assert frechet.kid(real, generated, subsets=50, subset_size=100) == (value, same)
+
+
+def test_kid_is_unbiased_and_its_error_honest():
+    """One distribution: the values scatter around zero by what the standard error says."""
+    draws = [frechet.kid(sample(40, 2 * i), sample(60, 2 * i + 1)) for i in range(60)]
+    values, errors = np.array(draws).T
+    assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
+    shifted = [frechet.kid(sample(40, 2 * i), sample(60, 2 * i + 1, 0.5)) for i in range(60)]
+    values, errors = np.array(shifted).T
+    assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.35)
+
+
+def test_split_floor():
+    features = sample(101, 11)
+    value, deviation = frechet.split_floor(features, splits=4, seed=3)
+    assert value > deviation > 0
+    assert (value, deviation) == frechet.split_floor(features, splits=4, seed=3)
+    assert value > frechet.split_floor(sample(400, 11))[0]  # the bias falls with n
+
+
+def test_bad_features():
+    with pytest.raises(UserError, match="at least 2 images"):
+        frechet.fid(sample(1, 0), sample(5, 1))
+    broken = sample(5, 0)
+    broken[2, 3] = np.nan
+    with pytest.raises(UserError, match="NaN"):
+        frechet.fid(broken, sample(5, 1))
+    with pytest.raises(UserError, match="different length"):
+        frechet.fid(sample(5, 0), sample(5, 1)[:, :7])

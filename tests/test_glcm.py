@@ -1,0 +1,145 @@
+"""GLCM Score against the released definition, spelled out with skimage; Compression Ratio."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage.feature import graycomatrix
+from skimage.measure import shannon_entropy
+
+from diffusion4k import images
+from diffusion4k.errors import UserError
+from diffusion4k.metrics import compression, glcm
+
+EXACT = 1e-12
+FOLDER = Path(skimage.__file__).parent / "data"
+PHOTOGRAPHS = sorted([*FOLDER.glob("*.png"), *FOLDER.glob("*.jpg")])
+
+
+def literal(patch: np.ndarray, parameters: glcm.Settings = glcm.DEFAULT) -> tuple[float, float]:
+    """Both entropies of one quantised patch, by the book."""
+    angles = np.radians(parameters.angles)
+    matrices = graycomatrix(
+        patch, parameters.distances, angles, levels=parameters.levels, normed=True
+    )
+    flat = matrices.reshape(-1, len(parameters.distances) * len(angles)).T
+    haralick = [-np.sum(p[p > 0] * np.log2(p[p > 0])) for p in flat]
+    return shannon_entropy(matrices), float(np.mean(haralick))
+
+
+def literal_image(grey: np.ndarray, parameters: glcm.Settings = glcm.DEFAULT) -> np.ndarray:
+    side = parameters.patch
+    quantised = grey // (256 // parameters.levels)
+    return np.array(
+        [
+            literal(np.ascontiguousarray(quantised[y : y + side, x : x + side]), parameters)
+            for y in range(0, grey.shape[0] - side + 1, side)
+            for x in range(0, grey.shape[1] - side + 1, side)
+        ]
+    )
+
+
+@pytest.mark.parametrize("path", PHOTOGRAPHS, ids=lambda path: path.stem)
+def test_photographs_equal_the_released_loop(path):
+    grey = glcm.grey(np.asarray(images.load_rgb(path, exif_transpose=False)))[:320, :320]
+    if min(grey.shape) < 64:
+        pytest.skip("smaller than a patch")
+    ours = np.stack(glcm.patches(grey), axis=-1).reshape(-1, 2)
+    assert np.abs(ours - literal_image(grey)).max() < EXACT
+
+
+@st.composite
+def adversarial(draw) -> np.ndarray:
+    """Patches that stress ties, equal fractions and extremes: flat, periodic, sparse, noisy."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    levels = draw(st.lists(st.integers(0, 255), min_size=1, max_size=8))
+    values = np.array(levels, dtype=np.uint8)
+    kind = draw(st.sampled_from(["few", "stripes", "blocks", "ramp", "impulses", "noise", "rows"]))
+    y, x = np.mgrid[:64, :64]
+    period = draw(st.integers(1, 9))
+    if kind == "few":
+        return random.choice(values, (64, 64))
+    if kind == "stripes":
+        return values[(x * draw(st.integers(0, 2)) + y) // period % len(values)]
+    if kind == "blocks":
+        return values[(x // period + y // period) % len(values)]
+    if kind == "ramp":
+        return ((x * period + y * draw(st.integers(0, 9))) % 256).astype(np.uint8)
+    if kind == "impulses":
+        patch = np.full((64, 64), values[0])
+        patch[random.integers(0, 64, period), random.integers(0, 64, period)] = values[-1]
+        return patch
+    if kind == "rows":
+        return np.repeat(random.integers(0, 256, (64, 1), dtype=np.uint8), 64, axis=1)
+    return random.integers(0, 256, (64, 64), dtype=np.uint8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(adversarial())
+def test_adversarial_patches_equal_the_released_loop(patch):
+    assert np.abs(np.array(glcm.score(patch)) - literal(patch // 4)).max() < EXACT
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        glcm.Settings(patch=32, levels=16, distances=(1, 3), angles=(0, 90)),
+        glcm.Settings(patch=48, levels=256, distances=(2, 7), angles=(45, 180, 225)),
+        glcm.Settings(patch=256, levels=8, distances=(1,), angles=(0,)),
+    ],
+    ids=str,
+)
+def test_other_parameters(parameters):
+    grey = glcm.grey(np.asarray(images.load_rgb(FOLDER / "coffee.png", exif_transpose=False)))
+    ours = np.stack(glcm.patches(grey, parameters), axis=-1).reshape(-1, 2)
+    assert np.abs(ours - literal_image(grey, parameters)).max() < EXACT
+
+
+def test_known_values():
+    """The measured values of the released definition: constant 0.0033, uniform noise 3.54."""
+    published, haralick = glcm.score(np.full((64, 64), 200, np.uint8))
+    assert published == pytest.approx(0.0033, abs=5e-5)
+    assert haralick == 0
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512), dtype=np.uint8)
+    published, haralick = glcm.score(noise)
+    assert published == pytest.approx(3.54, abs=0.02)
+    assert haralick == pytest.approx(11.1, abs=0.1)
+
+
+def test_threads_change_nothing():
+    grey = np.random.default_rng(1).integers(0, 200, (330, 200), dtype=np.uint8)
+    one, three = (glcm.patches(grey, threads=n) for n in (1, 3))
+    assert one[0].shape == (5, 3)
+    assert np.array_equal(one, three)
+
+
+def test_bad_input():
+    with pytest.raises(UserError, match="40x200 px .* no patch of 64 px"):
+        glcm.score(np.zeros((40, 200), np.uint8))
+    with pytest.raises(UserError, match="distances"):
+        glcm.score(np.zeros((64, 64), np.uint8), glcm.Settings(patch=4))
+    with pytest.raises(ValueError, match="uint8"):
+        glcm.score(np.zeros((64, 64)))
+
+
+def test_compression_ratio(tmp_path):
+    names = ["coffee.png", "chelsea.png", "brick.png"]
+    raw, packed = [], []
+    for name in names:
+        pixels = np.asarray(images.load_rgb(FOLDER / name, exif_transpose=False))
+        path = tmp_path / f"{name}.jpg"
+        images.save_jpeg(path, pixels)
+        height, width, size = compression.sizes(path)
+        assert (height, width, size) == (*pixels.shape[:2], len(path.read_bytes()))
+        raw.append(height * width * 3)
+        packed.append(size)
+    raw, packed = np.array(raw), np.array(packed)
+    assert compression.ratio(raw, packed) == raw.sum() / packed.sum()
+    assert compression.mean_ratio(raw, packed) == pytest.approx(np.mean(raw / packed))
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="PNG"):
+        compression.sizes(tmp_path / "a.png")

@@ -1,0 +1,231 @@
+"""Reconstruction scores against skimage and lpips; reconstruct.py and distance.py."""
+
+import json
+import time
+from pathlib import Path
+
+import lpips
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import distance
+import reconstruct
+from diffusion4k import images, manifest
+from diffusion4k.errors import UserError
+from diffusion4k.metrics import perceptual, reconstruction, scores
+
+
+def photograph(seed: int, height: int = 90, width: int = 120) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    small = random.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def disturbed(pixels: np.ndarray, strength: float, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, strength, pixels.shape)
+    return np.clip(pixels + noise, 0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("strength", [0.5, 8, 60])
+def test_scores_equal_skimage(strength):
+    real = photograph(1)
+    other = disturbed(real, strength)
+    ours = reconstruction.compare(real, other)
+    x, y = real / 255, other / 255
+    assert ours["psnr"] == pytest.approx(peak_signal_noise_ratio(real, other), rel=1e-9)
+    assert ours["nmse"] == pytest.approx(np.sum((x - y) ** 2) / np.sum(x**2), rel=1e-9)
+    assert ours["root_nmse"] == pytest.approx(ours["nmse"] ** 0.5)
+    expected = structural_similarity(
+        real,
+        other,
+        channel_axis=2,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+    )
+    assert ours["ssim"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_equal_and_black_images():
+    real = photograph(2)
+    ours = reconstruction.compare(real, real)
+    assert (ours["nmse"], ours["ssim"], ours["psnr"]) == (0, pytest.approx(1), float("inf"))
+    assert np.isnan(reconstruction.nmse(np.zeros_like(real), real))
+
+
+@pytest.fixture(scope="session")
+def vgg(tmp_path_factory) -> tuple[torch.nn.Module, Path]:
+    """lpips' own network with a random backbone, and that backbone in torchvision's layout."""
+    torch.manual_seed(0)
+    network = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
+    path = tmp_path_factory.mktemp("vgg16") / "model.safetensors"
+    state = network.net.state_dict()
+    save_file({f"features.{k.partition('.')[2]}": v for k, v in state.items()}, path)
+    return network, path
+
+
+def test_lpips_equals_the_package(vgg):
+    network, path = vgg
+    ours = perceptual.Lpips(path, torch.device("cpu"))
+    real = photograph(3, 64, 96)
+    other = disturbed(real, 30)
+
+    def expected(window: tuple[slice, slice]) -> float:
+        a, b = (torch.from_numpy(x[window].copy()).permute(2, 0, 1)[None] for x in (real, other))
+        with torch.no_grad():
+            return network(a.float() / 127.5 - 1, b.float() / 127.5 - 1).item()
+
+    assert ours(real, other) == pytest.approx(expected(np.s_[:, :]), rel=1e-4)
+    assert ours(real, real) == 0
+    tiles = expected(np.s_[:, :64]) * 64 + expected(np.s_[:, 64:]) * 32
+    assert ours(real, other, tile=64) == pytest.approx(tiles / 96, rel=1e-4)
+
+
+def test_lpips_names_a_wrong_backbone(tmp_path):
+    save_file({"conv.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=r"no tensor features\.0"):
+        perceptual.Lpips(tmp_path / "other.safetensors", torch.device("cpu"))
+
+
+def source(root: Path, name: str, files=(), notes=()) -> Path:
+    path = root / f"{name}.json"
+    (root / name).mkdir(exist_ok=True)
+    manifest.write(
+        path,
+        root=root / name,
+        files=files,
+        inputs={},
+        settings={},
+        started=time.time(),
+        notes=notes,
+    )
+    return path
+
+
+def write_dataset(root: Path, count: int) -> Path:
+    folder = root / "data" / "train"
+    folder.mkdir(parents=True)
+    lines = []
+    for i in range(count):
+        images.save_png(folder / f"p{i}.png", photograph(i, 80 + i, 100))
+        lines.append(json.dumps({"file_name": f"p{i}.png", "text": "a photograph"}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    return source(root, "data", notes=["made from noise"])
+
+
+class Features:
+    """A stand-in for Inception: what counts here is which rows come where."""
+
+    def __init__(self, *_):
+        pass
+
+    def __call__(self, pixels: list[np.ndarray]) -> np.ndarray:
+        return np.stack([p.reshape(-1, 3).mean(0) for p in pixels]).astype(np.float32)
+
+
+@pytest.fixture
+def reconstruct_flags(tmp_path, vgg, monkeypatch) -> list[str]:
+    from diffusers import AutoencoderKL
+
+    from diffusion4k.metrics import inception
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(inception, "Inception", Features)
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 4, 4),
+        norm_num_groups=2,
+        latent_channels=16,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+    vae.save_pretrained(tmp_path / "pipeline" / "vae")
+    weights = tmp_path / "inception" / "weights.pth"
+    weights.parent.mkdir()
+    weights.touch()
+    manifest.write(
+        tmp_path / "vgg16.json",
+        root=vgg[1].parent,
+        files=[vgg[1]],
+        inputs={},
+        settings={},
+        started=time.time(),
+    )
+    flags = f"--backbone sd3 --pipeline {source(tmp_path, 'pipeline')} --folder train --size 64"
+    flags += f" --dataset {write_dataset(tmp_path, 3)} --vgg16 {tmp_path / 'vgg16.json'}"
+    return f"{flags} --inception {source(tmp_path, 'inception', [weights])} --device cpu".split()
+
+
+def run(script, *flags: object) -> manifest.Manifest:
+    args = script.parser().parse_args([str(flag) for flag in flags])
+    script.run(args)
+    return manifest.read(args.output)
+
+
+def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
+    one = run(reconstruct, *reconstruct_flags, "--pictures", 2, "--output", tmp_path / "r.json")
+    rows = scores.read_rows([one], scores.Reconstruction, 3)
+    assert one.notes == ["made from noise"]
+    assert "Gaussian" in one.settings["ssim_window"]
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == [
+        "p0-real.png",
+        "p0-reconstructed.png",
+        "p1-real.png",
+        "p1-reconstructed.png",
+    ]
+    real, rebuilt = (
+        np.asarray(images.load_rgb(tmp_path / "pictures" / f"p1-{kind}.png", exif_transpose=False))
+        for kind in ("real", "reconstructed")
+    )
+    assert real.shape == rebuilt.shape == (64, 64, 3)
+    at = rows["id"].tolist().index("p1")
+    assert rows["psnr"][at] == pytest.approx(peak_signal_noise_ratio(real, rebuilt))
+    assert 0 < rows["lpips"][at] < 2
+    features = scores.read_features([one], "reconstructed")
+    assert features[at] == pytest.approx(rebuilt.reshape(-1, 3).mean(0))
+
+    # two shards are one, and a killed one goes on
+    flags = [*reconstruct_flags, "--pictures", 2, "--shards", 2]
+    first = run(reconstruct, *flags, "--shard", 0, "--output", tmp_path / "s0.json")
+    compare, calls = reconstruction.compare, []
+
+    def killed(*pair):
+        calls.append(pair)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return compare(*pair)
+
+    monkeypatch.setattr(reconstruction, "compare", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(reconstruct, *flags, "--shard", 1, "--output", tmp_path / "s1.json")
+    second = run(reconstruct, *flags, "--shard", 1, "--output", tmp_path / "s1.json")
+    assert len(calls) == 3
+    both = scores.read_rows([first, second], scores.Reconstruction, 3)
+    assert all(np.array_equal(both[name], rows[name]) for name in rows)
+
+
+def test_distance(tmp_path):
+    dataset = write_dataset(tmp_path, 3)
+    files = []
+    for i, strength in enumerate((0, 0, 80)):
+        whole = Image.fromarray(photograph(i, 80 + i, 100))
+        square = images.center_crop(images.resize_shorter_side(whole, 64), 64)
+        files.append(tmp_path / "generated" / f"p{i}.jpg")
+        images.save_jpeg(files[-1], disturbed(np.asarray(square), strength))
+    shard = source(tmp_path, "generated", files)
+    flags = ["--images", shard, "--dataset", dataset, "--folder", "train"]
+    flags += ["--output", tmp_path / "distance-0-of-1.json"]
+    rows = scores.read_rows([run(distance, *flags, "--size", 64)], scores.Distance, 3)
+    assert (rows["rmse"][:2] < 0.05).all() and rows["rmse"][2] > 0.1
+    assert rows["psnr"] == pytest.approx(-20 * np.log10(rows["rmse"]))
+    near = run(distance, *flags, "--size", 64, "--compare-size", 4)
+    assert scores.read_rows([near], scores.Distance, 3)["rmse"][2] < rows["rmse"][2]
+    with pytest.raises(UserError, match="64x64 px .* 128x128 is expected"):
+        run(distance, *flags, "--size", 128)
