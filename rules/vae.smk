@@ -51,7 +51,7 @@ rule aggregate_reconstruction:
         "../envs/metrics.yaml"
     params:
         code=S.code("aggregate.py"),
-        flags=flags(expected=CONFIG["splits"][RECONSTRUCTION["split"]]["count"]),
+        flags=flags(expected=S.reconstruction_count()),
     shell:
         "python scripts/aggregate.py --family reconstruction --scores {input} {params.flags}"
         " --output {output} > {log} 2>&1"

@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--decoder", choices=FORMS["decoder"], default="published")
     flags.add_argument("--inception", type=Path, required=True, help="manifest of the weights")
     flags.add_argument("--vgg16", type=Path, required=True, help="manifest of the weights")
+    flags.add_argument("--limit", type=int, help="images at even distances instead of all")
     flags.add_argument("--pictures", type=int, default=4, help="pairs of the set kept as PNG")
     flags.add_argument("--shard", type=int, default=0)
     flags.add_argument("--shards", type=int, default=1)
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     paths = {n: getattr(args, n) for n in ("pipeline", "dataset", "inception", "vgg16")}
     sources = {name: manifest.read(path) for name, path in paths.items()}
-    everything = metadata.read(sources["dataset"].root, args.folder)
+    everything = cli.spread(metadata.read(sources["dataset"].root, args.folder), args.limit)
     samples = cli.shard(everything, args.shard, args.shards)
     shown = {sample.id for sample in everything[: args.pictures]}
     deciding = ("folder", "size", "encoder", "decoder", "dtype", "pictures")

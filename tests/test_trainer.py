@@ -10,22 +10,23 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
-from safetensors.torch import load_file, save_file
 
-import tiny
 from diffusion4k import backbones, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.train import monitor, randomness, samples, state, trainer
-from diffusion4k.train.job import Job
-from diffusion4k.train.settings import Settings
+from diffusion4k.train import monitor, samples, state, trainer
+from tiny_training import (
+    STEPS,
+    VARIANTS,
+    fresh,
+    history,
+    job_for,
+    make_inputs,
+    recipe,
+    train,
+    weights,
+)
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "train.py"
-STEPS = 6
-VARIANTS = {
-    "sd3": {"precision": "float32", "gradient_checkpointing": False, "micro_batch": 4},
-    "flux": {"precision": "bfloat16", "gradient_checkpointing": True, "micro_batch": 2},
-}
 
 
 class Killed(BaseException):
@@ -36,75 +37,12 @@ class Killed(BaseException):
 def fresh_accelerator():
     torch.set_num_threads(1)
     yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
+    fresh()
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """For each backbone, a pipeline's manifest (transformer, scheduler) and one of five latents."""
-    root = tmp_path_factory.mktemp("inputs")
-    torch.manual_seed(0)
-    for name, transformer in (("sd3", tiny.sd3_transformer()), ("flux", tiny.flux_transformer())):
-        folder = root / name
-        transformer.save_pretrained(folder / "transformer")
-        tiny.FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
-        tiny.save_manifest(root / f"{name}.json", folder, notes=["random weights (test)"])
-        latents = root / f"latents-{name}"
-        (latents / "samples").mkdir(parents=True)
-        for index in range(5):
-            for crop in range(2):
-                write_sample(latents / "samples" / f"photo-{index}-{crop}.safetensors", name)
-        tiny.save_manifest(root / f"latents-{name}.json", latents)
-    return root
-
-
-def write_sample(path, name):
-    pooled = tiny.CLIP_WIDTH * (2 if name == "sd3" else 1)
-    shapes = dict.fromkeys(("mean", "logvar", "mean_flip", "logvar_flip"), (16, 8, 8))
-    shapes |= {"prompt_embeds": (12, tiny.T5_WIDTH), "pooled": (pooled,)}
-    tensors = {key: torch.randn(shape) for key, shape in shapes.items()}
-    told = {"backbone": name, "vae_scaling_factor": "1.5305", "vae_shift_factor": "0.0609"}
-    save_file(tensors, path, metadata=told | {"id": path.stem, "crop": "0"})
-
-
-def recipe(name="sd3", **changes):
-    values = {"learning_rate": 1e-3, "global_batch": 4, "guidance": 3.5} | VARIANTS[name]
-    return Settings(backbone=name, **values | changes)
-
-
-def job_for(inputs, folder, name="sd3", **changes):
-    step = changes.get("stop_step", STEPS)
-    values = {
-        "pipeline": inputs / f"{name}.json",
-        "latents": (inputs / f"latents-{name}.json",),
-        "start": None,
-        "stop_step": step,
-        "processes": 1,
-        "progress_folder": folder / "progress",
-        "output": folder / f"step-{step:06d}.json",
-        "save_every": 2,
-    }
-    return Job(**values | changes)
-
-
-def train(settings, job):
-    """Train in this process; the weights by name."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    trainer.train(settings, job, backbones.get(settings.backbone))
-    return weights(job.output)
-
-
-def weights(output):
-    return load_file(output.with_suffix("") / "state" / "model.safetensors")
-
-
-def history(output):
-    """The logged steps, without what a clock or the machine decides."""
-    rows = pq.read_table(output.with_suffix("") / "loss.parquet").to_pylist()
-    measured = {"seconds", "steps_per_second", "images_per_second", "memory_gb"}
-    return [{key: value for key, value in row.items() if key not in measured} for row in rows]
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 def kill_at(monkeypatch, step):
@@ -251,39 +189,6 @@ def test_an_exploding_loss_is_an_ailment():
     assert "norm" in monitor.ailment({"loss": 0.5, "gradient_norm": float("inf")}, calm)
 
 
-def test_draws_repeat_as_on_the_released_ranks(inputs):
-    found, _ = samples.listing([inputs / "latents-sd3.json"])
-    assert [sample.id for sample in found] == [f"photo-{index}" for index in range(5)]
-    draws = samples.Draws(0, 4, 2, 0.5, backbones.get("sd3").draw_u)
-    alike = samples.Samples(found, draws)
-    apart = samples.Samples(found, dataclasses.replace(draws, repeat_every=0))
-    for key in ("u", "noise"):
-        assert torch.equal(alike[7, 0][key], alike[7, 2][key])
-        assert not torch.equal(alike[7, 0][key], alike[7, 1][key])
-        assert not torch.equal(apart[7, 0][key], apart[7, 2][key])
-    assert not torch.equal(alike[7, 0]["z"], alike[7, 2]["z"])  # other images, all the same
-
-
-def test_every_epoch_shows_every_sample_once():
-    order = [randomness.sample_index(0, position, 7) for position in range(21)]
-    assert all(sorted(order[first : first + 7]) == list(range(7)) for first in (0, 7, 14))
-    assert order[:7] != order[7:14]
-    assert [*randomness.slots(1, 4, 8)] == [2, 3]
-
-
-def test_loader_processes_and_cache_change_nothing(inputs):
-    found, _ = samples.listing([inputs / "latents-sd3.json"])
-    draws = samples.Draws(0, 4, 0, 0.5, backbones.get("sd3").draw_u)
-    sets = [(samples.Samples(found, draws, cache=keep), 0) for keep in (True, False)]
-    sets.append((samples.Samples(found, draws), 1))
-    streams = [
-        list(samples.loader(data, range(3), range(4), 2, workers=count)) for data, count in sets
-    ]
-    for batches in zip(*streams, strict=True):
-        for other in batches[1:]:
-            assert all(torch.equal(batches[0][key], other[key]) for key in other)
-
-
 @pytest.mark.parametrize(
     ("settings", "job", "says"),
     [
@@ -298,15 +203,6 @@ def test_errors_say_what_to_change(inputs, tmp_path, settings, job, says):
     with pytest.raises(UserError, match=says):
         changed = recipe(**settings | ({"micro_batch": 2} if "processes" in job else {}))
         train(changed, job_for(inputs, tmp_path, **job))
-
-
-def test_flips_need_flipped_latents(inputs, tmp_path):
-    path = tmp_path / "photo-0.safetensors"
-    save_file({"mean": torch.zeros(16, 8, 8)}, path, metadata={})
-    with pytest.raises(UserError, match="--flip both"):
-        samples._tensors(path, True)
-    with pytest.raises(UserError, match="no latent sample"):
-        samples.header(samples.Sample("photo", (path,)))
 
 
 def command(inputs, job, *more):

@@ -60,6 +60,13 @@ def shard(items: Sequence[Any], index: int, count: int) -> list[Any]:
     return list(items[len(items) * index // count : len(items) * (index + 1) // count])
 
 
+def spread(items: Sequence[Any], count: int | None) -> list[Any]:
+    """`count` items at even distances, so that a part stands for the whole; None: all of them."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[len(items) * index // count] for index in range(count)]
+
+
 def threads() -> int:
     """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)

@@ -8,6 +8,7 @@ it into `params`; Snakemake then re-runs exactly the jobs whose code an edit rea
 import ast
 import functools
 import hashlib
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def digest(script: str, *, leave_out: tuple[str, ...] = (), also: tuple[Path, ..
     for path in sorted(also):
         total.update(Path(path).read_bytes())
     return total.hexdigest()[:16]
+
+
+@functools.cache
+def of_this_process() -> str:
+    """The digest of the script that is running, taken when first asked; "" outside scripts/."""
+    script = Path(sys.argv[0]).resolve()
+    return digest(script.name) if script.parent == SCRIPTS and script.is_file() else ""
 
 
 def reach(script: Path, leave_out: Collection[str] = ()) -> set[Path]:

@@ -5,7 +5,6 @@ Snakemake tracks the manifest; the bulk (images, latents, checkpoints) lies besi
 """
 
 import json
-import os
 import platform
 import sys
 import time
@@ -14,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from diffusion4k import digest
 from diffusion4k.errors import UserError
 from diffusion4k.files import inside, sha256, write_text
+
+# taken when the process starts, so that it is the code that ran and not a later edit of it
+CODE = digest.of_this_process()
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,7 @@ def write(
         "seconds": round(time.time() - started, 3),
         "device": device,
         "command": " ".join(sys.argv),
-        # the digest of the code that the rule put into the job's environment
-        "code": os.environ.get("DIFFUSION4K_CODE", ""),
+        "code": CODE,
         "versions": _versions(),
         "inputs": {name: str(source) for name, source in inputs.items()},
         "settings": {key: _plain(value) for key, value in settings.items()},

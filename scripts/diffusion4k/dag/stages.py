@@ -177,11 +177,17 @@ class Stages:
         pattern = f"{self.root}/vae/{backbone}/reconstruction-{{shard}}-of-{{shards}}.json"
         return self.shards(pattern, self.config["reconstruction"]["shards"])
 
+    def reconstruction_count(self) -> int:
+        settings = self.config["reconstruction"]
+        whole = self.config["splits"][settings["split"]]["count"]
+        return min(whole, settings.get("images", whole))
+
     def reconstruct_flags(self, wildcards) -> str:
         settings = self.config["reconstruction"]
         return flags(
             folder=self.config["splits"][settings["split"]]["folder"],
-            size=settings["size"],
+            **pick(settings, "size"),
+            limit=settings.get("images"),
             **self.config["vae"],
         )
 

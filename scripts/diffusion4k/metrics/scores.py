@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic, inside, sha256
 from diffusion4k.manifest import Manifest
@@ -146,7 +146,7 @@ def _list(ids: Sequence[str]) -> str:
 
 def key(inputs: Iterable[Path], **settings: Any) -> str:
     """Digest of what decides a row: input manifests, settings, code. Names a Progress."""
-    parts = [*map(sha256, inputs), sorted(settings.items()), os.environ.get("DIFFUSION4K_CODE", "")]
+    parts = [*map(sha256, inputs), sorted(settings.items()), manifest.CODE]
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
 

@@ -29,6 +29,8 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
     else:
         options["cpu"] = not cuda
     accelerator = Accelerator(**options)
+    # the launcher's environment variable would win over ours, and change the global batch
+    accelerator.gradient_accumulation_steps = settings.accumulation(processes)
     kind = accelerator.distributed_type.value
     if accelerator.num_processes != processes or (settings.zero_stage and kind != "DEEPSPEED"):
         raise UserError(

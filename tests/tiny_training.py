@@ -1,0 +1,88 @@
+"""A miniature training for tests: a transformer, five latents of two crops, six steps."""
+
+import pyarrow.parquet as pq
+import torch
+from accelerate.state import AcceleratorState, GradientState
+from safetensors.torch import load_file, save_file
+
+import tiny
+from diffusion4k import backbones
+from diffusion4k.train import trainer
+from diffusion4k.train.job import Job
+from diffusion4k.train.settings import Settings
+
+STEPS = 6
+VARIANTS = {
+    "sd3": {"precision": "float32", "gradient_checkpointing": False, "micro_batch": 4},
+    "flux": {"precision": "bfloat16", "gradient_checkpointing": True, "micro_batch": 2},
+}
+
+
+def fresh():
+    """Forget accelerate's global state, as a new process would."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+def make_inputs(root):
+    """For each backbone, a pipeline's manifest (transformer, scheduler) and one of five latents."""
+    torch.manual_seed(0)
+    for name, transformer in (("sd3", tiny.sd3_transformer()), ("flux", tiny.flux_transformer())):
+        folder = root / name
+        transformer.save_pretrained(folder / "transformer")
+        tiny.FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
+        tiny.save_manifest(root / f"{name}.json", folder, notes=["random weights (test)"])
+        latents = root / f"latents-{name}"
+        (latents / "samples").mkdir(parents=True)
+        for index in range(5):
+            for crop in range(2):
+                write_sample(latents / "samples" / f"photo-{index}-{crop}.safetensors", name)
+        tiny.save_manifest(root / f"latents-{name}.json", latents)
+    return root
+
+
+def write_sample(path, name):
+    pooled = tiny.CLIP_WIDTH * (2 if name == "sd3" else 1)
+    shapes = dict.fromkeys(("mean", "logvar", "mean_flip", "logvar_flip"), (16, 8, 8))
+    shapes |= {"prompt_embeds": (12, tiny.T5_WIDTH), "pooled": (pooled,)}
+    tensors = {key: torch.randn(shape) for key, shape in shapes.items()}
+    told = {"backbone": name, "vae_scaling_factor": "1.5305", "vae_shift_factor": "0.0609"}
+    save_file(tensors, path, metadata=told | {"id": path.stem, "crop": "0"})
+
+
+def recipe(name="sd3", **changes):
+    values = {"learning_rate": 1e-3, "global_batch": 4, "guidance": 3.5} | VARIANTS[name]
+    return Settings(backbone=name, **values | changes)
+
+
+def job_for(inputs, folder, name="sd3", **changes):
+    step = changes.get("stop_step", STEPS)
+    values = {
+        "pipeline": inputs / f"{name}.json",
+        "latents": (inputs / f"latents-{name}.json",),
+        "start": None,
+        "stop_step": step,
+        "processes": 1,
+        "progress_folder": folder / "progress",
+        "output": folder / f"step-{step:06d}.json",
+        "save_every": 2,
+    }
+    return Job(**values | changes)
+
+
+def train(settings, job):
+    """Train in this process; the weights by name."""
+    fresh()
+    trainer.train(settings, job, backbones.get(settings.backbone))
+    return weights(job.output)
+
+
+def weights(output):
+    return load_file(output.with_suffix("") / "state" / "model.safetensors")
+
+
+def history(output):
+    """The logged steps, without what a clock or the machine decides."""
+    rows = pq.read_table(output.with_suffix("") / "loss.parquet").to_pylist()
+    measured = {"seconds", "steps_per_second", "images_per_second", "memory_gb"}
+    return [{key: value for key, value in row.items() if key not in measured} for row in rows]
