@@ -122,9 +122,16 @@ class Stages:
         return self.step_file(model, self.segments[-1])
 
     def previous_step(self, wildcards) -> dict[str, str]:
-        """The manifest a segment starts from; the first segment starts from the pipeline itself."""
+        """What a segment starts from; the first segment starts from the pipeline itself.
+
+        The state's folder is named beside its manifest, or Snakemake would take the temporary
+        folder for unused and delete it.
+        """
         before = [step for step in self.segments if step < int(wildcards.step)]
-        return {"start": self.step_file(wildcards.model, before[-1])} if before else {}
+        if not before:
+            return {}
+        start = self.step_file(wildcards.model, before[-1])
+        return {"start": start, "state": start.removesuffix(".json")}
 
     def train_code(self, wildcards) -> str:
         return self.code("train.py", backbone=self.backbone(wildcards.model))

@@ -47,7 +47,7 @@ def _sklearn(name: str, file: str, frame: tuple[int, int, int, int], *captions: 
     return Photograph(name, "sklearn", f"datasets/images/{file}", frame, captions)
 
 
-# At most 20 words and marks a caption: the miniature's text encoders hold 24 tokens.
+# At most 18 words and commas a caption: the miniature's text encoders hold 20 tokens.
 PHOTOGRAPHS = (
     _skimage(
         "coffee",

@@ -21,7 +21,7 @@ from transformers import (
     T5TokenizerFast,
 )
 
-TOKENS = 24  # CLIP's length here; the true 77 would more than double the time of a training step
+TOKENS = 20  # CLIP's length here; the true 77 would nearly double the time of a training step
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
