@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="decides every byte")
     parser.add_argument("--size", type=int, default=256, help="px that stand for 4096")
     parser.add_argument("--small-size", type=int, default=128, help="px that stand for 2048")
-    parser.add_argument("--vae-steps", type=int, default=300, help="of the VAE's pretraining")
+    parser.add_argument("--vae-steps", type=int, default=250, help="of the VAE's pretraining")
     parser.add_argument("--folder", type=Path, required=True, help="for what is made")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     return parser

@@ -22,7 +22,7 @@ from diffusion4k.sources.miniature import autoencoder, text_models
 from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 
 CLIP_WIDTH, T5_WIDTH = 32, 64
-HEADS, HEAD_WIDTH = 4, 32
+HEADS, HEAD_WIDTH = 2, 64
 
 
 def make(what: str, folder: Path, *, vae_steps: int, size: int, seed: int) -> dict[str, float]:
@@ -45,7 +45,7 @@ def stable_diffusion_3(vae: AutoencoderKL) -> StableDiffusion3Pipeline:
         sample_size=48,
         patch_size=2,
         in_channels=16,
-        num_layers=3,
+        num_layers=2,
         num_attention_heads=HEADS,
         attention_head_dim=HEAD_WIDTH,
         joint_attention_dim=T5_WIDTH,
@@ -67,20 +67,20 @@ def stable_diffusion_3(vae: AutoencoderKL) -> StableDiffusion3Pipeline:
 
 
 def flux(vae: AutoencoderKL) -> FluxPipeline:
-    """CLIP's pooled vector and T5, one joint and three single blocks, distilled guidance."""
+    """CLIP's pooled vector and T5, one joint and one single block, distilled guidance."""
     texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
     clip, t5 = text_models.clip_tokenizer(texts), text_models.t5_tokenizer(texts)
     transformer = FluxTransformer2DModel(
         patch_size=1,
         in_channels=64,
         num_layers=1,
-        num_single_layers=3,
+        num_single_layers=1,
         num_attention_heads=HEADS,
         attention_head_dim=HEAD_WIDTH,
         joint_attention_dim=T5_WIDTH,
         pooled_projection_dim=CLIP_WIDTH,
         guidance_embeds=True,
-        axes_dims_rope=(8, 12, 12),
+        axes_dims_rope=(16, 24, 24),
     )
     return FluxPipeline(
         transformer=_initialise(transformer),
