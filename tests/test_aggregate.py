@@ -252,7 +252,9 @@ def test_texture_names_bad_images(tmp_path):
     path = tmp_path / "images" / "good.jpg"
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UserError, match="good.jpg: cannot be decoded"):
-        score_texture("--images", shard, "--size", 64, "--threads", 1, "--output", "t.json")
+        score_texture(
+            "--images", shard, "--size", 64, "--threads", 1, "--output", tmp_path / "t.json"
+        )
 
 
 def test_scripts_without_networks_import_no_torch(tmp_path):
