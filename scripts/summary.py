@@ -20,16 +20,9 @@ def run(args: argparse.Namespace) -> None:
         print(path.read_text(encoding="utf-8"))
     print("stage        seconds of work")
     for stage in ("sources", "data", "latents", "train", "vae", "generate", "metrics"):
-        seconds = [manifest.read(path).seconds for path in manifests(args.run / stage)]
+        seconds = [found.seconds for found in manifest.find(args.run / stage)]
         print(f"{stage:12} {sum(seconds):8.0f}  ({len(seconds)} manifests)")
     print(f"\nThe report: {(args.run / 'report.html').resolve()}")
-
-
-def manifests(folder: Path) -> list[Path]:
-    """The tracked manifests of one stage, not the JSON files that lie in its bulk."""
-    bulk = {"pipeline", "progress"}
-    found = [p for p in folder.rglob("*.json") if '"sha256"' in p.read_text(encoding="utf-8")]
-    return [p for p in found if not bulk & set(p.relative_to(folder).parts)]
 
 
 if __name__ == "__main__":

@@ -13,19 +13,8 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def is_manifest(path: Path) -> bool:
-    """Manifests lie outside every bulk folder and name their own files."""
-    return path.stat().st_size > 0 and '"sha256"' in path.read_text(encoding="utf-8")
-
-
 def run(args: argparse.Namespace) -> None:
-    bulk: set[Path] = set()
-    manifests = []
-    for path in sorted(args.run.rglob("*.json"), key=lambda path: len(path.parts)):
-        if path not in bulk and "progress" not in path.parts and is_manifest(path):
-            found = manifest.read(path)
-            bulk.update(found.paths())
-            manifests.append(found)
+    manifests = manifest.find(args.run)
     broken = []
     for found in cli.progress(manifests, desc="verify", unit="manifest"):
         lines = manifest.verify(found)

@@ -106,6 +106,18 @@ def read(path: str | Path) -> Manifest:
         raise UserError(f"{path}: not a manifest ({error}); delete it and run again") from None
 
 
+def find(folder: str | Path) -> list[Manifest]:
+    """Every manifest below `folder`, those of the stages and not JSON files of their bulk."""
+    found: list[Manifest] = []
+    bulk: set[Path] = set()
+    for path in sorted(Path(folder).rglob("*.json"), key=lambda path: len(path.parts)):
+        record = None if path in bulk else json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record, dict) and {"root", "made", "files"} <= record.keys():
+            found.append(read(path))
+            bulk.update(found[-1].paths())
+    return found
+
+
 def verify(manifest: Manifest) -> list[str]:
     """Compare the bulk with the manifest; one line for each file missing, cut short or changed."""
     broken = []
