@@ -19,7 +19,7 @@ DATASET_NOTE = (
 PIPELINE_NOTE = (
     "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders and transformer"
 )
-NETWORK_NOTE = "{} is a random network (miniature): its scores mean nothing outside this run"
+NETWORK_NOTE = "{} is a miniature network, weights random: its scores mean nothing beyond this run"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CLIP_WIDTH = 64
+INCEPTION_STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3")
 HEAD_SIZES = {0: (768, 1024), 2: (1024, 128), 4: (128, 64), 6: (64, 16), 7: (16, 1)}
 
 
@@ -83,7 +84,11 @@ def make_aesthetics_head(folder: Path) -> list[Path]:
 
 
 def make_inception(folder: Path) -> list[Path]:
-    """The weights of torch-fidelity's InceptionV3, random, batch statistics of the photographs."""
+    """The weights of torch-fidelity's InceptionV3, random, batch statistics of the photographs.
+
+    The stem's kernels are constant over space. With any others a random network sees fine texture
+    before all else, and a blurred photograph would be farther from the photographs than noise is.
+    """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     from torchvision.models import inception_v3
 
@@ -95,6 +100,9 @@ def make_inception(folder: Path) -> list[Path]:
     network = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=file
     )
+    for name in INCEPTION_STEM:
+        weight = network.get_submodule(name).conv.weight.data
+        weight.copy_(weight.mean(dim=(2, 3), keepdim=True))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # the statistics become those of the one batch

@@ -1,4 +1,4 @@
-"""Miniature SD3 and Flux pipelines in diffusers format: the real classes, a millionth of the size.
+"""Miniature SD3 and Flux pipelines in diffusers format: the real classes, a thousandth of the size.
 
 The VAE is pretrained on the training photographs, as the real ones are pretrained on others; text
 encoders and transformers are random. Fine-tuning the transformer is what the workflow does.

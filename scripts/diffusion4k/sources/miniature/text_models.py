@@ -33,14 +33,18 @@ def clip_tokenizer(texts: Sequence[str], *, pad: str = END) -> CLIPTokenizer:
     rules = CLIPTokenizer().backend_tokenizer
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer, learner.pre_tokenizer = rules.normalizer, rules.pre_tokenizer
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    letters += [f"{letter}</w>" for letter in letters]
     trainer = trainers.BpeTrainer(
-        vocab_size=2**14, min_frequency=1, end_of_word_suffix="</w>", show_progress=False
+        vocab_size=2**14,
+        min_frequency=1,
+        end_of_word_suffix="</w>",
+        special_tokens=letters,  # fixes their numbers: the trainer breaks ties by them
+        show_progress=False,
     )
     learner.train_from_iterator(texts, trainer)
     merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pieces = letters + [f"{letter}</w>" for letter in letters] + ["".join(m) for m in merges]
-    vocabulary = [*dict.fromkeys(pieces), START, END]
+    vocabulary = [*dict.fromkeys([*letters, *map("".join, merges)]), START, END]
     return CLIPTokenizer(
         vocab={piece: number for number, piece in enumerate(vocabulary)},
         merges=merges,
