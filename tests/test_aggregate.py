@@ -240,7 +240,7 @@ def test_saves_of_other_code_are_dropped(tmp_path, monkeypatch):
     old.put(row, extra=np.arange(3))
     saved, arrays = old.get("i0")
     assert saved == row and arrays["extra"].tolist() == [0, 1, 2]
-    monkeypatch.setenv("DIFFUSION4K_CODE", "another")
+    monkeypatch.setattr("diffusion4k.manifest.CODE", "another")
     new = scores.Progress(tmp_path / "t.json", scores.Texture, scores.key([]))
     assert new.get("i0") is None and not old.folder.exists()
 
