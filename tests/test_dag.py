@@ -187,17 +187,20 @@ def test_the_trunk_is_thin_a_leaf_never_trains_or_generates(made, leaf):
     assert not (TRAINS | {"generate", "make_source"}) & set(plan)
 
 
+def changed(made: Workflow, text: str) -> tuple[str, ...]:
+    """Flags of the miniature with a config file of one's own on top."""
+    (made.folder / "config" / "change.yaml").write_text(text, encoding="utf-8")
+    return (*MINIATURE, "config/change.yaml")
+
+
 def test_an_unrelated_key_reruns_nothing_and_a_related_one_its_slice(made):
-    unrelated = made.plan("all", *MINIATURE, "--config", 'generate={"offload": true}')
-    assert unrelated == {}
-    steps = made.plan(
-        "all", *MINIATURE, "--config", 'backbones={"sd3": {"generate": {"steps": 21}}}'
-    )
-    assert steps["generate"] == 5
-    assert not TRAINS & set(steps)
+    assert made.plan("all", *changed(made, "generate: {offload: true}")) == {}
+    plan = made.plan("all", *changed(made, "backbones: {sd3: {generate: {steps: 21}}}"))
+    assert plan["generate"] == 5
+    assert not TRAINS & set(plan)
 
 
 def test_longer_training_reruns_no_finished_segment(made):
-    plan = made.plan("table_10", *MINIATURE, "--config", 'train={"steps": 900}')
+    plan = made.plan("table_10", *changed(made, "train: {steps: 900}"))
     assert plan["train_kept"] == 2
     assert "train" not in plan
