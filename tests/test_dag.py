@@ -103,7 +103,7 @@ def made(tmp_path_factory) -> Workflow:
         else:
             path.mkdir(parents=True, exist_ok=True)
             (path / "state").write_text("", encoding="utf-8")
-    workflow.run("all", "--touch", *MINIATURE)
+    workflow.run("all", "--touch", "--forceall", *MINIATURE)
     assert workflow.plan("all", *MINIATURE) == {}
     return workflow
 
