@@ -1,0 +1,93 @@
+"""Latents and the chain of training segments."""
+
+import hashlib
+
+from diffusion4k.dag.flags import flags, pick
+from diffusion4k.dag.sources import Sources
+
+
+class Train(Sources):
+    """Names and flags of rules/latents.smk and rules/train.smk."""
+
+    # latents
+
+    def latents_shards(self, backbone: str) -> list[str]:
+        pattern = f"{self.root}/latents/{backbone}/shard-{{shard}}-of-{{shards}}.json"
+        return self.shards(pattern, self.config["latents"]["shards"])
+
+    def latents_flags(self, wildcards) -> str:
+        latents = self.config["latents"]
+        return flags(
+            backbone=wildcards.backbone,
+            folder=self.config["splits"][latents["split"]]["folder"],
+            **pick(latents, "size crops_per_image dtype"),
+            flip="both" if self.config["train"]["flip_probability"] > 0 else "none",
+            **pick(self.config["backbones"][wildcards.backbone]["train"], "t5_tokens"),
+            **pick(self.config["vae"], "encoder"),
+            seed=self.config["seed"],
+        )
+
+    # train
+
+    def step_file(self, model: str, step: int) -> str:
+        return f"{self.root}/train/{model}/step-{step:06d}.json"
+
+    def last_step(self, model: str) -> str:
+        return self.step_file(model, self.segments[-1])
+
+    def previous_step(self, wildcards) -> dict[str, str]:
+        """What a segment starts from; the first segment starts from the pipeline itself.
+
+        The state's folder is named beside its manifest, or Snakemake would take the temporary
+        folder for unused and delete it.
+        """
+        before = [step for step in self.segments if step < int(wildcards.step)]
+        if not before:
+            return {}
+        start = self.step_file(wildcards.model, before[-1])
+        return {"start": start, "state": start.removesuffix(".json")}
+
+    def train_code(self, wildcards) -> str:
+        return self.code("train.py", backbone=self.backbone(wildcards.model))
+
+    def train_flags(self, wildcards) -> str:
+        """The recipe: everything that decides the weights."""
+        model = self.config["models"][wildcards.model]
+        own = self.config["backbones"][model["backbone"]]["train"]
+        optimizer = "learning_rate weight_decay beta1 beta2 epsilon clip warmup_steps precision"
+        return flags(
+            backbone=model["backbone"],
+            **self.config["recipes"][model["recipe"]],
+            **pick(own, "guidance timestep_shift subtract_shift global_batch repeat_draws_every"),
+            **pick(self.config["train"], f"{optimizer} flip_probability"),
+            seed=self.config["seed"],
+        )
+
+    def train_execution(self, wildcards) -> str:
+        """How, not what: flags that change speed, memory or safety, but not the recipe."""
+        own = self.config["backbones"][self.backbone(wildcards.model)]["train"]
+        how = "gradient_checkpointing zero_stage offload_optimizer save_every"
+        return flags(
+            processes=max(own["gpus"], 1),
+            **pick(own, "micro_batch"),
+            **pick(self.config["train"], how),
+        )
+
+    def train_gpus(self, wildcards) -> int:
+        return self.config["backbones"][self.backbone(wildcards.model)]["train"]["gpus"]
+
+    def train_launch(self, wildcards) -> str:
+        """One process runs by itself; several are started by accelerate on one machine."""
+        gpus = self.train_gpus(wildcards)
+        if gpus <= 1:
+            return "python"
+        return (
+            "accelerate launch --multi_gpu --num_machines 1 --main_process_port 0"
+            f" --num_processes {gpus}"
+        )
+
+    def progress_folder(self, wildcards) -> str:
+        """Where a segment saves while it runs, named after all that decides its weights."""
+        text = self.train_flags(wildcards) + self.train_code(wildcards)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return f"{self.root}/train/{wildcards.model}/progress/{key}-{wildcards.step}"
