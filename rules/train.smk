@@ -10,6 +10,7 @@
 rule train:
     input:
         unpack(S.previous_step),
+        unpack(S.train_dataset),
         pipeline=lambda w: S.backbone_source(S.backbone(w.model)),
         latents=lambda w: S.latents_shards(S.backbone(w.model)),
     output:
@@ -36,11 +37,12 @@ rule train:
     params:
         code=S.train_code,
         flags=S.train_flags,
+        images=S.train_images,
         start=lambda w, input: f"--start {input.start}" if "start" in input.keys() else "",
         progress=S.progress_folder,
     shell:
         "{resources.launch} scripts/train.py --pipeline {input.pipeline} --latents {input.latents}"
-        " {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
+        " {params.images} {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
         " --progress-folder {params.progress} --output {output.manifest} >> {log} 2>&1"
 
 
