@@ -151,7 +151,7 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(job):
     job.hub.gated[f"models/{NAME}"] = "Bearer another"
     shutil.rmtree(job.folder / "cache")
     job.fail()
-    job.fail(HF_TOKEN=f"{TOKEN}\x01")
+    assert "HF_TOKEN: holds a space" in job.fail(HF_TOKEN=f"{TOKEN}\x0bX")
     for path in job.folder.rglob("*"):
         assert not (path.is_file() and TOKEN.encode() in path.read_bytes()), path
 
