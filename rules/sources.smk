@@ -1,5 +1,6 @@
 # Needs: the sources of the configuration, each a hub repository, a URL, a path, or "make".
-# Gives: sources/<source>.json, a manifest whose root is the folder that holds the source.
+# Gives: sources/<source>.json, a manifest whose root is the folder that holds the source. A hub's
+#        files lie in its own cache (HF_HOME). A download that fails goes on in the next try.
 
 
 localrules:

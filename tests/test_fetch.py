@@ -103,12 +103,14 @@ def test_a_server_that_is_gone_is_tried_to_the_end(tmp_path, pauses):
         ({"Retry-After": "3"}, 5),
         ({"Retry-After": "90"}, 90),
         ({"Retry-After": "soon"}, 5),
-        ({"Retry-After": email.utils.formatdate(time.time() + 300, usegmt=True)}, 300),
+        ({"Retry-After": "date"}, 300),
         ({"RateLimit": '"resolvers";r=0;t=200'}, 201),
         ({"RateLimit": '"resolvers";r=8;t=200'}, 5),
     ],
 )
 def test_the_pause_that_a_server_asks_for(hub, address, tmp_path, pauses, headers, pause):
+    if headers.get("Retry-After") == "date":
+        headers = {"Retry-After": email.utils.formatdate(time.time() + 300, usegmt=True)}
     hub.fault("GET", times=1, status=429, headers=headers)
     fetch.url(address, tmp_path, DIGEST)
     assert len(pauses) == 1 and abs(pauses[0] - pause) <= 2

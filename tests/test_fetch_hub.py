@@ -106,6 +106,10 @@ def names(manifest: dict) -> list[str]:
     return [file["name"] for file in manifest["files"]]
 
 
+def files_with_the_token(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file() and TOKEN.encode() in p.read_bytes()]
+
+
 def test_a_whole_repository_and_nothing_twice(job):
     commit = job.hub.add(NAME, FILES)
     blobs = job.folder / "cache" / "hub" / "models--owner--model" / "blobs"
@@ -152,8 +156,7 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(job):
     shutil.rmtree(job.folder / "cache")
     job.fail()
     assert "HF_TOKEN: holds a space" in job.fail(HF_TOKEN=f"{TOKEN}\x0bX")
-    for path in job.folder.rglob("*"):
-        assert not (path.is_file() and TOKEN.encode() in path.read_bytes()), path
+    assert files_with_the_token(job.folder) == []
 
 
 def test_a_dropped_connection_goes_on_at_the_next_byte(job):
@@ -298,17 +301,29 @@ def test_snakemakes_retries_complete_what_a_429_stopped(job):
     own = workflow.folder / "config" / "own.yaml"
     text = f"run: own\nsources: {{sd3: {{hub: {NAME}, revision: main, gated: true}}}}\n"
     own.write_text(text, encoding="utf-8")
+    path = workflow.folder / "results" / "own" / "sources" / "sd3.json"
+
+    def snakemake(**environment: str) -> dict:
+        command = [sys.executable, "-m", "snakemake", "results/own/sources/sd3.json"]
+        command += ["--cores", "1", "--configfile", str(own)]
+        given = job.environment | environment
+        done = subprocess.run(
+            command, cwd=workflow.folder, env=given, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(path.read_text(encoding="utf-8"))
+
     # one job asks for the file at most 35 times: 7 requests a try of huggingface_hub's, 5 tries
     job.hub.fault("HEAD .*weights-2", times=36, status=429)
-    command = [sys.executable, "-m", "snakemake", "results/own/sources/sd3.json", "--cores", "1"]
-    command += ["--configfile", str(own)]
-    done = subprocess.run(
-        command, cwd=workflow.folder, env=job.environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Trying to restart job" in done.stderr
+    assert names(snakemake()) == sorted(FILES)
     assert len(job.hub.asked("GET .*/revision/main")) == 2
-    path = workflow.folder / "results" / "own" / "sources" / "sd3.json"
-    assert names(json.loads(path.read_text(encoding="utf-8"))) == sorted(FILES)
     for file in LARGE:
         assert len(job.hub.asked(f"{STORED}{file}")) == 1
+
+    # and offline neither network nor token is asked for, though the source is gated
+    path.unlink()
+    job.hub.heal()
+    made = snakemake(HF_HUB_OFFLINE="1", HF_TOKEN="")
+    assert names(made) == sorted(FILES) and "taken offline" in made["notes"][0]
+    assert job.hub.requests == []
+    assert files_with_the_token(job.folder) == []
