@@ -38,6 +38,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: int | None = None  # the connection closes after so many bytes of the body
+    stall: bool = False  # … or stays open, and nothing more comes
     change: Callable[[bytes], bytes] | None = None  # another body, its length stated as sent
     after: int = 0  # so many matching requests go well before the first fault
 
@@ -71,6 +72,7 @@ class Hub:
         self.faults: list[Fault] = []
         self.gated: dict[str, str] = {}  # repository → the token that may read it
         self.lock = threading.Lock()
+        self.closed = threading.Event()
         self._servers = [self._serve(self._answer_hub), self._serve(self._answer_storage)]
         self.address, self.storage = (f"http://127.0.0.1:{s.server_port}" for s in self._servers)
 
@@ -78,6 +80,7 @@ class Hub:
         return self
 
     def __exit__(self, *error) -> None:
+        self.closed.set()
         for server in self._servers:
             server.shutdown()
             server.server_close()
@@ -106,6 +109,7 @@ class Hub:
     def _serve(self, answer: Callable) -> ThreadingHTTPServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            closed = self.closed
 
             def do_GET(self) -> None:
                 answer(self)
@@ -241,6 +245,8 @@ def _send(http, status: int, body: bytes, headers=None, fault: Fault | None = No
     if fault and fault.cut is not None:
         http.wfile.write(body[: fault.cut])
         http.wfile.flush()
+        if fault.stall:
+            http.closed.wait()
         http.close_connection = True
     else:
         http.wfile.write(body)

@@ -47,11 +47,15 @@ class Job:
     folder: Path
     environment: dict[str, str]
 
+    def command(self, *flags: str, name: str = NAME) -> list[str]:
+        command = [sys.executable, "scripts/fetch.py", "--hub", name, *flags]
+        return [
+            *command, "--folder", str(self.folder / "files"), "--output", str(self.manifest_path)
+        ]  # fmt: skip
+
     def run(self, *flags: str, name: str = NAME, **environment: str) -> subprocess.CompletedProcess:
         """Run the script; its output is kept in `log` as the rule keeps it."""
-        command = [sys.executable, "scripts/fetch.py", "--hub", name, *flags]
-        command += ["--folder", str(self.folder / "files"), "--output", str(self.manifest_path)]
-        given = self.environment | environment
+        command, given = self.command(*flags, name=name), self.environment | environment
         done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True)
         with (self.folder / "log").open("a", encoding="utf-8") as log:
             log.write(done.stdout + done.stderr)
@@ -165,6 +169,32 @@ def test_a_dropped_connection_goes_on_at_the_next_byte(job):
     assert names(job.succeed()) == ["weights.safetensors"]
     # huggingface_hub writes 10 MiB at a time
     assert [r.range for r in job.hub.stored] == [None, f"bytes={10 << 20}-"]
+
+
+def test_a_connection_that_stalls_is_given_up_and_resumed(job):
+    job.hub.add(NAME, {"weights.safetensors": bytes(12 << 20)})
+    job.hub.fault(f"{STORED}weights", times=1, cut=11 << 20, stall=True)
+    assert names(job.succeed(HF_HUB_DOWNLOAD_TIMEOUT="1")) == ["weights.safetensors"]
+    assert [r.range for r in job.hub.stored] == [None, f"bytes={10 << 20}-"]
+
+
+def test_a_killed_job_loses_no_finished_file(job):
+    job.hub.add(NAME, FILES)
+    job.hub.fault(f"{STORED}transformer/weights-2", cut=9, stall=True)
+    killed = subprocess.Popen(
+        job.command(), cwd=ROOT, env=job.environment, stderr=subprocess.DEVNULL
+    )
+    cache = job.folder / "cache" / "hub"
+    deadline = time.time() + 60
+    while len([p for p in cache.glob("*/snapshots/*/**/*") if p.is_file()]) < len(FILES) - 1:
+        assert time.time() < deadline and killed.poll() is None
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    assert not job.manifest_path.exists()
+    job.hub.heal()
+    assert names(job.succeed()) == sorted(FILES)
+    assert [r.what.rsplit("/", 1)[1] for r in job.hub.stored] == ["weights-2.safetensors"]
 
 
 def test_a_file_cut_short_is_an_error_and_the_next_run_fetches_it_alone(job):
