@@ -73,6 +73,12 @@ def hub_token() -> bool:
     )
 
 
+def hub_offline() -> bool:
+    """Whether the hub's client is told to stay offline, and takes what its cache holds."""
+    told = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return told.upper() in ("1", "ON", "YES", "TRUE")
+
+
 def _one_origin(source: Any) -> Any:
     """Keep the winning origin and the keys that belong to it; an unknown key stays, to be named."""
     found = [key for key in ORIGINS if isinstance(source, dict) and key in source]
