@@ -4,7 +4,7 @@
 #   snakemake --profile profiles/slurm tables    run it on a cluster
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify.
+# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify, plan.
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -31,6 +31,7 @@ localrules:
     figures,
     report,
     verify,
+    plan,
 
 
 rule all:
@@ -66,9 +67,22 @@ rule verify:
         "python scripts/verify.py {params.run} 2> {log}"
 
 
+# what the run takes: jobs, GPU hours, wall time, disk, licences; needs and makes nothing
+rule plan:
+    log:
+        f"{R}/logs/plan.log",
+    conda:
+        "envs/paper.yaml"
+    params:
+        config=f"{R}/config.yaml",
+    shell:
+        "python scripts/plan.py --config {params.config} 2> {log}"
+
+
 onstart:
     configuration.save(CONFIG, f"{R}/config.yaml")
 
 
 onsuccess:
-    print(f"\nMade in {R}/: see {R}/report.html for every table and figure, logs in {R}/logs/")
+    if Path(f"{R}/report.html").is_file():
+        print(f"\nMade in {R}/: see {R}/report.html for every table and figure, logs in {R}/logs/")
