@@ -44,7 +44,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("name", ["sd3", "flux"])
 def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
-    record = make(sources, tmp_path, "--format", "png", "--guidance", 2, "--seed", 3, model=name)
+    record = make(sources, tmp_path, "--png", "--guidance", 2, "--seed", 3, model=name)
     assert record.results["images"] == 3 and record.results["seconds_per_image"] > 0
     assert record.notes == ["random weights (test)"]
     resolved = {"dtype": "float32", "decoder": "folded", "vae_factor": 16, "guidance": 2.0}
@@ -59,7 +59,7 @@ def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
         max_sequence_length=8,
         generator=torch.Generator().manual_seed(3),
     ).images[0]
-    actual = Image.open(tmp_path / "images" / "photo_1.png")
+    actual = Image.open(tmp_path / "lossless" / "photo_1.png")
     assert np.array_equal(np.asarray(actual), np.asarray(expected))
 
 
@@ -103,8 +103,8 @@ def test_seed_policies():
 def test_decoders(sources, tmp_path):
     pictures = {}
     for decoder in ("folded", "upsample", "published"):
-        make(sources, tmp_path / decoder, "--decoder", decoder, "--format", "png")
-        path = tmp_path / decoder / "images" / "photo_0.png"
+        make(sources, tmp_path / decoder, "--decoder", decoder, "--png")
+        path = tmp_path / decoder / "lossless" / "photo_0.png"
         pictures[decoder] = np.asarray(Image.open(path)).astype(int)
     assert abs(pictures["folded"] - pictures["upsample"]).max() <= 1
     assert abs(pictures["published"][1:, 1:] - pictures["folded"][:-1, :-1]).max() <= 1

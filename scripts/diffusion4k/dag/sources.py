@@ -18,6 +18,13 @@ class Sources(Common):
     def backbone_source(self, backbone: str) -> str:
         return self.source(self.config["backbones"][backbone]["source"])
 
+    def model_source(self, model: str) -> str:
+        """The pipeline that a model is, or is made from."""
+        entry = self.config["models"][model]
+        if "source" in entry:
+            return self.source(entry["source"])
+        return self.backbone_source(entry["backbone"])
+
     def licence(self, name: str) -> str:
         """What a gated source asks of its user, in one line; empty for an open one."""
         entry = self.config["sources"][name]
