@@ -1,9 +1,11 @@
 """Sampling, its resume and shards, and the round trip export -> load."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -14,6 +16,7 @@ from diffusion4k import manifest, pipelines
 from diffusion4k.errors import UserError
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
+from diffusion4k.sources import fetch
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +159,12 @@ def test_out_of_memory_names_the_knobs(sources, tmp_path, monkeypatch):
 
     pipeline_class = type(tiny.pipeline("sd3"))
     monkeypatch.setattr(pipeline_class, "__call__", exhausted)
-    with pytest.raises(UserError, match="--offload, --dtype bfloat16"):
+    with pytest.raises(UserError, match="--dtype bfloat16 .*, --vae-tiling .*, --offload .*, or a"):
         make(sources, tmp_path)
+    with pytest.raises(UserError) as raised:
+        make(sources, tmp_path, "--dtype", "bfloat16", "--vae-tiling")
+    assert "--offload" in str(raised.value)
+    assert not re.search("--vae-tiling|--dtype", str(raised.value))  # in use already
 
 
 @pytest.fixture
@@ -233,12 +240,67 @@ def test_released_pipelines_load(sources, tmp_path):
     """A VAE class that diffusers does not have, and `stride` in its config."""
     tiny.pipeline("flux").save_pretrained(tmp_path)
     index, config = tmp_path / "model_index.json", tmp_path / "vae" / "config.json"
-    index.write_text(json.dumps(json.loads(index.read_text()) | {"vae": ["vae", "WaveletVAE"]}))
-    for stride, factor in ((2, 16), (1, 8)):
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"stride": stride}))
-        pipeline = pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
-        assert pipeline.vae_scale_factor == factor
-        assert pipeline.vae.encoder.conv_in.stride == (stride, stride)
+    for named in (["vae", "WaveletVAE"], ["diffusers", "AutoencoderKL"]):
+        index.write_text(json.dumps(json.loads(index.read_text()) | {"vae": named}))
+        for stride, factor in ((None, 16), (2, 16), (1, 8)):
+            ours = json.loads(config.read_text()) | {"_class_name": named[1], "stride": stride}
+            config.write_text(json.dumps(ours))
+            pipeline = pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
+            assert pipeline.vae_scale_factor == factor
+            assert pipeline.vae.encoder.conv_in.stride == (factor // 8, factor // 8)
+            expected = tiny.pipeline("flux").vae.state_dict()
+            torch.testing.assert_close(pipeline.vae.state_dict(), expected)
+
+
+def test_weights_that_are_no_autoencoder_kl_are_refused(tmp_path):
+    """Diffusers would draw the missing ones at random, with a warning."""
+    tiny.pipeline("flux").save_pretrained(tmp_path)
+    file = tmp_path / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = safetensors.torch.load_file(file)
+    weights["decoder.skip.weight"] = weights.pop("decoder.conv_out.weight")
+    safetensors.torch.save_file(weights, file)
+    with pytest.raises(UserError, match="missing_keys: decoder.conv_out.weight; .*decoder.skip"):
+        pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
+
+
+def test_the_factor_of_the_vae_can_be_chosen(sources, tmp_path):
+    small = ("--height", 64, "--width", 64, "--steps", 1, "--t5-tokens", 8, "--device", "cpu")
+    made = {}
+    for factor in (8, 16):
+        output = tmp_path / f"{factor}.png"
+        flags = ("--prompt", "a", *small, "--vae-factor", factor, "--output", output)
+        run("--model", sources / "sd3", *flags)
+        made[factor] = np.asarray(Image.open(output))
+    assert made[8].shape == made[16].shape and not np.array_equal(made[8], made[16])
+
+
+def test_a_hub_repository_is_fetched_when_a_person_names_it(sources, tmp_path, monkeypatch):
+    asked = []
+
+    def hub(repository, *, revision):
+        asked.append((repository, revision))
+        return fetch.Fetched(sources / "sd3", [])
+
+    monkeypatch.setattr(fetch, "hub", hub)
+    monkeypatch.chdir(tmp_path)
+    small = ("--height", 32, "--width", 32, "--steps", 1, "--t5-tokens", 8, "--device", "cpu")
+    run("--model", "owner/name", "--revision", "abc", "--prompt", "a", *small)
+    assert asked == [("owner/name", "abc")]
+    assert (tmp_path / "a-seed0.jpg").is_file()
+    with pytest.raises(UserError, match="no/such/file.json: no such manifest"):
+        run("--model", "no/such/file.json", "--prompt", "a", *small)
+
+
+def test_lossless_pictures_are_kept_and_resumed(sources, tmp_path):
+    make(sources, tmp_path)
+    assert not (tmp_path / "lossless").exists()
+    record = make(sources, tmp_path, "--png")
+    assert [file.name for file in record.files] == [f"images/photo_{i}.jpg" for i in range(3)]
+    png = tmp_path / "lossless" / "photo_1.png"
+    before = png.read_bytes()
+    png.write_bytes(before[:-9])
+    make(sources, tmp_path, "--png")
+    assert png.read_bytes() == before
 
 
 def test_loading_what_is_no_pipeline(sources, tmp_path):
@@ -247,6 +309,6 @@ def test_loading_what_is_no_pipeline(sources, tmp_path):
         pipelines.load(tmp_path / "nothing.json", **load)
     with pytest.raises(UserError, match="no diffusers pipeline"):
         pipelines.load(tmp_path, **load)
-    (tmp_path / "model_index.json").write_text('{"_class_name": "SanaPipeline"}')
-    with pytest.raises(UserError, match="SanaPipeline"):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(UserError, match="cannot be loaded"):
         pipelines.load(tmp_path, **load)

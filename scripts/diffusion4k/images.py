@@ -9,8 +9,8 @@ from PIL import Image, ImageOps, JpegImagePlugin
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
 
-# What the Compression Ratio counts. The options are pinned because each changes the bytes: optimised
-# or progressive files, other subsampling or embedded metadata would be another metric.
+# What the Compression Ratio counts. The options are pinned because each changes the bytes:
+# optimised or progressive files, other subsampling or embedded metadata would be another metric.
 JPEG = {
     "format": "JPEG",
     "quality": 95,
@@ -90,7 +90,7 @@ def save_jpeg(path: str | Path, pixels: np.ndarray) -> None:
 
 
 def jpeg_differences(path: str | Path) -> list[str]:
-    """In what a JPEG file is encoded otherwise than by `save_jpeg`; empty when its bytes compare."""
+    """In what a JPEG file differs from the encoding of `save_jpeg`; empty if its bytes compare."""
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16)).save(buffer, **JPEG)
     with Image.open(buffer) as ours, Image.open(path) as theirs:

@@ -34,8 +34,9 @@ def expand(config: dict[str, Any]) -> None:
             continue
         model.setdefault("label", name)
         wrong = [*_kind_faults(name, model), *_pipeline_faults(name, model, sources)]
-        if "pipeline" in model and not wrong:
-            where = model.pop("pipeline")
+        where = model.get("pipeline")
+        if isinstance(where, str) and not wrong:
+            del model["pipeline"]
             origin = {"path" if _is_here(where) else "hub": where}
             if "revision" in model:
                 origin["revision"] = model.pop("revision")

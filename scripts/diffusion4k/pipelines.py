@@ -163,16 +163,15 @@ def _from_pretrained(root: Path, pipeline_class: type, dtype, parts: dict):
     vae, info = AutoencoderKL.from_pretrained(
         root, subfolder="vae", output_loading_info=True, **how
     )
-    if amiss := [
-        f"{key.replace('_', ' ')} {sorted(map(str, v))[0]}" for key, v in info.items() if v
-    ]:
+    amiss = [f"{key}: {min(map(str, found))}" for key, found in info.items() if found]
+    if amiss:
         raise UserError(f"{root}: its VAE is no AutoencoderKL ({'; '.join(amiss)}); {OTHER_CODE}")
     pipeline.register_modules(vae=vae)
     return pipeline
 
 
 def _variant(root: Path) -> str | None:
-    """ "bf16" or "fp16" where some part has its weights under that name only (as Sana's 4K)."""
+    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K)."""
     parts: dict[Path, set[str]] = {}
     for file in _files(root):
         if file.suffix == ".safetensors":

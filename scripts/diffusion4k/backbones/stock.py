@@ -1,7 +1,7 @@
 """Any other text-to-image pipeline of diffusers, as it is: sampled, never trained.
 
-No F16 surgery and no setting of ours: what the pipeline's call does not take is not passed, and what
-nobody sets is the pipeline's own default.
+No F16 surgery and no setting of ours: what the pipeline's call does not take is not passed, and
+what nobody sets is the pipeline's own default.
 """
 
 import inspect
@@ -36,11 +36,8 @@ class Stock:
             raise UserError(
                 f"{class_name} takes no {', '.join(lacking)}; it cannot be sampled here"
             )
-        self.defaults = {
-            ours: self.takes[theirs].default
-            for ours, theirs in OURS.items()
-            if theirs in self.takes
-        }
+        taken = {ours: theirs for ours, theirs in OURS.items() if theirs in self.takes}
+        self.defaults = {ours: self.takes[theirs].default for ours, theirs in taken.items()}
 
     def call_arguments(self, *, t5_tokens: int | None, negative_prompt: str) -> dict[str, Any]:
         """Those of the pipeline's further arguments that it takes and that are set."""

@@ -76,7 +76,7 @@ def sample(
     """One picture of `prompt`: uint8 HWC, `settings.height` x `settings.width`.
 
     `on_step` is called after each denoising step, by pipelines that report them. UserError when the
-    GPU's memory is too small.
+    GPU's memory is too small, or the pipeline refuses what it is asked.
     """
 
     def callback(_pipeline, _step, _timestep, tensors):
@@ -101,6 +101,8 @@ def sample(
                 t5_tokens=settings.t5_tokens, negative_prompt=settings.negative_prompt
             ),
         ).images[0]
+    except ValueError as error:  # how pipelines refuse their input
+        raise UserError(f"{type(pipeline).__name__}: {error}") from error
     except torch.cuda.OutOfMemoryError:
         raise UserError(
             f"the GPU's memory is too small for {settings.height} x {settings.width} px in"
