@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> None:
         try:
             return adopt.take(found[id], targets[id], args.size), ""
         except UserError as error:
-            return "", f"{id}: {str(error).removeprefix(f'{found[id]}: ')}"
+            reason = str(error).removeprefix(f"{found[id]}: ").removesuffix("; fetch it again")
+            return "", f"{id}: {reason}"
 
     with ThreadPoolExecutor(max(args.threads, 1)) as pool:
         taken = pool.map(take, found)
