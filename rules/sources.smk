@@ -27,6 +27,7 @@ rule fetch_source:
     params:
         code=S.code("fetch.py"),
         flags=S.fetch_flags,
+        files=S.fetch_files,
         folder=lambda w: f"{R}/sources/{w.source}",
     shell:
         "python scripts/fetch.py {params.flags} --folder {params.folder} --output {output}"

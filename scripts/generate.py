@@ -16,7 +16,6 @@ from pathlib import Path
 
 from diffusion4k import cli, digest, manifest, metadata, pipelines
 from diffusion4k.errors import UserError
-from diffusion4k.models import HUB
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
 
 def here(model: str, revision: str) -> Path:
     """The manifest or folder that `model` means, downloaded when it is a hub repository."""
-    if Path(model).exists() or not HUB.fullmatch(model):
+    if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
         return Path(model)
     from diffusion4k.sources import fetch
 

@@ -12,11 +12,12 @@ from PIL import Image
 import export
 import generate
 import tiny
-from diffusion4k import manifest, pipelines
+from diffusion4k import backbones, manifest, pipelines
 from diffusion4k.errors import UserError
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
 from diffusion4k.sources import fetch
+from diffusion4k.vae.f16 import make_pipeline_f16
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,22 @@ def test_resume_makes_only_what_is_missing_or_changed(sources, tmp_path, monkeyp
     (tmp_path / "receipts" / "photo_1.json").write_text("{")
     make(sources, tmp_path, "--steps", 1)
     assert made[5:] == ["photograph number 1"]
+
+
+def test_flux_shifts_by_the_tokens_of_an_f16_latent():
+    """As diffusers does: 64 x 96 px are 2 x 3 tokens; at F8 they would be 4 x 6."""
+    shared = tiny.pipeline("flux")
+    pipeline = make_pipeline_f16(type(shared)(**shared.components | {"vae": tiny.vae()}))
+    settings = sampler.Settings(height=64, width=96, steps=4, guidance=3.5, t5_tokens=8)
+    sampler.sample(pipeline, backbones.get("flux"), "a", 0, settings)
+    expected = backbones.shift_sigma(torch.linspace(1, 0.25, 4), backbones.dynamic_shift(6))
+    torch.testing.assert_close(pipeline.scheduler.sigmas[:-1], expected)
+
+
+def test_a_negative_prompt_steers_sd3(sources, tmp_path):
+    plain = contents(make(sources, tmp_path / "plain", "--guidance", 4).root)
+    steered = make(sources, tmp_path / "less", "--guidance", 4, "--negative-prompt", "blur")
+    assert contents(steered.root) != plain
 
 
 def test_seed_policies():

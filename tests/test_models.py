@@ -1,11 +1,13 @@
 """Models of all kinds in the configuration and in the DAG, and the overlay with the baselines."""
 
-import os
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from diffusion4k import config
+from diffusion4k import config, images, manifest, metadata
+from diffusion4k.dag.paper import Paper
+from diffusion4k.dag.stages import Stages
 from test_config import SCHEMA, fault, load, merge, resolve
 
 # until each is in config.yaml, with its hub repository
@@ -109,13 +111,20 @@ def test_the_overlay_plans(workflow, baselines):
     assert plan["train_kept"] == 3
     done = workflow.run("-n", "figure_7", "figure_8", *baselines).stdout
     assert "train/pixart_sigma_2k/pipeline.json" in done
-    assert "--zoom 896 896 256" in workflow.run("-n", "-p", "figure_7", *baselines).stdout
     for absent in ("rule train", "rule latents", "sources/sd3.json", "sources/sana_2k.json"):
         assert absent not in done
-    printed = workflow.run("-n", "-p", "table_8", *baselines).stdout
-    assert "--context config/published/context.csv" in printed
-    sana = next(line for line in printed.splitlines() if "sources/sana_4k.json --dataset" in line)
-    assert "--vae-tiling" in sana and "--steps 20 --guidance 5.0" in sana
+
+
+def test_flags_say_how_a_baseline_is_sampled_and_shown():
+    stages = Stages(config.resolve(overlay(), SCHEMA))
+    how = stages.generate_flags(SimpleNamespace(model="sana_4k", evaluation="eval_4096"))
+    assert "--vae-tiling" in how and "--steps 20 --guidance 5.0" in how
+    how = stages.generate_flags(SimpleNamespace(model="flux_f16", evaluation="eval_2048"))
+    assert "--no-vae-tiling" in how and "--steps 50 --t5-tokens 512 --guidance 7.0" in how
+    figure = Paper(stages).figure_flags(SimpleNamespace(figure="figure_7"))
+    assert "--zoom 896 896 256" in figure
+    table = Paper(stages).table_flags(SimpleNamespace(table="table_8"))
+    assert "--context config/published/context.csv" in table
 
 
 def test_without_the_overlay_nothing_of_it_is_planned(workflow):
@@ -141,9 +150,10 @@ def test_images_and_pipelines_plan_and_changed_images_run_again(workflow, pipeli
     plan = workflow.plan("table_4", "table_8", *small)
     assert plan["adopt_eval_2048"] == plan["adopt_eval_4096"] == plan["generate"] == 1
     assert plan["texture"] == 3 and "train" not in plan
-    printed = workflow.run("-n", "-p", "table_4", "table_8", *small).stdout
-    assert f"--images {images}/eval_2048 --folder" in printed
-    assert f"--images {images} --folder" in printed  # no folder of its own for eval_4096
+    stages, job = Stages(resolve(**mine)), SimpleNamespace(model="mine")
+    assert f"--images {images}/eval_2048 --folder" in stages.adopt_flags("eval_2048")(job)
+    # no folder of its own
+    assert f"--images {images} --folder" in stages.adopt_flags("eval_4096")(job)
     shard = "results/miniature/generate/mine/eval_2048/shard-0-of-1.json"
     for made in (shard, "results/miniature/sources/aesthetic_4k.json"):
         path = workflow.folder / made
@@ -151,10 +161,13 @@ def test_images_and_pipelines_plan_and_changed_images_run_again(workflow, pipeli
         path.write_text("{}")
     workflow.run(shard, "--touch", *small)
     assert workflow.plan(shard, *small) == {}
+    source = "results/miniature/sources/model_pipe.json"
+    (workflow.folder / source).write_text("{}")
+    workflow.run(source, "--touch", "--forceall", *small)
+    assert workflow.plan(source, *small) == {}
+    (tmp_path / "pipe" / "weights.safetensors").write_text("trained further")
     picture.write_text("another")
-    assert workflow.plan(shard, *small) == {"adopt_eval_2048": 1}
-    picture.write_text("one")
-    os.utime(picture, (1, 1))
+    assert workflow.plan(source, *small) == {"fetch_source": 1}
     assert workflow.plan(shard, *small) == {"adopt_eval_2048": 1}
 
 
@@ -174,3 +187,30 @@ def test_code_of_other_kinds_of_models_reruns_nothing(workflow):
         path.write_text(path.read_text() + "\nADDED = 1\n")
         plan = workflow.plan(shard, *small)
         assert plan == ({"generate": 1} if code == "backbones/sd3.py" else {}), code
+
+
+def test_a_folder_of_images_becomes_a_row(workflow):
+    """The whole way, as a user goes it: wrong at first, then a number in a table."""
+    pictures = workflow.folder / "pictures" / "eval_4096"
+    pictures.mkdir(parents=True)
+    mine = {
+        "models": {"mine": {"label": "Mine", "images": "pictures"}},
+        "tables": {"table_8": {"rows": ["mine"]}},
+    }
+    (workflow.folder / "config" / "mine.yaml").write_text(yaml.safe_dump(mine))
+    command = ("table_8", "--configfile", "config/miniature.yaml", "config/mine.yaml")
+    done = workflow.run(*command, "--show-failed-logs", check=False)
+    assert done.returncode != 0 and "6 of 6 pictures are missing or wrong" in done.stderr
+    run = workflow.folder / "results" / "miniature"
+    for sample in metadata.read(run / "sources" / "aesthetic_4k", "eval/size_4096"):
+        photograph = images.load_rgb(sample.path, exif_transpose=True)
+        square = images.center_crop(images.resize_shorter_side(photograph, 256), 256)
+        square.save(pictures / f"{sample.id}.webp", lossless=True)
+    workflow.run(*command)
+    table = manifest.read(run / "tables" / "table_8.json").results
+    (row,) = table["rows"]
+    assert row["label"] == "Mine@256"
+    assert {cell["status"] for cell in row["cells"].values()} == {"ok"}
+    assert {cell["n"] for cell in row["cells"].values()} == {6}
+    assert any("6 pictures are WEBP; encoded here as JPEG" in line for line in table["footer"])
+    assert workflow.plan(*command) == {}

@@ -89,11 +89,23 @@ def test_the_vae_can_work_in_tiles(sources, tmp_path):
         (("--height", 36), "--height 36: must be a multiple of 8 px"),
         (("--steps", 0), "at least 1"),
         (("--t5-tokens", 600), "from 1 to 512"),
+        (("--vae-factor", 8), "a PixArtSigmaPipeline has its own"),
     ],
 )
 def test_refusals(sources, tmp_path, flags, message):
     with pytest.raises(UserError, match=message):
         one(sources / "pixart", tmp_path / "a.png", *flags)
+
+
+def test_sanas_own_out_of_memory_names_the_knob(sources, tmp_path, monkeypatch):
+    """Its pipeline makes a warning of it and fails later, on a variable that was never set."""
+
+    def exhausted(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(tiny_stock.AutoencoderDC, "decode", exhausted)
+    with pytest.raises(UserError, match="memory is too small for 64 x 96 px.*--vae-tiling"):
+        one(sources / "sana", tmp_path / "a.png")
 
 
 def test_what_a_pipeline_refuses_is_one_line(sources, tmp_path):

@@ -1,10 +1,9 @@
 """Images in and out, with Pillow: the one decoder, resizer, cropper and encoder of every stage."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, JpegImagePlugin
+from PIL import Image, ImageOps
 
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
@@ -87,38 +86,6 @@ def save_jpeg(path: str | Path, pixels: np.ndarray) -> None:
     """Write uint8 HWC as the JPEG that the Compression Ratio counts (JPEG above). Atomic."""
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, **JPEG)
-
-
-def jpeg_differences(path: str | Path) -> list[str]:
-    """In what a JPEG file differs from the encoding of `save_jpeg`; empty if its bytes compare."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(buffer, **JPEG)
-    with Image.open(buffer) as ours, Image.open(path) as theirs:
-        differs = {
-            "quality": theirs.quantization != ours.quantization,
-            "subsampling": JpegImagePlugin.get_sampling(theirs) != JPEG["subsampling"],
-            "progressive": bool(theirs.info.get("progressive")),
-            "metadata": bool({"exif", "icc_profile", "xmp", "comment"} & set(theirs.info)),
-        }
-    # Pillow does not tell optimised Huffman tables from the standard ones
-    theirs = _huffman_tables(Path(path).read_bytes())
-    differs["Huffman tables"] = theirs != _huffman_tables(buffer.getvalue())
-    return [name for name, different in differs.items() if different]
-
-
-def _huffman_tables(data: bytes) -> frozenset[bytes]:
-    """The tables of all DHT segments before the first scan (ITU-T T.81, B.2.4.2)."""
-    found, at = set(), 2
-    while at + 4 <= len(data) and data[at + 1] != 0xDA:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
-        if data[at + 1] == 0xC4:
-            start = at + 4
-            while start < end:
-                stop = start + 17 + sum(data[start + 1 : start + 17])
-                found.add(data[start:stop])
-                start = stop
-        at = end
-    return frozenset(found)
 
 
 def save_png(path: str | Path, pixels: np.ndarray) -> None:

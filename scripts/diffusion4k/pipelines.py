@@ -8,7 +8,6 @@ place for the VAE's factor: {"vae_factor": 16, "encoder": "stride", "decoder": "
 import hashlib
 import json
 import os
-import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,10 +85,14 @@ def forms(
 
     A `stride` in vae/config.json, which the released training code understands, counts too: 2 is
     F16 with the strided encoder, 1 is plain F8. A pipeline that is no SD3 and no Flux keeps its
-    own VAE, whatever the arguments: its forms are None.
+    own VAE, whatever encoder and decoder say: its forms are None.
     """
     root = Path(root)
     if backbone_of(root) == "stock":
+        if vae_factor is not None:
+            raise UserError(
+                f"{root}: vae_factor is for SD3 and Flux; a {class_of(root)} has its own"
+            )
         return {"vae_factor": None, "encoder": None, "decoder": None}
     found = {"vae_factor": 16, "encoder": "stride", "decoder": "folded"}
     config = root / "vae" / "config.json"
@@ -132,7 +135,7 @@ def load(
     _check_code(root)
     parts = {TRANSFORMER: None} if without_transformer else {}
     try:
-        pipeline = _from_pretrained(root, adapter(root).pipeline_class, dtype, parts)
+        pipeline = _from_pretrained(root, dtype, parts)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{root}: cannot be loaded ({reason}); make or fetch it again") from error
@@ -151,14 +154,15 @@ def load(
     return pipeline
 
 
-def _from_pretrained(root: Path, pipeline_class: type, dtype, parts: dict):
+def _from_pretrained(root: Path, dtype, parts: dict):
     """The pipeline as it lies, from safetensors; of SD3 and Flux the VAE by itself."""
     from diffusers import AutoencoderKL
 
     how = {"torch_dtype": dtype, "local_files_only": True, "use_safetensors": True}
-    if backbone_of(root) == "stock":
-        return pipeline_class.from_pretrained(root, variant=_variant(root), **how, **parts)
-    pipeline = pipeline_class.from_pretrained(root, vae=None, **how, **parts)
+    kind = adapter(root)
+    if kind.name == "stock":
+        return kind.load(root, **how)
+    pipeline = kind.pipeline_class.from_pretrained(root, vae=None, **how, **parts)
     # model_index.json may name a VAE class that is not in diffusers; the weights must fit ours
     vae, info = AutoencoderKL.from_pretrained(
         root, subfolder="vae", output_loading_info=True, **how
@@ -168,17 +172,6 @@ def _from_pretrained(root: Path, pipeline_class: type, dtype, parts: dict):
         raise UserError(f"{root}: its VAE is no AutoencoderKL ({'; '.join(amiss)}); {OTHER_CODE}")
     pipeline.register_modules(vae=vae)
     return pipeline
-
-
-def _variant(root: Path) -> str | None:
-    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K)."""
-    parts: dict[Path, set[str]] = {}
-    for file in _files(root):
-        if file.suffix == ".safetensors":
-            found = re.search(r"\.(bf16|fp16)[.-]", file.name)
-            parts.setdefault(file.parent, set()).add(found[1] if found else "")
-    only = sorted(variant for names in parts.values() if "" not in names for variant in names)
-    return only[0] if only else None
 
 
 def _check_code(root: Path) -> None:

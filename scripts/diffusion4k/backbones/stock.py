@@ -5,11 +5,14 @@ what nobody sets is the pipeline's own default.
 """
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import diffusers
 
 from diffusion4k.errors import UserError
+from diffusion4k.pipelines import OTHER_CODE
 
 NEEDED = ("prompt", "height", "width", "generator")
 OURS = {"steps": "num_inference_steps", "guidance": "guidance_scale"}
@@ -27,8 +30,8 @@ class Stock:
         if not inspect.isclass(pipeline_class):
             version = diffusers.__version__
             raise UserError(
-                f"a pipeline of class {class_name}, which diffusers {version} does not have; sample"
-                " it with its own code and give the pictures: models: {…: {images: FOLDER}}"
+                f"a pipeline of class {class_name}, which diffusers {version} does not have;"
+                f" {OTHER_CODE}"
             )
         self.pipeline_class = pipeline_class
         self.takes = inspect.signature(pipeline_class.__call__).parameters
@@ -38,6 +41,10 @@ class Stock:
             )
         taken = {ours: theirs for ours, theirs in OURS.items() if theirs in self.takes}
         self.defaults = {ours: self.takes[theirs].default for ours, theirs in taken.items()}
+
+    def load(self, root: Path, **how):
+        """The pipeline in `root`; `how`: arguments of diffusers' `from_pretrained`."""
+        return self.pipeline_class.from_pretrained(root, variant=_variant(root), **how)
 
     def call_arguments(self, *, t5_tokens: int | None, negative_prompt: str) -> dict[str, Any]:
         """Those of the pipeline's further arguments that it takes and that are set."""
@@ -54,3 +61,13 @@ class Stock:
             "clean_caption": False,
         }
         return {k: v for k, v in wanted.items() if k in self.takes and v is not None}
+
+
+def _variant(root: Path) -> str | None:
+    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K)."""
+    parts: dict[Path, set[str]] = {}
+    for file in root.rglob("*.safetensors"):
+        found = re.search(r"\.(bf16|fp16)[.-]", file.name)
+        parts.setdefault(file.parent, set()).add(found[1] if found else "")
+    only = sorted(variant for names in parts.values() if "" not in names for variant in names)
+    return only[0] if only else None

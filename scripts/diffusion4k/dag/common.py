@@ -1,5 +1,7 @@
 """What every stage of the DAG shares: the resolved configuration and what a rule asks for."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from diffusion4k import config as configuration
@@ -50,6 +52,16 @@ class Common:
         if script != "fetch.py":
             leave_out.append("diffusion4k.sources.fetch")
         return digest.digest(script, leave_out=tuple(leave_out), also=tuple(also))
+
+    def listing(self, folder: str | Path) -> str:
+        """Digest of the names, sizes and times of a folder's files, so that changed ones are seen.
+
+        For what a user brings and replaces; of nothing that training depends on, because a touch
+        must not train again.
+        """
+        found = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+        stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
+        return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
     def shards(self, pattern: str, count: int) -> list[str]:
         """All shard manifests of a path pattern with {shard} and {shards}."""

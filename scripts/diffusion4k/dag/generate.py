@@ -1,6 +1,5 @@
 """Generated images: of which pipeline, for which prompts, in which shards; or somebody's own."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,16 +67,8 @@ class Generate(Train):
         )
 
     def adopted_files(self, evaluation: str) -> Callable:
-        """Digest of the names, sizes and times of the images, so that changed ones are seen.
+        """What changes with the images themselves.
 
-        The images are no inputs: Snakemake would stop at a missing one, before anybody can list
-        all that are.
+        They are no inputs: Snakemake would stop at a missing one, before all can be listed.
         """
-
-        def digest(wildcards) -> str:
-            folder = self.adopted_images(wildcards.model, evaluation)
-            found = [(p.name, p.stat()) for p in sorted(folder.iterdir()) if p.is_file()]
-            record = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
-            return hashlib.sha256(repr(record).encode()).hexdigest()[:16]
-
-        return digest
+        return lambda wildcards: self.listing(self.adopted_images(wildcards.model, evaluation))

@@ -1,5 +1,7 @@
 """Sources and the check of the data: origins, licences, splits."""
 
+from pathlib import Path
+
 from diffusion4k.dag.common import Common
 from diffusion4k.dag.flags import flags
 
@@ -39,6 +41,12 @@ class Sources(Common):
     def fetch_flags(self, wildcards) -> str:
         entry = self.config["sources"][wildcards.source]
         return flags(**{key: value for key, value in entry.items() if key != "gated"})
+
+    def fetch_files(self, wildcards) -> str:
+        """What changes with a user's pipeline, the source of a model: its folder's listing."""
+        path = self.config["sources"][wildcards.source].get("path")
+        own = wildcards.source.startswith("model_")
+        return self.listing(Path(path).expanduser()) if own and path else ""
 
     def make_flags(self, wildcards) -> str:
         entry = self.config["sources"][wildcards.source]

@@ -3,12 +3,13 @@
 A smaller set is never scored: whatever is missing or wrong is named, with the reason, and stops.
 """
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from diffusion4k import files, images
 from diffusion4k.errors import UserError
@@ -48,11 +49,43 @@ def take(path: Path, target: Path, size: int) -> str:
     if picture.size != (size, size):
         raise UserError(f"{path}: {picture.width} x {picture.height} px, not {size} x {size}")
     if form == "JPEG":
-        differences = images.jpeg_differences(path)
+        differences = jpeg_differences(path)
         files.link(path, target)
         return f"JPEG of other {', '.join(differences)}" if differences else ""
     images.save_jpeg(target, np.asarray(picture))
     return form
+
+
+def jpeg_differences(path: str | Path) -> list[str]:
+    """In what a JPEG file is not encoded as by `images.save_jpeg`; empty if its bytes compare."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, **images.JPEG)
+    with Image.open(buffer) as ours, Image.open(path) as theirs:
+        differs = {
+            "quality": theirs.quantization != ours.quantization,
+            "subsampling": JpegImagePlugin.get_sampling(theirs) != images.JPEG["subsampling"],
+            "progressive": bool(theirs.info.get("progressive")),
+            "metadata": bool({"exif", "icc_profile", "xmp", "comment"} & set(theirs.info)),
+        }
+    # Pillow does not tell optimised Huffman tables from the standard ones
+    theirs = _huffman_tables(Path(path).read_bytes())
+    differs["Huffman tables"] = theirs != _huffman_tables(buffer.getvalue())
+    return [name for name, different in differs.items() if different]
+
+
+def _huffman_tables(data: bytes) -> frozenset[bytes]:
+    """The tables of all DHT segments before the first scan (ITU-T T.81, B.2.4.2)."""
+    found, at = set(), 2
+    while at + 4 <= len(data) and data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
+        if data[at + 1] == 0xC4:
+            start = at + 4
+            while start < end:
+                stop = start + 17 + sum(data[start + 1 : start + 17])
+                found.add(data[start:stop])
+                start = stop
+        at = end
+    return frozenset(found)
 
 
 def notes(folder: Path, said: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,20 +91,20 @@ def sample(
         "callback_on_step_end": callback if on_step else None,
     }
     taken = inspect.signature(type(pipeline).__call__).parameters
+    arguments = {k: v for k, v in wanted.items() if k in taken and v is not None}
+    arguments |= backbone.call_arguments(
+        t5_tokens=settings.t5_tokens, negative_prompt=settings.negative_prompt
+    )
+    generator = torch.Generator("cpu").manual_seed(seed)
+    sides = {"height": settings.height, "width": settings.width}
     try:
-        picture = pipeline(
-            prompt,
-            height=settings.height,
-            width=settings.width,
-            generator=torch.Generator("cpu").manual_seed(seed),
-            **{k: v for k, v in wanted.items() if k in taken and v is not None},
-            **backbone.call_arguments(
-                t5_tokens=settings.t5_tokens, negative_prompt=settings.negative_prompt
-            ),
-        ).images[0]
+        with warnings.catch_warnings():
+            # SanaPipeline makes this warning of its VAE's running out of memory, and goes on
+            warnings.filterwarnings("error", "(?s).*Try to use VAE tiling")
+            picture = pipeline(prompt, generator=generator, **sides, **arguments).images[0]
     except ValueError as error:  # how pipelines refuse their input
         raise UserError(f"{type(pipeline).__name__}: {error}") from error
-    except torch.cuda.OutOfMemoryError:
+    except (torch.cuda.OutOfMemoryError, UserWarning):
         raise UserError(
             f"the GPU's memory is too small for {settings.height} x {settings.width} px in"
             f" {pipeline.dtype}; try {', '.join(memory_knobs(pipeline))}, or a smaller --height and"
