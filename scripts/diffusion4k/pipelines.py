@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffusion4k import manifest
-from diffusion4k.errors import UserError
+from diffusion4k.errors import OTHER_CODE, UserError
 from diffusion4k.files import link, write_text
 
 INDEX, OURS, TRANSFORMER = "model_index.json", "diffusion4k.json", "transformer"
-OTHER_CODE = "sample it with its own code and give the pictures: models: {…: {images: FOLDER}}"
 CLASSES = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
 
 

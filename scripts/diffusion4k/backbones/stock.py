@@ -11,8 +11,7 @@ from typing import Any
 
 import diffusers
 
-from diffusion4k.errors import UserError
-from diffusion4k.pipelines import OTHER_CODE
+from diffusion4k.errors import OTHER_CODE, UserError
 
 NEEDED = ("prompt", "height", "width", "generator")
 OURS = {"steps": "num_inference_steps", "guidance": "guidance_scale"}
