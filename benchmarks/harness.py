@@ -5,7 +5,7 @@ A row is one side (`ours`, or `reference`: the released algorithm or the stock l
     case, side        which comparison
     seconds           median of the repeats
     peak_gb           above what was there before: CUDA memory, or resident memory on a CPU
-    tflops, share     achieved TFLOP/s where the FLOP model knows the work, and its share of the limit
+    tflops, share     achieved TFLOP/s by the FLOP model, and their share of the limit
     stage, backbone   for `snakemake plan`, which takes `tflops` of `ours` from full runs
 
 The limit is what a large matrix product gives on the same device, in the same run and dtype.
@@ -36,9 +36,8 @@ def parser(doc: str) -> argparse.ArgumentParser:
     flags.add_argument("--quick", action="store_true", help="tiny, on the CPU, for a test")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda")
     flags.add_argument("--repeats", type=int, default=3)
-    flags.add_argument(
-        "--output", type=Path, help="folder of the JSON; default: benchmarks/results, with --quick none"
-    )  # fmt: skip
+    where = "the JSON's folder; by default benchmarks/results, with --quick none"
+    flags.add_argument("--output", type=Path, help=where)
     return flags
 
 
@@ -134,7 +133,8 @@ def show(rows: list[Row]) -> None:
     columns += list(dict.fromkeys(extra))
     print(f"| case | side | {' | '.join(columns)} | x |\n|---|---|{'---|' * (len(columns) + 1)}")
     for row in rows:
-        cells = [f"{row[c]:.4g}" if isinstance(row.get(c), float) else str(row.get(c, "")) for c in columns]  # fmt: skip
+        values = [row.get(column, "") for column in columns]
+        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
         ratio = f"{row['seconds'] / ours[row['case']]:.2f}" if row["case"] in ours else ""
         print(f"| {row['case']} | {row['side']} | {' | '.join(cells)} | {ratio} |")
 

@@ -30,11 +30,11 @@ def copy_workflow(folder: Path) -> None:
 def prompts(times: int, shards: int) -> dict:
     """A configuration with so many times the paper's prompts and shards."""
     text = (harness.ROOT / "config/config.yaml").read_text(encoding="utf-8")
-    paper = yaml.safe_load(text)
+    splits, evaluations = (yaml.safe_load(text)[key] for key in ("splits", "evaluations"))
     return {
-        "splits": {n: {"count": paper["splits"][n]["count"] * times} for n in paper["evaluations"]},
-        "evaluations": {n: {"shards": e["shards"] * shards} for n, e in paper["evaluations"].items()},
-    }  # fmt: skip
+        "splits": {name: {"count": splits[name]["count"] * times} for name in evaluations},
+        "evaluations": {n: {"shards": e["shards"] * shards} for n, e in evaluations.items()},
+    }
 
 
 def snakemake(folder: Path, *arguments: str) -> harness.Row:

@@ -19,7 +19,7 @@ rule table:
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: S.code("table.py", also=Path("config/published").glob(f"{w.table}.csv")),
+        code=lambda w: S.code("table.py", also=P.published_files(w.table)),
         flags=P.table_flags,
     shell:
         "python scripts/table.py {params.flags} --output {output} > {log} 2>&1"

@@ -28,6 +28,7 @@ rule fetch_source:
     params:
         # no digest of the code: revision and checksums decide the bytes, not how they were brought
         flags=S.fetch_flags,
+        files=S.fetch_files,
         folder=lambda w: f"{R}/sources/{w.source}",
     shell:
         "python scripts/fetch.py {params.flags} --folder {params.folder} --output {output}"

@@ -1,6 +1,7 @@
 # Needs: a backbone's pipeline and all of its latents.
 # Gives: train/<model>/step-<step>.json, a chain of segments, each made from the one before; and
-#        train/<model>/pipeline.json, the fine-tuned model as a diffusers pipeline.
+#        train/<model>/pipeline.json, the fine-tuned model as a diffusers pipeline (a pipeline
+#        composed of two sources too).
 #
 # A segment that is killed goes on from its last periodic save. Those saves lie in a folder that
 # is no output (Snakemake deletes outputs before it tries again), named after the digest of the
@@ -54,10 +55,11 @@ use rule train as train_kept with:
         step=alternatives(f"{s:06d}" for s in S.kept),
 
 
+# the fine-tuned transformer, or another source's, in a pipeline that stands by itself
 rule export:
     input:
-        pipeline=lambda w: S.backbone_source(S.backbone(w.model)),
-        state=lambda w: S.last_step(w.model),
+        pipeline=lambda w: S.model_source(w.model),
+        state=lambda w: S.new_transformer(w.model),
     output:
         f"{R}/train/{{model}}/pipeline.json",
     log:
@@ -65,7 +67,7 @@ rule export:
     benchmark:
         f"{R}/benchmarks/train/{{model}}/export.tsv"
     wildcard_constraints:
-        model=alternatives(S.trained),
+        model=alternatives(S.exported),
     priority: 6
     conda:
         "../envs/gpu.yaml"

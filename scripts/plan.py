@@ -57,7 +57,8 @@ def stages(made: plan.Plan) -> None:
     rows = []
     for stage, group in itertools.groupby(made.everything, key=lambda work: work.key[0]):
         works = list(group)
-        for part in [[work] for work in works] if works[0].flops else [works]:
+        rest = [work for work in works if not work.flops]
+        for part in [*([work] for work in works if work.flops), *([rest] if rest else [])]:
             of = " ".join(part[0].key[1:]) if len(part) == 1 else f"{len(part)} sets"
             images = sum(work.images for work in part)
             rows.append([stage, of, f"{images:,}", *figures(made, part)])

@@ -34,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
     job.add_argument("--time-limit", type=float, metavar="MINUTES", help="then save and exit 75")
     job.add_argument("--cache", type=float, default=1.0, metavar="GB",
                      help="latents up to this size are kept in memory")  # fmt: skip
-    job.add_argument("--workers", type=int, default=4, help="loading processes, for larger latents")
+    job.add_argument("--workers", type=int, default=min(4, cli.threads()),
+                     help="loading processes, for larger latents or images")  # fmt: skip
     job.add_argument("--progress-folder", type=Path, required=True, help="checkpoints, TensorBoard")
     job.add_argument("--output", type=Path, required=True, help="manifest, step-<step>.json")
     return made

@@ -84,6 +84,14 @@ def test_a_table_takes_only_what_it_needs():
     assert "vgg16" not in made.sources(made.tables["table_3"])
 
 
+def test_models_that_are_not_of_our_backbones_have_jobs_but_no_hours():
+    made = plan.Plan(resolved("baselines.yaml"))
+    works = {work.key: work for work in made.tables["table_3"]}
+    sana = works["generate", "sana_2k", "eval_2048"]
+    assert (sana.jobs, sana.images, sana.flops) == (28, 2781, 0)
+    assert {"sana_2k", "pixart_sigma_2k", "flux_wavelet"} <= set(made.sources(works.values()))
+
+
 def test_measured_rates_of_the_device_win(tmp_path):
     row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 450.0}
     for name, device, quick, tflops in (

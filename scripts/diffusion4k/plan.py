@@ -146,10 +146,6 @@ class Plan:
         source = self.config["sources"][self.config["backbones"][backbone]["source"]]
         return (MINIATURE if origin(source) == "make" else RELEASED)[backbone]
 
-    def _forward(self, backbone: str, size: int, how: str) -> int:
-        tokens = self.config["backbones"][backbone][how]["t5_tokens"]
-        return flops.forward(self.architecture(backbone), height=size, width=size, t5_tokens=tokens)
-
     def _split(self, name: str) -> tuple[int, str]:
         split = self.config["splits"][name]
         return split["count"], split["source"]
@@ -182,9 +178,9 @@ class Plan:
         backbone, train = self.config["models"][model]["backbone"], self.config["train"]
         own, size = self.config["backbones"][backbone]["train"], self.config["latents"]["size"]
         architecture = self.architecture(backbone)
-        picture = flops.training(
-            self._forward(backbone, size, "train"), recompute=train["gradient_checkpointing"]
-        )
+        tokens = {"t5_tokens": own["t5_tokens"]}
+        forward = flops.forward(architecture, height=size, width=size, **tokens)
+        picture = flops.training(forward, recompute=train["gradient_checkpointing"])
         if self.config["latents"]["mode"] == "online":
             picture += flops.encode(architecture.vae, height=size, width=size)
         images = train["steps"] * own["global_batch"]
@@ -219,25 +215,35 @@ class Plan:
         )
 
     def generate(self, model: str, evaluation: str) -> Work:
-        backbone = self.config["models"][model]["backbone"]
-        settings = self.config["evaluations"][evaluation]
-        own, size = self.config["backbones"][backbone]["generate"], settings["size"]
-        architecture = self.architecture(backbone)
+        settings, entry = self.config["evaluations"][evaluation], self.config["models"][model]
         count, source = self._split(settings["split"])
-        guided = architecture.clip_tokens and own["guidance"] > 1  # SD3 predicts twice
-        picture = own["steps"] * self._forward(backbone, size, "generate") * (2 if guided else 1)
-        form = self.config["vae"]["decoder"]
-        picture += flops.decode(architecture.vae, height=size, width=size, form=form)
+        size = settings["size"]
+        brought = "images" in entry
+        own = [] if brought else [Path(self.stages.model_source(model)).stem]
+        own += [entry["transformer"]] if "transformer" in entry else []
         return Work(
             ("generate", model, evaluation),
-            jobs=settings["shards"],
+            jobs=1 if brought else settings["shards"],
             images=count,
-            flops=count * picture,
-            gpus=1,
+            flops=count * self._picture(entry, size),
+            gpus=0 if brought else 1,
             gb=count * size**2 * 3 / JPEG / 1e9,
             needs=(("train", model),) if model in self.stages.trained else (),
-            sources=(source, self.config["backbones"][backbone]["source"]),
+            sources=(source, *own),
         )
+
+    def _picture(self, model: Config, size: int) -> float:
+        """One picture's sampling and decoding; 0 for pipelines that are not of our backbones."""
+        if "backbone" not in model:
+            return 0.0
+        backbone = model["backbone"]
+        architecture = self.architecture(backbone)
+        own = self.config["backbones"][backbone]["generate"] | model.get("generate", {})
+        forward = flops.forward(architecture, height=size, width=size, t5_tokens=own["t5_tokens"])
+        guided = architecture.clip_tokens and own["guidance"] > 1  # SD3 predicts twice
+        form = self.config["vae"]["decoder"]
+        decode = flops.decode(architecture.vae, height=size, width=size, form=form)
+        return own["steps"] * forward * (2 if guided else 1) + decode
 
     def texture(self, model: str, evaluation: str) -> Work:
         return self._score("texture", model, evaluation, ())

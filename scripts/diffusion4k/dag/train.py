@@ -35,6 +35,11 @@ class Train(Sources):
     def last_step(self, model: str) -> str:
         return self.step_file(model, self.segments[-1])
 
+    def new_transformer(self, model: str) -> str:
+        """What export puts into a model's pipeline: the last step, or another source's."""
+        other = self.config["models"][model].get("transformer")
+        return self.source(other) if other else self.last_step(model)
+
     def previous_step(self, wildcards) -> dict[str, str]:
         """What a segment starts from; the first segment starts from the pipeline itself.
 
