@@ -127,7 +127,8 @@ def report(name: str, args: argparse.Namespace, device: str, rows: list[Row], **
 
 def show(rows: list[Row]) -> None:
     """A Markdown table; `x` is time over that of ours in the same case."""
-    ours = {row["case"]: row["seconds"] for row in rows if row["side"] == "ours"}
+    timed = [row for row in rows if "seconds" in row]
+    ours = {row["case"]: row["seconds"] for row in timed if row["side"] == "ours"}
     columns = [c for c in ("seconds", "peak_gb", "tflops", "share") if any(c in r for r in rows)]
     extra = [c for r in rows for c in r if c not in (*columns, "case", "side", "stage", "backbone")]
     columns += list(dict.fromkeys(extra))
@@ -135,7 +136,11 @@ def show(rows: list[Row]) -> None:
     for row in rows:
         values = [row.get(column, "") for column in columns]
         cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
-        ratio = f"{row['seconds'] / ours[row['case']]:.2f}" if row["case"] in ours else ""
+        ratio = (
+            f"{row['seconds'] / ours[row['case']]:.2f}"
+            if row in timed and row["case"] in ours
+            else ""
+        )
         print(f"| {row['case']} | {row['side']} | {' | '.join(cells)} | {ratio} |")
 
 

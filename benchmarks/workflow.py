@@ -18,6 +18,8 @@ from pathlib import Path
 import harness
 import yaml
 
+# offline, a gated source asks for no token
+os.environ["HF_HUB_OFFLINE"] = "1"
 PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "report")
 
 
