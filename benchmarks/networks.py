@@ -10,7 +10,7 @@ import torch
 from diffusion4k.architectures import RELEASED, Architecture
 from diffusion4k.sources.miniature import architectures, autoencoder, pipelines
 
-WORDS = ["a photograph of a lighthouse in a storm, waves breaking over the rocks"]
+WORDS = ["a photograph of a coffee"]
 # the released text encoders: CLIP ViT-L/14, OpenCLIP ViT-bigG/14, T5 v1.1 XXL
 CLIP_L = {
     "hidden_size": 768,
@@ -82,7 +82,9 @@ def pipeline(name: str, device, dtype, *, quick: bool):
     from diffusion4k.vae.f16 import make_pipeline_f16
 
     torch.manual_seed(0)
-    made = pipelines.BUILDERS[name](autoencoder.build(256)).to(device, dtype)
+    small = autoencoder.build(256)
+    small.register_to_config(scaling_factor=1.0, shift_factor=0.0)
+    made = pipelines.BUILDERS[name](small).to(device, dtype)
     if not quick:
         full_size(name, made, device, dtype)
     made.set_progress_bar_config(disable=True)

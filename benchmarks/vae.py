@@ -5,25 +5,13 @@
 `last` is the last convolution alone, where the three differ: (1, 128, size/2, size/2) to pixels.
 """
 
-import sys
-
 import harness
+import networks
 import torch
 
 from diffusion4k import flops
-from diffusion4k.architectures import VAE
 
 FORMS = {"folded": "ours", "upsample": "upsample", "published": "reference"}
-
-
-def build(config: dict, device, dtype):
-    """An AutoencoderKL made F16, with random weights."""
-    from diffusers import AutoencoderKL
-
-    from diffusion4k.vae.f16 import make_f16
-
-    torch.manual_seed(0)
-    return make_f16(AutoencoderKL(**config)).to(device, dtype).eval().requires_grad_(False)
 
 
 @torch.no_grad()
@@ -35,10 +23,9 @@ def main() -> None:
     cuda = device.type == "cuda"
     size = args.size or (64 if args.quick else 4096 if cuda else 512)
     dtype = torch.bfloat16 if cuda else torch.float32
-    config = VAE
-    if args.quick:
-        from diffusion4k.sources.miniature.architectures import VAE as config
-    vae, random = build(config, device, dtype), torch.Generator().manual_seed(0)
+    config = networks.architecture("flux", quick=args.quick).vae
+    vae = networks.vae("flux", device, dtype, quick=args.quick)
+    random = torch.Generator().manual_seed(0)
     limit = harness.limit(device, dtype, quick=args.quick)
 
     def draw(*shape: int) -> torch.Tensor:
@@ -84,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -88,7 +88,7 @@ def main() -> None:
     cases = [("paper", 1, 1), ("100 x prompts", 100, 1), ("100 x prompts, 10 x shards", 100, 10)]
     cases += [("100 x prompts, 100 x shards", 100, 100)]
     if args.quick:
-        cases = [("paper", 1, 1), ("2 x prompts", 2, 1)]
+        cases = [("2 x prompts", 2, 1)]
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
