@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from diffusion4k import backbones, flops
-from diffusion4k.generate import sampler, speed
+from diffusion4k.generate import kernels, sampler
 
 
 def settings(name: str, size: int, steps: int, *, quick: bool) -> sampler.Settings:
@@ -39,7 +39,7 @@ class Side:
         prompts, how = networks.WORDS, settings(self.name, self.size, 1, quick=self.quick)
         (self.text,) = sampler.encode(self.made, self.backbone, prompts, how)
         sampler.drop_text_encoders(self.made)
-        return speed.prepare(self.made, attention=attention, compiled=compiled)
+        return kernels.prepare(self.made, attention=attention, compiled=compiled)
 
     def picture(self, steps: int) -> np.ndarray:
         how = settings(self.name, self.size, steps, quick=self.quick)

@@ -6,8 +6,8 @@ Ours: latents, text and draws come from disk through the trainer's own loader; f
 optimizer states on the GPU. The reference is what the released scripts do in a step: pixels through
 the VAE, text from memory, noising and loss in bf16 (the sub-bands of both clean latents), fp32
 master weights and AdamW on the CPU, to which gradients go and from which weights come back
-(DeepSpeed ZeRO-2 with optimizer offload, on one process). The same transformer, batch and
-recomputation on both sides; a fresh model for each.
+(DeepSpeed ZeRO-2 with optimizer offload, on one process). The same transformer and
+batch on both sides, activations recomputed; a fresh model for each.
 
 `wait` is the share of a step in which ours waits for its next batch.
 """
@@ -22,8 +22,10 @@ import networks
 import torch
 
 from diffusion4k import backbones, flops, manifest
+from diffusion4k.compilation import compile_transformer
 from diffusion4k.latents import encode, store
 from diffusion4k.train import launch, samples, step, wavelet
+from diffusion4k.train.recompute import recompute
 from diffusion4k.train.settings import Settings
 
 
@@ -137,31 +139,39 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         optimizer=args.optimizer if cuda else "adamw",
     )  # fmt: skip
     low = torch.bfloat16 if cuda else torch.float32
-    forward = flops.forward(architecture, height=size, width=size, t5_tokens=tokens)
-    count = args.batch * flops.training(forward, recompute=True)
+    shape = {"height": size, "width": size, "t5_tokens": tokens}
+    forward, attention = (
+        flops.forward(architecture, **shape),
+        flops.attention(architecture, **shape),
+    )
 
-    def transformer(dtype):
+    def transformer(dtype, *, keep_attention: bool = False, compiled: bool = False):
         made = networks.transformer(name, device, dtype, quick=quick).train()
-        made.enable_gradient_checkpointing()
+        recompute(made, keep_attention=keep_attention)
+        if compiled:
+            compile_transformer(made)
         return made
 
-    def row(side: str, function) -> harness.Row:
+    def row(side: str, function, kept: float = 0) -> harness.Row:
         found = {"case": f"{name}, batch {args.batch}, {size} px", "side": side}
         found |= {"stage": "train", "backbone": name}
         try:
             found |= harness.measure(function, device, repeats=args.repeats)
         except torch.cuda.OutOfMemoryError:
             return {"case": found["case"], "side": side, "failed": "out of GPU memory"}
+        count = args.batch * flops.training(forward, recompute=True, kept=kept)
         return harness.achieved(found, count, limit)
 
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         latents = stored(Path(temporary), name, architecture, size, tokens, 4)
-        ours = Ours(transformer(torch.float32), backbone, recipe, latents, device, args.workers)
+        how = {"keep_attention": args.keep_attention, "compiled": args.compile and cuda}
+        model = transformer(torch.float32, **how)
+        ours = Ours(model, backbone, recipe, latents, device, args.workers)
         began = time.perf_counter()
-        rows.append(row("ours", ours))
+        rows.append(row("ours", ours, kept=attention if args.keep_attention else 0))
         rows[-1]["wait"] = ours.waited / (time.perf_counter() - began)
-        del ours
+        del ours, model
     gc.collect()
     if need := short_of_memory(architecture):
         print(f"{name}: the released step is not run: its optimizer needs {need:.0f} GB of memory")
@@ -192,6 +202,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--optimizer", default="adamw_8bit", help="of ours, on a GPU")
     parser.add_argument("--workers", type=int, default=4, help="loading processes")
+    parser.add_argument("--keep-attention", action="store_true", help="ours: do not recompute it")
+    parser.add_argument("--compile", action="store_true", help="ours, on a GPU")
     args = parser.parse_args()
     if args.quick:
         args.workers = 0
@@ -200,9 +212,12 @@ def main() -> None:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
     rows = [row for name in args.backbone for row in compare(name, args, device, size, limit)]
+    how = {
+        name: getattr(args, name) for name in ("optimizer", "workers", "keep_attention", "compile")
+    }
     harness.report(
         "train", args, harness.device_name(device), rows,
-        dtype=str(dtype), limit_tflops=limit, optimizer=args.optimizer, workers=args.workers,
+        dtype=str(dtype), limit_tflops=limit, settings=how,
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     check(args)
     import torch
 
-    from diffusion4k.generate import sampler, speed
+    from diffusion4k.generate import kernels, sampler
 
     cuda = torch.cuda.is_available()
     device = args.device if args.device != "auto" else "cuda" if cuda else "cpu"
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
             tiling=args.vae_tiling,
         )
         # what is in use, for the manifest
-        how["kernels"] = speed.prepare(pipeline, attention=args.attention, compiled=args.compile)
+        how["kernels"] = kernels.prepare(pipeline, attention=args.attention, compiled=args.compile)
         return pipeline
 
     if args.prompt is not None:
@@ -194,7 +194,7 @@ def many(args, load, backbone, settings, source, how) -> None:
     unused = (*backbones.others(backbone.name), "diffusion4k.sources.fetch")
     code = digest.digest("generate.py", leave_out=unused)
     decoding = f"{how['vae_factor']} {how['decoder']} {args.vae_tiling}"
-    kernels = f"{args.attention} {args.compile}"
+    chosen = f"{args.attention} {args.compile}"
     pictures = sampler.sample_all(
         load,
         backbone,
@@ -202,7 +202,7 @@ def many(args, load, backbone, settings, source, how) -> None:
         sampler.Folder(args.output.parent, png=args.png),
         settings=settings,
         seed_of=lambda id: seeds.image_seed(args.seed_policy, args.seed, id),
-        made_from=(source.fingerprint(transformer=True), code, how["dtype"], decoding, kernels),
+        made_from=(source.fingerprint(transformer=True), code, how["dtype"], decoding, chosen),
     )
     title = f"generate {args.shard}/{args.shards}"
     made = list(cli.progress(pictures, total=len(prompts), desc=title, unit="image"))

@@ -94,6 +94,18 @@ def test_full_size_transformers(name, size, t5_tokens, tera):
     assert found / 1e12 == pytest.approx(tera, abs=0.05)
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_attention_is_counted_exactly(name):
+    architecture = miniature.MINIATURE[name]
+    counter = FlopCounterMode(display=False)
+    with counter:
+        prediction(name, CLASSES[name](**architecture.transformer))()
+    counts = counter.get_flop_counts()["Global"].items()
+    found = sum(count for op, count in counts if "scaled_dot_product" in str(op))
+    shape = {"height": HEIGHT, "width": WIDTH, "t5_tokens": T5_TOKENS}
+    assert flops.attention(architecture, **shape) == found
+
+
 def test_the_full_size_vae():
     size = {"height": 4096, "width": 4096}
     found = [flops.encode(VAE, **size), flops.decode(VAE, **size, form="upsample")]

@@ -178,9 +178,12 @@ class Plan:
         backbone, train = self.config["models"][model]["backbone"], self.config["train"]
         own, size = self.config["backbones"][backbone]["train"], self.config["latents"]["size"]
         architecture = self.architecture(backbone)
-        tokens = {"t5_tokens": own["t5_tokens"]}
-        forward = flops.forward(architecture, height=size, width=size, **tokens)
-        picture = flops.training(forward, recompute=train["gradient_checkpointing"])
+        shape = {"height": size, "width": size, "t5_tokens": own["t5_tokens"]}
+        picture = flops.training(
+            flops.forward(architecture, **shape),
+            recompute=train["gradient_checkpointing"],
+            kept=flops.attention(architecture, **shape) if train["keep_attention"] else 0,
+        )
         if self.config["latents"]["mode"] == "online":
             picture += flops.encode(architecture.vae, height=size, width=size)
         images = train["steps"] * own["global_batch"]

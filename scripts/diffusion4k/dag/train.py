@@ -83,11 +83,11 @@ class Train(Sources):
     def train_execution(self, wildcards) -> str:
         """How, not what: flags that change speed, memory or safety, but not the recipe."""
         own = self.config["backbones"][self.backbone(wildcards.model)]["train"]
-        how = "gradient_checkpointing zero_stage offload_optimizer save_every"
+        how = "gradient_checkpointing keep_attention compile zero_stage offload_optimizer"
         return flags(
             processes=max(own["gpus"], 1),
             **pick(own, "micro_batch"),
-            **pick(self.config["train"], how),
+            **pick(self.config["train"], f"{how} save_every"),
         )
 
     def train_gpus(self, wildcards) -> int:

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 
 from diffusion4k import cli, manifest, metadata
+from diffusion4k.compilation import compile_transformer
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
-from diffusion4k.train import launch, monitor, randomness, samples, state, step
+from diffusion4k.train import launch, monitor, randomness, recompute, samples, state, step
 from diffusion4k.train.job import Job
 from diffusion4k.train.objectives import Bands
 from diffusion4k.train.settings import Settings
@@ -106,7 +107,9 @@ class Trainer:
         self.dtype = torch.bfloat16 if sharded else torch.float32
         transformer = self.backbone.load_transformer(self.base.root, self.dtype).train()
         if settings.gradient_checkpointing:
-            transformer.enable_gradient_checkpointing()
+            recompute.recompute(transformer, keep_attention=settings.keep_attention)
+        if settings.compile:
+            compile_transformer(transformer)
         optimizer = launch.optimizer_for(settings, transformer.parameters())
         self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
         if not settings.zero_stage:

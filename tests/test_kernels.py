@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry as registry
+from torch.utils.flop_counter import FlopCounterMode
 
 import tiny
 from diffusion4k import backbones
+from diffusion4k.compilation import compile_transformer
 from diffusion4k.errors import UserError
-from diffusion4k.generate import sampler, speed
+from diffusion4k.generate import kernels, sampler
 from diffusion4k.metadata import Sample
+from diffusion4k.train.recompute import recompute
 from diffusion4k.vae.f16 import make_pipeline_f16
 
 SETTINGS = sampler.Settings(height=64, width=32, steps=2, guidance=4.0, t5_tokens=8)
@@ -59,7 +62,7 @@ def test_a_data_sets_text_encoders_are_gone_before_its_first_picture(tmp_path, m
 
 def test_no_kernel_that_does_not_run_here_is_chosen():
     made = pipeline("flux")
-    used = speed.prepare(made, attention="auto", compiled=False)
+    used = kernels.prepare(made, attention="auto", compiled=False)
     assert used == {"attention": "native", "compile": False}
 
 
@@ -67,12 +70,12 @@ def test_no_kernel_that_does_not_run_here_is_chosen():
 def test_the_first_kernel_that_runs_is_taken_where_the_model_lets_one_choose(
     monkeypatch, name, expected
 ):
-    monkeypatch.setattr(speed, "ORDER", ("flash", "_native_math", "native"))
+    monkeypatch.setattr(kernels, "ORDER", ("flash", "_native_math", "native"))
     # diffusers makes a chosen kernel the default of the process: put it back afterwards
     monkeypatch.setattr(registry, "_active_backend", registry._active_backend)
     made, backbone = pipeline(name), backbones.get(name)
     before = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
-    assert speed.prepare(made, attention="auto", compiled=False)["attention"] == expected
+    assert kernels.prepare(made, attention="auto", compiled=False)["attention"] == expected
     backends = {
         module.processor._attention_backend.value
         for module in made.transformer.modules()
@@ -84,22 +87,22 @@ def test_the_first_kernel_that_runs_is_taken_where_the_model_lets_one_choose(
 
 
 def test_a_kernel_that_computes_something_else_is_passed_over(monkeypatch):
-    true = speed.dispatch_attention_fn
+    true = kernels.dispatch_attention_fn
 
     def broken(*tensors, backend):
         found = true(*tensors, backend=backend)
         return found + 1 if backend.value == "_native_math" else found
 
-    monkeypatch.setattr(speed, "dispatch_attention_fn", broken)
-    monkeypatch.setattr(speed, "ORDER", ("_native_math",))
-    assert speed.choose(torch.device("cpu"), torch.float32) == "native"
+    monkeypatch.setattr(kernels, "dispatch_attention_fn", broken)
+    monkeypatch.setattr(kernels, "ORDER", ("_native_math",))
+    assert kernels.choose(torch.device("cpu"), torch.float32) == "native"
 
 
 @pytest.mark.parametrize("name", backbones.NAMES)
 def test_compilation_reaches_the_transformer_and_keeps_the_picture(name):
     made, backbone = pipeline(name), backbones.get(name)
     before = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
-    speed.prepare(made, attention="native", compiled=True)
+    kernels.prepare(made, attention="native", compiled=True)
     compiled = [m for m in made.transformer.modules() if m._compiled_call_impl is not None]
     assert len(compiled) == (2 if name == "flux" else 1)
     # without the compiler's backend, which takes a minute on a CPU
@@ -109,4 +112,31 @@ def test_compilation_reaches_the_transformer_and_keeps_the_picture(name):
 
 def test_nothing_to_compile_is_an_error():
     with pytest.raises(UserError, match="no transformer to compile"):
-        speed.compile_transformer(None)
+        compile_transformer(None)
+
+
+@pytest.mark.parametrize("name", backbones.NAMES)
+def test_keeping_attention_saves_arithmetic_and_moves_no_bit_of_a_gradient(name):
+    gradients, counts = [], []
+    for keep in (None, False, True):
+        torch.manual_seed(0)
+        transformer = pipeline(name).transformer.train()
+        if keep is not None:
+            recompute(transformer, keep_attention=keep)
+        counter = FlopCounterMode(display=False)
+        with counter:
+            inputs = (torch.randn(1, 16, 8, 8), torch.tensor([0.5]), torch.randn(1, 12, 32))
+            pooled = torch.randn(1, transformer.config.pooled_projection_dim)
+            backbones.get(name).velocity(
+                transformer, *inputs, pooled, 3.5
+            ).square().mean().backward()
+        gradients.append([parameter.grad for parameter in transformer.parameters()])
+        counts.append(counter.get_flop_counts()["Global"])
+    for others in gradients[1:]:
+        assert all(a is b or torch.equal(a, b) for a, b in zip(gradients[0], others, strict=True))
+    plain, full, selective = (sum(count.values()) for count in counts)
+    assert plain < selective < full
+    attention = [
+        op for op in counts[0] if "scaled_dot_product" in str(op) and "backward" not in str(op)
+    ]
+    assert attention and all(counts[2][op] == counts[0][op] for op in attention)

@@ -1,14 +1,14 @@
-"""What makes sampling faster and may move a picture's last bits: attention kernels, compilation.
+"""Attention kernels and compilation: faster sampling that may move a picture's last bits.
 
-Both are choices of the run, recorded in the manifest, and not of the machine: a kernel is taken by
-its place in a fixed order and never by a stopwatch, or two shards of one evaluation could differ.
+So they are choices of the run, recorded in the manifest, and not of the machine: a kernel is taken
+by its place in a fixed order and never by a stopwatch, or two shards could differ.
 """
 
 import torch
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 from torch import nn
 
-from diffusion4k.errors import UserError
+from diffusion4k.compilation import compile_transformer
 
 NATIVE = "native"  # torch's scaled_dot_product_attention, which picks a kernel by itself
 # the fastest first; those that are not installed, or do not run on the device, are passed over
@@ -52,13 +52,3 @@ def switchable(transformer: nn.Module | None) -> bool:
     modules = transformer.modules() if isinstance(transformer, nn.Module) else ()
     processors = (getattr(module, "processor", None) for module in modules)
     return any(hasattr(processor, "_attention_backend") for processor in processors)
-
-
-def compile_transformer(transformer: nn.Module | None) -> None:
-    """Compile in place. The first step of each size is slow; SD3 has no list of repeated blocks."""
-    if not isinstance(transformer, nn.Module):
-        raise UserError("--compile: this pipeline has no transformer to compile; leave it out")
-    if getattr(transformer, "_repeated_blocks", None):
-        transformer.compile_repeated_blocks()
-    else:
-        transformer.compile()
