@@ -25,7 +25,7 @@ from diffusion4k import backbones, flops, manifest
 from diffusion4k.compilation import compile_transformer
 from diffusion4k.latents import encode, store
 from diffusion4k.train import launch, samples, step, wavelet
-from diffusion4k.train.recompute import recompute
+from diffusion4k.train.model import recompute
 from diffusion4k.train.settings import Settings
 
 

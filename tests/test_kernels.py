@@ -12,7 +12,7 @@ from diffusion4k.compilation import compile_transformer
 from diffusion4k.errors import UserError
 from diffusion4k.generate import kernels, sampler
 from diffusion4k.metadata import Sample
-from diffusion4k.train.recompute import recompute
+from diffusion4k.train.model import recompute
 from diffusion4k.vae.f16 import make_pipeline_f16
 
 SETTINGS = sampler.Settings(height=64, width=32, steps=2, guidance=4.0, t5_tokens=8)
