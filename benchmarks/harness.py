@@ -15,7 +15,6 @@ import argparse
 import ctypes
 import gc
 import json
-import os
 import platform
 import statistics
 import sys
@@ -188,5 +187,9 @@ def _peak(device) -> int:
 
 
 def _resident(key: str) -> int:
-    text = Path("/proc/self/status").read_text(encoding="utf-8") if os.name == "posix" else ""
-    return next((int(l.split()[1]) * 1024 for l in text.splitlines() if l.startswith(key)), 0)  # noqa: E741
+    """A line of /proc/self/status in bytes; 0 where there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key)), 0)
