@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     job.add_argument("--cache", type=float, default=1.0, metavar="GB",
                      help="latents up to this size are kept in memory")  # fmt: skip
     job.add_argument("--workers", type=int, default=4, help="loading processes, for larger latents")
+    job.add_argument("--attempt", type=int, default=1, help="Snakemake's; 1 forgets past failures")
     job.add_argument("--progress-folder", type=Path, required=True, help="checkpoints, TensorBoard")
     job.add_argument("--output", type=Path, required=True, help="manifest, step-<step>.json")
     return made
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
         processes=args.processes,
         progress_folder=args.progress_folder,
         output=args.output,
+        attempt=args.attempt,
         save_every=args.save_every,
         save_dtype=args.save_dtype,
         time_limit=args.time_limit and args.time_limit * 60,

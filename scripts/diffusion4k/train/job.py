@@ -28,6 +28,7 @@ class Job:
     processes: int
     progress_folder: Path
     output: Path
+    attempt: int = 1  # Snakemake's, of this job
     save_every: int = 500
     save_dtype: str | None = None  # of the weights in transformer/; None: the precision's
     time_limit: float | None = None  # seconds

@@ -18,6 +18,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.train import launch, monitor, randomness, samples, state
 from diffusion4k.train.job import Job
 from diffusion4k.train.objectives import OBJECTIVES, Bands
+from diffusion4k.train.progress import Progress
 from diffusion4k.train.settings import Settings
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -39,12 +40,17 @@ def train(settings: Settings, job: Job, backbone) -> None:
     `backbone` gives load_transformer, normalise, sigmas, draw_u and velocity (see backbones).
     Interrupted: saved before the end. UserError: the launch, the inputs, or a loss that exploded.
     """
-    trainer = Trainer(settings, job, backbone, started=time.time())
+    started = time.time()
+    progress = Progress(job.progress_folder, attempt=job.attempt, stop_step=job.stop_step)
     try:
+        trainer = Trainer(settings, job, backbone, progress, started=started)
         trainer.run()
         if trainer.accelerator.is_main_process:
             trainer.publish()
         trainer.accelerator.wait_for_everyone()
+    except UserError as error:
+        progress.failed(error)
+        raise
     except Interrupted:
         trainer.accelerator.end_training()
         raise
@@ -54,8 +60,9 @@ def train(settings: Settings, job: Job, backbone) -> None:
 class Trainer:
     """What one process holds: `run` trains, `publish` writes the segment's result."""
 
-    def __init__(self, settings: Settings, job: Job, backbone, *, started: float):
+    def __init__(self, settings: Settings, job: Job, backbone, progress: Progress, *, started):
         self.settings, self.job, self.backbone, self.started = settings, job, backbone, started
+        self.progress = progress
         self.bands = Bands(settings.wavelet, settings.levels, settings.band_weights)
         self.base = manifest.read(job.pipeline)
         self.schedule_shift = _schedule_shift(self.base.root)
@@ -137,12 +144,15 @@ class Trainer:
                 self.history.append(row)
                 self.step = step + 1
                 log(row)
+                self.progress.step(row)
                 if bar is not None:
                     bar.set_postfix(loss=f"{row['loss']:.4g}", refresh=False)
                     bar.update()
                 last = self.step == job.stop_step
                 if last or halt or self.step % job.save_every == 0:
+                    self.progress.saving()
                     self.good = state.save(self.accelerator, self.folder, self.step, self.history)
+                    self.progress.saved(self.step, "saved" if halt and not last else "running")
                 if halt and not last:
                     raise Interrupted(self.step)
             if bar is not None:
@@ -248,6 +258,7 @@ class Trainer:
             notes=self.base.notes,
         )
         state.sweep(self.folder, everything=True)
+        self.progress.saved(self.step, "finished")
 
     def _export(self, folder: Path) -> None:
         dtype = DTYPES[self.job.save_dtype or self.settings.precision]
