@@ -11,6 +11,7 @@ min_version("9.0")
 
 
 configfile: "config/config.yaml"
+configfile: "config/site.yaml"
 
 
 # the stages, in the order data flows

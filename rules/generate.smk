@@ -15,17 +15,15 @@ rule generate:
         f"{R}/benchmarks/generate/{{model}}/{{evaluation}}/{{shard}}-of-{{shards}}.tsv"
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("generate", "threads")
+    threads: S.threads("generate")
     resources:
-        mem_mb=S.ask("generate", "mem_mb"),
-        runtime=S.ask("generate", "runtime"),
-        gpu=S.ask("generate", "gpu"),
+        **S.resources("generate"),
         # not params: offloading changes memory and time, not the image
         offload=flags(offload=CONFIG["generate"]["offload"]),
     params:
         code=lambda w: S.code("generate.py", backbone=S.backbone(w.model)),
         flags=S.generate_flags,
     shell:
-        "python scripts/generate.py --model {input.model} --dataset {input.dataset} {params.flags}"
-        " {resources.offload} --shard {wildcards.shard} --shards {wildcards.shards}"
+        "{resources.launch} scripts/generate.py --model {input.model} --dataset {input.dataset}"
+        " {params.flags} {resources.offload} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
