@@ -68,6 +68,10 @@ rule verify:
 
 
 onstart:
+    try:
+        takeover.settle(workflow)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
     configuration.save(CONFIG, f"{R}/config.yaml")
 
 

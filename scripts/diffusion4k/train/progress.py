@@ -34,12 +34,13 @@ class Progress:
         self._path = folder / NAME
         if not self.main:
             return
-        died = read(self._path).get("starts", 0) if attempt > 1 else 0
+        before = read(self._path)
+        died = before.get("starts", 0) if attempt > 1 else 0
         if died >= STARTS:
+            why = before.get("error", "killed: raise resources.train.mem_mb or lower save_every?")
             raise UserError(
-                f"{folder}: {died} jobs in a row ended before they saved; the log above says why. "
-                "Out of memory: raise resources.train.mem_mb; out of time: lower train.save_every. "
-                "Then the same command goes on"
+                f"{folder}: {died} jobs in a row ended before they saved ({why}); mend it, then "
+                "the same command goes on"
             )
         self._began: tuple[int, float] | None = None
         self._record: Record = {
