@@ -1,10 +1,11 @@
 # Diffusion-4K (arXiv 2503.18352), from its data sets to its tables and figures.
 #
 #   snakemake -n tables                          what the paper at its own scale takes
-#   snakemake --profile profiles/slurm tables    run it on a cluster
+#   snakemake --profile slurm tables             run it on a cluster (docs/cluster.md)
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify.
+# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
+# doctor.
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -32,6 +33,7 @@ localrules:
     figures,
     report,
     verify,
+    doctor,
 
 
 rule all:
@@ -65,6 +67,18 @@ rule verify:
         run=R,
     shell:
         "python scripts/verify.py {params.run} 2> {log}"
+
+
+# asks the cluster whether it fits, before the first job: one line a check, with what to change
+rule doctor:
+    log:
+        f"{R}/logs/doctor.log",
+    conda:
+        "envs/paper.yaml"
+    params:
+        config=f"{R}/config.yaml",
+    shell:
+        "python scripts/doctor.py --config {params.config} 2> {log}"
 
 
 onstart:

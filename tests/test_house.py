@@ -21,7 +21,7 @@ ROOMS = {
     "metrics": set(),
     "paper": set(),
     "dag": set(),
-    "cluster": {"dag"},
+    "cluster": {"dag", "train"},
 }
 
 

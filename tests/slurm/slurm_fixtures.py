@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster import Cluster, cluster, missing, until
+from snakemake.utils import update_config
 
 from conftest import ROOT, copy_workflow
 
@@ -85,10 +87,9 @@ class Arena:
         self.runs.append(run)
         return run
 
-    def configure(self, text: str) -> None:
-        """More configuration, on top of tests/slurm/tiny.yaml."""
-        with (self.folder / "config/tiny.yaml").open("a", encoding="utf-8") as handle:
-            handle.write(text)
+    def configure(self, **changes) -> None:
+        """More configuration, merged into tests/slurm/tiny.yaml."""
+        configure(self.folder, changes)
 
     def submitted(self, rule: str) -> list[str]:
         """The sbatch lines of a rule that this arena has seen."""
@@ -155,11 +156,20 @@ def checkout(prepared: Path, folder: Path) -> Path:
     return folder
 
 
+def configure(folder: Path, changes: dict) -> None:
+    """Merge `changes` into a checkout's config/tiny.yaml."""
+    path = folder / "config/tiny.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    update_config(config, changes)
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
 def trained(folder: Path, model: str = MODEL) -> dict[str, str]:
-    """File → SHA-256 of what a finished training left, but for its clock's readings."""
+    """File → SHA-256 of what a finished training left: weights and optimizer, not its clock."""
     (path,) = (folder / model).glob("step-*.json")
     files = json.loads(path.read_text(encoding="utf-8"))["files"]
-    return {f["name"]: f["sha256"] for f in files if f["name"] != "loss.parquet"}
+    found = {f["name"]: f["sha256"] for f in files}
+    return {name: found[name] for name in found if name.endswith((".safetensors", "optimizer.bin"))}
 
 
 @pytest.fixture(scope="session")
@@ -167,8 +177,9 @@ def record():
     """record(fault, …) keeps what a test of a fault saw, for docs/faults.md."""
     rows: dict[str, dict] = {}
 
-    def keep(fault: str, **row) -> None:
-        rows[fault] = row
+    def keep(fault: str, saw: str, **row) -> None:
+        saw = saw.split(" Detailed failure reason")[0].removeprefix("message: ")
+        rows[fault] = {"saw": saw, **row}
         RECORD.parent.mkdir(exist_ok=True)
         RECORD.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

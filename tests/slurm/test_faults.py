@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import pytest
 from cluster import GPU_NODES, until
-from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, trained
+from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
 
 TARGET = f"{MODEL}/pipeline.json"
 SAVE_EVERY = 20
-LONG = f"train: {{ steps: 700, segment: 700, save_every: {SAVE_EVERY} }}\n"
+LONG = {"train": {"steps": 700, "segment": 700, "save_every": SAVE_EVERY}}
 
 
 @dataclass
@@ -35,10 +35,7 @@ def training(slurm, prepared, tmp_path_factory):
     arena = Arena(checkout(prepared, tmp_path_factory.mktemp("faults")), slurm)
     straight = checkout(prepared, tmp_path_factory.mktemp("undisturbed"))
     for folder in (arena.folder, straight):
-        config = folder / "config/tiny.yaml"
-        config.write_text(
-            config.read_text().replace("{ steps: 40, segment: 40, save_every: 20 }", LONG[7:-1])
-        )
+        configure(folder, LONG)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *SIZES, "--", TARGET]
     with (straight / "run.log").open("wb") as log:
         undisturbed = subprocess.Popen(command, cwd=straight, stdout=log, stderr=log)
@@ -191,6 +188,7 @@ def test_a_second_snakemake_is_refused_while_the_first_lives(training):
     second = training.arena.start("results/tiny/train/sd3_f16_finetune/pipeline.json")
     assert second.wait() != 0
     assert "another snakemake runs jobs of this folder" in second.text
+    training.arena.runs.remove(second)
     assert training.run.process.poll() is None
 
 

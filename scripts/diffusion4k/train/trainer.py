@@ -150,13 +150,22 @@ class Trainer:
                     bar.update()
                 last = self.step == job.stop_step
                 if last or halt or self.step % job.save_every == 0:
-                    self.progress.saving()
-                    self.good = state.save(self.accelerator, self.folder, self.step, self.history)
-                    self.progress.saved(self.step, "saved" if halt and not last else "running")
+                    self._save("saved" if halt and not last else "running")
                 if halt and not last:
                     raise Interrupted(self.step)
             if bar is not None:
                 bar.close()
+
+    def _save(self, then: str) -> None:
+        self.progress.saving()
+        try:
+            self.good = state.save(self.accelerator, self.folder, self.step, self.history)
+        except Exception as error:  # a full disk is an OSError, or safetensors' or torch's own
+            raise UserError(
+                f"{self.folder}: step {self.step} could not be saved: {error}; if the disk is full "
+                f"or a quota used up, make room; the same command goes on from {self.good}"
+            ) from error
+        self.progress.saved(self.step, then)
 
     def _bar(self):
         if not self.main:
