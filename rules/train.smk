@@ -22,7 +22,8 @@ rule train:
     wildcard_constraints:
         step=alternatives(f"{s:06d}" for s in S.segments if s not in S.kept),
     priority: 5
-    retries: CONFIG["train"]["slots"] - 1
+    # inside a SLURM job Snakemake runs once more, and would use all retries up in that one job
+    retries: CONFIG["train"]["slots"] - 1 if workflow.is_main_process else 0
     conda:
         "../envs/gpu.yaml"
     threads: S.threads("train")

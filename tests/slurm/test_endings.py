@@ -58,6 +58,8 @@ def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, record):
     run = arena.start(TARGET)
     assert run.wait() == 0, run.text
     assert len(arena.submitted("train_kept")) >= 2
+    logs = [path.read_text() for path in (arena.folder / ".snakemake/slurm_logs").rglob("*.log")]
+    assert logs and not any("Trying to restart" in log for log in logs), "one try in one job"
     assert all(
         "--time-limit 0.04" in line for line in run.text.splitlines() if "execution=" in line
     )
