@@ -27,14 +27,18 @@ PATHS = os.pathsep.join(
 GPU_NODES, CPU_NODES, GPUS = ("g1", "g2"), ("c1", "c2"), 8
 NODE_CPUS, NODE_MB = 64, 640_000
 
-# An executor's inner srun runs without SLURM_CONF; sbatch calls are recorded, and refused while
-# the folder holds a file `refuse`.
+# An executor's inner srun runs without SLURM_CONF. sbatch calls are recorded; while there is a file
+# `moved` (two folders, a line each) they name the second instead of the first, as a node would see
+# it that does not share the first.
 SHIM = """#!/bin/sh
 export SLURM_CONF={conf}
 {extra}exec {program} "$@"
 """
-RECORD = """if [ -e {folder}/refuse ]; then cat {folder}/refuse >&2; exit 1; fi
-{{ printf '%s ' "$@"; echo; }} >> {folder}/sbatch.calls
+RECORD = """{{ printf '%s ' "$@"; echo; }} >> {folder}/sbatch.calls
+if [ -e {folder}/moved ]; then
+    {{ read -r from; read -r to; }} < {folder}/moved
+    for word; do shift; set -- "$@" "$(printf %s "$word" | sed "s#$from#$to#g")"; done
+fi
 """
 
 
@@ -61,7 +65,7 @@ class Cluster:
         self.folder = folder
         self.conf = folder / "slurm.conf"
         self.calls = folder / "sbatch.calls"
-        self.refusal = folder / "refuse"
+        self.moved = folder / "moved"
         self._daemons: dict[str, subprocess.Popen] = {}
         folder.chmod(0o755)  # munged refuses a socket that others cannot reach
         (folder / "bin").mkdir()
