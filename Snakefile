@@ -73,6 +73,7 @@ rule verify:
 rule doctor:
     log:
         f"{R}/logs/doctor.log",
+    retries: 0
     conda:
         "envs/paper.yaml"
     params:

@@ -56,7 +56,7 @@ def test_a_cluster_that_fits(here):
         ({"site": {"gpu_partition": "gpus"}}, "gpu partition", "set site.gpu_partition to one of"),
         ({"site": {"cpu_partition": "long"}}, "cpu partition", "no 'long' here"),
         ({"site": {"gpu_model": "h100"}}, "GPU model", "8 x a100 a node, not h100"),
-        ({"site": {"gpu_partition": "cpu"}}, "GPU model", "no GPUs a node"),
+        ({"site": {"gpu_partition": "cpu"}}, "GPU model", "partition cpu has none"),
         ({"backbones": {"flux": {"train": {"gpus": 16, "micro_batch": 2}}}}, "GPUs",
          "asks for 16 on a node"),
         ({"site": {"max_mem_mb": 900_000}}, "jobs", "sbatch refuses"),

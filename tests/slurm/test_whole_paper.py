@@ -10,6 +10,7 @@ import yaml
 from slurm_fixtures import HERE, SIZES, Arena, checkout, configure
 
 from conftest import copy_workflow
+from diffusion4k import manifest
 
 RUN = Path("results/tiny")
 GPU_RULES = ("latents", "reconstruct", "generate", "features", "reference_features", "train_kept")
@@ -76,10 +77,9 @@ def bulk(folder: Path, *kinds: str) -> dict[str, str]:
     """File → SHA-256 of everything that the manifests below these folders list."""
     found = {}
     for kind in kinds:
-        for path in sorted((folder / RUN / kind).rglob("*.json")):
-            made = json.loads(path.read_text(encoding="utf-8"))
-            for file in made.get("files", []) if isinstance(made, dict) else []:
-                found[f"{path.relative_to(folder)}:{file['name']}"] = file["sha256"]
+        for made in manifest.find(folder / RUN / kind):
+            for file in made.files:
+                found[f"{made.path.relative_to(folder)}:{file.name}"] = file.sha256
     return found
 
 
@@ -90,7 +90,7 @@ def test_sources_latents_weights_and_images_are_the_same_bytes(both):
     )
     assert ours.keys() == theirs.keys() and len(ours) > 100
     # what a clock or a process's random state is in, which nothing reads
-    free = re.compile(r"loss\.parquet|done\.json|random_states|metadata")
+    free = re.compile(r"loss\.parquet|done\.json|random_states")
     unlike = [name for name in ours if ours[name] != theirs[name] and not free.search(name)]
     assert not unlike
 

@@ -107,11 +107,15 @@ def _gpus(stages: Stages, found: dict[str, Partition]) -> Iterator[Finding]:
     if not needs:
         return
     partition, model = _where(stages, 1, found), stages.config["site"].get("gpu_model")
-    has = ", ".join(f"{n} x {m or 'gpu'}" for m, n in partition.gpus.items()) or "no GPUs"
-    if not partition.gpus or (model and model not in partition.gpus):
+    if not partition.gpus:
+        said = f"partition {partition.name} has none; set site.gpu_partition"
+        yield Finding(False, "GPU model", said)
+        return
+    has = ", ".join(f"{n} x {m or 'gpu'}" for m, n in partition.gpus.items())
+    if model and model not in partition.gpus:
         yield Finding(
             False, "GPU model",
-            f"partition {partition.name} has {has} a node, not {model or 'any GPU'}; set "
+            f"partition {partition.name} has {has} a node, not {model}; set "
             "site.gpu_model or site.gpu_partition",
         )  # fmt: skip
         return
@@ -201,5 +205,6 @@ def _tokens(stages: Stages) -> Iterator[Finding]:
     gated = [name for name in stages.config["sources"] if stages.licence(name)]
     for name in gated:
         has = configuration.hub_token()
-        said = "a token is set" if has else f"no token: {stages.licence(name)}"
-        yield Finding(has, f"source {name}", said)
+        what = f"source {name}"
+        need = stages.licence(name).removeprefix(f"{what}: ")
+        yield Finding(has, what, "a token is set" if has else f"no token; {need}")

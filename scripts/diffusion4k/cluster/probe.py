@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import socket
 import time
 import uuid
@@ -21,7 +22,8 @@ LITTLE = {"mem_mb": 4000, "runtime": 10}
 
 def on_node(token: Path, output: Path, cuda: bool) -> None:
     """Inside the job: look, and write what was seen."""
-    seen: dict = {"host": socket.gethostname(), "token": token.is_file(), "faults": []}
+    node = os.environ.get("SLURMD_NODENAME", socket.gethostname())
+    seen: dict = {"host": node, "token": token.is_file(), "faults": []}
     for name in MODULES:
         try:
             importlib.import_module(name)
