@@ -56,10 +56,11 @@ def test_what_sbatch_was_asked(arenas):
 
 
 def test_the_weights_do_not_depend_on_where_the_processes_run(arenas):
-    ours = {name: weights(arenas[name]) for name in WAYS}
-    for name in ("zero", "nodes"):
-        assert ours[name].keys() == ours["ddp"].keys()
-        assert all((ours[name][key] == ours["ddp"][key]).all() for key in ours["ddp"]), name
+    ddp, zero, nodes = (weights(arenas[name]) for name in ("ddp", "zero", "nodes"))
+    assert ddp.keys() == zero.keys() == nodes.keys()
+    assert all((nodes[key] == ddp[key]).all() for key in ddp)
+    # DeepSpeed clips gradients with its own arithmetic: the last bits differ
+    assert all(abs(zero[key] - ddp[key]).max() < 1e-5 for key in ddp)
 
 
 def test_a_launch_that_gives_fewer_processes_is_refused(slurm, prepared, tmp_path):
