@@ -19,10 +19,9 @@ rule texture:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/texture-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("texture", "threads")
+    threads: S.threads("texture")
     resources:
-        mem_mb=S.ask("texture", "mem_mb"),
-        runtime=S.ask("texture", "runtime"),
+        **S.resources("texture"),
     params:
         code=S.code("texture.py"),
     shell:
@@ -42,17 +41,15 @@ rule features:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/features-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("features", "threads")
+    threads: S.threads("features")
     resources:
-        mem_mb=S.ask("features", "mem_mb"),
-        runtime=S.ask("features", "runtime"),
-        gpu=S.ask("features", "gpu"),
+        **S.resources("features"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
         code=S.code("features.py"),
         flags=S.prompts_flags,
     shell:
-        "python scripts/features.py --images {input.images} --dataset {input.dataset}"
+        "{resources.launch} scripts/features.py --images {input.images} --dataset {input.dataset}"
         " --clip {input.clip} --clip-large {input.clip_large}"
         " --aesthetics-head {input.aesthetics_head} --inception {input.inception}"
         " {params.flags} {resources.batch} --output {output} > {log} 2>&1"
@@ -72,17 +69,15 @@ rule reference_features:
         f"{R}/benchmarks/metrics/reference/{{evaluation}}/features-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("features", "threads")
+    threads: S.threads("features")
     resources:
-        mem_mb=S.ask("features", "mem_mb"),
-        runtime=S.ask("features", "runtime"),
-        gpu=S.ask("features", "gpu"),
+        **S.resources("features"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
         code=S.code("features.py"),
         flags=S.sized_flags,
     shell:
-        "python scripts/features.py --reference --dataset {input.dataset}"
+        "{resources.launch} scripts/features.py --reference --dataset {input.dataset}"
         " --clip {input.clip} --clip-large {input.clip_large}"
         " --aesthetics-head {input.aesthetics_head} --inception {input.inception}"
         " {params.flags} {resources.batch} --shard {wildcards.shard} --shards {wildcards.shards}"
@@ -101,10 +96,9 @@ rule distance:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/distance-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("distance", "threads")
+    threads: S.threads("distance")
     resources:
-        mem_mb=S.ask("distance", "mem_mb"),
-        runtime=S.ask("distance", "runtime"),
+        **S.resources("distance"),
     params:
         code=S.code("distance.py"),
         flags=S.sized_flags,

@@ -19,17 +19,15 @@ rule reconstruct:
         f"{R}/benchmarks/vae/{{backbone}}/{{shard}}-of-{{shards}}.tsv"
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("reconstruct", "threads")
+    threads: S.threads("reconstruct")
     resources:
-        mem_mb=S.ask("reconstruct", "mem_mb"),
-        runtime=S.ask("reconstruct", "runtime"),
-        gpu=S.ask("reconstruct", "gpu"),
+        **S.resources("reconstruct"),
     params:
         code=lambda w: S.code("reconstruct.py", backbone=w.backbone),
         flags=S.reconstruct_flags,
     shell:
-        "python scripts/reconstruct.py --backbone {wildcards.backbone} --pipeline {input.pipeline}"
-        " --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
+        "{resources.launch} scripts/reconstruct.py --backbone {wildcards.backbone}"
+        " --pipeline {input.pipeline} --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
         " {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
 
