@@ -16,6 +16,7 @@ from diffusion4k.metrics import compression, frechet, scores
 
 CHOICES = ("published", "corrected")
 RESAMPLES, LEVEL = 1000, 0.95
+PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation", "asm")
 CLIP_CONTEXT = 77  # tokens; a longer prompt is cut
 
 Results = dict[str, dict[str, Any]]
@@ -48,8 +49,12 @@ def mean(values: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def texture(shards: Sequence[Manifest], *, expected: int, choice: str, seed: int) -> Results:
-    """GLCM Score (`published`: of the value histogram, `corrected`: true entropy), Compression."""
-    rows = scores.read_rows(shards, scores.Texture, expected)
+    """GLCM Score (`published`: of the value histogram, `corrected`: true entropy), Compression.
+
+    And the other properties of the co-occurrence matrices, where they were scored.
+    """
+    more = all(shard.settings.get("properties") for shard in shards)
+    rows = scores.read_rows(shards, scores.TextureProperties if more else scores.Texture, expected)
     raw, compressed = rows["height"] * rows["width"] * 3, rows["bytes"]
     column = {"published": "glcm", "corrected": "glcm_entropy"}[choice]
     ratio = {"value": compression.ratio(raw, compressed), "n": len(raw)}
@@ -58,7 +63,7 @@ def texture(shards: Sequence[Manifest], *, expected: int, choice: str, seed: int
         "glcm_entropy": mean(rows["glcm_entropy"], seed),
         "cr": ratio | interval(compression.ratio, raw, compressed, seed=seed),
         "cr_mean": mean(raw / compressed, seed),
-    }
+    } | {name: mean(rows[name], seed) for name in PROPERTIES if more}
 
 
 def alignment(shards: Sequence[Manifest], *, expected: int, choice: str, seed: int) -> Results:

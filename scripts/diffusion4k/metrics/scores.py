@@ -29,6 +29,18 @@ class Texture:
 
 
 @dataclasses.dataclass(frozen=True)
+class TextureProperties(Texture):
+    """The same with the other properties of the co-occurrence matrices; see metrics.glcm."""
+
+    contrast: float
+    dissimilarity: float
+    homogeneity: float
+    energy: float
+    correlation: float
+    asm: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Alignment:
     """CLIPScore under both truncations (0 to 100), the prompt's tokens, Aesthetics (1 to 10)."""
 
