@@ -23,7 +23,7 @@ Config = dict[str, Any]
 # Where a source can come from, the winner first: what you have beats what is made or fetched.
 ORIGINS = ("path", "make", "url", "hub")
 _COMPANIONS = {
-    "path": (),
+    "path": ("sha256",),
     "make": ("options",),
     "url": ("sha256",),
     "hub": ("type", "revision", "gated", "only", "ignore"),
@@ -118,6 +118,8 @@ def _relations(config: Config) -> Iterator[str]:
             yield f"sources.{name}: needs one of {', '.join(ORIGINS)}"
         elif "path" in source and not Path(source["path"]).expanduser().exists():
             yield f"sources.{name}.path: {source['path']} does not exist"
+        if name == "inception_clean" and not {"make", "sha256"} & set(source):
+            yield f"sources.{name}: needs sha256; the file is a program and runs only when it fits"
     for name, split in config["splits"].items():
         yield from known(f"splits.{name}.source", split["source"], "sources")
     for name, evaluation in config["evaluations"].items():

@@ -23,8 +23,18 @@ class Picture:
     size: tuple[int, int] | None
 
     def load(self) -> Image.Image:
-        """Decode as RGB; UserError when it is damaged or of another size."""
+        """Decode as RGB; UserError when it is damaged, of another size, grey or 16 bits deep.
+
+        The released program lets OpenCV turn grey into three equal channels and 16 bits into 8:
+        the GLCM Score of the former stays, but its Compression Ratio would count bytes of two
+        channels that the file does not have, and a set of both kinds would compare unlikes.
+        """
         image = images.load_rgb(self.path, exif_transpose=False)
+        with Image.open(self.path) as opened:
+            deep = any("16" in str(tile[3]) for tile in opened.tile)  # Pillow makes 8 bits of them
+            if deep or opened.mode in ("L", "LA", "1"):
+                what = "16 bits a channel" if deep else "greyscale"
+                raise UserError(f"{self.path}: {what}, where 8-bit RGB is scored; convert it first")
         if self.size and (image.height, image.width) != self.size:
             raise UserError(
                 f"{self.path}: {image.height}x{image.width} px (height x width) where"
@@ -74,6 +84,11 @@ def weights(source: Manifest) -> Path:
             " give the file itself as the source's path:"
         )
     return (named or files)[0]
+
+
+def checksum(source: Manifest, path: Path) -> str:
+    """The SHA-256 that the source's manifest has of one of its files."""
+    return source.files[source.paths().index(path)].sha256
 
 
 def notes(*sources: Manifest) -> list[str]:

@@ -52,6 +52,15 @@ class Alignment:
 
 
 @dataclasses.dataclass(frozen=True)
+class Quality:
+    """No-reference quality, see metrics.quality: MUSIQ (0 to 100), MANIQA (0 to 1)."""
+
+    id: str
+    musiq: float
+    maniqa: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Distance:
     """A generated image against its prompt's photograph: RMSE in [0, 1], PSNR in dB."""
 
@@ -70,6 +79,9 @@ class Reconstruction:
     psnr: float
     ssim: float
     lpips: float
+
+
+PROPERTIES = tuple(TextureProperties.__annotations__)
 
 
 def write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
@@ -127,6 +139,17 @@ def read_features(shards: Sequence[Manifest], name: str) -> np.ndarray:
     if not np.isfinite(features).all():
         raise UserError(f"{shards[0].path}: NaN among the features; score its images again")
     return features
+
+
+def has_features(shards: Sequence[Manifest], name: str) -> bool:
+    """Whether every shard with an image in it has the array `name`."""
+    from safetensors import safe_open
+
+    held = []
+    for shard in shards:
+        with safe_open(_bulk(shard, ".safetensors"), framework="numpy") as file:
+            held.append(name in file.keys())  # noqa: SIM118
+    return all(held)
 
 
 def _bulk(shard: Manifest, suffix: str) -> Path:

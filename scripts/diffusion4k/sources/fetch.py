@@ -28,9 +28,19 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-def local(path: str | Path) -> Fetched:
-    """A folder or a single file that the user has; used where it lies, never copied."""
+def local(path: str | Path, digest: str = "") -> Fetched:
+    """A folder or a single file that the user has; used where it lies, never copied.
+
+    A file is checked against `digest`, a SHA-256 or its first digits, when there is one.
+    """
     path = Path(path).expanduser().absolute()
+    if digest and not path.is_file():
+        raise UserError(f"{path}: sha256 {digest} is of a file; give the file itself as the path")
+    if digest and not sha256(path).startswith(digest):
+        raise UserError(
+            f"{path}: its sha256 is {sha256(path)}, not {digest}; fetch it again, or give the"
+            " source's sha256 of the file that you mean"
+        )
     if path.is_file():
         return Fetched(path.parent, [path])
     found = sorted(p for p in path.rglob("*") if p.is_file())
