@@ -1,22 +1,22 @@
-# Needs: a backbone's pipeline (its VAE), the checked split, Inception and VGG weights.
-# Gives: vae/<backbone>/reconstruction-<i>-of-<n>.json, scores and features of each image
-#        reconstructed by the F16 VAE, and their aggregate vae/<backbone>/reconstruction.json.
+# Needs: the sources of the VAEs (pipelines), the checked split, Inception and VGG weights.
+# Gives: vae/<vae>/reconstruction-<i>-of-<n>.json, scores and features of each image reconstructed
+#        by one of `vaes`, and their aggregate vae/<vae>/reconstruction.json.
 RECONSTRUCTION = CONFIG["reconstruction"]
 
 
 rule reconstruct:
     input:
-        pipeline=lambda w: S.backbone_source(w.backbone),
+        vae=lambda w: S.vae_source(w.vae),
         dataset=S.split_source(RECONSTRUCTION["split"]),
         check=ancient(S.checked(RECONSTRUCTION["split"])),
         inception=S.source("inception"),
         vgg16=S.source("vgg16"),
     output:
-        f"{R}/vae/{{backbone}}/reconstruction-{{shard}}-of-{{shards}}.json",
+        f"{R}/vae/{{vae}}/reconstruction-{{shard}}-of-{{shards}}.json",
     log:
-        f"{R}/logs/vae/{{backbone}}/{{shard}}-of-{{shards}}.log",
+        f"{R}/logs/vae/{{vae}}/{{shard}}-of-{{shards}}.log",
     benchmark:
-        f"{R}/benchmarks/vae/{{backbone}}/{{shard}}-of-{{shards}}.tsv"
+        f"{R}/benchmarks/vae/{{vae}}/{{shard}}-of-{{shards}}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: S.ask("reconstruct", "threads")
@@ -25,10 +25,10 @@ rule reconstruct:
         runtime=S.ask("reconstruct", "runtime"),
         gpu=S.ask("reconstruct", "gpu"),
     params:
-        code=lambda w: S.code("reconstruct.py", backbone=w.backbone),
+        code=S.code("reconstruct.py"),
         flags=S.reconstruct_flags,
     shell:
-        "python scripts/reconstruct.py --backbone {wildcards.backbone} --pipeline {input.pipeline}"
+        "python scripts/reconstruct.py --vae {input.vae}"
         " --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
         " {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
@@ -40,13 +40,13 @@ localrules:
 
 rule aggregate_reconstruction:
     input:
-        lambda w: S.reconstruction_shards(w.backbone),
+        lambda w: S.reconstruction_shards(w.vae),
     output:
-        f"{R}/vae/{{backbone}}/reconstruction.json",
+        f"{R}/vae/{{vae}}/reconstruction.json",
     log:
-        f"{R}/logs/vae/{{backbone}}/aggregate.log",
+        f"{R}/logs/vae/{{vae}}/aggregate.log",
     benchmark:
-        f"{R}/benchmarks/vae/{{backbone}}/aggregate.tsv"
+        f"{R}/benchmarks/vae/{{vae}}/aggregate.tsv"
     conda:
         "../envs/metrics.yaml"
     params:
