@@ -75,3 +75,14 @@ def test_patience_with_a_dropped_connection_and_an_end_to_it(monkeypatch):
     assert fetch._patiently(call) == "done"
     with pytest.raises(ConnectionError):
         fetch._patiently(lambda: (_ for _ in ()).throw(ConnectionError()))
+
+
+def test_a_local_file_is_compared_with_its_checksum(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"weights" * 1000)
+    for digest in (DIGEST, DIGEST[:8]):
+        assert fetch.local(path, digest).files == [path]
+    with pytest.raises(UserError, match=f"weights.pth: its sha256 is {DIGEST}, not 0123"):
+        fetch.local(path, "0123")
+    with pytest.raises(UserError, match="is of a file"):
+        fetch.local(tmp_path, DIGEST)

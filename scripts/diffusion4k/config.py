@@ -187,10 +187,10 @@ def _table_relations(config: Config, known) -> Iterator[str]:
                 yield f"tables.{name}.rows: {row} is not trained; give it a recipe or drop the row"
         for pair in table.get("against", {}).items():
             for row in pair:
-                if row not in table["rows"]:
-                    yield f"tables.{name}.against: {row} is no row of the table"
-        if "quality" in families or ("correlation" in families and "ratings" in config):
-            for network in {"musiq", "maniqa"} - set(config["sources"]):
+                yield from known(f"tables.{name}.against", row, "models")
+        rated = {RATED.get(row) for row in table["rows"]} if "ratings" in config else set()
+        if "quality" in families or ("correlation" in families and "quality" in rated):
+            for network in sorted({"musiq", "maniqa"} - set(config["sources"])):
                 yield (
                     f"tables.{name}: needs pyiqa's weights of {network}, which are never"
                     f" downloaded; give sources.{network}.path"

@@ -74,6 +74,7 @@ class Paper:
         return [
             (f"{row}:{family}", f"{folder.format(row)}/{family}-against-{other}.json")
             for row, other in table.get("against", {}).items()
+            if row in table["rows"]
             for family in self.families(name)
             if family in PAIRED
         ]

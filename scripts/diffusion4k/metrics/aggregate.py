@@ -127,39 +127,47 @@ def fid(
         )
     # in the order of ids: no number may depend on how the work was cut into shards
     orders = [np.argsort(i) for i in ids]
-    sizes = {"n": expected, "n_reference": expected}
 
     def pair(name: str) -> list[np.ndarray]:
         sets = zip((reference, shards), orders, strict=True)
         found = [(scores.read_features(s, name), order) for s, order in sets]
         return [x.reshape(expected, -1, x.shape[1])[order] for x, order in found]
 
-    real, generated = (x[:, 0] for x in pair("features"))
-    results: Results = {"fid": {"value": frechet.fid(real, generated), **sizes}}
+    results = distances(*pair("features"), seed=seed)
     if all(scores.has_features(s, "clean") for s in (reference, shards)):
-        clean = (x[:, 0] for x in pair("clean"))
-        results["fid_clean"] = {"value": frechet.fid(*clean), **sizes}
-    if expected > 2:
+        value = frechet.fid(*(x[:, 0] for x in pair("clean")))
+        results["fid_clean"] = {"value": value, "n": expected, "n_reference": expected}
+    return results | patches(*pair("patches"), seed=seed)
+
+
+def distances(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
+    """fid, kid and fid_floor of (images, 1, d) features, of as many images as there are."""
+    real, generated = real[:, 0], generated[:, 0]
+    sizes = {"n": len(generated), "n_reference": len(real)}
+    results: Results = {"fid": {"value": frechet.fid(real, generated), **sizes}}
+    if min(sizes.values()) > 2:
         value, error = frechet.kid(real, generated, seed=seed)
         results["kid"] = {"value": value, "standard_error": error, **sizes}
-    if expected > 3:
+    if len(real) > 3:
         value, deviation = frechet.split_floor(real, seed=seed)
-        half = {"n": expected // 2, "standard_deviation": deviation}
+        half = {"n": len(real) // 2, "standard_deviation": deviation}
         results["fid_floor"] = {"value": value, **half}
-    return results | _patches(*pair("patches"), seed=seed)
+    return results
 
 
-def _patches(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
+def patches(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
     """patch_fid and patch_kid of (images, crops, d) features."""
-    n, crops, width = real.shape
-    flat = [x.reshape(-1, width) for x in (real, generated)]
-    results: Results = {"patch_fid": {"value": frechet.fid(*flat), "n": n, "crops": n * crops}}
-    if n > 2:
+    crops, width = real.shape[1:]
+    pair = [x.reshape(-1, width) for x in (real, generated)]
+    sizes = {"n": len(generated), "crops": len(generated) * crops}
+    results: Results = {"patch_fid": {"value": frechet.fid(*pair), **sizes}}
+    if min(len(real), len(generated)) > 2:
+        random = np.random.default_rng(seed)
         most = max(MOST_CROPS // crops, 3)
-        chosen = np.random.default_rng(seed).permutation(n)[:most]
-        thinned = [x[chosen].reshape(-1, width) for x in (real, generated)]
-        value, error = frechet.kid(*thinned, crops=crops, seed=seed)
-        sizes = {"n": len(chosen), "crops": len(chosen) * crops}
+        thinned = [x[random.permutation(len(x))[:most]] for x in (real, generated)]
+        pair = [x.reshape(-1, width) for x in thinned]
+        value, error = frechet.kid(*pair, crops=crops, seed=seed)
+        sizes = {"n": len(thinned[1]), "crops": len(pair[1])}
         results["patch_kid"] = {"value": value, "standard_error": error, **sizes}
     return results
 

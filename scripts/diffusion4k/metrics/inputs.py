@@ -51,6 +51,24 @@ def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
     return [Picture(path.stem, path, expected) for path in pictures]
 
 
+def folder(where: Path, size: int | None = None) -> list[Picture]:
+    """Every image of a folder by name; UserError for a file that is none, or an empty folder.
+
+    Files that are hidden or called metadata.jsonl do not count.
+    """
+    if not where.is_dir():
+        raise UserError(f"{where}: no such folder of images")
+    files = [p for p in sorted(where.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    files = [path for path in files if path.name != "metadata.jsonl"]
+    for path in files:
+        if path.suffix.lower() not in _PICTURES:
+            raise UserError(f"{path}: not an image ({', '.join(sorted(_PICTURES))}); move it away")
+    if not files:
+        raise UserError(f"{where}: no images there")
+    expected = (size, size) if size else None
+    return [Picture(path.stem, path, expected) for path in files]
+
+
 def photograph(path: Path, size: int, *, upright: bool) -> Image.Image:
     """The central square, `size` px, of a photograph whose shorter side is resized to `size`.
 

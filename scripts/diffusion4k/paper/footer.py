@@ -12,6 +12,7 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     """The spec's lines, n, why rows are empty, notes on published numbers, notes of manifests."""
     found = list(spec.get("footer", []))
     found += _sample_sizes(spec["columns"], rows)
+    found += _crops(values)
     found += _long_prompts(values)
     found += _floor(values)
     found += _baselines(rows)
@@ -43,6 +44,16 @@ def _sample_sizes(columns: list, rows: list) -> list[str]:
     if len({size for _, size in parts}) == 1:
         return [f"Ours: n = {parts[0][1]}"]
     return ["Ours: " + ", ".join(f"{label} n = {size}" for label, size in parts)]
+
+
+def _crops(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
+    """How many crops the patch metrics saw."""
+    results = [r for s in values.values() for r in s.results.items() if isinstance(r[1], dict)]
+    sizes = {(name, r["crops"], r["n"]) for name, r in results if "crops" in r}
+    return [
+        f"{name.replace('_', ' ')}: {crops:,} crops of {n:,} images, at full resolution"
+        for name, crops, n in sorted(sizes)
+    ]
 
 
 def _long_prompts(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
