@@ -194,7 +194,8 @@ def test_law_5_an_edit_known_to_be_harmless_is_accepted_by_one_command(made):
     [
         "check_data.py", "texture.py", "features.py", "distance.py", "aggregate.py", "table.py",
         "compare.py", "figure.py", "report.py", "diffusion4k/data.py",
-        "diffusion4k/paper/tables.py", "diffusion4k/metrics/glcm.py", "diffusion4k/metrics/frechet.py",
+        "diffusion4k/paper/tables.py", "diffusion4k/metrics/glcm.py",
+        "diffusion4k/metrics/frechet.py",
     ],
 )  # fmt: skip
 def test_the_trunk_is_thin_a_leaf_never_trains_or_generates(made, leaf):
