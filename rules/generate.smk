@@ -1,5 +1,5 @@
-# Needs: a model's pipeline and the prompts of an evaluation's split.
-# Gives: generate/<model>/<evaluation>/shard-<i>-of-<n>.json, the images beside it. An image
+# Needs: a model's pipeline, or somebody's folder of images, and the prompts of an evaluation's split.
+# Gives: generate/<model>/<evaluation>/shard-<i>-of-<n>.json, the images beside it. A generated image
 #        depends on model, prompt id, seed policy, size and settings, never on the shard.
 
 
@@ -13,6 +13,8 @@ rule generate:
         f"{R}/logs/generate/{{model}}/{{evaluation}}/{{shard}}-of-{{shards}}.log",
     benchmark:
         f"{R}/benchmarks/generate/{{model}}/{{evaluation}}/{{shard}}-of-{{shards}}.tsv"
+    wildcard_constraints:
+        model=alternatives(S.sampled),
     conda:
         "../envs/gpu.yaml"
     threads: S.ask("generate", "threads")
@@ -29,3 +31,36 @@ rule generate:
         "python scripts/generate.py --model {input.model} --dataset {input.dataset} {params.flags}"
         " {resources.offload} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
+
+
+# a folder of images that somebody brings: matched to the prompts, checked and taken as if generated,
+# by one job an evaluation, so that all that is wrong with it is said at once
+for evaluation in CONFIG["evaluations"]:
+
+    rule:
+        name:
+            f"adopt_{evaluation}"
+        input:
+            dataset=S.split_source(S.evaluation_split(evaluation)),
+        output:
+            # a pattern of {model}, escaped once for the shard numbers
+            S.image_shards("{{model}}", evaluation),
+        log:
+            f"{R}/logs/generate/{{model}}/{evaluation}/adopt.log",
+        benchmark:
+            f"{R}/benchmarks/generate/{{model}}/{evaluation}/adopt.tsv"
+        wildcard_constraints:
+            model=alternatives(S.adopted),
+        conda:
+            "../envs/metrics.yaml"
+        threads: S.ask("check", "threads")
+        resources:
+            mem_mb=S.ask("check", "mem_mb"),
+            runtime=S.ask("check", "runtime"),
+        params:
+            code=S.code("adopt.py"),
+            flags=S.adopt_flags(evaluation),
+            files=S.adopted_files(evaluation),
+        shell:
+            "python scripts/adopt.py --dataset {input.dataset} {params.flags}"
+            " --output {output} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule table:
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: S.code("table.py", also=Path("config/published").glob(f"{w.table}.csv")),
+        code=lambda w: S.code("table.py", also=P.published_files(w.table)),
         flags=P.table_flags,
     shell:
         "python scripts/table.py {params.flags} --output {output} > {log} 2>&1"
@@ -49,7 +49,6 @@ rule html:
     input:
         tables=P.tables(CONFIG["tables"]),
         figures=P.figures(CONFIG["figures"]),
-        sources=[S.source(name) for name in CONFIG["sources"]],
     output:
         f"{R}/report.html",
     log:
@@ -64,8 +63,8 @@ rule html:
         config=f"{R}/config.yaml",
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
-        " --figures {input.figures} --sources {input.sources} --config {params.config}"
-        " --template report/template.html --output {output} > {log} 2>&1"
+        " --figures {input.figures} --config {params.config} --template report/template.html"
+        " --output {output} > {log} 2>&1"
 
 
 # each table and figure is a target by its name

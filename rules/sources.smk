@@ -1,5 +1,6 @@
 # Needs: the sources of the configuration, each a hub repository, a URL, a path, or "make".
-# Gives: sources/<source>.json, a manifest whose root is the folder that holds the source.
+# Gives: sources/<source>.json, a manifest whose root is the folder that holds the source. A hub's
+#        files lie in its own cache (HF_HOME). A download that fails goes on in the next try.
 
 
 localrules:
@@ -25,8 +26,9 @@ rule fetch_source:
         mem_mb=S.ask("source", "mem_mb"),
         runtime=S.ask("source", "runtime"),
     params:
-        code=S.code("fetch.py"),
+        # no digest of the code: revision and checksums decide the bytes, not how they were brought
         flags=S.fetch_flags,
+        files=S.fetch_files,
         folder=lambda w: f"{R}/sources/{w.source}",
     shell:
         "python scripts/fetch.py {params.flags} --folder {params.folder} --output {output}"

@@ -1,6 +1,7 @@
 # Needs: a backbone's pipeline and all of its latents.
 # Gives: train/<model>/step-<step>.json, a chain of segments, each made from the one before; and
-#        train/<model>/pipeline.json, the fine-tuned model as a diffusers pipeline.
+#        train/<model>/pipeline.json, the fine-tuned model as a diffusers pipeline (a pipeline
+#        composed of two sources too).
 #
 # A segment that is killed goes on from its last periodic save. Those saves lie in a folder that
 # is no output (Snakemake deletes outputs before it tries again), named after the digest of the
@@ -10,6 +11,7 @@
 rule train:
     input:
         unpack(S.previous_step),
+        unpack(S.train_dataset),
         pipeline=lambda w: S.backbone_source(S.backbone(w.model)),
         latents=lambda w: S.latents_shards(S.backbone(w.model)),
     output:
@@ -36,11 +38,12 @@ rule train:
     params:
         code=S.train_code,
         flags=S.train_flags,
+        images=S.train_images,
         start=lambda w, input: f"--start {input.start}" if "start" in input.keys() else "",
         progress=S.progress_folder,
     shell:
         "{resources.launch} scripts/train.py --pipeline {input.pipeline} --latents {input.latents}"
-        " {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
+        " {params.images} {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
         " --progress-folder {params.progress} --output {output.manifest} >> {log} 2>&1"
 
 
@@ -52,10 +55,11 @@ use rule train as train_kept with:
         step=alternatives(f"{s:06d}" for s in S.kept),
 
 
+# the fine-tuned transformer, or another source's, in a pipeline that stands by itself
 rule export:
     input:
-        pipeline=lambda w: S.backbone_source(S.backbone(w.model)),
-        state=lambda w: S.last_step(w.model),
+        pipeline=lambda w: S.model_source(w.model),
+        state=lambda w: S.new_transformer(w.model),
     output:
         f"{R}/train/{{model}}/pipeline.json",
     log:
@@ -63,7 +67,7 @@ rule export:
     benchmark:
         f"{R}/benchmarks/train/{{model}}/export.tsv"
     wildcard_constraints:
-        model=alternatives(S.trained),
+        model=alternatives(S.exported),
     priority: 6
     conda:
         "../envs/gpu.yaml"

@@ -36,6 +36,10 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--reference", type=Path, required=True, help="manifest, data set")
             one.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_4096")
             one.add_argument("--size", type=int, required=True, help="px, of the generated images")
+            one.add_argument(
+                "--zoom", type=int, nargs=3, metavar=("TOP", "LEFT", "SIZE"),
+                help="px: show this square of each picture below it"
+            )  # fmt: skip
         if kind in ("gallery", "reconstruction"):
             one.add_argument("--prompts", type=int, default=6, help="pictures from top to bottom")
             one.add_argument("--tile", type=int, default=512, help="px of a picture at most")
@@ -82,7 +86,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def gallery(args: argparse.Namespace, wanted: dict, rows: dict, labels: dict):
-    """Rows: prompts; columns: the photograph, then each model in the order of the labels."""
+    """Rows: prompts; columns: the photograph, then each model in the order of the labels.
+
+    With --zoom a prompt has a second row, the same small square of each picture.
+    """
+    from diffusion4k import images
     from diffusion4k.paper import figures
 
     samples = metadata.read(manifest.read(args.reference).root, args.folder)
@@ -101,6 +109,12 @@ def gallery(args: argparse.Namespace, wanted: dict, rows: dict, labels: dict):
         photograph = figures.photograph(by_id[name].path, side)
         pictures = [path and figures.picture(path, side) for path in drawn]
         lines.append((by_id[name].text, [photograph, *pictures]))
+        if args.zoom:
+            top, left, square = args.zoom
+            whole = figures.photograph(by_id[name].path, args.size)
+            patches = [figures.fit(images.crop(whole, top, left, square), side)]
+            patches += [path and figures.picture(path, side, args.zoom) for path in drawn]
+            lines.append((f"{square} x {square} px from row {top}, column {left}", patches))
     return figures.grid(["photograph", *(labels[key] for key in made)], lines, side=side)
 
 

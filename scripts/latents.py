@@ -20,8 +20,12 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--pipeline", type=Path, required=True, help="manifest of its pipeline")
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", default="train", help="folder inside the data set")
+    flags.add_argument("--mode", choices=["precomputed", "online"], default="precomputed",
+                       help="online: text only, training encodes the images itself")  # fmt: skip
     flags.add_argument("--size", type=int, default=4096, help="px; side of a square crop")
-    flags.add_argument("--crops-per-image", type=int, default=1)
+    flags.add_argument("--crops-per-image", type=int, default=1, help="not used online")
+    flags.add_argument("--batch", type=int, default=2, help="pictures of a sample a VAE pass")
+    flags.add_argument("--workers", type=int, default=cli.threads(), help="decoding threads")
     flags.add_argument("--flip", choices=["both", "none"], default="both", help="mirrored too?")
     flags.add_argument("--t5-tokens", type=int, default=77, help="1 to 512")
     flags.add_argument("--encoder", choices=["stride", "dilation"], default="stride")
@@ -49,7 +53,10 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"{args.pipeline}: not a pipeline of the backbone {args.backbone}")
     settings = encode.Settings(
         backbone=args.backbone,
+        mode=args.mode,
         size=args.size,
+        crops_per_image=args.crops_per_image,
+        batch=args.batch,
         flip=args.flip,
         t5_tokens=args.t5_tokens,
         encoder=args.encoder,
@@ -78,9 +85,9 @@ def run(args: argparse.Namespace) -> None:
             work,
             args.output.parent / "samples",
             settings=settings,
-            crops_per_image=args.crops_per_image,
+            workers=max(1, args.workers),
         ),
-        total=len(samples) * args.crops_per_image,
+        total=len(samples) * settings.stored,
         desc=f"latents {args.backbone} {args.shard}/{args.shards}",
         unit="sample",
     )

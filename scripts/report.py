@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--title", default=TITLE)
     flags.add_argument("--run", required=True, help="name of the run, e.g. miniature")
-    for kind in ("tables", "figures", "sources"):
+    for kind in ("tables", "figures"):
         flags.add_argument(
             f"--{kind}", type=Path, nargs="*", default=[], metavar="MANIFEST", help="in this order"
         )
@@ -29,13 +29,14 @@ def run(args: argparse.Namespace) -> None:
     if not args.template.is_file():
         raise UserError(f"--template {args.template}: no such file")
     tables = [manifest.read(path) for path in args.tables]
+    figures = [manifest.read(path) for path in args.figures]
     page = report.build(
         args.template,
         title=args.title,
         run=args.run,
         tables=tables,
-        figures=[manifest.read(path) for path in args.figures],
-        sources=[manifest.read(path) for path in args.sources],
+        figures=figures,
+        sources=report.origins([*tables, *figures]),
         config=read_config(args.config),
     )
     files.write_text(args.output, page)

@@ -23,6 +23,8 @@ def parser() -> argparse.ArgumentParser:
     job = made.add_argument_group("job")
     job.add_argument("--pipeline", type=Path, required=True, help="manifest of the base pipeline")
     job.add_argument("--latents", type=Path, nargs="+", required=True, help="shard manifests")
+    job.add_argument("--dataset", type=Path, help="manifest; the images of online latents")
+    job.add_argument("--folder", default="train", help="folder inside the data set")
     job.add_argument("--start", type=Path, help="manifest of the step to go on from")
     job.add_argument("--stop-step", type=int, required=True, help="train until this step")
     job.add_argument("--processes", type=int, default=1, help="as launched; a check")
@@ -32,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
     job.add_argument("--time-limit", type=float, metavar="MINUTES", help="then save and exit 75")
     job.add_argument("--cache", type=float, default=1.0, metavar="GB",
                      help="latents up to this size are kept in memory")  # fmt: skip
-    job.add_argument("--workers", type=int, default=4, help="loading processes, for larger latents")
+    job.add_argument("--workers", type=int, default=min(4, cli.threads()),
+                     help="loading processes, for larger latents or images")  # fmt: skip
     job.add_argument("--progress-folder", type=Path, required=True, help="checkpoints, TensorBoard")
     job.add_argument("--output", type=Path, required=True, help="manifest, step-<step>.json")
     return made
@@ -49,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
     job = Job(
         pipeline=args.pipeline,
         latents=tuple(args.latents),
+        dataset=args.dataset,
+        folder=args.folder,
         start=args.start,
         stop_step=args.stop_step,
         processes=args.processes,

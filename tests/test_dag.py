@@ -1,6 +1,7 @@
 """The real DAG: what each target plans, and the five laws of code as an input."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -22,6 +23,19 @@ def test_tables_plan_the_papers_dag(checkout):
     assert plan["generate"] == 4 * 28 + 3 * 10
     assert plan["latents"] == 2 * 24
     assert plan["table"] == 13
+
+
+@pytest.mark.parametrize(
+    "arguments", [("tables",), ("all",), ("tables", "--until", "fetch_source")]
+)
+def test_only_the_sources_that_a_target_needs_are_fetched(checkout, arguments):
+    done = checkout.run("-n", *arguments, "--config", "run=unmade")
+    fetched = re.findall(r"output: results/unmade/sources/(\w+)\.json", done.stdout)
+    assert sorted(fetched) == [
+        *("aesthetic_4k", "aesthetics_head", "clip", "clip_large"),
+        *("flux", "inception", "sd3", "vgg16"),
+    ]
+    assert ("rule generate:" in done.stdout) == ("--until" not in arguments)
 
 
 def test_a_dry_run_names_the_gated_sources_and_downloads_nothing(checkout):

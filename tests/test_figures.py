@@ -68,6 +68,28 @@ def test_gallery_puts_photographs_beside_what_models_drew(tmp_path):
     assert pixels[top - 60, left + 528].tolist() == [255, 255, 255]  # not run
 
 
+def test_a_gallery_zooms_into_the_same_square_of_each_picture(tmp_path):
+    pixels = np.zeros((512, 512, 3), np.uint8)
+    pixels[100:164, 300:364] = (0, 200, 0)
+    drawn = np.where(pixels > 0, np.uint8(90), pixels)
+    Image.fromarray(pixels).save(tmp_path / "p.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "p.png", "text": "a caption"}')
+    source = made(tmp_path / "set.json", {}, [], [tmp_path / "p.png"])
+    (tmp_path / "images").mkdir()
+    Image.fromarray(drawn).save(tmp_path / "images" / "p.png")
+    shard = made(tmp_path / "shard.json", {}, [], [tmp_path / "images" / "p.png"])
+    words = ("gallery", "--reference", source.path, "--folder", ".", "--size", 512)
+    words += ("--rows", f"a={shard.path}", "--output", tmp_path / "figure_7.json")
+    draw(*words, "--zoom", 100, 300, 64)
+    shown = np.asarray(Image.open(tmp_path / "figure_7.png").convert("RGB"))
+    row, left = 68 + 528, 380 + 16
+    assert shown.shape[0] == 68 + 2 * 528
+    assert (shown[row + 4 : row + 500, left + 4 : left + 500] == (0, 200, 0)).all()
+    assert (shown[row + 4 : row + 500, left + 532 : left + 1020] == (0, 90, 0)).all()
+    with pytest.raises(UserError, match="leaves an image"):
+        draw(*words, "--zoom", 500, 0, 64)
+
+
 def test_a_big_picture_becomes_a_thumbnail(tmp_path):
     Image.new("RGB", (1500, 1500)).save(tmp_path / "big.png")
     assert figures.tile_side(4096) == 512

@@ -1,19 +1,23 @@
 """Sampling, its resume and shards, and the round trip export -> load."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
 import export
 import generate
 import tiny
-from diffusion4k import manifest, pipelines
+from diffusion4k import backbones, manifest, pipelines
 from diffusion4k.errors import UserError
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
+from diffusion4k.sources import fetch
+from diffusion4k.vae.f16 import make_pipeline_f16
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("name", ["sd3", "flux"])
 def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
-    record = make(sources, tmp_path, "--format", "png", "--guidance", 2, "--seed", 3, model=name)
+    record = make(sources, tmp_path, "--png", "--guidance", 2, "--seed", 3, model=name)
     assert record.results["images"] == 3 and record.results["seconds_per_image"] > 0
     assert record.notes == ["random weights (test)"]
     resolved = {"dtype": "float32", "decoder": "folded", "vae_factor": 16, "guidance": 2.0}
@@ -59,7 +63,7 @@ def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
         max_sequence_length=8,
         generator=torch.Generator().manual_seed(3),
     ).images[0]
-    actual = Image.open(tmp_path / "images" / "photo_1.png")
+    actual = Image.open(tmp_path / "lossless" / "photo_1.png")
     assert np.array_equal(np.asarray(actual), np.asarray(expected))
 
 
@@ -91,6 +95,22 @@ def test_resume_makes_only_what_is_missing_or_changed(sources, tmp_path, monkeyp
     assert made[5:] == ["photograph number 1"]
 
 
+def test_flux_shifts_by_the_tokens_of_an_f16_latent():
+    """As diffusers does: 64 x 96 px are 2 x 3 tokens; at F8 they would be 4 x 6."""
+    shared = tiny.pipeline("flux")
+    pipeline = make_pipeline_f16(type(shared)(**shared.components | {"vae": tiny.vae()}))
+    settings = sampler.Settings(height=64, width=96, steps=4, guidance=3.5, t5_tokens=8)
+    sampler.sample(pipeline, backbones.get("flux"), "a", 0, settings)
+    expected = backbones.shift_sigma(torch.linspace(1, 0.25, 4), backbones.dynamic_shift(6))
+    torch.testing.assert_close(pipeline.scheduler.sigmas[:-1], expected)
+
+
+def test_a_negative_prompt_steers_sd3(sources, tmp_path):
+    plain = contents(make(sources, tmp_path / "plain", "--guidance", 4).root)
+    steered = make(sources, tmp_path / "less", "--guidance", 4, "--negative-prompt", "blur")
+    assert contents(steered.root) != plain
+
+
 def test_seed_policies():
     assert {image_seed("published", 7, id) for id in "abc"} == {7}
     own = [image_seed("per_prompt", seed, id) for id in "abc" for seed in (0, 1)]
@@ -103,8 +123,8 @@ def test_seed_policies():
 def test_decoders(sources, tmp_path):
     pictures = {}
     for decoder in ("folded", "upsample", "published"):
-        make(sources, tmp_path / decoder, "--decoder", decoder, "--format", "png")
-        path = tmp_path / decoder / "images" / "photo_0.png"
+        make(sources, tmp_path / decoder, "--decoder", decoder, "--png")
+        path = tmp_path / decoder / "lossless" / "photo_0.png"
         pictures[decoder] = np.asarray(Image.open(path)).astype(int)
     assert abs(pictures["folded"] - pictures["upsample"]).max() <= 1
     assert abs(pictures["published"][1:, 1:] - pictures["folded"][:-1, :-1]).max() <= 1
@@ -156,8 +176,12 @@ def test_out_of_memory_names_the_knobs(sources, tmp_path, monkeypatch):
 
     pipeline_class = type(tiny.pipeline("sd3"))
     monkeypatch.setattr(pipeline_class, "__call__", exhausted)
-    with pytest.raises(UserError, match="--offload, --dtype bfloat16"):
+    with pytest.raises(UserError, match="--dtype bfloat16 .*, --vae-tiling .*, --offload .*, or a"):
         make(sources, tmp_path)
+    with pytest.raises(UserError) as raised:
+        make(sources, tmp_path, "--dtype", "bfloat16", "--vae-tiling")
+    assert "--offload" in str(raised.value)
+    assert not re.search("--vae-tiling|--dtype", str(raised.value))  # in use already
 
 
 @pytest.fixture
@@ -233,12 +257,67 @@ def test_released_pipelines_load(sources, tmp_path):
     """A VAE class that diffusers does not have, and `stride` in its config."""
     tiny.pipeline("flux").save_pretrained(tmp_path)
     index, config = tmp_path / "model_index.json", tmp_path / "vae" / "config.json"
-    index.write_text(json.dumps(json.loads(index.read_text()) | {"vae": ["vae", "WaveletVAE"]}))
-    for stride, factor in ((2, 16), (1, 8)):
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"stride": stride}))
-        pipeline = pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
-        assert pipeline.vae_scale_factor == factor
-        assert pipeline.vae.encoder.conv_in.stride == (stride, stride)
+    for named in (["vae", "WaveletVAE"], ["diffusers", "AutoencoderKL"]):
+        index.write_text(json.dumps(json.loads(index.read_text()) | {"vae": named}))
+        for stride, factor in ((None, 16), (2, 16), (1, 8)):
+            ours = json.loads(config.read_text()) | {"_class_name": named[1], "stride": stride}
+            config.write_text(json.dumps(ours))
+            pipeline = pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
+            assert pipeline.vae_scale_factor == factor
+            assert pipeline.vae.encoder.conv_in.stride == (factor // 8, factor // 8)
+            expected = tiny.pipeline("flux").vae.state_dict()
+            torch.testing.assert_close(pipeline.vae.state_dict(), expected)
+
+
+def test_weights_that_are_no_autoencoder_kl_are_refused(tmp_path):
+    """Diffusers would draw the missing ones at random, with a warning."""
+    tiny.pipeline("flux").save_pretrained(tmp_path)
+    file = tmp_path / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = safetensors.torch.load_file(file)
+    weights["decoder.skip.weight"] = weights.pop("decoder.conv_out.weight")
+    safetensors.torch.save_file(weights, file)
+    with pytest.raises(UserError, match="missing_keys: decoder.conv_out.weight; .*decoder.skip"):
+        pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
+
+
+def test_the_factor_of_the_vae_can_be_chosen(sources, tmp_path):
+    small = ("--height", 64, "--width", 64, "--steps", 1, "--t5-tokens", 8, "--device", "cpu")
+    made = {}
+    for factor in (8, 16):
+        output = tmp_path / f"{factor}.png"
+        flags = ("--prompt", "a", *small, "--vae-factor", factor, "--output", output)
+        run("--model", sources / "sd3", *flags)
+        made[factor] = np.asarray(Image.open(output))
+    assert made[8].shape == made[16].shape and not np.array_equal(made[8], made[16])
+
+
+def test_a_hub_repository_is_fetched_when_a_person_names_it(sources, tmp_path, monkeypatch):
+    asked = []
+
+    def hub(repository, *, revision):
+        asked.append((repository, revision))
+        return fetch.Fetched(sources / "sd3", [])
+
+    monkeypatch.setattr(fetch, "hub", hub)
+    monkeypatch.chdir(tmp_path)
+    small = ("--height", 32, "--width", 32, "--steps", 1, "--t5-tokens", 8, "--device", "cpu")
+    run("--model", "owner/name", "--revision", "abc", "--prompt", "a", *small)
+    assert asked == [("owner/name", "abc")]
+    assert (tmp_path / "a-seed0.jpg").is_file()
+    with pytest.raises(UserError, match="no/such/file.json: no such manifest"):
+        run("--model", "no/such/file.json", "--prompt", "a", *small)
+
+
+def test_lossless_pictures_are_kept_and_resumed(sources, tmp_path):
+    make(sources, tmp_path)
+    assert not (tmp_path / "lossless").exists()
+    record = make(sources, tmp_path, "--png")
+    assert [file.name for file in record.files] == [f"images/photo_{i}.jpg" for i in range(3)]
+    png = tmp_path / "lossless" / "photo_1.png"
+    before = png.read_bytes()
+    png.write_bytes(before[:-9])
+    make(sources, tmp_path, "--png")
+    assert png.read_bytes() == before
 
 
 def test_loading_what_is_no_pipeline(sources, tmp_path):
@@ -247,6 +326,6 @@ def test_loading_what_is_no_pipeline(sources, tmp_path):
         pipelines.load(tmp_path / "nothing.json", **load)
     with pytest.raises(UserError, match="no diffusers pipeline"):
         pipelines.load(tmp_path, **load)
-    (tmp_path / "model_index.json").write_text('{"_class_name": "SanaPipeline"}')
-    with pytest.raises(UserError, match="SanaPipeline"):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(UserError, match="cannot be loaded"):
         pipelines.load(tmp_path, **load)

@@ -18,13 +18,13 @@ NOTE = "random weights (miniature)"
 BANNER = "The numbers here prove the plumbing, not the paper."
 
 
-def made(path, results=None, files=(), notes=(), settings=None):
+def made(path, results=None, files=(), notes=(), settings=None, inputs=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     manifest.write(
         path,
         root=path.parent,
         files=files,
-        inputs={},
+        inputs=inputs or {},
         settings=settings or {},
         results=results,
         started=time.time() - 200,
@@ -38,7 +38,12 @@ def page(tmp_path):
     """Write a report whose manifests carry `notes`, and return its HTML."""
 
     def write(*notes):
-        source = made(tmp_path / "metrics" / "fid.json", {"fid": {"value": 41.5, "n": 12}})
+        hub = made(tmp_path / "sources" / "sd3.json", settings={"revision": "abc123"})
+        made(tmp_path / "sources" / "unused.json")
+        before = {"model": hub, "start": tmp_path / "deleted.json"}
+        images = made(tmp_path / "generate" / "shard.json", inputs=before)
+        fid = {"fid": {"value": 41.5, "n": 12}}
+        source = made(tmp_path / "metrics" / "fid.json", fid, inputs={"images": images})
         columns = [{"metric": "fid", "label": "FID", "direction": "lower", "digits": 2}]
         spec = {
             "title": "Table 3: FID & <more>",
@@ -47,19 +52,19 @@ def page(tmp_path):
         }
         said = {("sd3_f16", "fid"): tables.Published(43.82)}
         table = tables.assemble(spec, said, {("sd3_f16", "fid"): manifest.read(source)})
-        first = made(tmp_path / "tables" / "table_3.json", table, notes=notes)
+        behind = {"sd3_f16:fid": source}
+        first = made(tmp_path / "tables" / "table_3.json", table, notes=notes, inputs=behind)
         picture = tmp_path / "figures" / "figure_9.png"
         picture.parent.mkdir(exist_ok=True)
         Image.new("RGB", (40, 30), "red").save(picture)
         shown = {"title": "Figure 9: gallery", "caption": ""}
         second = made(tmp_path / "figures" / "figure_9.json", shown, [picture])
-        hub = made(tmp_path / "sources" / "sd3.json")
         (tmp_path / "config.yaml").write_text(
             "run: paper\nfidelity: {glcm_entropy: corrected}\n"
-            "sources:\n  sd3: {hub: stabilityai/sd3, revision: abc123, gated: true}\n"
+            "sources:\n  sd3: {hub: stabilityai/sd3, revision: main, gated: true}\n"
         )
         output = tmp_path / "report.html"
-        words = ["--run", "paper", "--tables", first, "--figures", second, "--sources", hub]
+        words = ["--run", "paper", "--tables", first, "--figures", second]
         words += ["--config", tmp_path / "config.yaml", "--template", TEMPLATE, "--output", output]
         script.run(script.parser().parse_args([str(word) for word in words]))
         return output.read_text(encoding="utf-8")
@@ -88,7 +93,8 @@ def test_numbers_sources_fidelity_and_provenance(page, tmp_path):
         assert cell in text
     assert "Ours: n = 12" in text
     assert "stabilityai/sd3" in text
-    assert "abc123" in text
+    assert "<code>abc123</code>" in text
+    assert "<td>sd3</td>" in text and "unused" not in text
     assert re.search(r"glcm entropy.*corrected", text)
     assert str(tmp_path / "metrics" / "fid.json") in text
     assert "3 min 20 s" in text

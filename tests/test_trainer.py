@@ -73,18 +73,6 @@ def straight(inputs, tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("step", range(STEPS))
-def test_killed_and_resumed_is_straight(inputs, straight, tmp_path, monkeypatch, name, step):
-    job = job_for(inputs, tmp_path, name)
-    with monkeypatch.context() as patch:
-        kill_at(patch, step)
-        with pytest.raises(Killed):
-            train(recipe(name), job)
-    assert_same(train(recipe(name), job), weights(straight[name]))
-    assert history(job.output) == history(straight[name])
-
-
 def test_a_chain_of_segments_is_straight(inputs, straight, tmp_path):
     first = job_for(inputs, tmp_path, stop_step=3)
     train(recipe(), first)

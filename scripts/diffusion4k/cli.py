@@ -1,6 +1,7 @@
 """What every command-line script shares: one-line errors, progress in a log, shards, devices."""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,8 @@ from diffusion4k.errors import UserError
 def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `run`; a UserError becomes one line and exit status 1."""
     args = parser.parse_args()
+    # it warns of a 4-bit CPU kernel that nobody here asks for, as soon as diffusers finds it
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         run(args)
     except UserError as error:

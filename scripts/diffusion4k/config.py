@@ -1,7 +1,8 @@
 """The configuration: resolved once, checked strictly, before any job exists.
 
 `resolve` turns what Snakemake merged from config files and the command line into the complete
-configuration: sources narrowed to one origin each, fidelity rows applied, every key known.
+configuration: sources narrowed to one origin each, models expanded, fidelity rows applied, every
+key known.
 config/schema.yaml holds the shape, this module the relations between keys.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from diffusion4k import fidelity
+from diffusion4k import fidelity, models
 from diffusion4k.errors import UserError
 
 Config = dict[str, Any]
@@ -41,6 +42,7 @@ def resolve(raw: Config, schema: str | Path) -> Config:
     config = deepcopy(raw)
     if isinstance(config.get("sources"), dict):
         config["sources"] = {k: _one_origin(v) for k, v in config["sources"].items()}
+    models.expand(config)
     choice = config.get("fidelity", fidelity.PUBLISHED)
     if choice not in (fidelity.PUBLISHED, fidelity.CORRECTED) and not isinstance(choice, dict):
         raise UserError(f"config: fidelity: {choice!r} is neither published, corrected nor rows")
@@ -75,6 +77,12 @@ def hub_token() -> bool:
     return (
         bool(os.environ.get("HF_TOKEN")) or Path(stored or f"{home}/token").expanduser().is_file()
     )
+
+
+def hub_offline() -> bool:
+    """Whether the hub's client is told to stay offline, and takes what its cache holds."""
+    told = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return told.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _one_origin(source: Any) -> Any:
@@ -139,10 +147,7 @@ def _relations(config: Config) -> Iterator[str]:
             )
     for section in ("latents", "reconstruction"):
         yield from known(f"{section}.split", config[section]["split"], "splits")
-    for name, model in config["models"].items():
-        yield from known(f"models.{name}.backbone", model["backbone"], "backbones")
-        if "recipe" in model:
-            yield from known(f"models.{name}.recipe", model["recipe"], "recipes")
+    yield from models.faults(config, known)
     for step in config["train"]["keep"]:
         if step % config["train"]["segment"] or step > config["train"]["steps"]:
             yield f"train.keep: no segment ends at step {step}"
@@ -158,6 +163,17 @@ def _relations(config: Config) -> Iterator[str]:
             yield from known(
                 f"figures.{name}.evaluation", figure.get("evaluation", ""), "evaluations"
             )
+        if "zoom" in figure:
+            yield from _zoom_faults(f"figures.{name}.zoom", figure, config["evaluations"])
+
+
+def _zoom_faults(key: str, figure: Config, evaluations: Config) -> Iterator[str]:
+    if figure["kind"] != "gallery":
+        yield f"{key}: only a gallery has pictures to zoom into, this is a {figure['kind']}"
+        return
+    zoom, size = figure["zoom"], evaluations.get(figure.get("evaluation"), {}).get("size")
+    if size and max(zoom["top"], zoom["left"]) + zoom["size"] > size:
+        yield f"{key}: the square leaves pictures of {size} px"
 
 
 def _table_relations(config: Config, known) -> Iterator[str]:
@@ -171,6 +187,8 @@ def _table_relations(config: Config, known) -> Iterator[str]:
             yield from known(
                 f"tables.{name}.evaluation", table.get("evaluation", ""), "evaluations"
             )
+        if table.get("context") and "evaluation" not in table:
+            yield f"tables.{name}.context: others published by evaluation, and this table has none"
         section = "models"
         if "reconstruction" in families:
             section = "vaes"

@@ -22,6 +22,10 @@ ROWS: dict[str, dict[str, tuple[Any, Any]]] = {
     "flux_text_length": {"backbones.flux.train.t5_tokens": (77, 512)},
     "flux_timestep_shift": {"backbones.flux.train.timestep_shift": ("none", "dynamic")},
     "flux_guidance": {"backbones.flux.generate.guidance": (7.0, 5.0)},
+    "optimizer": {
+        "train.optimizer": ("adamw", "adamw_8bit"),
+        "train.offload_optimizer": (True, False),
+    },
     "sd3_global_batch": {
         "backbones.sd3.train.global_batch": (64, 16),
         "backbones.sd3.train.gpus": (8, 2),

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,15 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` (UTF-8) atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def link(file: Path, target: Path) -> None:
+    """Let `target` have the bytes of `file`: a hard link, or a copy across file systems. Atomic."""
+    with atomic(target) as temporary:
+        try:
+            os.link(file.resolve(), temporary)
+        except OSError:
+            shutil.copyfile(file, temporary)
 
 
 def sha256(path: str | Path) -> str:

@@ -8,6 +8,16 @@ from PIL import Image, ImageOps
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
 
+# What the Compression Ratio counts. The options are pinned because each changes the bytes:
+# optimised or progressive files, other subsampling or embedded metadata would be another metric.
+JPEG = {
+    "format": "JPEG",
+    "quality": 95,
+    "subsampling": 2,
+    "optimize": False,
+    "progressive": False,
+}
+
 # Photographs of 100 megapixels and more are this project's business, not an attack.
 Image.MAX_IMAGE_PIXELS = 1_000_000_000
 
@@ -73,15 +83,9 @@ def from_float(array: np.ndarray) -> np.ndarray:
 
 
 def save_jpeg(path: str | Path, pixels: np.ndarray) -> None:
-    """Write uint8 HWC as the JPEG that the Compression Ratio counts: quality 95, 4:2:0, plain.
-
-    The options are pinned because each changes the bytes: optimised or progressive files, other
-    subsampling or embedded metadata would be another metric. Atomic.
-    """
+    """Write uint8 HWC as the JPEG that the Compression Ratio counts (JPEG above). Atomic."""
     with atomic(path) as temporary:
-        Image.fromarray(pixels).save(
-            temporary, format="JPEG", quality=95, subsampling=2, optimize=False, progressive=False
-        )
+        Image.fromarray(pixels).save(temporary, **JPEG)
 
 
 def save_png(path: str | Path, pixels: np.ndarray) -> None:

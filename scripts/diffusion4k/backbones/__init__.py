@@ -1,29 +1,39 @@
 """The latent diffusion models, behind one protocol: the trainer and the sampler know no name.
 
 A backbone is what differs between SD3 and Flux: text conditioning, timestep law, latent
-normalisation, packing. A third one is one new module and one line in `get`.
+normalisation, packing. A third one is one new module and one line in `get`. Pipelines that are only
+sampled need none: stock.py takes them as they are.
 """
 
 import math
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from diffusion4k.errors import UserError
 
-NAMES = ("sd3", "flux")
+NAMES = ("sd3", "flux")  # those that train
+STOCK = "stock"  # every other pipeline, which is only sampled
 TRAIN_TIMESTEPS = 1000  # of both schedulers
 
 
-class Backbone(Protocol):
-    """What a backbone gives. B: batch, h, w: latent size, T: text tokens, D, P: widths."""
+class Sampled(Protocol):
+    """What the sampler asks of a kind of pipeline."""
 
     name: str
     pipeline_class: type  # the diffusers pipeline
-    # the released single-prompt settings: steps, guidance, t5_tokens
-    defaults: ClassVar[dict[str, float | int]]
+    # those of steps, guidance, t5_tokens that the pipeline takes, with their values by default
+    defaults: dict[str, float | int]
+    multiple: int  # what a picture's sides must be multiples of, px
+
+    def call_arguments(self, *, t5_tokens: int, negative_prompt: str) -> dict[str, Any]:
+        """The keyword arguments of the pipeline's call that differ between pipelines."""
+
+
+class Backbone(Sampled, Protocol):
+    """What the trainer asks too. B: batch, h, w: latent size, T: text tokens, D, P: widths."""
 
     def encode_text(
         self, pipeline, prompts: list[str], t5_tokens: int, device
@@ -67,9 +77,6 @@ class Backbone(Protocol):
         (B, T, D), pooled (B, P). `transformer` may be wrapped by DDP or DeepSpeed.
         """
 
-    def call_arguments(self, *, t5_tokens: int, negative_prompt: str) -> dict[str, Any]:
-        """The keyword arguments of the pipeline's call that differ between backbones."""
-
 
 def get(name: str) -> Backbone:
     """The backbone of that name; UserError for an unknown one."""
@@ -86,7 +93,7 @@ def get(name: str) -> Backbone:
 
 def others(name: str) -> tuple[str, ...]:
     """Modules that a job of backbone `name` can reach but never uses."""
-    return tuple(f"{__name__}.{other}" for other in NAMES if other != name)
+    return tuple(f"{__name__}.{other}" for other in (*NAMES, STOCK) if other != name)
 
 
 def normalise(z: Tensor, scaling: float, shift: float, *, subtract_shift: bool) -> Tensor:

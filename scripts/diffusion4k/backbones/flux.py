@@ -17,6 +17,7 @@ class Flux:
     name = "flux"
     pipeline_class = FluxPipeline
     defaults: ClassVar = {"steps": 50, "guidance": 7.0, "t5_tokens": 512}
+    multiple = 32  # a token is 2 x 2 latents of 16 px
 
     @torch.no_grad()
     def encode_text(

@@ -16,6 +16,7 @@ class SD3:
     name = "sd3"
     pipeline_class = StableDiffusion3Pipeline
     defaults: ClassVar = {"steps": 28, "guidance": 7.0, "t5_tokens": 256}
+    multiple = 32  # a token is 2 x 2 latents of 16 px
 
     @torch.no_grad()
     def encode_text(

@@ -1,5 +1,7 @@
 """What every stage of the DAG shares: the resolved configuration and what a rule asks for."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from diffusion4k import config as configuration
@@ -17,7 +19,11 @@ class Common:
     def __init__(self, config: configuration.Config):
         self.config = config
         self.root = f"results/{config['run']}"
-        self.trained = [name for name, model in config["models"].items() if "recipe" in model]
+        models = config["models"].items()
+        self.trained = [name for name, model in models if "recipe" in model]
+        self.exported = [name for name, model in models if {"recipe", "transformer"} & set(model)]
+        self.adopted = [name for name, model in models if "images" in model]
+        self.sampled = [name for name in config["models"] if name not in self.adopted]
         self.fetched = [
             n for n, s in config["sources"].items() if configuration.origin(s) != "make"
         ]
@@ -36,15 +42,31 @@ class Common:
         return value
 
     def code(self, script: str, *, backbone: str | None = None, also=()) -> str:
-        """Digest of a script and all of ours that it imports, but for the other backbones."""
-        others = [name for name in self.config["backbones"] if backbone and name != backbone]
-        leave_out = tuple(f"diffusion4k.backbones.{name}" for name in others)
-        return digest.digest(script, leave_out=leave_out, also=tuple(also))
+        """Digest of a script and all of ours that it imports, but for what no job of it uses.
+
+        That is the code of other backbones, and fetching, which jobs leave to rules/sources.smk.
+        """
+        adapters = (digest.SCRIPTS / "diffusion4k" / "backbones").glob("*.py")
+        names = {path.stem for path in adapters} - {"__init__", backbone}
+        leave_out = [f"diffusion4k.backbones.{name}" for name in sorted(names) if backbone]
+        if script != "fetch.py":
+            leave_out.append("diffusion4k.sources.fetch")
+        return digest.digest(script, leave_out=tuple(leave_out), also=tuple(also))
+
+    def listing(self, folder: str | Path) -> str:
+        """Digest of the names, sizes and times of a folder's files, so that changed ones are seen.
+
+        For what a user brings and replaces; of nothing that training depends on, because a touch
+        must not train again.
+        """
+        found = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+        stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
+        return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
     def shards(self, pattern: str, count: int) -> list[str]:
         """All shard manifests of a path pattern with {shard} and {shards}."""
         return [pattern.format(shard=shard, shards=count) for shard in range(count)]
 
-    def backbone(self, model: str) -> str:
-        """Which backbone a model is made from."""
-        return self.config["models"][model]["backbone"]
+    def backbone(self, model: str) -> str | None:
+        """Which backbone a model is made from; None for one from elsewhere."""
+        return self.config["models"][model].get("backbone")

@@ -1,4 +1,7 @@
-"""Generated images: of which pipeline, for which prompts, in which shards."""
+"""Generated images: of which pipeline, for which prompts, in which shards; or somebody's own."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 from diffusion4k.dag.flags import flags, pick
 from diffusion4k.dag.train import Train
@@ -22,23 +25,50 @@ class Generate(Train):
         return self.split_source(self.evaluation_split(wildcards.evaluation))
 
     def pipeline_file(self, model: str) -> str:
-        """A model's pipeline: the fine-tuned one, or the backbone's own."""
-        if model in self.trained:
+        """A model's pipeline: one exported here, or a source as it is."""
+        if model in self.exported:
             return f"{self.root}/train/{model}/pipeline.json"
-        return self.backbone_source(self.backbone(model))
+        return self.model_source(model)
 
     def image_shards(self, model: str, evaluation: str) -> list[str]:
         pattern = f"{self.root}/generate/{model}/{evaluation}/shard-{{shard}}-of-{{shards}}.json"
         return self.shards(pattern, self.config["evaluations"][evaluation]["shards"])
 
     def generate_flags(self, wildcards) -> str:
+        model = self.config["models"][wildcards.model]
+        own = self.config["backbones"][model["backbone"]]["generate"] if "backbone" in model else {}
+        common = pick(self.config["generate"], "negative_prompt vae_tiling seed_policy dtype")
         size = self.size(wildcards.evaluation)
         return flags(
             folder=self.evaluation_folder(wildcards.evaluation),
             height=size,
             width=size,
-            **self.config["backbones"][self.backbone(wildcards.model)]["generate"],
-            **pick(self.config["generate"], "negative_prompt seed_policy dtype"),
+            **common | own | model.get("generate", {}),
+            png=self.config["generate"]["png"] or None,
             seed=self.config["seed"],
+            vae_factor=model.get("vae_factor"),
             **self.config["vae"],
         )
+
+    # adopt
+
+    def adopted_images(self, model: str, evaluation: str) -> Path:
+        """The folder with a model's images of one evaluation."""
+        folder = Path(self.config["models"][model]["images"]).expanduser()
+        own = folder / evaluation
+        return own if own.is_dir() else folder
+
+    def adopt_flags(self, evaluation: str) -> Callable:
+        """Flags of the job that adopts a model's images of `evaluation`."""
+        return lambda wildcards: flags(
+            images=self.adopted_images(wildcards.model, evaluation),
+            folder=self.evaluation_folder(evaluation),
+            size=self.size(evaluation),
+        )
+
+    def adopted_files(self, evaluation: str) -> Callable:
+        """What changes with the images themselves.
+
+        They are no inputs: Snakemake would stop at a missing one, before all can be listed.
+        """
+        return lambda wildcards: self.listing(self.adopted_images(wildcards.model, evaluation))

@@ -1,11 +1,14 @@
 """Tables and figures as the rules see them: where each number and picture comes from."""
 
 import json
+from pathlib import Path
 
 from diffusion4k import fidelity
 from diffusion4k.config import PAIRED, RATED
 from diffusion4k.dag.flags import flags
 from diffusion4k.dag.stages import Stages
+
+CONTEXT = "config/published/context.csv"
 
 
 class Paper:
@@ -79,6 +82,13 @@ class Paper:
             if family in PAIRED
         ]
 
+    def published_files(self, name: str) -> list[Path]:
+        """The CSV files that a table shows beside ours, for the digest of its job's code."""
+        shown = [Path("config/published", f"{name}.csv")]
+        if self.config["tables"][name].get("context"):
+            shown.append(Path(CONTEXT))
+        return [path for path in shown if path.is_file()]
+
     def table_flags(self, wildcards) -> str:
         table = self.config["tables"][wildcards.table]
         columns = [
@@ -98,10 +108,13 @@ class Paper:
         if against := table.get("against"):
             evaluation = table.get("evaluation")
             spec["against"] = {row: self.label(other, evaluation) for row, other in against.items()}
+        if table.get("context"):
+            spec["context"] = table["evaluation"]
         return flags(
             name=wildcards.table,
             spec=json.dumps(spec | {"footer": [fidelity.describe(self.config)]}),
             published=f"config/published/{wildcards.table}.csv",
+            context=CONTEXT if table.get("context") else None,
             values=[f"{key}={path}" for key, path in self.table_values(wildcards.table)],
             comparisons=[f"{k}={path}" for k, path in self.table_comparisons(wildcards.table)],
         )
@@ -139,6 +152,9 @@ class Paper:
                 "folder": self.stages.evaluation_folder(evaluation),
                 "size": self.stages.size(evaluation),
                 "prompts": figure.get("prompts", 6),
+                "zoom": [figure["zoom"][k] for k in ("top", "left", "size")]
+                if "zoom" in figure
+                else None,
             }
         return flags(
             spec=json.dumps({"title": figure["title"], "labels": labels}),

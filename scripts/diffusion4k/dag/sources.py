@@ -1,5 +1,7 @@
 """Sources and the check of the data: origins, licences, splits."""
 
+from pathlib import Path
+
 from diffusion4k.dag.common import Common
 from diffusion4k.dag.flags import flags
 
@@ -18,6 +20,13 @@ class Sources(Common):
     def backbone_source(self, backbone: str) -> str:
         return self.source(self.config["backbones"][backbone]["source"])
 
+    def model_source(self, model: str) -> str:
+        """The pipeline that a model is, or is made from."""
+        entry = self.config["models"][model]
+        if "source" in entry:
+            return self.source(entry["source"])
+        return self.backbone_source(entry["backbone"])
+
     def licence(self, name: str) -> str:
         """What a gated source asks of its user, in one line; empty for an open one."""
         entry = self.config["sources"][name]
@@ -32,6 +41,12 @@ class Sources(Common):
     def fetch_flags(self, wildcards) -> str:
         entry = self.config["sources"][wildcards.source]
         return flags(**{key: value for key, value in entry.items() if key != "gated"})
+
+    def fetch_files(self, wildcards) -> str:
+        """What changes with a user's pipeline, the source of a model: its folder's listing."""
+        path = self.config["sources"][wildcards.source].get("path")
+        own = wildcards.source.startswith("model_")
+        return self.listing(Path(path).expanduser()) if own and path else ""
 
     def make_flags(self, wildcards) -> str:
         entry = self.config["sources"][wildcards.source]

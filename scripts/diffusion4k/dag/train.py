@@ -20,7 +20,7 @@ class Train(Sources):
         return flags(
             backbone=wildcards.backbone,
             folder=self.config["splits"][latents["split"]]["folder"],
-            **pick(latents, "size crops_per_image dtype"),
+            **pick(latents, "mode size crops_per_image batch dtype"),
             flip="both" if self.config["train"]["flip_probability"] > 0 else "none",
             **pick(self.config["backbones"][wildcards.backbone]["train"], "t5_tokens"),
             **pick(self.config["vae"], "encoder"),
@@ -35,6 +35,11 @@ class Train(Sources):
     def last_step(self, model: str) -> str:
         return self.step_file(model, self.segments[-1])
 
+    def new_transformer(self, model: str) -> str:
+        """What export puts into a model's pipeline: the last step, or another source's."""
+        other = self.config["models"][model].get("transformer")
+        return self.source(other) if other else self.last_step(model)
+
     def previous_step(self, wildcards) -> dict[str, str]:
         """What a segment starts from; the first segment starts from the pipeline itself.
 
@@ -47,6 +52,18 @@ class Train(Sources):
         start = self.step_file(wildcards.model, before[-1])
         return {"start": start, "state": start.removesuffix(".json")}
 
+    def train_dataset(self, wildcards) -> dict[str, str]:
+        """The images, when training encodes them itself."""
+        if self.config["latents"]["mode"] == "precomputed":
+            return {}
+        return {"dataset": self.split_source(self.config["latents"]["split"])}
+
+    def train_images(self, wildcards) -> str:
+        """The flags that name them."""
+        split = self.config["splits"][self.config["latents"]["split"]]
+        dataset = self.train_dataset(wildcards).get("dataset")
+        return flags(dataset=dataset, folder=split["folder"]) if dataset else ""
+
     def train_code(self, wildcards) -> str:
         return self.code("train.py", backbone=self.backbone(wildcards.model))
 
@@ -54,12 +71,12 @@ class Train(Sources):
         """The recipe: everything that decides the weights."""
         model = self.config["models"][wildcards.model]
         own = self.config["backbones"][model["backbone"]]["train"]
-        optimizer = "learning_rate weight_decay beta1 beta2 epsilon clip warmup_steps precision"
+        law = "optimizer learning_rate weight_decay beta1 beta2 epsilon clip warmup_steps"
         return flags(
             backbone=model["backbone"],
             **self.config["recipes"][model["recipe"]],
             **pick(own, "guidance timestep_shift subtract_shift global_batch repeat_draws_every"),
-            **pick(self.config["train"], f"{optimizer} flip_probability"),
+            **pick(self.config["train"], f"{law} precision flip_probability"),
             seed=self.config["seed"],
         )
 

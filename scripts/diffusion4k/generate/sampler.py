@@ -5,8 +5,10 @@ the batch is 1, so that a picture depends on model, prompt, seed and settings on
 """
 
 import hashlib
+import inspect
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,43 +22,47 @@ from diffusion4k.files import sha256, write_text
 from diffusion4k.images import save_jpeg, save_png
 from diffusion4k.metadata import Sample
 
-WRITERS = {"jpg": save_jpeg, "png": save_png}
-
 
 @dataclass(frozen=True)
 class Settings:
-    """How to sample: height and width in px, both multiples of 32 (a token is 32 x 32 px)."""
+    """How to sample: height and width in px; None leaves the pipeline's own default."""
 
     height: int
     width: int
-    steps: int
-    guidance: float
-    t5_tokens: int
+    steps: int | None
+    guidance: float | None
+    t5_tokens: int | None
     negative_prompt: str = ""
 
     def __post_init__(self):
+        if self.steps is not None and self.steps < 1:
+            raise UserError(f"--steps {self.steps}: must be at least 1")
+        if self.t5_tokens is not None and not 1 <= self.t5_tokens <= 512:
+            raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
+
+    def check_sides(self, multiple: int) -> None:
+        """UserError unless both sides are multiples of so many px."""
         for name in ("height", "width"):
             value = getattr(self, name)
-            if value < 32 or value % 32:
-                near = max(32, round(value / 32) * 32)
-                raise UserError(f"--{name} {value}: must be a multiple of 32 px, such as {near}")
-        if self.steps < 1:
-            raise UserError(f"--steps {self.steps}: must be at least 1")
-        if not 1 <= self.t5_tokens <= 512:
-            raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
+            if value < 32 or value % multiple:
+                near = max(32, round(value / multiple) * multiple)
+                raise UserError(
+                    f"--{name} {value}: must be a multiple of {multiple} px, such as {near}"
+                )
 
 
 def check_size(pipeline, settings: Settings) -> None:
-    """UserError for a picture beyond the transformer's table of positions (SD3 has one)."""
-    config = pipeline.transformer.config
+    """UserError for a picture off the transformer's grid, or beyond its table of positions."""
+    config = getattr(getattr(pipeline, "transformer", None), "config", None)
+    token = getattr(config, "patch_size", 1) * pipeline.vae_scale_factor
+    settings.check_sides(token)
     most = getattr(config, "pos_embed_max_size", None)
-    if most is None:
-        return
-    limit = most * config.patch_size * pipeline.vae_scale_factor
     for name in ("height", "width"):
-        if getattr(settings, name) > limit:
+        if most and getattr(settings, name) > most * token:
             value = getattr(settings, name)
-            raise UserError(f"--{name} {value}: this model has positions for {limit} px at most")
+            raise UserError(
+                f"--{name} {value}: this model has positions for {most * token} px at most"
+            )
 
 
 @torch.no_grad()
@@ -70,7 +76,8 @@ def sample(
 ) -> np.ndarray:
     """One picture of `prompt`: uint8 HWC, `settings.height` x `settings.width`.
 
-    `on_step` is called after each denoising step. UserError when the GPU's memory is too small.
+    `on_step` is called after each denoising step, by pipelines that report them. UserError when the
+    GPU's memory is too small, or the pipeline refuses what it is asked.
     """
 
     def callback(_pipeline, _step, _timestep, tensors):
@@ -78,28 +85,50 @@ def sample(
         return tensors
 
     check_size(pipeline, settings)
+    wanted = {
+        "num_inference_steps": settings.steps,
+        "guidance_scale": settings.guidance,
+        "callback_on_step_end": callback if on_step else None,
+    }
+    taken = inspect.signature(type(pipeline).__call__).parameters
+    arguments = {k: v for k, v in wanted.items() if k in taken and v is not None}
+    arguments |= backbone.call_arguments(
+        t5_tokens=settings.t5_tokens, negative_prompt=settings.negative_prompt
+    )
+    generator = torch.Generator("cpu").manual_seed(seed)
+    sides = {"height": settings.height, "width": settings.width}
     try:
-        picture = pipeline(
-            prompt,
-            height=settings.height,
-            width=settings.width,
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance,
-            generator=torch.Generator("cpu").manual_seed(seed),
-            callback_on_step_end=callback if on_step else None,
-            **backbone.call_arguments(
-                t5_tokens=settings.t5_tokens, negative_prompt=settings.negative_prompt
-            ),
-        ).images[0]
-    except torch.cuda.OutOfMemoryError:
+        with warnings.catch_warnings():
+            # SanaPipeline makes this warning of its VAE's running out of memory, and goes on
+            warnings.filterwarnings("error", "(?s).*Try to use VAE tiling")
+            picture = pipeline(prompt, generator=generator, **sides, **arguments).images[0]
+    except ValueError as error:  # how pipelines refuse their input
+        raise UserError(f"{type(pipeline).__name__}: {error}") from error
+    except (torch.cuda.OutOfMemoryError, UserWarning):
         raise UserError(
-            f"the GPU's memory is too small for {settings.height} x {settings.width} px in "
-            f"{pipeline.dtype}; try --offload, --dtype bfloat16, or a smaller --height and --width"
+            f"the GPU's memory is too small for {settings.height} x {settings.width} px in"
+            f" {pipeline.dtype}; try {', '.join(memory_knobs(pipeline))}, or a smaller --height and"
+            " --width"
         ) from None
     pixels = np.asarray(picture)
     if pixels.shape != (settings.height, settings.width, 3):
-        raise UserError(f"the pipeline made a picture of {pixels.shape[:2]} px; is its VAE F16?")
+        raise UserError(
+            f"{type(pipeline).__name__} made a picture of {pixels.shape} where"
+            f" {settings.height} x {settings.width} px in RGB were asked"
+        )
     return pixels
+
+
+def memory_knobs(pipeline) -> list[str]:
+    """What would make a pipeline smaller in memory and is not in use yet, least costly first."""
+    vae = getattr(pipeline, "vae", None)
+    in_use = {
+        "--dtype bfloat16 (generate.dtype)": pipeline.dtype != torch.float32,
+        # without a VAE that tiles, this is no knob
+        "--vae-tiling (generate.vae_tiling)": getattr(vae, "use_tiling", True),
+        "--offload (generate.offload)": bool(getattr(pipeline, "_all_hooks", [])),
+    }
+    return [knob for knob, used in in_use.items() if not used] or ["a GPU with more memory"]
 
 
 @dataclass(frozen=True)
@@ -113,16 +142,20 @@ class Picture:
 class Folder:
     """The pictures of one model and evaluation: images/<id>.jpg, and receipts/<id>.json.
 
-    A receipt holds the digest of everything the picture was made from and the SHA-256 of the file
-    itself. The shards share the folder; a picture whose receipt does not fit is made again.
+    With `png`, lossless/<id>.png too. A receipt holds the digest of everything the picture was made
+    from and the SHA-256 of the files themselves. The shards share the folder; a picture whose
+    receipt does not fit is made again.
     """
 
-    def __init__(self, root: str | Path, *, format: str):
+    def __init__(self, root: str | Path, *, png: bool = False):
         self.root = Path(root)
-        self.format = format
+        self.png = png
 
     def image(self, id: str) -> Path:
-        return self.root / "images" / f"{id}.{self.format}"
+        return self.root / "images" / f"{id}.jpg"
+
+    def lossless(self, id: str) -> Path:
+        return self.root / "lossless" / f"{id}.png"
 
     def receipt(self, id: str) -> Path:
         return self.root / "receipts" / f"{id}.json"
@@ -131,16 +164,22 @@ class Folder:
         """The picture of `id`, if it lies there unchanged and was made with this digest."""
         try:
             receipt = json.loads(self.receipt(id).read_text(encoding="utf-8"))
-            if receipt["settings"] == digest and receipt["sha256"] == sha256(self.image(id)):
+            whole = receipt["sha256"] == sha256(self.image(id))
+            if self.png:
+                whole = whole and receipt["png_sha256"] == sha256(self.lossless(id))
+            if whole and receipt["settings"] == digest:
                 return Picture(self.image(id), receipt["seconds"])
         except (OSError, ValueError, TypeError, KeyError):
             pass
         return None
 
     def save(self, id: str, pixels: np.ndarray, *, digest: str, seconds: float) -> Picture:
-        """Write a picture and its receipt; each atomically, and only together do they count."""
-        WRITERS[self.format](self.image(id), pixels)
+        """Write a picture and its receipt, each atomically; only together do they count."""
+        save_jpeg(self.image(id), pixels)
         receipt = {"settings": digest, "sha256": sha256(self.image(id)), "seconds": seconds}
+        if self.png:
+            save_png(self.lossless(id), pixels)
+            receipt["png_sha256"] = sha256(self.lossless(id))
         write_text(self.receipt(id), json.dumps(receipt) + "\n")
         return Picture(self.image(id), seconds)
 

@@ -6,7 +6,9 @@ Reproduces the data pipeline of the released training scripts: exif transpose, R
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,16 @@ from diffusion4k.metadata import Sample
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a sample's bytes, besides image, caption and models. `size` in px."""
+    """What decides a sample's bytes, besides image, caption and models. `size` in px.
+
+    mode "online" stores the text only: training draws a new crop each time and encodes it then.
+    """
 
     backbone: str
+    mode: str  # precomputed | online
     size: int
+    crops_per_image: int
+    batch: int
     flip: str  # both | none
     t5_tokens: int
     encoder: str
@@ -38,6 +46,13 @@ class Settings:
             raise UserError(f"--size {self.size}: must be a multiple of 32 px")
         if not 1 <= self.t5_tokens <= 512:
             raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
+        if self.crops_per_image < 1 or self.batch < 1:
+            raise UserError("--crops-per-image, --batch: must be at least 1")
+
+    @property
+    def stored(self) -> int:
+        """Files a sample."""
+        return 1 if self.mode == "online" else self.crops_per_image
 
     def digest(self, sample: Sample, *others: str) -> str:
         """16 hex digits for these settings, one sample's caption and the `others`."""
@@ -55,30 +70,46 @@ def crop_position(
     return int(top), int(left)
 
 
-def load_crop(sample: Sample, crop: int, *, seed: int, size: int) -> Tensor:
-    """One crop of a sample's image, (1, 3, size, size), float32 in [-1, 1]."""
+def load_crops(sample: Sample, crops: int, *, seed: int, size: int) -> Tensor:
+    """The first `crops` crops of a sample's image, (crops, 3, size, size) uint8; decoded once."""
     image = images.load_rgb(sample.path, exif_transpose=True)
     image = images.resize_shorter_side(image, size)
-    top, left = crop_position(
-        seed, sample.id, crop, height=image.height, width=image.width, size=size
-    )
-    return torch.from_numpy(images.to_float(images.crop(image, top, left, size))).unsqueeze(0)
+    cut = []
+    for crop in range(crops):
+        top, left = crop_position(
+            seed, sample.id, crop, height=image.height, width=image.width, size=size
+        )
+        cut.append(np.asarray(images.crop(image, top, left, size)).transpose(2, 0, 1))
+    return torch.from_numpy(np.stack(cut))
 
 
 @torch.no_grad()
 def posterior(vae, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log-variance of the VAE's posterior, (16, h, w) each, for pixels (1, 3, H, W)."""
-    distribution = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    return distribution.mean[0], distribution.logvar[0]
+    """Mean and log-variance of the VAE's posterior, (B, 16, h, w) each.
+
+    pixels: (B, 3, H, W), uint8, on any device; they become [-1, 1] in float32 first.
+    """
+    unit = pixels.to(vae.device).float() / 127.5 - 1
+    distribution = vae.encode(unit.to(vae.dtype)).latent_dist
+    return distribution.mean, distribution.logvar
 
 
-def encode_crop(vae, pixels: Tensor, *, flip: str) -> dict[str, Tensor]:
-    """The posterior of one crop (1, 3, H, W) and, for flip "both", of its mirror image."""
-    tensors = dict(zip(("mean", "logvar"), posterior(vae, pixels), strict=True))
-    if flip == "both":
-        mirrored = posterior(vae, pixels.flip(-1))
-        tensors |= dict(zip(("mean_flip", "logvar_flip"), mirrored, strict=True))
-    return tensors
+def encode_crops(vae, pixels: Tensor, *, flip: str, batch: int) -> list[dict[str, Tensor]]:
+    """For each crop (uint8, (n, 3, H, W)) its posterior and, for flip "both", its mirror image's.
+
+    They pass through the VAE in batches of `batch` pictures of this one sample, so that no sample
+    depends on its neighbours.
+    """
+    variants = {"": pixels} | ({"_flip": pixels.flip(-1)} if flip == "both" else {})
+    stack = torch.stack(list(variants.values()), dim=1).flatten(0, 1)
+    parts = [posterior(vae, part) for part in stack.split(batch)]
+    mean, logvar = (torch.cat(values) for values in zip(*parts, strict=True))
+    found: list[dict[str, Tensor]] = [{} for _ in pixels]
+    for place, tensors in enumerate(zip(mean, logvar, strict=True)):
+        crop, variant = divmod(place, len(variants))
+        suffix = list(variants)[variant]
+        found[crop] |= {f"mean{suffix}": tensors[0], f"logvar{suffix}": tensors[1]}
+    return found
 
 
 def encode(
@@ -88,36 +119,74 @@ def encode(
     folder: Path,
     *,
     settings: Settings,
-    crops_per_image: int,
+    workers: int = 2,
 ) -> Iterator[tuple[Path, bool]]:
     """Encode (sample, digest) pairs into `folder`; yields each file and whether it was made now.
 
-    Samples that lie there whole with the same digest are left alone. `load` gives an F16 pipeline
-    (it needs no transformer) and is called only if there is work. Each caption is encoded once, and
-    alone, so that a sample does not depend on its neighbours.
+    Samples that lie there whole with the same digest are left alone and come first. `load` gives an
+    F16 pipeline (it needs no transformer) and is called only if there is work. While the VAE works,
+    `workers` threads decode the images to come and one writes the samples that are done. Each
+    caption is encoded alone. With mode "online" a sample is its text only.
     """
-    pipeline = None
+    waiting = []
     for sample, digest in samples:
-        text = None
-        for crop in range(crops_per_image):
-            path = sample_path(folder, sample.id, crop)
-            if valid(path, digest):
-                yield path, False
-                continue
-            pipeline = pipeline or load()
-            vae = pipeline.vae
-            if text is None:
-                text = backbone.encode_text(
-                    pipeline, [sample.text], settings.t5_tokens, vae.device
-                )[0]
-            pixels = load_crop(sample, crop, seed=settings.seed, size=settings.size)
-            header = {
-                "id": sample.id,
-                "crop": str(crop),
-                "backbone": settings.backbone,
-                "vae_scaling_factor": repr(float(vae.config.scaling_factor)),
-                "vae_shift_factor": repr(float(vae.config.shift_factor or 0.0)),
-                "settings": digest,
-            }
-            write_sample(path, encode_crop(vae, pixels, flip=settings.flip) | text, header)
-            yield path, True
+        paths = [sample_path(folder, sample.id, crop) for crop in range(settings.stored)]
+        if all(valid(path, digest) for path in paths):
+            yield from ((path, False) for path in paths)
+        else:
+            waiting.append((sample, digest, paths))
+    if not waiting:
+        return
+    pipeline = load()
+    vae = pipeline.vae
+    facts = {
+        "backbone": settings.backbone,
+        "vae_scaling_factor": repr(float(vae.config.scaling_factor)),
+        "vae_shift_factor": repr(float(vae.config.shift_factor or 0.0)),
+        "size": str(settings.size),
+        "encoder": settings.encoder,
+        "dtype": settings.dtype,
+    }
+
+    def pixels(job) -> Tensor | None:
+        if settings.mode == "online":
+            return None
+        return load_crops(job[0], settings.crops_per_image, seed=settings.seed, size=settings.size)
+
+    with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(1) as writer:
+        written: deque[tuple[list[Path], Future]] = deque()
+        for (sample, digest, paths), crops in ahead(decoders, pixels, waiting, workers):
+            text = backbone.encode_text(pipeline, [sample.text], settings.t5_tokens, vae.device)[0]
+            found = [{}]
+            if crops is not None:
+                found = encode_crops(vae, crops, flip=settings.flip, batch=settings.batch)
+            header = facts | {"id": sample.id, "settings": digest}
+            written.append((paths, writer.submit(_write, paths, found, text, header)))
+            while len(written) > 2:
+                yield from _done(*written.popleft())
+        for paths, future in written:
+            yield from _done(paths, future)
+
+
+def ahead(
+    pool: ThreadPoolExecutor, function: Callable, items: Iterable, count: int
+) -> Iterator[tuple[Any, Any]]:
+    """(item, function(item)) in order; `count` further calls run in the pool meanwhile."""
+    running: deque[tuple[Any, Future]] = deque()
+    for item in items:
+        running.append((item, pool.submit(function, item)))
+        if len(running) > count:
+            item, future = running.popleft()
+            yield item, future.result()
+    for item, future in running:
+        yield item, future.result()
+
+
+def _write(paths: list[Path], found: list[dict], text: dict, header: dict) -> None:
+    for crop, (path, tensors) in enumerate(zip(paths, found, strict=True)):
+        write_sample(path, tensors | text, header | {"crop": str(crop)})
+
+
+def _done(paths: list[Path], future: Future) -> Iterator[tuple[Path, bool]]:
+    future.result()
+    yield from ((path, True) for path in paths)

@@ -4,8 +4,10 @@
     mean_flip, logvar_flip    (16, h, w)  that of the mirrored crop, when both were asked for
     prompt_embeds, pooled     (T, D), (P,)
 
-The header carries id, crop, backbone, vae_scaling_factor and vae_shift_factor (as repr(float)), and
-`settings`, a digest of all that the file was made from, so that a resume trusts only what matches.
+A sample of mode "online" has no posterior: training encodes the image itself. The header carries
+id, crop, backbone, vae_scaling_factor and vae_shift_factor (as repr(float)), size (px), encoder and
+dtype of the VAE, and `settings`, a digest of all that the file was made from, so that a resume
+trusts only what matches.
 """
 
 import json

@@ -34,9 +34,14 @@ def photograph(path: Path, size: int) -> Image.Image:
     return images.center_crop(images.resize_shorter_side(image, size), size)
 
 
-def picture(path: Path, side: int) -> Image.Image:
-    """A picture fitted into `side` px; a small one is enlarged in whole pixels, not smoothed."""
+def picture(path: Path, side: int, square: tuple[int, int, int] | None = None) -> Image.Image:
+    """A picture, or its square (top, left, size) in px, fitted into `side` px."""
     image = images.load_rgb(path, exif_transpose=False)
+    return fit(images.crop(image, *square) if square else image, side)
+
+
+def fit(image: Image.Image, side: int) -> Image.Image:
+    """An image in `side` px; a small one is enlarged in whole pixels, not smoothed."""
     if max(image.size) > side:
         return ImageOps.contain(image, (side, side), Image.Resampling.LANCZOS)
     factor = side // max(image.size)

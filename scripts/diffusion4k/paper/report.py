@@ -13,6 +13,7 @@ import yaml
 from markupsafe import Markup
 from PIL import Image
 
+from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render
@@ -67,6 +68,20 @@ def build(
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         citation=CITATION,
     )
+
+
+def origins(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """The sources that `manifests` were made from: what their inputs lead to, itself made of none.
+
+    An input that is gone, such as the state of a finished segment, is passed over.
+    """
+    waiting, known = list(manifests), {}
+    while waiting:
+        for path in map(Path, waiting.pop().inputs.values()):
+            if path not in known and path.is_file():
+                known[path] = manifest.read(path)
+                waiting.append(known[path])
+    return [known[path] for path in sorted(known) if not known[path].inputs]
 
 
 def data_uri(path: Path) -> str:
@@ -151,7 +166,8 @@ def _source(made: Manifest, configured: Mapping[str, Mapping[str, Any]]) -> dict
         "name": made.path.stem,
         "how": words.get(key, ""),
         "where": str(entry.get(key, "")) if key else str(made.root),
-        "revision": str(made.results.get("revision") or entry.get("revision") or ""),
+        # the commit that was fetched; the configuration may name a branch
+        "revision": str(made.settings.get("revision") or entry.get("revision") or ""),
         "files": len(made.files),
         "size": size(sum(file.bytes for file in made.files)),
         "seconds": duration(made.seconds),

@@ -17,8 +17,9 @@ EXECUTION = {"micro_batch", "gradient_checkpointing", "zero_stage", "offload_opt
 class Job:
     """One segment of a training: from `start` (None: the base pipeline) until `stop_step`.
 
-    `pipeline`, `latents` and `start` are manifests; `output` is the manifest to write, and its
-    bulk goes to the sibling folder of its stem.
+    `pipeline`, `latents` and `start` are manifests, and so is `dataset`, whose `folder` holds the
+    images of online latents; `output` is the manifest to write, and its bulk goes to the sibling
+    folder of its stem.
     """
 
     pipeline: Path
@@ -28,6 +29,8 @@ class Job:
     processes: int
     progress_folder: Path
     output: Path
+    dataset: Path | None = None
+    folder: str = "train"
     save_every: int = 500
     save_dtype: str | None = None  # of the weights in transformer/; None: the precision's
     time_limit: float | None = None  # seconds
@@ -41,9 +44,9 @@ class Job:
     def inputs(self) -> dict[str, Path]:
         """The manifests that the segment is made from, by name."""
         latents = {f"latents_{index}": path for index, path in enumerate(self.latents)}
-        return {"pipeline": self.pipeline, **latents} | (
-            {"start": self.start} if self.start else {}
-        )
+        others = {"start": self.start, "dataset": self.dataset}
+        given = {name: path for name, path in others.items() if path}
+        return {"pipeline": self.pipeline, **latents, **given}
 
     def key(self, settings: Settings) -> str:
         """Sixteen hex digits for what a checkpoint depends on: the recipe and the inputs' bytes."""

@@ -40,6 +40,24 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
     return accelerator
 
 
+def optimizer_for(settings: Settings, parameters) -> torch.optim.Optimizer:
+    """AdamW with fp32 states, or with bitsandbytes' 8-bit ones in a quarter of the memory.
+
+    With offloading accelerate puts DeepSpeed's CPU Adam, of fp32 states, in the place of AdamW.
+    """
+    options = {
+        "lr": settings.learning_rate,
+        "betas": (settings.beta1, settings.beta2),
+        "eps": settings.epsilon,
+        "weight_decay": settings.weight_decay,
+    }
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, **options)
+    from bitsandbytes.optim import AdamW8bit
+
+    return AdamW8bit(parameters, **options)
+
+
 def device_name(accelerator: Accelerator) -> str:
     """What the training runs on, for people: `8 x NVIDIA A100-SXM4-80GB`, `2 x cpu`."""
     cuda = accelerator.device.type == "cuda"
@@ -54,6 +72,7 @@ def _zero(settings: Settings, processes: int) -> dict:
         "train_micro_batch_size_per_gpu": settings.micro_batch,
         "gradient_accumulation_steps": settings.accumulation(processes),
         "gradient_clipping": settings.clip,
+        "zero_allow_untested_optimizer": settings.optimizer == "adamw_8bit",
         "zero_optimization": {
             "stage": settings.zero_stage,
             "offload_optimizer": {"device": device},

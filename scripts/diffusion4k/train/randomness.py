@@ -24,14 +24,16 @@ def sample_index(seed: int, position: int, count: int) -> int:
     return int(_permutation(seed, epoch, count)[place])
 
 
-def slot_generator(seed: int, step: int, slot: int, repeat_every: int = 0) -> torch.Generator:
-    """The draws of one slot of one step's global batch.
+def slot_generator(
+    seed: int, step: int, slot: int, repeat_every: int = 0, kind: str = "draws"
+) -> torch.Generator:
+    """The draws of one kind of one slot of one step's global batch.
 
     With `repeat_every` > 0 slots that far apart draw alike. The released code seeds every rank with
     the same number, so all ranks draw the same crops, flips, timesteps and noise: `repeat_every`
     is then its batch per GPU (SD3 8, Flux 4), on however many GPUs we train.
     """
-    return generator(seed, "draws", step, slot % repeat_every if repeat_every else slot)
+    return generator(seed, kind, step, slot % repeat_every if repeat_every else slot)
 
 
 def slots(rank: int, processes: int, global_batch: int) -> range:

@@ -5,17 +5,21 @@ is (step, slot): it alone decides the image, the crop, the flip, the posterior's
 noise and the timestep, so that resuming is starting the loader at a later step.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch.utils.data import DataLoader, Dataset
 
-from diffusion4k import manifest
+from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.train import randomness
+from diffusion4k.vae.f16 import FACTOR
+
+TEXT = ("prompt_embeds", "pooled")
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,20 @@ class Sample:
 
 @dataclass(frozen=True)
 class Header:
-    """What all samples of a set share: whose latents they are, and the VAE's scale and shift."""
+    """What all samples of a set share: whose latents they are, their size, the VAE's scale, shift.
+
+    Online samples hold no latents: `size` px, `encoder` and `dtype` say how the VAE makes them.
+    """
 
     backbone: str
     scaling: float
     shift: float
     height: int
     width: int
+    online: bool = False
+    size: int = 0
+    encoder: str = "stride"
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -68,10 +79,17 @@ def header(sample: Sample) -> Header:
     """The header of a sample's first crop."""
     path = sample.crops[0]
     with _opened(path) as file:
-        told, shape = file.metadata() or {}, file.get_slice("mean").get_shape()
+        told = file.metadata() or {}
+        online = "mean" not in file.keys()  # noqa: SIM118 (a file, not a dict)
+        shape = () if online else file.get_slice("mean").get_shape()
     try:
         scaling, shift = float(told["vae_scaling_factor"]), float(told["vae_shift_factor"])
-        return Header(told["backbone"], scaling, shift, *shape[-2:])
+        if not online:
+            return Header(told["backbone"], scaling, shift, *shape[-2:])
+        size = int(told["size"])
+        side = size // FACTOR
+        how = {"online": True, "size": size, "encoder": told["encoder"], "dtype": told["dtype"]}
+        return Header(told["backbone"], scaling, shift, side, side, **how)
     except (KeyError, ValueError) as error:
         raise UserError(f"{path}: no latent sample ({error}); make the latents again") from None
 
@@ -104,16 +122,15 @@ class Samples(Dataset):
         crop = int(torch.randint(2**31, (), generator=random)) % len(sample.crops)
         flip = float(torch.rand((), generator=random)) < draws.flip
         u = torch.tensor(draws.u(random), dtype=torch.float64)
+        latent, text = self._latent(key, sample, crop, flip, random)
+        noise = torch.randn(next(iter(latent.values())).shape, generator=random)
+        return latent | {"noise": noise, "u": u} | text
+
+    def _latent(self, key, sample: Sample, crop: int, flip: bool, random: torch.Generator):
         stored = self._read(sample.crops[crop], flip)
         mean, logvar = stored["mean"].float(), stored["logvar"].float()
-        eps = torch.randn(mean.shape, generator=random)
-        return {
-            "z": mean + torch.exp(0.5 * logvar) * eps,
-            "noise": torch.randn(mean.shape, generator=random),
-            "u": u,
-            "prompt_embeds": stored["prompt_embeds"],
-            "pooled": stored["pooled"],
-        }
+        z = mean + torch.exp(0.5 * logvar) * torch.randn(mean.shape, generator=random)
+        return {"z": z}, {name: stored[name] for name in TEXT}
 
     def _read(self, path: Path, flip: bool) -> dict[str, torch.Tensor]:
         if self._kept is None:
@@ -121,6 +138,45 @@ class Samples(Dataset):
         if (path, flip) not in self._kept:
             self._kept[path, flip] = _tensors(path, flip)
         return self._kept[path, flip]
+
+
+class OnlineSamples(Samples):
+    """The released data path: a new random crop of the image at every draw, encoded in the step.
+
+    Instead of z an item has eps (16, h, w), the posterior's noise, and pixels (3, size, size)
+    uint8. `pictures` maps ids to image files; texts stay in memory with `cache`.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        draws: Draws,
+        *,
+        pictures: Mapping[str, Path],
+        size: int,
+        cache: bool = False,
+    ):
+        super().__init__(samples, draws, cache=cache)
+        self.pictures, self.size = pictures, size
+        if missing := [s.id for s in samples if s.id not in pictures]:
+            raise UserError(
+                f"--dataset: no image for {', '.join(missing[:10])}, of which the latents hold "
+                "texts; give the data set that they were made from"
+            )
+
+    def _latent(self, key, sample: Sample, crop: int, flip: bool, random: torch.Generator):
+        step, slot = key
+        draws, size = self.draws, self.size
+        image = images.load_rgb(self.pictures[sample.id], exif_transpose=True)
+        image = images.resize_shorter_side(image, size)
+        places = randomness.slot_generator(draws.seed, step, slot, draws.repeat_every, "crop")
+        unit = torch.rand(2, generator=places, dtype=torch.float64).tolist()
+        top = int(unit[0] * (image.height - size + 1))
+        left = int(unit[1] * (image.width - size + 1))
+        pixels = torch.from_numpy(np.array(images.crop(image, top, left, size))).permute(2, 0, 1)
+        eps = torch.randn(16, size // FACTOR, size // FACTOR, generator=random)
+        found = {"eps": eps, "pixels": pixels.flip(-1) if flip else pixels}
+        return found, self._read(sample.crops[0], False)
 
 
 def loader(
@@ -137,15 +193,17 @@ def loader(
 
 
 def _tensors(path: Path, flip: bool) -> dict[str, torch.Tensor]:
+    """The text of a sample, and its posterior (mirrored or not) when it has one."""
     suffix = "_flip" if flip else ""
     with _opened(path) as file:
-        if flip and "mean_flip" not in file.keys():  # noqa: SIM118 (a file, not a dict)
+        names = file.keys()
+        if flip and "mean_flip" not in names:
             raise UserError(
                 f"{path}: holds no flipped latents; make them with --flip both, or train with "
                 "--flip-probability 0"
             )
-        stored = {name: file.get_tensor(name) for name in ("prompt_embeds", "pooled")}
-        stored |= {name: file.get_tensor(name + suffix) for name in ("mean", "logvar")}
+        stored = {name: file.get_tensor(name) for name in TEXT}
+        stored |= {n: file.get_tensor(n + suffix) for n in ("mean", "logvar") if n in names}
     return stored
 
 

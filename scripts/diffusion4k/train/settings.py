@@ -9,6 +9,7 @@ from diffusion4k.errors import UserError
 CHOICES = {
     "objective": ("velocity", "wavelet_x0", "wavelet_velocity"),
     "timestep_shift": ("none", "dynamic"),
+    "optimizer": ("adamw", "adamw_8bit"),
     "precision": ("float32", "bfloat16"),
     "zero_stage": (0, 2),
 }
@@ -33,6 +34,7 @@ class Settings:
     subtract_shift: bool = _flag("subtract the VAE's shift (released SD3 code does not)", True)
     timestep_shift: str = _flag("dynamic: shift sigmas by the number of tokens", "none")
     guidance: float = _flag("guidance embedding, for a distilled backbone", 3.5)
+    optimizer: str = _flag("adamw: fp32 states; adamw_8bit: bitsandbytes' 8-bit states", "adamw")
     learning_rate: float = _flag("AdamW, constant", 1e-6)
     weight_decay: float = _flag("AdamW", 1e-4)
     beta1: float = _flag("AdamW", 0.9)
@@ -59,6 +61,11 @@ class Settings:
                 raise UserError(f"{name}: {getattr(self, name)!r} is none of {choices}")
         if self.offload_optimizer and not self.zero_stage:
             raise UserError("offload_optimizer: only ZeRO offloads; set zero_stage: 2")
+        if self.offload_optimizer and self.optimizer != "adamw":
+            raise UserError(
+                "optimizer: adamw_8bit stays on the GPU (offloaded, DeepSpeed would replace it by "
+                "its fp32 CPU Adam); set offload_optimizer: false"
+            )
 
     def accumulation(self, processes: int) -> int:
         """Micro-batches a process and step, so that the global batch is kept on any GPUs."""

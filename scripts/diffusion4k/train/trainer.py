@@ -13,12 +13,14 @@ from pathlib import Path
 
 import torch
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, manifest, metadata
 from diffusion4k.errors import UserError
-from diffusion4k.train import launch, monitor, randomness, samples, state
+from diffusion4k.latents.encode import posterior
+from diffusion4k.train import launch, monitor, randomness, samples, state, step
 from diffusion4k.train.job import Job
-from diffusion4k.train.objectives import OBJECTIVES, Bands
+from diffusion4k.train.objectives import Bands
 from diffusion4k.train.settings import Settings
+from diffusion4k.vae.f16 import load_f16
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -56,7 +58,7 @@ class Trainer:
 
     def __init__(self, settings: Settings, job: Job, backbone, *, started: float):
         self.settings, self.job, self.backbone, self.started = settings, job, backbone, started
-        self.bands = Bands(settings.wavelet, settings.levels, settings.band_weights)
+        Bands(settings.wavelet, settings.levels, settings.band_weights)  # refused before loading
         self.base = manifest.read(job.pipeline)
         self.schedule_shift = _schedule_shift(self.base.root)
         found, size = samples.listing(job.latents)
@@ -74,13 +76,28 @@ class Trainer:
             u=backbone.draw_u,
         )
         self.cached = size <= job.cache
-        self.samples = samples.Samples(found, draws, cache=self.cached)
+        self.samples = self._samples(found, draws)
         # stale checkpoints are never resumed: other settings or inputs have another folder
         self.folder = job.progress_folder / f"checkpoints-{job.key(settings)}"
         self.accelerator = launch.accelerator_for(settings, job.processes)
         self.main = self.accelerator.is_main_process
         self._prepare()
         self._resume()
+
+    def _samples(self, found: list[samples.Sample], draws: samples.Draws) -> samples.Samples:
+        """Stored latents, or for online ones the images that they are made from in each step."""
+        job, header = self.job, self.header
+        if not header.online:
+            return samples.Samples(found, draws, cache=self.cached)
+        if job.dataset is None:
+            raise UserError(
+                f"{job.latents[0]}: online latents hold texts only; give the images by --dataset"
+            )
+        listed = metadata.read(manifest.read(job.dataset).root, job.folder)
+        pictures = {sample.id: sample.path for sample in listed}
+        return samples.OnlineSamples(
+            found, draws, pictures=pictures, size=header.size, cache=self.cached
+        )
 
     def _prepare(self) -> None:
         settings = self.settings
@@ -90,16 +107,15 @@ class Trainer:
         transformer = self.backbone.load_transformer(self.base.root, self.dtype).train()
         if settings.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
-        optimizer = torch.optim.AdamW(
-            transformer.parameters(),
-            lr=settings.learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            eps=settings.epsilon,
-            weight_decay=settings.weight_decay,
-        )
+        optimizer = launch.optimizer_for(settings, transformer.parameters())
         self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
         if not settings.zero_stage:
             state.portable(self.accelerator)
+        self.vae = None
+        if self.header.online:
+            header, device = self.header, self.accelerator.device
+            how = {"dtype": DTYPES[header.dtype], "device": device, "encoder": header.encoder}
+            self.vae = load_f16(self.base.root, **how)
 
     def _resume(self) -> None:
         """Go on from the newest whole checkpoint of these settings and inputs, else from start."""
@@ -123,19 +139,19 @@ class Trainer:
         job, rank = self.job, self.accelerator.process_index
         mine = randomness.slots(rank, job.processes, self.settings.global_batch)
         steps = range(self.step, job.stop_step)
-        workers = 0 if self.cached else job.workers
+        workers = 0 if self.cached and self.vae is None else job.workers
         batches = samples.loader(
             self.samples, steps, mine, self.settings.micro_batch, workers=workers
         )
         logs = job.progress_folder / "tensorboard" if self.main else None
         with monitor.terminated() as signals, monitor.board(logs, self.step) as log:
             bar = self._bar()
-            for step in steps:
+            for number in steps:
                 late = job.time_limit and time.time() - self.started > job.time_limit
                 row, halt = self._step(batches, bool(signals or late))
                 self._watch(row)
                 self.history.append(row)
-                self.step = step + 1
+                self.step = number + 1
                 log(row)
                 if bar is not None:
                     bar.set_postfix(loss=f"{row['loss']:.4g}", refresh=False)
@@ -189,30 +205,21 @@ class Trainer:
         return row, asked > 0
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Batch]:
-        """The objective on a micro-batch of samples, with gradient, and its sub-bands' shares.
-
-        x_t = (1 - sigma) x0 + sigma noise in fp32; the transformer sees it in its own dtype.
-        """
-        settings, header = self.settings, self.header
+        """The objective on a micro-batch of samples, with gradient, and its sub-bands' shares."""
         device = self.accelerator.device
         batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-        noise = batch["noise"]
-        x0 = self.backbone.normalise(
-            batch["z"], header.scaling, header.shift, subtract_shift=settings.subtract_shift
+        if self.vae is not None:
+            mean, logvar = (x.float() for x in posterior(self.vae, batch.pop("pixels")))
+            batch["z"] = mean + torch.exp(0.5 * logvar) * batch.pop("eps")
+        return step.loss(
+            self.backbone,
+            self.model,
+            batch,
+            self.settings,
+            self.header,
+            self.schedule_shift,
+            self.dtype,
         )
-        sigma = self.backbone.sigmas(
-            batch["u"],
-            image_tokens=(header.height // 2) * (header.width // 2),
-            shifted=settings.timestep_shift == "dynamic",
-            schedule_shift=self.schedule_shift,
-        )
-        level = sigma.view(-1, 1, 1, 1)
-        noisy = (1 - level) * x0 + level * noise
-        seen = (x.to(self.dtype) for x in (batch["prompt_embeds"], batch["pooled"]))
-        v = self.backbone.velocity(
-            self.model, noisy.to(self.dtype), sigma, *seen, settings.guidance
-        )
-        return OBJECTIVES[settings.objective](v, x0, noise, sigma, self.bands)
 
     def _watch(self, row: state.Row) -> None:
         ill = monitor.ailment(row, self.history)

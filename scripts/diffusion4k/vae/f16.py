@@ -129,6 +129,20 @@ def make_f16(vae: nn.Module, *, encoder: str = "stride", decoder: str = "folded"
     return vae
 
 
+def load_f16(root, *, dtype, device, encoder: str = "stride", decoder: str = "folded") -> nn.Module:
+    """The VAE of the pipeline folder `root`, made F16, frozen; UserError when it is not there."""
+    from diffusers import AutoencoderKL
+
+    try:
+        vae = AutoencoderKL.from_pretrained(
+            root, subfolder="vae", torch_dtype=dtype, local_files_only=True
+        )
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{root}: its vae cannot be loaded ({reason}); fetch it again") from None
+    return make_f16(vae, encoder=encoder, decoder=decoder).to(device).eval().requires_grad_(False)
+
+
 def make_pipeline_f16(pipeline, *, encoder: str = "stride", decoder: str = "folded"):
     """`make_f16` for a pipeline's VAE, and the factor where the pipeline keeps it; returns it.
 

@@ -1,0 +1,117 @@
+"""Finished pictures that somebody brings: matched to the prompts, checked, taken as if generated.
+
+A smaller set is never scored: whatever is missing or wrong is named, with the reason, and stops.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, JpegImagePlugin
+
+from diffusion4k import files, images
+from diffusion4k.errors import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+SHOWN = 10  # faults in the line for people; the file has them all
+
+
+def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
+    """(id => image named after it, one line for each id that has none or several).
+
+    Other files of the folder are no fault: it may hold pictures for other prompts too.
+    """
+    found: dict[str, list[Path]] = {id: [] for id in ids}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and path.stem in found:
+            found[path.stem].append(path)
+    faults = [f"{id}: missing" for id, paths in found.items() if not paths]
+    for id, paths in found.items():
+        if len(paths) > 1:
+            faults.append(f"{id}: several, {' and '.join(path.name for path in paths)}")
+    return {id: paths[0] for id, paths in found.items() if len(paths) == 1}, faults
+
+
+def take(path: Path, target: Path, size: int) -> str:
+    """Let `target`, a .jpg, be the picture at `path`, `size` x `size` px; returns a note or "".
+
+    A JPEG is taken as it lies, and the note says when its encoding is not that of generated images;
+    any other format is written as quality-95 4:2:0 JPEG. Raises UserError with the reason for one
+    that is damaged, greyscale or CMYK, deeper than 8 bits, or of another size.
+    """
+    picture = images.load_rgb(path, exif_transpose=False)
+    with Image.open(path) as opened:
+        form, mode = opened.format, opened.mode
+    if mode in ("1", "L", "LA", "CMYK"):
+        raise UserError(f"{path}: {'CMYK' if mode == 'CMYK' else 'greyscale'}, where RGB is needed")
+    if picture.size != (size, size):
+        raise UserError(f"{path}: {picture.width} x {picture.height} px, not {size} x {size}")
+    if form == "JPEG":
+        differences = jpeg_differences(path)
+        files.link(path, target)
+        return f"JPEG of other {', '.join(differences)}" if differences else ""
+    images.save_jpeg(target, np.asarray(picture))
+    return form
+
+
+def jpeg_differences(path: str | Path) -> list[str]:
+    """In what a JPEG file is not encoded as by `images.save_jpeg`; empty if its bytes compare."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, **images.JPEG)
+    with Image.open(buffer) as ours, Image.open(path) as theirs:
+        differs = {
+            "quality": theirs.quantization != ours.quantization,
+            "subsampling": JpegImagePlugin.get_sampling(theirs) != images.JPEG["subsampling"],
+            "progressive": bool(theirs.info.get("progressive")),
+            "metadata": bool({"exif", "icc_profile", "xmp", "comment"} & set(theirs.info)),
+        }
+    # Pillow does not tell optimised Huffman tables from the standard ones
+    theirs = _huffman_tables(Path(path).read_bytes())
+    differs["Huffman tables"] = theirs != _huffman_tables(buffer.getvalue())
+    return [name for name, different in differs.items() if different]
+
+
+def _huffman_tables(data: bytes) -> frozenset[bytes]:
+    """The tables of all DHT segments before the first scan (ITU-T T.81, B.2.4.2)."""
+    found, at = set(), 2
+    while at + 4 <= len(data) and data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
+        if data[at + 1] == 0xC4:
+            start = at + 4
+            while start < end:
+                stop = start + 17 + sum(data[start + 1 : start + 17])
+                found.add(data[start:stop])
+                start = stop
+        at = end
+    return frozenset(found)
+
+
+def notes(folder: Path, said: Iterable[str]) -> list[str]:
+    """What `take` said of the pictures of a set, counted, as lines for its manifests."""
+    lines = []
+    for what, count in sorted(Counter(filter(None, said)).items()):
+        if what.startswith("JPEG"):
+            then = "their Compression Ratio does not compare with that of quality 95, 4:2:0"
+        else:
+            then = "encoded here as JPEG of quality 95, 4:2:0"
+        lines.append(f"{folder}: {count} pictures are {what}; {then}")
+    return lines
+
+
+def refuse(folder: Path, faults: Sequence[str], total: int, listing: Path) -> None:
+    """Write all `faults` to `listing` and raise a UserError with the first ones, if there are any.
+
+    A list that an earlier run left is removed when there are none.
+    """
+    listing.unlink(missing_ok=True)
+    if not faults:
+        return
+    files.write_text(listing, "".join(f"{fault}\n" for fault in faults))
+    more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    first = "; ".join(faults[:SHOWN])
+    raise UserError(
+        f"{folder}: {len(faults)} of {total} pictures are missing or wrong ({first}{more});"
+        f" all are listed in {listing}"
+    )

@@ -1,0 +1,89 @@
+"""How a model comes into the tables: made here, a pipeline from elsewhere, or finished pictures.
+
+`expand` runs before the configuration is checked, `faults` explains what is wrong with a model in
+one line each. config/README.md and docs/your-model.md say what each kind is for.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# what a model is made from -> the keys that go with it
+KINDS = {
+    "backbone": ("recipe", "generate"),
+    "source": ("transformer", "vae_factor", "generate"),
+    "pipeline": ("revision", "vae_factor", "generate"),
+    "images": (),
+}
+HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
+INDEX = "model_index.json"
+
+
+def expand(config: dict[str, Any]) -> None:
+    """In place: a label for every model, and for each sound `pipeline:` a source of its own.
+
+    The source is called `model_<name>`, so that fetching, manifests and licences are those of every
+    source. What is not sound is left as it is, for `faults` to explain.
+    """
+    models, sources = config.get("models"), config.get("sources")
+    if not isinstance(models, dict) or not isinstance(sources, dict):
+        return
+    for name, model in models.items():
+        if not isinstance(model, dict):
+            continue
+        model.setdefault("label", name)
+        wrong = [*_kind_faults(name, model), *_pipeline_faults(name, model, sources)]
+        where = model.get("pipeline")
+        if isinstance(where, str) and not wrong:
+            del model["pipeline"]
+            origin = {"path" if _is_here(where) else "hub": where}
+            if "revision" in model:
+                origin["revision"] = model.pop("revision")
+            sources[f"model_{name}"] = origin
+            model["source"] = f"model_{name}"
+
+
+def faults(config: dict[str, Any], known: Callable[..., Iterator[str]]) -> Iterator[str]:
+    """One line for each mistake among the models; `known` checks a name against a section."""
+    for name, model in config["models"].items():
+        yield from _kind_faults(name, model)
+        yield from _pipeline_faults(name, model, config["sources"])
+        sections = {"backbone": "backbones", "recipe": "recipes"}
+        sections |= {"source": "sources", "transformer": "sources"}
+        for key, section in sections.items():
+            if key in model:
+                yield from known(f"models.{name}.{key}", model[key], section)
+        if "images" in model and not Path(model["images"]).expanduser().is_dir():
+            yield f"models.{name}.images: {model['images']} is no folder"
+
+
+def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
+    kinds = [kind for kind in KINDS if kind in model]
+    if len(kinds) != 1:
+        found = f"not {' and '.join(kinds)} together" if kinds else "it has none"
+        yield f"models.{name}: needs one of {', '.join(KINDS)}; {found}"
+        return
+    for key in model:
+        if key not in ("label", kinds[0], *KINDS[kinds[0]]):
+            yield f"models.{name}.{key}: does not go with {kinds[0]}"
+
+
+def _pipeline_faults(name: str, model: dict[str, Any], sources: dict[str, Any]) -> Iterator[str]:
+    where = model.get("pipeline")
+    if not isinstance(where, str):
+        return
+    key = f"models.{name}.pipeline"
+    if _is_here(where):
+        if not (Path(where).expanduser() / INDEX).is_file():
+            yield f"{key}: {where} has no {INDEX}; give the folder of a diffusers pipeline"
+        if "revision" in model:
+            yield f"models.{name}.revision: {where} is a folder here; only the hub has revisions"
+    elif not HUB.fullmatch(where):
+        yield f"{key}: {where} is neither a folder here nor a hub repository, owner/name"
+    if f"model_{name}" in sources:
+        yield f"{key}: its source would be model_{name}, which is taken; rename one of them"
+
+
+def _is_here(where: str) -> bool:
+    return Path(where).expanduser().exists()
