@@ -33,7 +33,7 @@ def test_only_the_sources_that_a_target_needs_are_fetched(checkout, arguments):
     fetched = re.findall(r"output: results/unmade/sources/(\w+)\.json", done.stdout)
     assert sorted(fetched) == [
         *("aesthetic_4k", "aesthetics_head", "clip", "clip_large"),
-        *("flux", "inception", "sd3", "vgg16"),
+        *("flux", "inception", "inception_clean", "sd3", "vgg16"),
     ]
     assert ("rule generate:" in done.stdout) == ("--until" not in arguments)
 

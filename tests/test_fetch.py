@@ -150,5 +150,5 @@ def test_a_local_file_is_compared_with_its_checksum(tmp_path):
         assert fetch.local(path, digest).files == [path]
     with pytest.raises(UserError, match=f"weights.pth: its sha256 is {DIGEST}, not 0123"):
         fetch.local(path, "0123")
-    with pytest.raises(UserError, match="is of a file"):
+    with pytest.raises(UserError, match="it is no file, not"):
         fetch.local(tmp_path, DIGEST)

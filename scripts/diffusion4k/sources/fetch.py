@@ -36,18 +36,11 @@ class Fetched:
 
 
 def local(path: str | Path, digest: str = "") -> Fetched:
-    """A folder or a single file that the user has; used where it lies, never copied.
-
-    A file is checked against `digest`, a SHA-256 or its first digits, when there is one.
-    """
+    """A folder or one file that the user has, used where it lies; the file checked by `digest`."""
     path = Path(path).expanduser().absolute()
-    if digest and not path.is_file():
-        raise UserError(f"{path}: sha256 {digest} is of a file; give the file itself as the path")
-    if digest and not sha256(path).startswith(digest):
-        raise UserError(
-            f"{path}: its sha256 is {sha256(path)}, not {digest}; fetch it again, or give the"
-            " source's sha256 of the file that you mean"
-        )
+    if digest and not (path.is_file() and sha256(path).startswith(digest)):
+        found = f"its sha256 is {sha256(path)}" if path.is_file() else "it is no file"
+        raise UserError(f"{path}: {found}, not {digest}; give the file that sha256: means")
     if path.is_file():
         return Fetched(path.parent, [path])
     found = sorted(p for p in path.rglob("*") if p.is_file())
