@@ -147,7 +147,6 @@ rule quality:
 localrules:
     aggregate,
     compare,
-    correlate,
 
 
 rule aggregate:
@@ -208,6 +207,7 @@ if "ratings" in CONFIG:
             f"{R}/benchmarks/metrics/ratings/{{metric}}.tsv"
         wildcard_constraints:
             metric=alternatives(configuration.RATED),
+        localrule: True
         conda:
             "../envs/metrics.yaml"
         params:

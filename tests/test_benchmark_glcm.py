@@ -1,4 +1,4 @@
-"""benchmarks/glcm.py as CI runs it: it must finish, agree with itself, and notice a wrong kernel."""
+"""benchmarks/glcm.py as CI runs it: it finishes, agrees with itself, notices a wrong kernel."""
 
 import json
 import subprocess
