@@ -27,6 +27,12 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--decoder", choices=FORMS["decoder"], default="published")
     flags.add_argument("--inception", type=Path, required=True, help="manifest of the weights")
     flags.add_argument("--vgg16", type=Path, required=True, help="manifest of the weights")
+    flags.add_argument(
+        "--vae-tiling",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="encode and decode in blended tiles: little memory, slightly other values",
+    )
     flags.add_argument("--crop", type=int, default=299, help="px, of the crops for patch rFID")
     flags.add_argument("--crops", type=int, default=1, help="of them along each side")
     flags.add_argument("--limit", type=int, help="images at even distances instead of all")
@@ -51,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     samples = cli.shard(everything, args.shard, args.shards)
     shown = {sample.id for sample in everything[: args.pictures]}
     deciding = ("folder", "size", "factor", "encoder", "decoder", "dtype", "crop", "crops")
-    deciding += ("pictures",)
+    deciding += ("pictures", "vae_tiling")
     key = scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
     progress = scores.Progress(args.output, scores.Reconstruction, key)
     done = {sample.id: saved for sample in samples if (saved := progress.get(sample.id))}
@@ -90,7 +96,10 @@ def run(args: argparse.Namespace) -> None:
         results={"n": len(rows), "pictures": [s.id for s in samples if s.id in shown]},
         started=started,
         device=str(device),
-        notes=inputs.notes(*sources.values()),
+        notes=inputs.notes(*sources.values())
+        + (
+            ["reconstructed in tiles: not quite the values of the whole"] if args.vae_tiling else []
+        ),
     )
     progress.finish()
 
@@ -119,6 +128,8 @@ def load(args: argparse.Namespace, sources: dict) -> tuple[Callable, Callable, C
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=dtype).to(device).eval()
     if args.factor == 16:
         make_f16(vae, encoder=args.encoder, decoder=args.decoder)
+    if args.vae_tiling:
+        vae.enable_tiling()
 
     @torch.inference_mode()
     def rebuild(image):

@@ -143,6 +143,7 @@ def reconstruct_flags(tmp_path, vgg, monkeypatch) -> list[str]:
         block_out_channels=(4, 4, 4, 4),
         norm_num_groups=2,
         latent_channels=16,
+        sample_size=64,
         use_quant_conv=False,
         use_post_quant_conv=False,
     )
@@ -226,6 +227,8 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path):
         "f16": [],
         "exact": ["--decoder", "folded"],
         "alone": ["--vae", alone],
+        "whole": ["--size", 128],
+        "tiled": ["--size", 128, "--vae-tiling"],
     }
     for name, more in forms.items():
         (tmp_path / name).mkdir()
@@ -242,6 +245,10 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path):
         expected = images.from_float(vae.decode(latent).sample[0].numpy())
     assert np.array_equal(pictures["f8"], expected)
     assert np.array_equal(pictures["alone"], pictures["f16"])
+    # this VAE's tiles are 64 px: normalised each by itself, and a note says so
+    assert pictures["tiled"].shape == pictures["whole"].shape
+    assert not np.array_equal(pictures["tiled"], pictures["whole"])
+    assert "reconstructed in tiles" in manifest.read(tmp_path / "tiled" / "r.json").notes[-1]
     # the released partition is the exact form shifted by one pixel
     assert np.array_equal(pictures["f16"][1:, 1:], pictures["exact"][:-1, :-1])
     assert not np.array_equal(pictures["f16"], pictures["exact"])

@@ -30,7 +30,7 @@ class Stages(Generate):
         settings, own = self.config["reconstruction"], self.config["vaes"][wildcards.vae]
         return flags(
             folder=self.config["splits"][settings["split"]]["folder"],
-            **pick(settings, "size crop crops"),
+            **pick(settings, "size crop crops vae_tiling"),
             limit=settings.get("images"),
             **(
                 self.config["vae"]
