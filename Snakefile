@@ -71,4 +71,7 @@ onstart:
 
 
 onsuccess:
-    print(f"\nMade in {R}/: see {R}/report.html for every table and figure, logs in {R}/logs/")
+    made = sorted(str(path) for path in Path(R).glob("tables/*.md"))
+    report = Path(R, "report.html")
+    print(f"\nMade in {R}/: {len(made)} tables in {R}/tables/, logs in {R}/logs/")
+    print(f"The report: {report}" if report.exists() else "The target `report` makes one page of it.")

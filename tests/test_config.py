@@ -139,6 +139,19 @@ def test_fidelity_corrected_turns_every_row_and_an_own_key_wins():
     assert own["vae"]["decoder"] == "upsample"
 
 
+def test_a_footer_names_the_rows_corrected_and_what_was_set_by_hand():
+    assert fidelity.describe(resolve()) == "fidelity: published"
+    assert fidelity.describe(resolve(fidelity="corrected")) == "fidelity: corrected (every row)"
+    one = resolve(fidelity={"flips": "corrected"})
+    assert fidelity.describe(one) == "fidelity: published; corrected flips"
+    own = resolve(vae={"decoder": "upsample"}, train={"flip_probability": 0.1})
+    told = "set by hand: vae.decoder = upsample, train.flip_probability = 0.1"
+    assert fidelity.describe(own) == f"fidelity: published; {told}"
+    # a row that was corrected and set by hand is the hand's; the same value as the row's is not
+    mixed = resolve(fidelity="corrected", vae={"decoder": "upsample", "encoder": "dilation"})
+    assert fidelity.describe(mixed) == "fidelity: corrected; set by hand: vae.decoder = upsample"
+
+
 def keys(schema: dict, prefix: str = "") -> set[str]:
     """Every key of the schema as documented: `train.steps`, `models.<name>.label`, …"""
     found = set()

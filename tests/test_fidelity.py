@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import tiny
 from diffusion4k import backbones, config, fidelity
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
 from diffusion4k.metrics import aggregate, clip, glcm, scores
-from diffusion4k.train import launch, randomness
+from diffusion4k.train import launch, randomness, samples
 from diffusion4k.train.objectives import OBJECTIVES, Bands
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import make_f16, make_pipeline_f16
@@ -239,11 +240,19 @@ def test_row_rank_randomness(name):
     assert published == own["micro_batch"] and corrected == own["global_batch"]
 
 
-def test_row_flips():
+def test_row_flips(tmp_path):
+    """Stored latents are 1 and their mirrored ones -1: which of them training reads."""
+    zeros = {name: torch.full((16, 4, 4), -99.0) for name in ("logvar", "logvar_flip")}
+    text = {"prompt_embeds": torch.zeros(2, 4), "pooled": torch.zeros(4)}
+    means = {"mean": torch.ones(16, 4, 4), "mean_flip": -torch.ones(16, 4, 4)}
+    path = tmp_path / "photo-0.safetensors"
+    save_file(means | zeros | text, path)
+
     def share(settings):
-        probability = settings["train"]["flip_probability"]
-        random = torch.Generator().manual_seed(0)
-        return sum(float(torch.rand((), generator=random)) < probability for _ in range(400)) / 400
+        flip = settings["train"]["flip_probability"]
+        draws = samples.Draws(0, 1, 0, flip, backbones.get("sd3").draw_u)
+        data = samples.Samples([samples.Sample("photo", (path,))], draws, cache=True)
+        return sum(bool((data[step, 0]["z"] < 0).all()) for step in range(200)) / 200
 
     published, corrected = map(share, both("flips"))
     assert 0.4 < published < 0.6 and corrected == 0

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 import report as script
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.paper import report, tables
+from test_config import resolve
 
 TEMPLATE = Path(__file__).parent.parent / "report" / "template.html"
 NOTE = "random weights (miniature)"
@@ -59,10 +61,10 @@ def page(tmp_path):
         Image.new("RGB", (40, 30), "red").save(picture)
         shown = {"title": "Figure 9: gallery", "caption": ""}
         second = made(tmp_path / "figures" / "figure_9.json", shown, [picture])
-        (tmp_path / "config.yaml").write_text(
-            "run: paper\nfidelity: {glcm_entropy: corrected}\n"
-            "sources:\n  sd3: {hub: stabilityai/sd3, revision: main, gated: true}\n"
-        )
+        # as the workflow saves it: resolved, with a row corrected and a value set by hand
+        own = {"sd3": {"hub": "stabilityai/sd3", "revision": "main", "gated": True}}
+        config = resolve(fidelity={"glcm_entropy": "corrected"}, vae={"encoder": "dilation"})
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"sources": own}))
         output = tmp_path / "report.html"
         words = ["--run", "paper", "--tables", first, "--figures", second]
         words += ["--config", tmp_path / "config.yaml", "--template", TEMPLATE, "--output", output]
@@ -95,7 +97,9 @@ def test_numbers_sources_fidelity_and_provenance(page, tmp_path):
     assert "stabilityai/sd3" in text
     assert "<code>abc123</code>" in text
     assert "<td>sd3</td>" in text and "unused" not in text
-    assert re.search(r"glcm entropy.*corrected", text)
+    assert re.search(r"glcm entropy</td><td><span[^>]*>corrected", text)
+    assert re.search(r"encoder downsampling</td><td><span[^>]*>vae.encoder = dilation", text)
+    assert re.search(r"clip truncation</td><td><span[^>]*>published", text)
     assert str(tmp_path / "metrics" / "fid.json") in text
     assert "3 min 20 s" in text
     assert "zhang2025diffusion4k" in text

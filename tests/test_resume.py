@@ -4,6 +4,7 @@ Simulated kills at each of 20 steps for one process, DDP and ZeRO-2; real SIGKIL
 moments, in the middle of a checkpoint's writing too; other numbers of processes.
 """
 
+import functools
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import resume_ranks
 from diffusion4k.errors import UserError
 from diffusion4k.train import monitor, state
 from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
@@ -68,21 +70,66 @@ def test_killed_at_every_step_one_process(inputs, tmp_path, monkeypatch, variant
         assert history(job.output) == history(straight.output)
 
 
+TESTS = Path(__file__).parent
+TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{TESTS}:{TESTS.parent / 'scripts'}"}
+
+
+@pytest.fixture(scope="module")
+def killed_ranks(inputs, tmp_path_factory):
+    """Run resume_ranks.py in a mode, once; the folder with its straight training."""
+
+    @functools.cache
+    def run(mode: str) -> Path:
+        folder = tmp_path_factory.mktemp(mode)
+        ran = subprocess.run(
+            [*TWO, str(TESTS / "resume_ranks.py"), str(inputs), str(folder), mode],
+            capture_output=True,
+            text=True,
+            timeout=900,
+            env=os.environ | ENVIRONMENT,
+        )
+        assert ran.returncode == 0, (ran.stdout + ran.stderr)[-6000:]
+        assert ran.stdout.count(f"{mode}: {STEPS} kills, every state equal") == 2
+        return folder
+
+    return run
+
+
 @pytest.mark.parametrize("mode", ["ddp", "zero"])
-def test_killed_at_every_step_two_processes(inputs, tmp_path, mode):
+def test_killed_at_every_step_two_processes(killed_ranks, mode):
     """DistributedDataParallel, and DeepSpeed ZeRO-2 in bf16 with fp32 master weights."""
-    tests = Path(__file__).parent
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    ran = subprocess.run(
-        [*launch, str(tests / "resume_ranks.py"), str(inputs), str(tmp_path), mode],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        env=os.environ
-        | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{tests}:{tests.parent / 'scripts'}"},
+    assert (killed_ranks(mode) / "straight" / f"step-{STEPS:06d}.json").exists()
+
+
+def test_two_processes_killed_while_they_save_their_shards(inputs, tmp_path, killed_ranks):
+    """SIGKILL to launcher and ranks of scripts/train.py, a ZeRO checkpoint half-written."""
+    job = job_for(inputs, tmp_path, stop_step=STEPS)
+    command = [
+        *TWO, str(TESTS.parent / "scripts" / "train.py"), "--backbone", "sd3", "--processes", "2",
+        "--learning-rate", "1e-3", "--global-batch", "4", "--micro-batch", "1", "--guidance", "3.5",
+        "--no-gradient-checkpointing", "--zero-stage", "2", "--pipeline", str(job.pipeline),
+        "--latents", *map(str, job.latents), "--stop-step", str(STEPS), "--save-every", "3",
+        "--progress-folder", str(job.progress_folder), "--output", str(job.output),
+    ]  # fmt: skip
+    with (tmp_path / "log").open("w") as log:
+        first = subprocess.Popen(
+            command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log, start_new_session=True
+        )
+        while not [*tmp_path.glob("progress/checkpoints-*/.checkpoint-000006.tmp/state/*")]:
+            assert first.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.002)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    assert newest(job, STEPS) == 3, "it was not killed while it saved"
+    again = subprocess.run(
+        command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300
     )
-    assert ran.returncode == 0, (ran.stdout + ran.stderr)[-6000:]
-    assert ran.stdout.count(f"{mode}: {STEPS} kills, every state equal") == 2
+    assert again.returncode == 0, again.stderr[-4000:]
+    straight = killed_ranks("zero") / "straight"
+    found, expected = resume_ranks.states(tmp_path), resume_ranks.states(straight)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def child(work) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,31 @@ def test_a_chain_of_segments_is_straight(inputs, straight, tmp_path):
     assert history(second.output) == history(straight["sd3"])
 
 
+def test_a_published_segment_that_is_lost_yet_is_published_again(
+    inputs, straight, tmp_path, monkeypatch
+):
+    """Snakemake deletes the outputs of a job that failed after all: no step is taken again."""
+    folders = {step: tmp_path / "progress" / f"abc-{step:06d}" for step in (2, 4, STEPS)}
+    outputs = []
+    for step, folder in folders.items():
+        start = outputs[-1] if outputs else None
+        job = job_for(inputs, tmp_path, stop_step=step, start=start, progress_folder=folder)
+        (folder.with_name(f"old-{step:06d}") / "checkpoints-x").mkdir(parents=True)
+        train(recipe(), job)
+        outputs.append(job.output)
+        job.output.unlink()
+        shutil.rmtree(job.output.with_suffix(""))
+        with monkeypatch.context() as patch:
+            patch.setattr(monitor, "ailment", lambda row, past: pytest.fail("a step again"))
+            train(recipe(), job)
+        # what an earlier segment or other code left behind is gone, this segment's end is kept
+        kept = {path.parent.parent.name for path in tmp_path.glob("progress/*/checkpoints-*/*")}
+        assert kept == {folder.name}
+        assert not [*folder.with_name(f"old-{step:06d}").iterdir()]
+    assert_same(weights(outputs[-1]), weights(straight["sd3"]))
+    assert history(outputs[-1]) == history(straight["sd3"])
+
+
 def test_manifest_and_step_folder(inputs, straight):
     made = manifest.read(straight["flux"])
     rows = pq.read_table(made.root / "loss.parquet").to_pandas()
@@ -95,7 +121,9 @@ def test_manifest_and_step_folder(inputs, straight):
     for name, value in exported.state_dict().items():
         assert torch.equal(value, weights(straight["flux"])[name].bfloat16())
     progress = straight["flux"].parent / "progress"
-    assert not [*progress.glob("checkpoints-*/checkpoint-*")]
+    assert [path.name for path in progress.glob("checkpoints-*/checkpoint-*")] == [
+        "checkpoint-000006"
+    ]
     assert [*progress.glob("tensorboard/events*")]
 
 

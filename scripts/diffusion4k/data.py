@@ -87,7 +87,10 @@ def offenders(
     found = [f"{item.file_name}: {reason}" for item in inspections for reason in item.reasons]
     found += [f"{name}: no line in metadata.jsonl" for name in unlisted(folder, samples)]
     if len(samples) != expected:
-        found.append(f"metadata.jsonl: {len(samples)} images, {expected} expected")
+        found.append(
+            f"metadata.jsonl: {len(samples)} images, {expected} expected; if this copy is whole,"
+            f" set the split's count to {len(samples)} in the configuration"
+        )
     return found
 
 

@@ -69,9 +69,35 @@ def apply(config: dict[str, Any]) -> None:
                 node.setdefault(last, values[choice == CORRECTED])
 
 
+def states(config: Mapping[str, Any]) -> dict[str, str]:
+    """What each row came to: published, corrected, or the config's own values, `key = value`."""
+    found = {}
+    for row, choice in config["fidelity"].items():
+        own = {
+            key: _value(config, key)
+            for key, values in ROWS[row].items()
+            if _value(config, key) != values[choice == CORRECTED]
+        }
+        told = ", ".join(f"{key} = {value}" for key, value in own.items())
+        found[row] = told or choice
+    return found
+
+
 def describe(config: Mapping[str, Any]) -> str:
-    """One line for a table's footer: which rows are not as published."""
-    changed = [row for row, choice in config["fidelity"].items() if choice == CORRECTED]
-    if len(changed) == len(ROWS):
+    """One line for a table's footer: which rows are not as published, and what is set by hand."""
+    found = states(config)
+    corrected = [row for row, state in found.items() if state == CORRECTED]
+    own = [state for state in found.values() if state not in (PUBLISHED, CORRECTED)]
+    if len(corrected) == len(ROWS):
         return "fidelity: corrected (every row)"
-    return f"fidelity: corrected {', '.join(changed)}" if changed else "fidelity: published"
+    head = "published" if PUBLISHED in found.values() else CORRECTED
+    if head == PUBLISHED and corrected:
+        head += f"; corrected {', '.join(corrected)}"
+    return f"fidelity: {head}" + (f"; set by hand: {', '.join(own)}" if own else "")
+
+
+def _value(config: Mapping[str, Any], key: str) -> Any:
+    node: Any = config
+    for name in key.split("."):
+        node = node[name]
+    return node

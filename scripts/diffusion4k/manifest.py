@@ -101,7 +101,9 @@ def read(path: str | Path) -> Manifest:
         )
         return Manifest(**record)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such manifest; make it with `snakemake {path}`") from None
+        raise UserError(
+            f"{path}: no such manifest; with the run's configuration `snakemake … {path}` makes it"
+        ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: not a manifest ({error}); delete it and run again") from None
 

@@ -50,6 +50,7 @@ def _crops(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
     """How many crops the patch metrics saw."""
     results = [r for s in values.values() for r in s.results.items() if isinstance(r[1], dict)]
     sizes = {(name, r["crops"], r["n"]) for name, r in results if "crops" in r}
+    sizes = {(n.replace("fid", "FID").replace("kid", "KID"), *rest) for n, *rest in sizes}
     return [
         f"{name.replace('_', ' ')}: {crops:,} crops of {n:,} images, at full resolution"
         for name, crops, n in sorted(sizes)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
+from diffusion4k.fidelity import states
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render
 
@@ -63,7 +64,7 @@ def build(
         tables=[_table(made) for made in tables],
         figures=[_figure(made) for made in figures],
         sources=[_source(made, config.get("sources") or {}) for made in sources],
-        fidelity=fidelity_rows(config.get("fidelity", "published")),
+        fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],
         provenance=[_provenance(made) for made in tables],
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         citation=CITATION,
@@ -95,13 +96,6 @@ def data_uri(path: Path) -> str:
         picture.save(buffer, "JPEG", quality=88)
         raw, kind = buffer.getvalue(), "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(raw).decode('ascii')}"
-
-
-def fidelity_rows(fidelity: str | Mapping[str, str]) -> list[tuple[str, str]]:
-    """(row, choice) of the config's fidelity block."""
-    if isinstance(fidelity, str):
-        return [("every row", fidelity)]
-    return [(name.replace("_", " "), str(choice)) for name, choice in fidelity.items()]
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from datetime import timedelta
 
 import torch
 from accelerate import Accelerator, DeepSpeedPlugin
@@ -9,6 +10,10 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from diffusion4k.errors import UserError
 from diffusion4k.train.settings import Settings
+
+# Ranks wait for the first while it writes, syncs and hashes what a segment ends with: for Flux
+# about 200 GB, more than the ten minutes after which torch gives up.
+PATIENCE = timedelta(hours=3)
 
 
 def accelerator_for(settings: Settings, processes: int) -> Accelerator:
@@ -22,10 +27,13 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
         "gradient_accumulation_steps": settings.accumulation(processes),
         "mixed_precision": "bf16" if settings.precision == "bfloat16" else "no",
     }
+    if settings.zero_stage or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        backend = "nccl" if cuda else "gloo"
+        group = InitProcessGroupKwargs(backend=backend, timeout=PATIENCE)
+        options["kwargs_handlers"] = [group]
     if settings.zero_stage:
         _ensure_process_group_environment()
         options["deepspeed_plugin"] = DeepSpeedPlugin(hf_ds_config=_zero(settings, processes))
-        options["kwargs_handlers"] = [InitProcessGroupKwargs(backend="nccl" if cuda else "gloo")]
     else:
         options["cpu"] = not cuda
     accelerator = Accelerator(**options)

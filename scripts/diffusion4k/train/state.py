@@ -69,8 +69,9 @@ def load(accelerator: "Accelerator", folder: Path) -> tuple[int, list[Row]]:
             for count in (done["sharded_over"], sharded)
         )
         raise UserError(
-            f"{folder}: was saved with {saved}, this training has {asked}; continue with the same "
-            "--zero-stage and --processes, or train from the first step"
+            f"{folder}: was saved with {saved}, this training has {asked}; continue with as many "
+            "GPUs and the same train.zero_stage, or begin again: delete the model's folder of "
+            "train/ and run once more"
         )
     accelerator.load_state(str(folder / STATE))
     accelerator.step = 0  # counts micro-batches, of which another world has another number a step
@@ -83,10 +84,12 @@ def latest(folder: Path) -> Path | None:
     return whole[-1] if whole else None
 
 
-def sweep(folder: Path, *, everything: bool = False) -> None:
-    """Remove half-written checkpoints from `folder`; with `everything`, whole ones too."""
+def sweep(folder: Path, *, keep: int | None = None) -> None:
+    """Remove half-written checkpoints from `folder`, and all but the last `keep` whole ones."""
+    whole = [path for path in _checkpoints(folder) if _done(path) is not None]
+    stay = whole if keep is None else whole[-keep:]
     for path in [*folder.glob(".checkpoint-*.tmp"), *_checkpoints(folder)]:
-        if everything or _done(path) is None:
+        if path not in stay:
             shutil.rmtree(path)
 
 

@@ -5,6 +5,7 @@ run the same command again: it goes on from the newest whole checkpoint.
 """
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ def train(settings: Settings, job: Job, backbone) -> None:
     except Interrupted:
         trainer.accelerator.end_training()
         raise
+    except torch.cuda.OutOfMemoryError:
+        raise UserError(
+            f"the GPU's memory is too small for micro-batches of {settings.micro_batch}; lower "
+            "backbones.<name>.train.micro_batch (the global batch is kept), or set train."
+            "gradient_checkpointing, offload_optimizer (ZeRO-2) or optimizer: adamw_8bit"
+        ) from None
     trainer.accelerator.end_training()
 
 
@@ -131,8 +138,11 @@ class Trainer:
         if self.main:
             self.folder.mkdir(parents=True, exist_ok=True)
             state.sweep(self.folder)
-            for other in set(self.job.progress_folder.glob("checkpoints-*")) - {self.folder}:
-                print(f"{other}: of other settings or inputs, not resumed", file=sys.stderr)
+            here = [path for last, path in self._segments() if last == self.job.stop_step]
+            for folder in {*here, self.job.progress_folder}:
+                for other in set(folder.glob("checkpoints-*")) - {self.folder}:
+                    print(f"{other}: of other code, settings or inputs, not resumed; it goes when "
+                          "this segment is whole", file=sys.stderr)  # fmt: skip
 
     def run(self) -> None:
         """Train until `stop_step`, saving on the way; at the end `good` is its checkpoint."""
@@ -254,7 +264,26 @@ class Trainer:
             device=launch.device_name(self.accelerator),
             notes=self.base.notes,
         )
-        state.sweep(self.folder, everything=True)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the checkpoints that nobody needs now: of earlier segments, of other settings.
+
+        This segment's last one stays (hard links to what was published, so it takes no room): when
+        the job is yet called failed, Snakemake deletes what was published, but no step is lost.
+        """
+        state.sweep(self.folder, keep=1)
+        for last, folder in self._segments():
+            if last < self.job.stop_step or folder != self.job.progress_folder:
+                for checkpoints in folder.glob("checkpoints-*"):
+                    shutil.rmtree(checkpoints)
+
+    def _segments(self) -> list[tuple[int, Path]]:
+        """The last step and the progress folder of this training's segments up to this one."""
+        siblings = self.job.progress_folder.parent.glob("*-*/")
+        parts = ((path.name.rpartition("-")[2], path) for path in siblings)
+        found = [(int(last), path) for last, path in parts if last.isdecimal()]
+        return [(last, path) for last, path in found if last <= self.job.stop_step]
 
     def _export(self, folder: Path) -> None:
         dtype = DTYPES[self.job.save_dtype or self.settings.precision]
