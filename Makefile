@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 # uv from the PATH, else one of our own; it installs exactly what requirements.lock says
 UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
 LOCKED := $(VENV)/.locked
+IQA := .venv-iqa
 GROUPS := base workflow gpu metrics paper dev
 
-.PHONY: help env demo test test-slurm faults doctor status lint format lock clean
+.PHONY: help env env-iqa demo test test-slurm faults doctor status lint format lock clean
 
 help:
 	@echo "make demo    the paper in miniature, on this machine's CPU (about ten minutes)"
@@ -16,8 +17,9 @@ help:
 	@echo "make test-slurm  the tests on a SLURM cluster of their own (needs slurm-wlm and munge)"
 	@echo "make doctor  does this cluster fit? one line a check      make status  of all trainings"
 	@echo "make env     the locked environment in $(VENV); demo and test make it themselves"
+	@echo "make env-iqa the environment of MUSIQ and MANIQA in $(IQA), which few tables need"
 	@echo "make lint    ruff, snakefmt, snakemake --lint      make format    ruff, snakefmt"
-	@echo "make lock    resolve requirements.lock and envs/*.yaml anew"
+	@echo "make lock    resolve requirements*.lock and envs/*.yaml anew"
 	@echo "make clean   remove the miniature's results"
 
 env: $(LOCKED)
@@ -30,6 +32,10 @@ $(LOCKED): requirements.lock | $(filter .venv-uv/bin/uv,$(UV))
 	test -x $(BIN)/python || $(UV) venv --quiet --python "$(shell command -v $(PYTHON))" $(VENV)
 	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	touch $@
+
+env-iqa: requirements-iqa.lock | $(filter .venv-uv/bin/uv,$(UV))
+	test -x $(IQA)/bin/python || $(UV) venv --quiet --python "$(shell command -v $(PYTHON))" $(IQA)
+	VIRTUAL_ENV=$(IQA) $(UV) pip sync --quiet --require-hashes requirements-iqa.lock
 
 demo: $(LOCKED)
 	$(BIN)/snakemake --profile profiles/miniature all
@@ -65,6 +71,8 @@ format: $(LOCKED)
 lock: $(LOCKED) | $(filter .venv-uv/bin/uv,$(UV))
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 	    $(addprefix --group ,$(GROUPS)) --output-file requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+	    --group iqa --output-file requirements-iqa.lock
 	$(BIN)/python scripts/lock_envs.py --uv $(UV)
 
 clean:

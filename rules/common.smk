@@ -32,6 +32,7 @@ R = S.root
 
 wildcard_constraints:
     backbone=alternatives(CONFIG["backbones"]),
+    vae=alternatives(CONFIG["vaes"]),
     model=alternatives(CONFIG["models"]),
     evaluation=alternatives(CONFIG["evaluations"]),
     split=alternatives(CONFIG["splits"]),
@@ -53,4 +54,15 @@ def check_licence(wildcards, told=set()):
         told.add(wildcards.source)
         found = "a token is set" if configuration.hub_token() else "no token is set"
         print(f"note: {need} ({found})", file=sys.stderr)
+    return []
+
+
+CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
+IQA_PYTHON = "python" if CONDA else ".venv-iqa/bin/python"
+
+
+def check_iqa(wildcards):
+    """Before any job starts: no-reference quality needs an environment of its own."""
+    if not (CONDA or workflow.dryrun or Path(IQA_PYTHON).exists()):
+        raise WorkflowError("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
     return []

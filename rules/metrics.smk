@@ -1,9 +1,11 @@
 # Needs: generated images, reference photographs and prompts, the metric networks.
 # Gives: metrics/<model>/<evaluation>/<family>-<i>-of-<n>.json, a row an image, and
 #        metrics/<model>/<evaluation>/<family>.json, the aggregates that tables read.
+#        metrics/<model>/<evaluation>/<family>-against-<other>.json, paired differences, and
+#        metrics/ratings/<metric>.json, correlations with human ratings where there are any.
 # families: texture (GLCM Score, Compression Ratio), alignment (CLIPScore, Aesthetics), fid,
-#           distance (to the prompt's photograph; not in the paper)
-NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception")
+#           distance (to the prompt's photograph; not in the paper), quality (MUSIQ, MANIQA)
+NETWORKS = S.networks()
 METRICS = f"{R}/metrics/{{model}}/{{evaluation}}"
 SHARD = "{shard}-of-{shards}"
 
@@ -24,8 +26,9 @@ rule texture:
         **S.resources("texture"),
     params:
         code=S.code("texture.py"),
+        flags=flags(**CONFIG["metrics"]["glcm"]),
     shell:
-        "python scripts/texture.py --images {input} --output {output} > {log} 2>&1"
+        "python scripts/texture.py --images {input} {params.flags} --output {output} > {log} 2>&1"
 
 
 rule features:
@@ -47,12 +50,11 @@ rule features:
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
         code=S.code("features.py"),
-        flags=S.prompts_flags,
+        networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
+        flags=S.features_flags,
     shell:
         "{resources.launch} scripts/features.py --images {input.images} --dataset {input.dataset}"
-        " --clip {input.clip} --clip-large {input.clip_large}"
-        " --aesthetics-head {input.aesthetics_head} --inception {input.inception}"
-        " {params.flags} {resources.batch} --output {output} > {log} 2>&1"
+        " {params.networks} {params.flags} {resources.batch} --output {output} > {log} 2>&1"
 
 
 # the same networks on the reference photographs, once an evaluation for every model
@@ -75,12 +77,11 @@ rule reference_features:
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
         code=S.code("features.py"),
-        flags=S.sized_flags,
+        networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
+        flags=S.reference_flags,
     shell:
         "{resources.launch} scripts/features.py --reference --dataset {input.dataset}"
-        " --clip {input.clip} --clip-large {input.clip_large}"
-        " --aesthetics-head {input.aesthetics_head} --inception {input.inception}"
-        " {params.flags} {resources.batch} --shard {wildcards.shard} --shards {wildcards.shards}"
+        " {params.networks} {params.flags} {resources.batch} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
 
 
@@ -107,8 +108,37 @@ rule distance:
         " {params.flags} --output {output} > {log} 2>&1"
 
 
+# MUSIQ and MANIQA, in an environment of their own: conda's, or what `make env-iqa` makes
+rule quality:
+    input:
+        check_iqa,
+        images=f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
+        musiq=S.source("musiq"),
+        maniqa=S.source("maniqa"),
+    output:
+        f"{METRICS}/quality-{SHARD}.json",
+    log:
+        f"{R}/logs/metrics/{{model}}/{{evaluation}}/quality-{SHARD}.log",
+    benchmark:
+        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/quality-{SHARD}.tsv"
+    conda:
+        "../envs/iqa.yaml"
+    threads: S.threads("quality")
+    resources:
+        **S.resources("quality"),
+        # not params: the same packages, wherever they are
+        python=IQA_PYTHON,
+    params:
+        code=S.code("quality.py"),
+        flags=lambda w: flags(size=S.size(w.evaluation)),
+    shell:
+        "{resources.python} scripts/quality.py --images {input.images} --musiq {input.musiq}"
+        " --maniqa {input.maniqa} {params.flags} --output {output} > {log} 2>&1"
+
+
 localrules:
     aggregate,
+    compare,
 
 
 rule aggregate:
@@ -130,3 +160,51 @@ rule aggregate:
     shell:
         "python scripts/aggregate.py --family {wildcards.family} --scores {input.scores}"
         " {params.flags} --output {output} > {log} 2>&1"
+
+
+rule compare:
+    input:
+        unpack(S.compare_scores),
+    output:
+        f"{METRICS}/{{family}}-against-{{other}}.json",
+    log:
+        f"{R}/logs/metrics/{{model}}/{{evaluation}}/{{family}}-against-{{other}}.log",
+    benchmark:
+        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/{{family}}-against-{{other}}.tsv"
+    wildcard_constraints:
+        family=alternatives(configuration.PAIRED),
+        other=alternatives(CONFIG["models"]),
+    conda:
+        "../envs/metrics.yaml"
+    params:
+        code=S.code("compare.py"),
+        flags=S.compare_flags,
+    shell:
+        "python scripts/compare.py --family {wildcards.family} --scores {input.scores}"
+        " --against {input.against} {params.flags} --output {output} > {log} 2>&1"
+
+
+# a row of Table 1; there is none without ratings, and the paper's were never released
+if "ratings" in CONFIG:
+
+    rule correlate:
+        input:
+            ratings=CONFIG["ratings"]["path"],
+            scores=lambda w: [path for _, path in S.rated_scores(w.metric)],
+        output:
+            f"{R}/metrics/ratings/{{metric}}.json",
+        log:
+            f"{R}/logs/metrics/ratings/{{metric}}.log",
+        benchmark:
+            f"{R}/benchmarks/metrics/ratings/{{metric}}.tsv"
+        wildcard_constraints:
+            metric=alternatives(configuration.RATED),
+        localrule: True
+        conda:
+            "../envs/metrics.yaml"
+        params:
+            code=S.code("correlate.py"),
+            flags=S.correlate_flags,
+        shell:
+            "python scripts/correlate.py --ratings {input.ratings} {params.flags}"
+            " --output {output} > {log} 2>&1"

@@ -9,7 +9,7 @@ localrules:
 
 rule table:
     input:
-        lambda w: [path for _, path in P.table_values(w.table)],
+        P.table_inputs,
     output:
         f"{R}/tables/{{table}}.json",
     log:

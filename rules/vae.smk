@@ -1,33 +1,33 @@
-# Needs: a backbone's pipeline (its VAE), the checked split, Inception and VGG weights.
-# Gives: vae/<backbone>/reconstruction-<i>-of-<n>.json, scores and features of each image
-#        reconstructed by the F16 VAE, and their aggregate vae/<backbone>/reconstruction.json.
+# Needs: the sources of the VAEs (pipelines), the checked split, Inception and VGG weights.
+# Gives: vae/<vae>/reconstruction-<i>-of-<n>.json, scores and features of each image reconstructed
+#        by one of `vaes`, and their aggregate vae/<vae>/reconstruction.json.
 RECONSTRUCTION = CONFIG["reconstruction"]
 
 
 rule reconstruct:
     input:
-        pipeline=lambda w: S.backbone_source(w.backbone),
+        vae=lambda w: S.vae_source(w.vae),
         dataset=S.split_source(RECONSTRUCTION["split"]),
         check=ancient(S.checked(RECONSTRUCTION["split"])),
         inception=S.source("inception"),
         vgg16=S.source("vgg16"),
     output:
-        f"{R}/vae/{{backbone}}/reconstruction-{{shard}}-of-{{shards}}.json",
+        f"{R}/vae/{{vae}}/reconstruction-{{shard}}-of-{{shards}}.json",
     log:
-        f"{R}/logs/vae/{{backbone}}/{{shard}}-of-{{shards}}.log",
+        f"{R}/logs/vae/{{vae}}/{{shard}}-of-{{shards}}.log",
     benchmark:
-        f"{R}/benchmarks/vae/{{backbone}}/{{shard}}-of-{{shards}}.tsv"
+        f"{R}/benchmarks/vae/{{vae}}/{{shard}}-of-{{shards}}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: S.threads("reconstruct")
     resources:
         **S.resources("reconstruct"),
     params:
-        code=lambda w: S.code("reconstruct.py", backbone=w.backbone),
+        code=S.code("reconstruct.py"),
         flags=S.reconstruct_flags,
     shell:
-        "{resources.launch} scripts/reconstruct.py --backbone {wildcards.backbone}"
-        " --pipeline {input.pipeline} --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
+        "{resources.launch} scripts/reconstruct.py --vae {input.vae}"
+        " --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
         " {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
 
@@ -38,13 +38,13 @@ localrules:
 
 rule aggregate_reconstruction:
     input:
-        lambda w: S.reconstruction_shards(w.backbone),
+        lambda w: S.reconstruction_shards(w.vae),
     output:
-        f"{R}/vae/{{backbone}}/reconstruction.json",
+        f"{R}/vae/{{vae}}/reconstruction.json",
     log:
-        f"{R}/logs/vae/{{backbone}}/aggregate.log",
+        f"{R}/logs/vae/{{vae}}/aggregate.log",
     benchmark:
-        f"{R}/benchmarks/vae/{{backbone}}/aggregate.tsv"
+        f"{R}/benchmarks/vae/{{vae}}/aggregate.tsv"
     conda:
         "../envs/metrics.yaml"
     params:

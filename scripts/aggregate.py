@@ -6,7 +6,7 @@ from pathlib import Path
 
 from diffusion4k import cli, manifest
 
-FAMILIES = ("texture", "alignment", "fid", "distance", "reconstruction")
+FAMILIES = ("fid", "texture", "alignment", "distance", "quality", "reconstruction")
 
 
 def parser() -> argparse.ArgumentParser:

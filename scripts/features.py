@@ -27,6 +27,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--clip-large", type=Path, required=True, help="manifest of CLIP ViT-L/14")
     flags.add_argument("--aesthetics-head", type=Path, required=True, help="manifest of the head")
     flags.add_argument("--inception", type=Path, required=True, help="manifest of the weights")
+    flags.add_argument("--inception-clean", type=Path, help="manifest of clean-fid's network")
+    flags.add_argument("--crop", type=int, default=299, help="px, of the crops for patch FID")
+    flags.add_argument("--crops", type=int, default=4, help="of them along each side")
     flags.add_argument("--shard", type=int, default=0, help="of --reference")
     flags.add_argument("--shards", type=int, default=1, help="of --reference")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -44,7 +47,7 @@ class Item:
     prompt: str
 
 
-NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception")
+NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -54,31 +57,35 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     names = ["dataset", *NETWORKS] + ([] if args.reference else ["images"])
-    paths = {name: getattr(args, name) for name in names}
+    paths = {name: getattr(args, name) for name in names if getattr(args, name)}
     sources = {name: manifest.read(path) for name, path in paths.items()}
     items = read_items(args, sources)
-    key = scores.key(paths.values(), folder=args.folder, size=args.size, reference=args.reference)
+    deciding = ("folder", "size", "reference", "crop", "crops")
+    key = scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
     progress = scores.Progress(args.output, scores.Alignment, key)
     done = {item.id: saved for item in items if (saved := progress.get(item.id))}
     waiting = [item for item in items if item.id not in done]
 
     device = args.device
     if waiting:
-        score, device = scorer(sources, args.device)
+        score, device = scorer(args, sources)
         bar = cli.progress(total=len(waiting), desc="features", unit="image")
         for start in range(0, len(waiting), max(args.batch, 1)):
             batch = waiting[start : start + max(args.batch, 1)]
             for row, features in score(batch):
-                progress.put(row, features=features)
-                done[row.id] = row, {"features": features}
+                progress.put(row, **features)
+                done[row.id] = row, features
             bar.update(len(batch))
         bar.close()
 
     rows = [done[item.id][0] for item in items]
-    features = [done[item.id][1]["features"] for item in items]
     bulk = [args.output.with_suffix(".parquet"), args.output.with_suffix(".safetensors")]
     scores.write_rows(bulk[0], scores.Alignment, rows)
-    scores.write_features(bulk[1], features=np.array(features).reshape(len(items), -1))
+    arrays = ["features", "patches"] + (["clean"] if args.inception_clean else [])
+    # (n, d) each, an image's crops in turn; an empty shard has (0, 0)
+    stacked = {name: [done[item.id][1][name] for item in items] for name in arrays}
+    empty = [np.empty((0, 0), np.float32)]
+    scores.write_features(bulk[1], **{k: np.concatenate(v or empty) for k, v in stacked.items()})
     manifest.write(
         args.output,
         root=args.output.parent,
@@ -111,7 +118,7 @@ def read_items(args: argparse.Namespace, sources: dict) -> list[Item]:
     return [Item(s.id, loader(s.path), s.text) for s in cli.shard(samples, args.shard, args.shards)]
 
 
-def scorer(sources: dict, device: str) -> tuple[Callable, object]:
+def scorer(args: argparse.Namespace, sources: dict) -> tuple[Callable, object]:
     """A function from a batch of items to their rows and features, and the device it runs on."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is here; a node may have no network
     import numpy as np
@@ -121,13 +128,27 @@ def scorer(sources: dict, device: str) -> tuple[Callable, object]:
     from diffusion4k.metrics.device import choose
 
     torch.set_num_threads(cli.threads())
-    chosen = choose(device)
+    chosen = choose(args.device)
     small = clip.Clip(sources["clip"].root, chosen)
     large = clip.Clip(sources["clip_large"].root, chosen)
     beauty = aesthetics.Aesthetics(large, inputs.weights(sources["aesthetics_head"]))
     network = inception.Inception(inputs.weights(sources["inception"]), chosen)
+    clean = None
+    if source := sources.get("inception_clean"):
+        weights = inputs.weights(source)
+        clean = inception.CleanInception(weights, inputs.checksum(source, weights), chosen)
 
-    def score(batch: list[Item]) -> list[tuple[scores.Alignment, np.ndarray]]:
+    def features(pictures: list) -> list[dict[str, np.ndarray]]:
+        """An image's arrays (rows, 2048): one row of the whole, one of each crop."""
+        pixels = [np.asarray(picture) for picture in pictures]
+        cropped = [crop for p in pixels for crop in inception.crops(p, args.crop, args.crops)]
+        found = {"features": network(pixels), "patches": network(cropped)}
+        if clean:
+            found["clean"] = clean(pixels)
+        parts = {name: np.split(values, len(pixels)) for name, values in found.items()}
+        return [{name: part[i] for name, part in parts.items()} for i in range(len(pixels))]
+
+    def score(batch: list[Item]) -> list[tuple[scores.Alignment, dict[str, np.ndarray]]]:
         pictures = [item.load() for item in batch]
         aligned = small.score(pictures, [item.prompt for item in batch])
         columns = zip(batch, aligned, beauty.score(pictures), strict=True)
@@ -135,7 +156,7 @@ def scorer(sources: dict, device: str) -> tuple[Callable, object]:
             scores.Alignment(i.id, c.published, c.with_end_token, c.n_tokens, beautiful)
             for i, c, beautiful in columns
         ]
-        return list(zip(rows, network([np.asarray(p) for p in pictures]), strict=True))
+        return list(zip(rows, features(pictures), strict=True))
 
     return score, chosen
 

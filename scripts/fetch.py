@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--revision", default="main", help="commit, tag or branch of the hub")
     parser.add_argument("--only", nargs="*", help="glob patterns of the files to take")
     parser.add_argument("--ignore", nargs="*", help="glob patterns of the files to leave")
-    parser.add_argument("--sha256", default="", help="of the file behind --url, or its beginning")
+    parser.add_argument("--sha256", default="", help="of the one file, or its beginning")
     parser.add_argument("--folder", type=Path, required=True, help="for what --url brings")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     return parser
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     if args.path:
-        fetched = fetch.local(args.path)
+        fetched = fetch.local(args.path, args.sha256)
     elif args.url:
         fetched = fetch.url(args.url, args.folder, args.sha256)
     else:

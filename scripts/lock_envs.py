@@ -1,7 +1,8 @@
-"""Write envs/*.yaml, the conda environments, from the dependency groups and requirements.lock.
+"""Write envs/*.yaml, the conda environments, from the dependency groups and requirements*.lock.
 
-Every version is the lock's, so that a conda environment and the locked one agree. --check compares
-instead of writing, without a network: each pin of envs/*.yaml must be the lock's.
+Every version is the lock's, so that a conda environment and the locked one agree; iqa, which goes
+with no other group, has a lock of its own. --check compares instead of writing, without a network:
+each pin of envs/*.yaml must be its lock's.
 """
 
 import argparse
@@ -16,8 +17,9 @@ from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
-GROUPS = {"gpu": "gpu", "metrics": "metrics", "paper": "paper"}
+# group, and name of its environment -> lock
+LOCKS = dict.fromkeys(("gpu", "metrics", "paper"), ROOT / "requirements.lock")
+LOCKS["iqa"] = ROOT / "requirements-iqa.lock"
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;]+)( ;[^\\\n]+)?", re.MULTILINE)
 
 
@@ -35,34 +37,34 @@ def pins(text: str) -> list[str]:
     ]
 
 
-def environment(group: str, uv: str) -> str:
+def environment(group: str, lock: Path, uv: str) -> str:
     command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
-    command += ["--no-header", "--no-annotate", "--group", group, "--constraint", str(LOCK)]
+    command += ["--no-header", "--no-annotate", "--group", group, "--constraint", str(lock)]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     content = {
         "channels": ["conda-forge"],
         "dependencies": ["python=3.11", "pip", {"pip": pins(found)}],
     }
-    return "# made by `make lock` from pyproject.toml and requirements.lock\n" + yaml.safe_dump(
+    return f"# made by `make lock` from pyproject.toml and {lock.name}\n" + yaml.safe_dump(
         content, sort_keys=False, width=200
     )
 
 
-def check(path: Path, locked: set[str]) -> None:
+def check(path: Path, lock: Path) -> None:
+    locked = {pin.split(" ;")[0] for pin in pins(lock.read_text(encoding="utf-8"))}
     found = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
     unlike = sorted({pin.split(" ;")[0] for pin in found} - locked)
     if unlike:
-        raise UserError(f"{path}: {unlike[0]} is not what requirements.lock says; run make lock")
+        raise UserError(f"{path}: {unlike[0]} is not what {lock.name} says; run make lock")
 
 
 def run(args: argparse.Namespace) -> None:
-    locked = {pin.split(" ;")[0] for pin in pins(LOCK.read_text(encoding="utf-8"))}
-    for name, group in GROUPS.items():
-        path = ROOT / "envs" / f"{name}.yaml"
+    for group, lock in LOCKS.items():
+        path = ROOT / "envs" / f"{group}.yaml"
         if args.check:
-            check(path, locked)
+            check(path, lock)
         else:
-            write_text(path, environment(group, args.uv))
+            write_text(path, environment(group, lock, args.uv))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
 
-NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "vgg16")
+NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean", "vgg16")
 WHATS = ("aesthetic_4k", "sd3", "flux", *NETWORKS)
 DATASET_NOTE = (
     "Aesthetic-4K is a miniature: crops of the photographs in scikit-image and scikit-learn"
@@ -89,6 +89,7 @@ def make_network(what: str, folder: Path, seed: int) -> list[Path]:
     makers = {
         "aesthetics_head": networks.make_aesthetics_head,
         "inception": networks.make_inception,
+        "inception_clean": networks.make_inception_clean,
         "vgg16": networks.make_vgg16,
     }
     return makers[what](folder)

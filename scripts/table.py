@@ -20,6 +20,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="ROW:FAMILY=MANIFEST",
         help="whose results fill the row's columns of that family",
     )
+    flags.add_argument(
+        "--comparisons",
+        nargs="*",
+        default=[],
+        metavar="ROW:FAMILY=MANIFEST",
+        help="paired differences to the row that the spec's `against` names",
+    )
     flags.add_argument("--context", type=Path, help="CSV of other systems (spec key context)")
     flags.add_argument("--output", type=Path, required=True, help="manifest, R/tables/table_3.json")
     return flags
@@ -30,12 +37,14 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     values = read_values(args.values)
+    comparisons = read_values(args.comparisons)
     table = tables.assemble(
         spec.load(args.spec),
         # a table that the paper lacks has no such file, and shows ours alone
         published.read(args.published) if args.published and args.published.exists() else {},
         values,
         published.read_context(args.context) if args.context else (),
+        comparisons,
     )
     formats = {
         "csv": render.tidy_csv,
@@ -50,7 +59,8 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=args.output.parent,
         files=bulk,
-        inputs={f"{row}:{family}": source.path for (row, family), source in values.items()},
+        inputs={f"{row}:{family}": source.path for (row, family), source in values.items()}
+        | {f"{row}:{family}:against": s.path for (row, family), s in comparisons.items()},
         settings=vars(args),
         results=table,
         started=started,

@@ -15,6 +15,16 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--images", type=Path, required=True, help="manifest of a generated shard")
     flags.add_argument("--size", type=int, help="px; default: what the manifest says was asked")
+    flags.add_argument("--patch", type=int, default=64, help="px, side of a GLCM patch")
+    flags.add_argument("--levels", type=int, default=64, help="grey levels")
+    flags.add_argument("--distances", type=int, nargs="+", default=[1, 2, 3, 4], help="px")
+    flags.add_argument("--angles", type=float, nargs="+", default=[0, 45, 90, 135], help="degrees")
+    flags.add_argument(
+        "--properties",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="also contrast, dissimilarity, homogeneity, energy, correlation and ASM",
+    )
     flags.add_argument("--threads", type=int, default=cli.threads(), help="images at a time")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
@@ -28,15 +38,18 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     source = manifest.read(args.images)
     pictures = inputs.generated(source, args.size)
-    key = scores.key([args.images], size=args.size)
-    progress = scores.Progress(args.output, scores.Texture, key)
+    matrices = glcm.Settings(args.patch, args.levels, tuple(args.distances), tuple(args.angles))
+    kind = scores.TextureProperties if args.properties else scores.Texture
+    deciding = {"size": args.size, "matrices": matrices, "properties": args.properties}
+    key = scores.key([args.images], **deciding)
+    progress = scores.Progress(args.output, kind, key)
 
     def score(picture: inputs.Picture) -> scores.Texture:
         if saved := progress.get(picture.id):
             return saved[0]
         grey = glcm.grey(np.asarray(picture.load()))
-        published, haralick = glcm.score(grey)
-        row = scores.Texture(picture.id, *compression.sizes(picture.path), published, haralick)
+        found = glcm.score(grey, matrices, properties=args.properties)
+        row = kind(picture.id, *compression.sizes(picture.path), **found)
         progress.put(row)
         return row
 
@@ -44,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         scored = pool.map(score, pictures)
         rows = list(cli.progress(scored, total=len(pictures), desc="texture", unit="image"))
     bulk = args.output.with_suffix(".parquet")
-    scores.write_rows(bulk, scores.Texture, rows)
+    scores.write_rows(bulk, kind, rows)
     manifest.write(
         args.output,
         root=args.output.parent,

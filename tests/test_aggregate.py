@@ -60,7 +60,7 @@ def test_texture(tmp_path):
     made = aggregated(*flags, "--output", tmp_path / "texture.json")
     results = made.results
     assert made.notes == ["m"]
-    assert list(results) == ["glcm", "glcm_entropy", "cr", "cr_mean"]
+    assert set(results) == {"glcm", "glcm_entropy", "cr", "cr_mean"}
     values = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
     assert results["glcm"]["value"] == pytest.approx(0.7)
     assert results["glcm"]["n"] == 5
@@ -99,16 +99,24 @@ def test_alignment(tmp_path):
     assert corrected["clipscore"]["value"] == 32 == results["clipscore_end_token"]["value"]
 
 
+def arrays(values: np.ndarray, part=slice(None), *, clean: bool = True) -> dict[str, np.ndarray]:
+    """Features of whole images, two crops of each that differ from it, and clean-fid's."""
+    chosen = values[part]
+    patches = np.repeat(chosen, 2, axis=0)
+    patches[1::2] += 1
+    return {"features": chosen, "patches": patches} | ({"clean": 2 * chosen} if clean else {})
+
+
 def test_fid(tmp_path):
     real, generated = SEEDED.normal(size=(2, 10, 16)).astype(np.float32)
     rows, order = alignments(range(10)), [3, 1, 0, 2, 9, 8, 7, 6, 5, 4]
-    reference = [shard(tmp_path / "r.json", scores.Alignment, rows, {"features": real})]
+    reference = [shard(tmp_path / "r.json", scores.Alignment, rows, arrays(real))]
     shards = [
         shard(
             tmp_path / f"g{i}.json",
             scores.Alignment,
             [rows[j] for j in part],
-            {"features": generated[part]},
+            arrays(generated, part),
         )
         for i, part in enumerate((order[:4], order[4:]))
     ]
@@ -121,11 +129,19 @@ def test_fid(tmp_path):
     assert results["kid"]["value"] == pytest.approx(frechet.kid(real, generated)[0])
     assert results["kid"]["standard_error"] > 0
     assert results["fid_floor"]["n"] == 5
+    # clean-fid's features are twice the others: the distance is four times as large
+    assert results["fid_clean"]["value"] == pytest.approx(4 * results["fid"]["value"], rel=1e-5)
+    crops = [arrays(x)["patches"] for x in (real, generated)]
+    assert results["patch_fid"]["value"] == pytest.approx(frechet.fid(*crops))
+    assert (results["patch_fid"]["n"], results["patch_fid"]["crops"]) == (10, 20)
+    assert results["patch_kid"]["value"] == pytest.approx(frechet.kid(*crops, crops=2)[0])
+    half = [shard(tmp_path / "h.json", scores.Alignment, rows, arrays(real, clean=False))]
+    assert "fid_clean" not in aggregate.family("fid", shards, reference=half, expected=10)
     assert not any("interval" in result for result in results.values())
     with pytest.raises(UserError, match="--reference"):
         aggregate.family("fid", shards, expected=10)
     strangers = [scores.Alignment(f"x{i}", 1.0, 1.0, 9, 1.0) for i in range(10)]
-    wrong = [shard(tmp_path / "x.json", scores.Alignment, strangers, {"features": real})]
+    wrong = [shard(tmp_path / "x.json", scores.Alignment, strangers, arrays(real))]
     with pytest.raises(UserError, match="i0, i1, .* of the reference set are not among"):
         aggregate.family("fid", wrong, reference=reference, expected=10)
 
@@ -140,10 +156,14 @@ def test_distance_and_reconstruction(tmp_path):
     real, rebuilt = SEEDED.normal(size=(2, 4, 8)).astype(np.float32)
     rows = [scores.Reconstruction(f"i{i}", 0.01, 0.1, 29.0, 0.8, 0.2) for i in range(4)]
     features = {"real": real, "reconstructed": rebuilt}
+    features |= {f"{name}_patches": np.repeat(x, 2, axis=0) ** 2 for name, x in features.items()}
     made = shard(tmp_path / "v.json", scores.Reconstruction, rows, features)
     results = aggregate.family("reconstruction", [made], expected=4)
-    assert list(results) == ["rfid", "nmse", "root_nmse", "psnr", "ssim", "lpips"]
+    assert list(results) == [*("rfid", "patch_rfid", "nmse", "root_nmse", "psnr", "ssim", "lpips")]
     assert results["rfid"]["value"] == pytest.approx(frechet.fid(real, rebuilt))
+    crops = [features[f"{name}_patches"] for name in ("real", "reconstructed")]
+    assert results["patch_rfid"]["value"] == pytest.approx(frechet.fid(*crops))
+    assert (results["patch_rfid"]["n"], results["patch_rfid"]["crops"]) == (4, 8)
     assert results["psnr"]["n"] == 4
 
 
@@ -151,7 +171,7 @@ def test_one_image_has_no_uncertainty(tmp_path):
     made = shard(tmp_path / "t.json", scores.Texture, textures([0]))
     results = aggregate.family("texture", [made], expected=1)
     assert results["glcm"] == {"value": 0.5, "n": 1}
-    features = {"features": np.zeros((1, 8))}
+    features = arrays(np.zeros((1, 8)))
     one = shard(tmp_path / "f.json", scores.Alignment, alignments([0]), features)
     with pytest.raises(UserError, match="at least 2 images"):
         aggregate.family("fid", [one], reference=[one], expected=1)
@@ -211,7 +231,7 @@ def test_texture_script(tmp_path, monkeypatch):
     rows = scores.read_rows([whole], scores.Texture, 5)
     assert whole.notes == ["n"]
     picture = images.load_rgb(tmp_path / "images" / "i2.jpg", exif_transpose=False)
-    published, haralick = glcm.score(glcm.grey(np.asarray(picture)))
+    published, haralick = glcm.score(glcm.grey(np.asarray(picture))).values()
     at = rows["id"].tolist().index("i2")
     assert (rows["glcm"][at], rows["glcm_entropy"][at]) == (published, haralick)
     assert (rows["height"][at], rows["width"][at]) == (64, 128)
@@ -219,11 +239,11 @@ def test_texture_script(tmp_path, monkeypatch):
 
     score, calls = glcm.score, []
 
-    def killed(grey):
+    def killed(*parameters, **how):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return score(grey)
+        return score(*parameters, **how)
 
     monkeypatch.setattr(glcm, "score", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -232,6 +252,21 @@ def test_texture_script(tmp_path, monkeypatch):
     assert again.files[0].sha256 == whole.files[0].sha256
     assert len(calls) < 10  # what was done before the kill is not done again
     assert not (tmp_path / "again.progress").exists()
+
+
+def test_texture_script_with_other_matrices(tmp_path):
+    shard = generated(tmp_path, {f"i{i}": (64, 128) for i in range(3)})
+    flags = ["--images", shard, "--threads", 1, "--patch", 32, "--levels", 16, "--properties"]
+    flags += ["--distances", 1, 3, "--angles", 0, 90, "--output", tmp_path / "texture.json"]
+    made = score_texture(*flags)
+    rows = scores.read_rows([made], scores.TextureProperties, 3)
+    picture = images.load_rgb(tmp_path / "images" / "i1.jpg", exif_transpose=False)
+    matrices = glcm.Settings(32, 16, (1, 3), (0, 90))
+    expected = glcm.score(glcm.grey(np.asarray(picture)), matrices, properties=True)
+    at = rows["id"].tolist().index("i1")
+    assert {name: rows[name][at] for name in expected} == expected
+    results = aggregate.family("texture", [made], expected=3)
+    assert results["contrast"]["value"] == pytest.approx(rows["contrast"].mean())
 
 
 def test_saves_of_other_code_are_dropped(tmp_path, monkeypatch):

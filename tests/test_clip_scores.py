@@ -84,17 +84,26 @@ def picture(seed: int, height: int = 96, width: int = 96) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def clean_file(path: Path) -> Path:
+    """A TorchScript that answers clean-fid's calls, as the miniature makes it."""
+    from diffusion4k.sources.miniature.metric_networks import make_inception_clean
+
+    torch.manual_seed(1)
+    return make_inception_clean(path)[0]
+
+
 @pytest.fixture(scope="session")
 def networks(tmp_path_factory) -> dict[str, Path]:
-    """The four networks' folders."""
+    """The networks' folders."""
     root = tmp_path_factory.mktemp("networks")
     for name in ("head", "inception"):
         (root / name).mkdir()
     head_file(root / "head" / "sac+logos+ava1-l14-linearMSE.pth")
     inception_file(root / "inception" / "weights-inception-2015-12-05-6726825d.pth")
+    clean_file(root / "clean")
     clip_folder(root / "clip", 16)
     clip_folder(root / "clip_large", 768)
-    return {name: root / name for name in ("clip", "clip_large", "head", "inception")}
+    return {name: root / name for name in ("clip", "clip_large", "head", "inception", "clean")}
 
 
 @pytest.fixture(scope="session")
@@ -220,6 +229,7 @@ def arguments(networks, tmp_path, monkeypatch) -> list[str]:
     }
     flags = f"--dataset {dataset} --folder eval --clip {made['clip']} --device cpu"
     flags += f" --clip-large {made['clip_large']} --aesthetics-head {made['head']}"
+    flags += f" --inception-clean {made['clean']} --crop 40 --crops 2"
     return f"{flags} --inception {made['inception']} --batch 2".split()
 
 
@@ -227,7 +237,50 @@ def run(*flags: object) -> None:
     features.run(features.parser().parse_args([str(flag) for flag in flags]))
 
 
-def test_features_of_generated_images(arguments, tmp_path, small):
+def test_clean_features_equal_clean_fids(networks):
+    from cleanfid.inception_torchscript import InceptionV3W
+    from cleanfid.resize import build_resizer
+
+    from diffusion4k.files import sha256
+
+    path = networks["clean"] / "inception-2015-12-05.pt"
+    theirs = InceptionV3W(str(networks["clean"]), download=False)
+    pixels = [np.asarray(picture(i, 200 + i, 320)) for i in range(2)]
+    resized = np.stack([build_resizer("clean")(p) for p in pixels])
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(resized).permute(0, 3, 1, 2)).numpy()
+    ours = inception.CleanInception(path, sha256(path), CPU)(pixels)
+    assert ours.shape == (2, 2048) and ours.std() > 0
+    assert ours == pytest.approx(expected, rel=1e-6)
+
+
+def test_clean_fids_program_is_not_loaded_unless_its_checksum_fits(networks, tmp_path, monkeypatch):
+    from diffusion4k.files import sha256
+
+    path = networks["clean"] / "inception-2015-12-05.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("loaded"))
+        with pytest.raises(UserError, match="its sha256 is not 0123"):
+            inception.CleanInception(path, "0123", CPU)
+    other = tmp_path / "other.pt"
+    other.write_bytes(b"no TorchScript")
+    with pytest.raises(UserError, match="other.pt: not clean-fid's TorchScript"):
+        inception.CleanInception(other, sha256(other), CPU)
+
+
+def test_crops_stand_at_even_distances_and_are_not_scaled():
+    pixels = np.arange(100 * 160 * 3).reshape(100, 160, 3)
+    crops = inception.crops(pixels, 40, 3)
+    assert [c.shape for c in crops] == [(40, 40, 3)] * 9
+    assert np.array_equal(crops[0], pixels[:40, :40])
+    assert np.array_equal(crops[4], pixels[30:70, 60:100])
+    assert np.array_equal(crops[8], pixels[60:, 120:])
+    assert np.array_equal(inception.crops(pixels, 40, 1)[0], pixels[30:70, 60:100])
+    with pytest.raises(UserError, match="299 px does not fit an image of 100x160 px"):
+        inception.crops(pixels, 299, 1)
+
+
+def test_features_of_generated_images(arguments, tmp_path, small, networks):
     shard = write_generated(tmp_path, ["p3", "p0", "p2"])
     output = tmp_path / "features-0-of-1.json"
     run("--images", shard, "--output", output, *arguments)
@@ -237,6 +290,12 @@ def test_features_of_generated_images(arguments, tmp_path, small):
     values = scores.read_features([made], "features")
     assert values.shape == (3, 2048) and len(np.unique(values[:, 0])) == 3
     order = rows["id"].tolist()
+    patches = scores.read_features([made], "patches").reshape(3, 4, 2048)
+    pixels = np.asarray(Image.open(shard.parent / "images" / "p2.jpg"))
+    corners = [pixels[y : y + 40, x : x + 40] for y in (0, 56) for x in (0, 56)]
+    network = inception.Inception(next(networks["inception"].iterdir()), CPU)
+    assert patches[order.index("p2")] == pytest.approx(network(corners), rel=1e-4, abs=1e-4)
+    assert scores.read_features([made], "clean").shape == (3, 2048)
     assert sorted(order) == ["p0", "p2", "p3"]
     image = images.load_rgb(shard.parent / "images" / "p2.jpg", exif_transpose=False)
     expected = small.score([image], [PROMPTS[2]])[0]
@@ -256,7 +315,7 @@ def test_features_of_the_reference_resume(arguments, tmp_path, monkeypatch):
 
     def killed(self, batch):
         calls.append(len(batch))
-        if len(calls) == 2:
+        if len(calls) == 3:
             raise KeyboardInterrupt
         return real(self, batch)
 
@@ -264,7 +323,8 @@ def test_features_of_the_reference_resume(arguments, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run("--reference", "--size", 96, "--output", part, *arguments)
     run("--reference", "--size", 96, "--output", part, *arguments)
-    assert calls == [2, 2, 2, 1]  # two images were kept
+    # a batch of images, then their crops; two images were kept before the kill
+    assert calls == [2, 8, 2, 2, 8, 1, 4]
     one, two = manifest.read(whole), manifest.read(part)
     assert [f.sha256 for f in one.files] == [f.sha256 for f in two.files]
     with pytest.raises(UserError, match="--size"):

@@ -77,6 +77,12 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         ({"models": {"mine": {"label": "Mine", "backbone": "sdxl"}}}, ["models.mine", "sdxl"]),
         ({"backbones": {"sd3": {"train": {"global_batch": 7}}}}, ["global_batch", "multiple"]),
         ({"train": {"keep": [123]}}, ["train.keep", "123"]),
+        ({"vaes": {"mine": {"source": "sd5", "label": "Mine"}}}, ["vaes.mine.source", "sd5"]),
+        ({"tables": {"table_3": {"against": {"sd3_f16_wlf": "sd4"}}}}, ["table_3.against", "sd4"]),
+        ({"tables": {"table_1": {"rows": ["fid"]}}}, ["table_1.rows", "fid", "maniqa"]),
+        ({"evaluations": {"eval_2048": {"crop": 4096}}}, ["eval_2048.crop", "4096", "2048 px"]),
+        ({"metrics": {"glcm": {"patch": 512}}}, ["metrics.glcm.patch", "512"]),
+        ({"ratings": {"path": "no.csv", "evaluation": "eval_4096"}}, ["ratings", "missing models"]),
         ({"fidelity": {"glcm": "corrected"}}, ["fidelity.glcm", "no such row"]),
         ({"fidelity": "exact"}, ["fidelity", "exact"]),
         ({"run": "../elsewhere"}, ["run", "elsewhere"]),
@@ -91,6 +97,30 @@ def test_a_fault_is_one_clear_line(changes, words):
 def test_what_you_have_wins_over_what_would_be_fetched(tmp_path):
     entry = resolve(sources={"sd3": {"path": str(tmp_path)}})["sources"]["sd3"]
     assert entry == {"path": str(tmp_path)}
+
+
+def test_a_files_checksum_is_kept_when_it_is_given_by_path(tmp_path):
+    known = resolve()["sources"]["inception"]["sha256"]
+    entry = resolve(sources={"inception": {"path": str(tmp_path)}})["sources"]["inception"]
+    assert entry == {"path": str(tmp_path), "sha256": known}
+    made = config.resolve(load("config.yaml", "miniature.yaml"), SCHEMA)
+    assert made["sources"]["inception"] == {"make": "inception"}
+
+
+def test_clean_fids_network_needs_a_checksum(tmp_path):
+    raw = load("config.yaml")
+    raw["sources"]["inception_clean"] = {"path": str(tmp_path)}
+    with pytest.raises(UserError, match="sources.inception_clean: needs sha256"):
+        config.resolve(raw, SCHEMA)
+
+
+def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
+    ratings = {"path": str(tmp_path / "r.csv"), "evaluation": "eval_4096", "models": ["sd3_f16"]}
+    assert "ratings.path" in fault(ratings=ratings)
+    (tmp_path / "r.csv").touch()
+    text = fault(ratings=ratings)
+    assert "sources.musiq.path" in text and "sources.maniqa.path" in text
+    assert resolve(ratings=ratings, tables={"table_1": {"rows": ["glcm", "cr"]}})["ratings"]
 
 
 def test_every_fidelity_row_changes_the_configuration():

@@ -22,7 +22,7 @@ def test_tables_plan_the_papers_dag(checkout):
     assert plan["train_kept"] == plan["export"] == 3
     assert plan["generate"] == 4 * 28 + 3 * 10
     assert plan["latents"] == 2 * 24
-    assert plan["table"] == 9
+    assert plan["table"] == 13
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_only_the_sources_that_a_target_needs_are_fetched(checkout, arguments):
     fetched = re.findall(r"output: results/unmade/sources/(\w+)\.json", done.stdout)
     assert sorted(fetched) == [
         *("aesthetic_4k", "aesthetics_head", "clip", "clip_large"),
-        *("flux", "inception", "sd3", "vgg16"),
+        *("flux", "inception", "inception_clean", "sd3", "vgg16"),
     ]
     assert ("rule generate:" in done.stdout) == ("--until" not in arguments)
 
@@ -59,6 +59,7 @@ def test_without_a_token_no_job_starts(workflow, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("target", "planned", "unplanned"),
     [
+        ("table_1", {"table"}, TRAINS | {"generate", "texture", "quality", "correlate"}),
         ("table_2", {"reconstruct"}, TRAINS | {"generate"}),
         ("table_3", {"features", "generate"} | TRAINS, {"texture", "distance", "reconstruct"}),
         ("table_4", {"texture", "generate"} | TRAINS, {"features", "reference_features"}),
@@ -74,6 +75,25 @@ def test_a_target_plans_only_what_it_needs(checkout, target, planned, unplanned)
     plan = checkout.plan(target, "--config", "run=unmade")
     assert planned <= set(plan)
     assert not unplanned & set(plan)
+
+
+def test_ratings_plan_table_1_and_a_comparison_reads_scores_of_both_models(workflow, tmp_path):
+    for name in ("musiq.pth", "maniqa.pth", "ratings.csv"):
+        (workflow.folder / name).write_text("x", encoding="utf-8")
+    (workflow.folder / "mine.yaml").write_text(
+        "sources: {musiq: {path: musiq.pth}, maniqa: {path: maniqa.pth}}\n"
+        "ratings: {path: ratings.csv, evaluation: eval_4096, models: [sd3_f16]}\n",
+        encoding="utf-8",
+    )
+    flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
+    plan = workflow.plan("table_1", *flags)
+    assert plan["correlate"] == 4
+    assert plan["quality"] == plan["texture"] == 1
+    done = workflow.run("table_1", *flags, check=False)
+    assert done.returncode != 0
+    assert "run `make env-iqa`" in done.stdout + done.stderr
+    comparison = "results/miniature/metrics/sd3_f16_wlf/eval_4096/texture-against-sd3_f16.json"
+    assert workflow.plan(comparison, *flags)["texture"] == 2
 
 
 def test_tables_of_one_size_generate_nothing_of_the_other(checkout):
@@ -187,8 +207,9 @@ def test_law_5_an_edit_known_to_be_harmless_is_accepted_by_one_command(made):
     "leaf",
     [
         "check_data.py", "texture.py", "features.py", "distance.py", "aggregate.py", "table.py",
-        "figure.py", "report.py", "diffusion4k/data.py", "diffusion4k/metrics/glcm.py",
-        "diffusion4k/metrics/frechet.py", "diffusion4k/paper/tables.py",
+        "compare.py", "figure.py", "report.py", "diffusion4k/data.py",
+        "diffusion4k/paper/tables.py", "diffusion4k/metrics/glcm.py",
+        "diffusion4k/metrics/frechet.py",
     ],
 )  # fmt: skip
 def test_the_trunk_is_thin_a_leaf_never_trains_or_generates(made, leaf):

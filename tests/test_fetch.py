@@ -141,3 +141,15 @@ def test_a_local_folder_or_file_is_used_where_it_lies(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no files there"):
         fetch.local(tmp_path / "empty")
+
+
+def test_a_local_file_is_compared_with_its_checksum(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    for known in (digest, digest[:8]):
+        assert fetch.local(path, known).files == [path]
+    with pytest.raises(UserError, match=f"weights.pth: its sha256 is {digest}, not 0123"):
+        fetch.local(path, "0123")
+    with pytest.raises(UserError, match="it is no file, not"):
+        fetch.local(tmp_path, digest)

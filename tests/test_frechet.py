@@ -48,6 +48,25 @@ def test_fid_equals_clean_fid_and_torchmetrics(n):
     assert ours == pytest.approx(_compute_fid(*map(torch.from_numpy, flat)).item(), rel=1e-3)
 
 
+def oracles(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+    """clean-fid's and torchmetrics' values from the same features."""
+    from cleanfid.fid import frechet_distance
+    from torchmetrics.image.fid import _compute_fid
+
+    moments = [(x.astype(np.float64).mean(0), np.cov(x, rowvar=False)) for x in (real, generated)]
+    flat = [array for pair in moments for array in pair]
+    return frechet_distance(*flat), _compute_fid(*map(torch.from_numpy, flat)).item()
+
+
+@pytest.mark.parametrize(("n", "dimension"), [(195, 2048), (2781, 512)], ids=str)
+def test_the_papers_sizes_equal_clean_fid_and_torchmetrics(n, dimension):
+    real = sample(n, 20, dimension=dimension)
+    generated = sample(n, 21, shift=0.2, dimension=dimension)
+    ours = frechet.fid(real, generated)
+    for theirs in oracles(real, generated):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+
+
 def test_both_formulas_agree():
     a, b = sample(200, 4) / 14, sample(150, 5) / 12
     assert frechet.nuclear_norm(a, b) == pytest.approx(frechet._root_trace(a, b), rel=1e-5)
@@ -97,6 +116,26 @@ def test_kid_is_unbiased_and_its_error_honest():
     shifted = [frechet.kid(sample(40, 2 * i), sample(60, 2 * i + 1, 0.5)) for i in range(60)]
     values, errors = np.array(shifted).T
     assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.35)
+
+
+def cropped(images: int, seed: int, crops: int = 4) -> np.ndarray:
+    """(images * crops, d): the crops of an image resemble each other."""
+    whole = np.repeat(sample(images, seed), crops, axis=0)
+    return whole + 0.3 * np.random.default_rng(seed).normal(size=whole.shape)
+
+
+def test_kid_of_crops_is_unbiased_and_its_error_honest():
+    """Pairs within an image would bias it; crops taken for images would understate the error."""
+    draws = [frechet.kid(cropped(30, 2 * i), cropped(30, 2 * i + 1), crops=4) for i in range(60)]
+    values, errors = np.array(draws).T
+    assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
+    shifted = [
+        frechet.kid(cropped(30, 2 * i), cropped(30, 2 * i + 1) + 0.4, crops=4) for i in range(60)
+    ]
+    values, errors = np.array(shifted).T
+    assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.35)
+    naive = np.array([frechet.kid(cropped(30, i), cropped(30, i + 1) + 0.4)[1] for i in range(20)])
+    assert naive.mean() < 0.7 * errors.mean()
 
 
 def test_split_floor():

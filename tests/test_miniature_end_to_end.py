@@ -57,7 +57,7 @@ TRAINING = {"images_per_second": (0.1, 1e4), "steps": (600, 600)}
 @pytest.mark.parametrize(
     ("name", "rows", "ranges", "n"),
     [
-        ("table_2", ["sd3", "flux"], RECONSTRUCTION | {"lpips": (0, 2)}, 12),
+        ("table_2", ["sd3", "flux"], RECONSTRUCTION | {"lpips": (0, 2)}, 8),
         ("table_3", SD3 + FLUX, {"fid": (0, 1e5)} | ALIGNMENT, 12),
         ("table_4", SD3 + FLUX, TEXTURE, 12),
         ("table_7", ABLATION, ALIGNMENT, 6),

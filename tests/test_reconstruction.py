@@ -143,6 +143,7 @@ def reconstruct_flags(tmp_path, vgg, monkeypatch) -> list[str]:
         block_out_channels=(4, 4, 4, 4),
         norm_num_groups=2,
         latent_channels=16,
+        sample_size=64,
         use_quant_conv=False,
         use_post_quant_conv=False,
     )
@@ -158,7 +159,7 @@ def reconstruct_flags(tmp_path, vgg, monkeypatch) -> list[str]:
         settings={},
         started=time.time(),
     )
-    flags = f"--backbone sd3 --pipeline {source(tmp_path, 'pipeline')} --folder train --size 64"
+    flags = f"--vae {source(tmp_path, 'pipeline')} --folder train --size 64 --crop 16 --crops 2"
     flags += f" --dataset {write_dataset(tmp_path, 3)} --vgg16 {tmp_path / 'vgg16.json'}"
     return f"{flags} --inception {source(tmp_path, 'inception', [weights])} --device cpu".split()
 
@@ -190,6 +191,10 @@ def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
     assert 0 < rows["lpips"][at] < 2
     features = scores.read_features([one], "reconstructed")
     assert features[at] == pytest.approx(rebuilt.reshape(-1, 3).mean(0))
+    crops = scores.read_features([one], "reconstructed_patches").reshape(3, 4, 3)
+    assert crops[at, 3] == pytest.approx(rebuilt[48:, 48:].reshape(-1, 3).mean(0))
+    real_crops = scores.read_features([one], "real_patches").reshape(3, 4, 3)
+    assert real_crops[at, 0] == pytest.approx(real[:16, :16].reshape(-1, 3).mean(0))
 
     # two shards are one, and a killed one goes on
     flags = [*reconstruct_flags, "--pictures", 2, "--shards", 2]
@@ -209,6 +214,44 @@ def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
     assert len(calls) == 3
     both = scores.read_rows([first, second], scores.Reconstruction, 3)
     assert all(np.array_equal(both[name], rows[name]) for name in rows)
+
+
+def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path):
+    """F8 is the VAE as it was trained; a VAE of its own is read where it lies (an SC-VAE)."""
+    from diffusers import AutoencoderKL
+
+    pictures = {}
+    alone = source(tmp_path / "pipeline", "vae")
+    forms = {
+        "f8": ["--factor", 8],
+        "f16": [],
+        "exact": ["--decoder", "folded"],
+        "alone": ["--vae", alone],
+        "whole": ["--size", 128],
+        "tiled": ["--size", 128, "--vae-tiling"],
+    }
+    for name, more in forms.items():
+        (tmp_path / name).mkdir()
+        flags = [*reconstruct_flags, *more, "--limit", 1, "--output", tmp_path / name / "r.json"]
+        run(reconstruct, *flags)
+        path = tmp_path / name / "pictures" / "p0-reconstructed.png"
+        pictures[name] = np.asarray(images.load_rgb(path, exif_transpose=False))
+    vae = AutoencoderKL.from_pretrained(tmp_path / "pipeline" / "vae").eval()
+    path = tmp_path / "f8" / "pictures" / "p0-real.png"
+    pixels = images.to_float(images.load_rgb(path, exif_transpose=False))
+    with torch.no_grad():
+        latent = vae.encode(torch.from_numpy(pixels)[None]).latent_dist.mode()
+        assert latent.shape[-1] == 8
+        expected = images.from_float(vae.decode(latent).sample[0].numpy())
+    assert np.array_equal(pictures["f8"], expected)
+    assert np.array_equal(pictures["alone"], pictures["f16"])
+    # this VAE's tiles are 64 px: normalised each by itself, and a note says so
+    assert pictures["tiled"].shape == pictures["whole"].shape
+    assert not np.array_equal(pictures["tiled"], pictures["whole"])
+    assert "reconstructed in tiles" in manifest.read(tmp_path / "tiled" / "r.json").notes[-1]
+    # the released partition is the exact form shifted by one pixel
+    assert np.array_equal(pictures["f16"][1:, 1:], pictures["exact"][:-1, :-1])
+    assert not np.array_equal(pictures["f16"], pictures["exact"])
 
 
 def test_distance(tmp_path):

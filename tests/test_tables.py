@@ -203,6 +203,61 @@ def test_context_rows_follow_with_their_source_and_never_compete(values):
     assert any(line.startswith("[1] as published by Latent Wavelet") for line in table["footer"])
 
 
+def test_a_difference_inside_its_interval_is_marked(values, tmp_path):
+    spec = SPEC | {"against": {"sd3_f16_wlf": "SD3-F16@2048", "flux_f16": "SD3-F16@2048"}}
+    for row in spec["against"]:
+        score = {"clipscore": {"value": 31.65, "n": 6}}
+        values[row, "alignment"] = made(tmp_path / f"{row}.json", score)
+    differences = {
+        (row, "alignment"): made(
+            tmp_path / f"{row}-against.json",
+            {"clipscore": {"value": 0.4, "n": 6, "interval": ends}},
+        )
+        for row, ends in (("sd3_f16_wlf", [-0.2, 1.0]), ("flux_f16", [0.1, 0.9]))
+    }
+    table = assemble(values, spec, comparisons=differences)
+    cells = rows(table)
+    against = cells["sd3_f16_wlf"]["clipscore"]["against"]
+    assert against == {
+        **{"label": "SD3-F16@2048", "difference": 0.4},
+        **{"interval": [-0.2, 1.0], "distinguishable": False},
+    }
+    assert cells["flux_f16"]["clipscore"]["against"]["distinguishable"]
+    assert "against" not in cells["sd3_f16"]["clipscore"]
+    text = render.markdown(table)
+    assert "≈ 31.65" in text
+    assert text.count("≈") == 2  # one cell and its explanation below the table
+    assert "+0.40 [−0.20, +1.00] vs SD3-F16@2048" in render.html(table)
+    assert r"$\approx$ 31.65" in latex.latex(table)
+    assert "0.4,-0.2,1.0" in render.tidy_csv(table)
+    with pytest.raises(UserError, match="no such row"):
+        assemble(
+            values,
+            spec,
+            comparisons={("nobody", "alignment"): differences["flux_f16", "alignment"]},
+        )
+
+
+def test_a_standard_error_stands_beside_its_value(tmp_path):
+    column = {"metric": "kid", "label": "KID", "digits": 4, "family": "fid"}
+    spec = {"title": "t", "columns": [column], "rows": [{"key": "a", "label": "A"}]}
+    kid = {"kid": {"value": 0.01234, "n": 9, "standard_error": 0.002}}
+    floor = {"fid_floor": {"value": 88.5, "n": 4}}
+    table = tables.assemble(spec, {}, {("a", "fid"): made(tmp_path / "a.json", kid | floor)})
+    assert "0.0123 ± 0.0020" in render.markdown(table)
+    assert any("88.50 (n = 4)" in line for line in table["footer"])
+    broken = kid | {"kid": kid["kid"] | {"standard_error": "much"}}
+    with pytest.raises(UserError, match="not a finite number"):
+        tables.assemble(spec, {}, {("a", "fid"): made(tmp_path / "b.json", broken)})
+
+
+def test_long_prompts_are_flagged_below_the_table(values, tmp_path):
+    score = {"clipscore": {"value": 31.0, "n": 6}, "long_prompts": {"value": 2, "n": 6}}
+    values["flux_f16", "alignment"] = made(tmp_path / "long.json", score)
+    line = "CLIPScore: 2 of 6 prompts are longer than CLIP's 77 tokens and were cut"
+    assert line in assemble(values)["footer"]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -234,6 +289,7 @@ def test_formats(values):
     assert lines[0] | {"difference": ""} == {
         **{"row": "sd3_f16", "metric": "fid", "published": "43.82", "ours": "45.0"},
         **{"difference": "", "n": "12", "status": "ok"},
+        **{"against": "", "against_low": "", "against_high": ""},
     }
     text = " ".join(render.markdown(table).split())
     assert "| FID ↓ published | FID ↓ ours | FID ↓ Δ |" in text

@@ -24,13 +24,17 @@ Config = dict[str, Any]
 # Where a source can come from, the winner first: what you have beats what is made or fetched.
 ORIGINS = ("path", "make", "url", "hub")
 _COMPANIONS = {
-    "path": (),
+    "path": ("sha256",),
     "make": ("options",),
     "url": ("sha256",),
     "hub": ("type", "revision", "gated", "only", "ignore"),
 }
 # families of columns that are measured on generated images, and so need an evaluation
-GENERATED = ("fid", "alignment", "texture", "distance")
+GENERATED = ("fid", "alignment", "texture", "distance", "quality")
+# … of which those with a row an image can be compared pair by pair
+PAIRED = ("alignment", "texture", "distance", "quality")
+# the rows that a table of correlations with human ratings can have -> the scores that they need
+RATED = {"glcm": "texture", "cr": "texture", "musiq": "quality", "maniqa": "quality"}
 
 
 def resolve(raw: Config, schema: str | Path) -> Config:
@@ -126,6 +130,8 @@ def _relations(config: Config) -> Iterator[str]:
             yield f"sources.{name}: needs one of {', '.join(ORIGINS)}"
         elif "path" in source and not Path(source["path"]).expanduser().exists():
             yield f"sources.{name}.path: {source['path']} does not exist"
+        if name == "inception_clean" and not {"make", "sha256"} & set(source):
+            yield f"sources.{name}: needs sha256; the file is a program and runs only when it fits"
     for name, split in config["splits"].items():
         yield from known(f"splits.{name}.source", split["source"], "sources")
     for name, evaluation in config["evaluations"].items():
@@ -157,11 +163,10 @@ def _relations(config: Config) -> Iterator[str]:
     for step in config["train"]["keep"]:
         if step % config["train"]["segment"] or step > config["train"]["steps"]:
             yield f"train.keep: no segment ends at step {step}"
+    yield from _metric_relations(config, known)
     yield from _table_relations(config, known)
     for name, figure in config["figures"].items():
-        section = {"histogram": "splits", "reconstruction": "backbones"}.get(
-            figure["kind"], "models"
-        )
+        section = {"histogram": "splits", "reconstruction": "vaes"}.get(figure["kind"], "models")
         for row in figure["rows"]:
             yield from known(f"figures.{name}.rows", row, section)
             if figure["kind"] == "curves" and "recipe" not in config["models"].get(row, {}):
@@ -198,10 +203,42 @@ def _table_relations(config: Config, known) -> Iterator[str]:
             yield f"tables.{name}.context: others published by evaluation, and this table has none"
         section = "models"
         if "reconstruction" in families:
-            section = "backbones"
+            section = "vaes"
         elif "sizes" in families:
             section = "splits"
         for row in table["rows"]:
+            if "correlation" in families:
+                if row not in RATED:
+                    rated = ", ".join(RATED)
+                    yield f"tables.{name}.rows: {row!r} is none of the rated metrics {rated}"
+                continue
             yield from known(f"tables.{name}.rows", row, section, "unavailable")
             if "training" in families and "recipe" not in config["models"].get(row, {"recipe": 1}):
                 yield f"tables.{name}.rows: {row} is not trained; give it a recipe or drop the row"
+        for pair in table.get("against", {}).items():
+            for row in pair:
+                yield from known(f"tables.{name}.against", row, "models")
+        rated = {RATED.get(row) for row in table["rows"]} if "ratings" in config else set()
+        if "quality" in families or ("correlation" in families and "quality" in rated):
+            for network in sorted({"musiq", "maniqa"} - set(config["sources"])):
+                yield (
+                    f"tables.{name}: needs pyiqa's weights of {network}, which are never"
+                    f" downloaded; give sources.{network}.path"
+                )
+
+
+def _metric_relations(config: Config, known) -> Iterator[str]:
+    for name, vae in config["vaes"].items():
+        yield from known(f"vaes.{name}.source", vae["source"], "sources")
+    for where, entry in [
+        *((f"evaluations.{name}", e) for name, e in config["evaluations"].items()),
+        ("reconstruction", config["reconstruction"]),
+    ]:
+        if entry["crop"] > entry["size"]:
+            yield f"{where}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+    if ratings := config.get("ratings"):
+        yield from known("ratings.evaluation", ratings["evaluation"], "evaluations")
+        for model in ratings["models"]:
+            yield from known("ratings.models", model, "models")
+        if not Path(ratings["path"]).expanduser().is_file():
+            yield f"ratings.path: {ratings['path']} does not exist"

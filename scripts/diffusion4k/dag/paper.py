@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from diffusion4k import fidelity
+from diffusion4k.config import PAIRED, RATED
 from diffusion4k.dag.flags import flags
 from diffusion4k.dag.stages import Stages
 
@@ -28,11 +29,11 @@ class Paper:
 
     def label(self, row: str, evaluation: str | None) -> str:
         """A row's name as the paper writes it; models carry their size, as in SD3-F16-WLF@4096."""
-        for section in ("unavailable", "splits"):
+        for section in ("unavailable", "splits", "vaes"):
             if row in self.config[section]:
                 return self.config[section][row]["label"]
-        if row in self.config["backbones"]:
-            return f"{self.config['backbones'][row]['label']}-F16"
+        if row in RATED:
+            return self.config["columns"][row]["label"]
         size = self.stages.size(evaluation) if evaluation else self.config["latents"]["size"]
         return f"{self.config['models'][row]['label']}@{size}"
 
@@ -42,6 +43,8 @@ class Paper:
             return self.stages.checked(row)
         if family == "training":
             return self.stages.last_step(row)
+        if family == "correlation":
+            return f"{self.stages.root}/metrics/ratings/{row}.json"
         if family == "reconstruction":
             return f"{self.stages.root}/vae/{row}/reconstruction.json"
         return f"{self.stages.root}/metrics/{row}/{evaluation}/{family}.json"
@@ -49,12 +52,34 @@ class Paper:
     def table_values(self, name: str) -> list[tuple[str, str]]:
         """(ROW:FAMILY, manifest) for every number of a table that a run can give."""
         table = self.config["tables"][name]
-        families = dict.fromkeys(self.config["columns"][c]["family"] for c in table["columns"])
+        families = self.families(name)
         return [
             (f"{row}:{family}", self.value_file(family, row, table.get("evaluation")))
             for row in table["rows"]
-            if row not in self.config["unavailable"]
+            if not self.reason(row, families)
             for family in families
+        ]
+
+    def reason(self, row: str, families) -> str | None:
+        """Why no run can fill a row, if none can."""
+        if "correlation" in families and "ratings" not in self.config:
+            return "ratings were never released: give ratings.path"
+        return self.config["unavailable"].get(row, {}).get("reason")
+
+    def families(self, name: str) -> list[str]:
+        columns = self.config["tables"][name]["columns"]
+        return list(dict.fromkeys(self.config["columns"][c]["family"] for c in columns))
+
+    def table_comparisons(self, name: str) -> list[tuple[str, str]]:
+        """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
+        table = self.config["tables"][name]
+        folder = f"{self.stages.root}/metrics/{{}}/{table.get('evaluation')}"
+        return [
+            (f"{row}:{family}", f"{folder.format(row)}/{family}-against-{other}.json")
+            for row, other in table.get("against", {}).items()
+            if row in table["rows"]
+            for family in self.families(name)
+            if family in PAIRED
         ]
 
     def published_files(self, name: str) -> list[Path]:
@@ -75,11 +100,14 @@ class Paper:
             {
                 "key": row,
                 "label": self.label(row, table.get("evaluation")),
-                "reason": self.config["unavailable"].get(row, {}).get("reason"),
+                "reason": self.reason(row, self.families(wildcards.table)),
             }
             for row in table["rows"]
         ]
         spec = {"title": table["title"], "columns": columns, "rows": rows}
+        if against := table.get("against"):
+            evaluation = table.get("evaluation")
+            spec["against"] = {row: self.label(other, evaluation) for row, other in against.items()}
         if table.get("context"):
             spec["context"] = table["evaluation"]
         return flags(
@@ -88,7 +116,12 @@ class Paper:
             published=f"config/published/{wildcards.table}.csv",
             context=CONTEXT if table.get("context") else None,
             values=[f"{key}={path}" for key, path in self.table_values(wildcards.table)],
+            comparisons=[f"{k}={path}" for k, path in self.table_comparisons(wildcards.table)],
         )
+
+    def table_inputs(self, wildcards) -> list[str]:
+        pairs = self.table_values(wildcards.table) + self.table_comparisons(wildcards.table)
+        return [path for _, path in pairs]
 
     def figure_rows(self, name: str) -> list[tuple[str, str]]:
         """(ROW, manifest) for everything that a figure shows."""

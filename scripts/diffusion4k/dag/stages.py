@@ -4,6 +4,7 @@
 (common, sources, train, generate), and the last, reconstruction and metrics, is here.
 """
 
+from diffusion4k.config import RATED
 from diffusion4k.dag.flags import flags, pick
 from diffusion4k.dag.generate import Generate
 
@@ -13,9 +14,12 @@ class Stages(Generate):
 
     # vae
 
-    def reconstruction_shards(self, backbone: str) -> list[str]:
-        pattern = f"{self.root}/vae/{backbone}/reconstruction-{{shard}}-of-{{shards}}.json"
+    def reconstruction_shards(self, vae: str) -> list[str]:
+        pattern = f"{self.root}/vae/{vae}/reconstruction-{{shard}}-of-{{shards}}.json"
         return self.shards(pattern, self.config["reconstruction"]["shards"])
+
+    def vae_source(self, vae: str) -> str:
+        return self.source(self.config["vaes"][vae]["source"])
 
     def reconstruction_count(self) -> int:
         settings = self.config["reconstruction"]
@@ -23,12 +27,15 @@ class Stages(Generate):
         return min(whole, settings.get("images", whole))
 
     def reconstruct_flags(self, wildcards) -> str:
-        settings = self.config["reconstruction"]
+        settings, own = self.config["reconstruction"], self.config["vaes"][wildcards.vae]
         return flags(
             folder=self.config["splits"][settings["split"]]["folder"],
-            **pick(settings, "size"),
+            **pick(settings, "size crop crops vae_tiling"),
             limit=settings.get("images"),
-            **self.config["vae"],
+            **(
+                self.config["vae"]
+                | {k: own[k] for k in ("factor", "encoder", "decoder") if k in own}
+            ),
         )
 
     # metrics
@@ -37,26 +44,72 @@ class Stages(Generate):
         pattern = f"{self.root}/metrics/{model}/{evaluation}/{kind}-{{shard}}-of-{{shards}}.json"
         return self.shards(pattern, self.config["evaluations"][evaluation]["shards"])
 
-    def prompts_flags(self, wildcards) -> str:
-        return flags(folder=self.evaluation_folder(wildcards.evaluation))
+    def networks(self) -> list[str]:
+        """The networks of the feature pass; clean-fid's is there when the configuration has it."""
+        every = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean")
+        return [name for name in every if name in self.config["sources"]]
+
+    def features_flags(self, wildcards) -> str:
+        evaluation = self.config["evaluations"][wildcards.evaluation]
+        return flags(
+            folder=self.evaluation_folder(wildcards.evaluation), **pick(evaluation, "crop crops")
+        )
+
+    def reference_flags(self, wildcards) -> str:
+        size = flags(size=self.size(wildcards.evaluation))
+        return f"{size} {self.features_flags(wildcards)}"
 
     def sized_flags(self, wildcards) -> str:
         folder = self.evaluation_folder(wildcards.evaluation)
         return flags(folder=folder, size=self.size(wildcards.evaluation))
 
     def aggregate_scores(self, wildcards) -> dict[str, list[str]]:
-        kind = {"alignment": "features", "fid": "features"}.get(wildcards.family, wildcards.family)
-        files = {"scores": self.score_shards(kind, wildcards.model, wildcards.evaluation)}
+        shards = self.family_shards(wildcards.family, wildcards.model, wildcards.evaluation)
+        files = {"scores": shards}
         if wildcards.family == "fid":
             files["reference"] = self.score_shards("features", "reference", wildcards.evaluation)
         return files
 
+    def family_shards(self, family: str, model: str, evaluation: str) -> list[str]:
+        kind = {"alignment": "features", "fid": "features"}.get(family, family)
+        return self.score_shards(kind, model, evaluation)
+
     def aggregate_flags(self, wildcards) -> str:
+        reference = self.aggregate_scores(wildcards).get("reference")
+        return f"{flags(reference=reference)} {self.compare_flags(wildcards)}".strip()
+
+    def compare_scores(self, wildcards) -> dict[str, list[str]]:
+        pair = {"scores": wildcards.model, "against": wildcards.other}
+        return {
+            name: self.family_shards(wildcards.family, model, wildcards.evaluation)
+            for name, model in pair.items()
+        }
+
+    def compare_flags(self, wildcards) -> str:
         choice = {"texture": "glcm_choice", "alignment": "clip_choice"}.get(wildcards.family)
-        split = self.evaluation_split(wildcards.evaluation)
         return flags(
-            reference=self.aggregate_scores(wildcards).get("reference"),
-            expected=self.config["splits"][split]["count"],
+            expected=self.evaluation_count(wildcards.evaluation),
             choice=self.config["metrics"][choice] if choice else None,
+            seed=self.config["seed"],
+        )
+
+    def evaluation_count(self, evaluation: str) -> int:
+        return self.config["splits"][self.evaluation_split(evaluation)]["count"]
+
+    def rated_scores(self, metric: str) -> list[tuple[str, str]]:
+        """(model, manifest) of the scores of all images that may have a human rating."""
+        ratings = self.config["ratings"]
+        return [
+            (model, path)
+            for model in ratings["models"]
+            for path in self.family_shards(RATED[metric], model, ratings["evaluation"])
+        ]
+
+    def correlate_flags(self, wildcards) -> str:
+        ratings = self.config["ratings"]
+        return flags(
+            metric=wildcards.metric,
+            scores=[f"{model}={path}" for model, path in self.rated_scores(wildcards.metric)],
+            expected=self.evaluation_count(ratings["evaluation"]),
             seed=self.config["seed"],
         )

@@ -5,7 +5,7 @@ ratio of sums an interval. FID gets neither (a bootstrap of it is invalid) but i
 a standard error of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,16 @@ from diffusion4k.metrics import compression, frechet, scores
 
 CHOICES = ("published", "corrected")
 RESAMPLES, LEVEL = 1000, 0.95
+MOST_CROPS = 4000  # of a set in its patch KID, which needs n x n matrices
 CLIP_CONTEXT = 77  # tokens; a longer prompt is cut
 
+KINDS = {
+    "texture": scores.Texture,
+    "alignment": scores.Alignment,
+    "distance": scores.Distance,
+    "quality": scores.Quality,
+    "reconstruction": scores.Reconstruction,
+}
 Results = dict[str, dict[str, Any]]
 
 
@@ -35,7 +43,8 @@ def interval(
     draws = (random.integers(0, n, n) for _ in range(RESAMPLES))
     values = [statistic(*(column[draw] for column in columns)) for draw in draws]
     tail = 50 * (1 - LEVEL)
-    return {"interval": [float(v) for v in np.percentile(values, [tail, 100 - tail])]}
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return {"interval": [float(low), float(high)]}
 
 
 def mean(values: np.ndarray, seed: int) -> dict[str, Any]:
@@ -47,37 +56,67 @@ def mean(values: np.ndarray, seed: int) -> dict[str, Any]:
     return result | interval(np.mean, values, seed=seed)
 
 
-def texture(shards: Sequence[Manifest], *, expected: int, choice: str, seed: int) -> Results:
-    """GLCM Score (`published`: of the value histogram, `corrected`: true entropy), Compression."""
-    rows = scores.read_rows(shards, scores.Texture, expected)
-    raw, compressed = rows["height"] * rows["width"] * 3, rows["bytes"]
-    column = {"published": "glcm", "corrected": "glcm_entropy"}[choice]
-    ratio = {"value": compression.ratio(raw, compressed), "n": len(raw)}
-    return {
-        "glcm": mean(rows[column], seed),
-        "glcm_entropy": mean(rows["glcm_entropy"], seed),
-        "cr": ratio | interval(compression.ratio, raw, compressed, seed=seed),
-        "cr_mean": mean(raw / compressed, seed),
-    }
+def rows(family: str, shards: Sequence[Manifest], expected: int) -> dict[str, np.ndarray]:
+    """The columns of a family's shards, with `raw` bytes and the own `ratio` of each texture."""
+    kind = KINDS[family]
+    if family == "texture" and all(shard.settings.get("properties") for shard in shards):
+        kind = scores.TextureProperties
+    columns = scores.read_rows(shards, kind, expected)
+    if family == "texture":
+        columns["raw"] = columns["height"] * columns["width"] * 3
+        columns["ratio"] = columns["raw"] / columns["bytes"]
+    return columns
 
 
-def alignment(shards: Sequence[Manifest], *, expected: int, choice: str, seed: int) -> Results:
-    """CLIPScore under the chosen truncation and with an end token, Aesthetics, long prompts."""
-    rows = scores.read_rows(shards, scores.Alignment, expected)
-    column = {"published": "clipscore_published", "corrected": "clipscore_end_token"}[choice]
-    long = int((rows["n_tokens"] > CLIP_CONTEXT).sum())
-    return {
-        "clipscore": mean(rows[column], seed),
-        "clipscore_end_token": mean(rows["clipscore_end_token"], seed),
-        "aesthetics": mean(rows["aesthetics"], seed),
-        "long_prompts": {"value": long, "n": expected},
-    }
+def statistics(
+    family: str, columns: Mapping[str, np.ndarray], choice: str
+) -> dict[str, tuple[Callable[..., float], list[str]]]:
+    """{metric: (statistic, the columns it is of)}: what a family's rows are summed up to.
+
+    texture: `choice` is the GLCM Score's, of the value histogram (`published`) or true entropy
+    (`corrected`); cr is the paper's ratio of sums, cr_mean the mean of ratios. alignment: it is the
+    truncation of long prompts, without or with an end token.
+    """
+    if family == "texture":
+        glcm = {"published": "glcm", "corrected": "glcm_entropy"}[choice]
+        means = {"glcm": glcm, "glcm_entropy": "glcm_entropy", "cr_mean": "ratio"}
+        means |= {name: name for name in scores.PROPERTIES if name in columns}
+        return _means(means) | {"cr": (compression.ratio, ["raw", "bytes"])}
+    if family == "alignment":
+        ends = {"published": "clipscore_published", "corrected": "clipscore_end_token"}
+        names = ("clipscore_end_token", "aesthetics")
+        return _means({"clipscore": ends[choice]} | {name: name for name in names})
+    return _means({name: name for name in columns if name != "id"})
+
+
+def _means(names: Mapping[str, str]) -> dict[str, tuple[Callable[..., float], list[str]]]:
+    return {metric: (np.mean, [column]) for metric, column in names.items()}
+
+
+def summary(family: str, columns: Mapping[str, np.ndarray], choice: str, seed: int) -> Results:
+    """The family's statistics over all rows, with their uncertainty."""
+    results: Results = {}
+    for metric, (statistic, names) in statistics(family, columns, choice).items():
+        values = [columns[name] for name in names]
+        if statistic is np.mean:
+            results[metric] = mean(values[0], seed)
+        else:
+            ratio = {"value": float(statistic(*values)), "n": len(values[0])}
+            results[metric] = ratio | interval(statistic, *values, seed=seed)
+    if family == "alignment":
+        long = int((columns["n_tokens"] > CLIP_CONTEXT).sum())
+        results["long_prompts"] = {"value": long, "n": len(columns["id"])}
+    return results
 
 
 def fid(
     shards: Sequence[Manifest], reference: Sequence[Manifest], *, expected: int, seed: int
 ) -> Results:
-    """FID and KID of generated against reference images of the same ids, and the FID floor."""
+    """FID (as published and clean-fid's), KID and the floor, of generated against real images.
+
+    The same of crops: patch_fid and patch_kid, with the number of crops. Both sets have the same
+    ids; `fid_clean` is there when both were scored by clean-fid's network.
+    """
     kind = scores.Alignment
     ids = [scores.read_rows(s, kind, expected)["id"].tolist() for s in (reference, shards)]
     missing = sorted(set(ids[0]) - set(ids[1]))
@@ -86,12 +125,27 @@ def fid(
             f"{shards[0].path}: {', '.join(missing[:10])} of the reference set are not among its"
             " images; score the same evaluation"
         )
-    real, generated = (scores.read_features(s, "features") for s in (reference, shards))
     # in the order of ids: no number may depend on how the work was cut into shards
-    real, generated = (x[np.argsort(i)] for x, i in zip((real, generated), ids, strict=True))
+    orders = [np.argsort(i) for i in ids]
+
+    def pair(name: str) -> list[np.ndarray]:
+        sets = zip((reference, shards), orders, strict=True)
+        found = [(scores.read_features(s, name), order) for s, order in sets]
+        return [x.reshape(expected, -1, x.shape[1])[order] for x, order in found]
+
+    results = distances(*pair("features"), seed=seed)
+    if all(scores.has_features(s, "clean") for s in (reference, shards)):
+        value = frechet.fid(*(x[:, 0] for x in pair("clean")))
+        results["fid_clean"] = {"value": value, "n": expected, "n_reference": expected}
+    return results | patches(*pair("patches"), seed=seed)
+
+
+def distances(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
+    """fid, kid and fid_floor of (images, 1, d) features, of as many images as there are."""
+    real, generated = real[:, 0], generated[:, 0]
     sizes = {"n": len(generated), "n_reference": len(real)}
     results: Results = {"fid": {"value": frechet.fid(real, generated), **sizes}}
-    if len(real) > 2:
+    if min(sizes.values()) > 2:
         value, error = frechet.kid(real, generated, seed=seed)
         results["kid"] = {"value": value, "standard_error": error, **sizes}
     if len(real) > 3:
@@ -101,21 +155,32 @@ def fid(
     return results
 
 
-def distance(shards: Sequence[Manifest], *, expected: int, seed: int) -> Results:
-    """RMSE in [0, 1] and PSNR in dB to the prompts' photographs."""
-    return _means(shards, scores.Distance, expected, seed)
+def patches(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
+    """patch_fid and patch_kid of (images, crops, d) features."""
+    crops, width = real.shape[1:]
+    pair = [x.reshape(-1, width) for x in (real, generated)]
+    sizes = {"n": len(generated), "crops": len(generated) * crops}
+    results: Results = {"patch_fid": {"value": frechet.fid(*pair), **sizes}}
+    if min(len(real), len(generated)) > 2:
+        random = np.random.default_rng(seed)
+        most = max(MOST_CROPS // crops, 3)
+        thinned = [x[random.permutation(len(x))[:most]] for x in (real, generated)]
+        pair = [x.reshape(-1, width) for x in thinned]
+        value, error = frechet.kid(*pair, crops=crops, seed=seed)
+        sizes = {"n": len(thinned[1]), "crops": len(pair[1])}
+        results["patch_kid"] = {"value": value, "standard_error": error, **sizes}
+    return results
 
 
 def reconstruction(shards: Sequence[Manifest], *, expected: int, seed: int) -> Results:
-    """Table 2: rFID between photographs and reconstructions, and the means of the pairs' scores."""
-    means = _means(shards, scores.Reconstruction, expected, seed)
-    real, rebuilt = (scores.read_features(shards, name) for name in ("real", "reconstructed"))
-    return {"rfid": {"value": frechet.fid(real, rebuilt), "n": len(real)}} | means
-
-
-def _means(shards: Sequence[Manifest], kind: type, expected: int, seed: int) -> Results:
-    rows = scores.read_rows(shards, kind, expected)
-    return {name: mean(values, seed) for name, values in rows.items() if name != "id"}
+    """Table 2: rFID of photographs and reconstructions, whole and cropped, and the pairs' means."""
+    means = summary("reconstruction", rows("reconstruction", shards, expected), "", seed)
+    results: Results = {}
+    for name, suffix in (("rfid", ""), ("patch_rfid", "_patches")):
+        pair = [scores.read_features(shards, kind + suffix) for kind in ("real", "reconstructed")]
+        results[name] = {"value": frechet.fid(*pair), "n": expected}
+    results["patch_rfid"]["crops"] = len(pair[0])
+    return results | means
 
 
 def family(
@@ -127,15 +192,14 @@ def family(
     choice: str = "published",
     seed: int = 0,
 ) -> Results:
-    """The results of one metric family: texture, alignment, fid, distance or reconstruction."""
-    common = {"expected": expected, "seed": seed}
+    """The results of one of FAMILIES; see `statistics` for `choice`."""
     if name == "fid":
         if not reference:
             raise UserError("--family fid: give the photographs' features by --reference")
-        return fid(shards, reference, **common)
-    if name in ("texture", "alignment"):
-        return {"texture": texture, "alignment": alignment}[name](shards, choice=choice, **common)
-    return {"distance": distance, "reconstruction": reconstruction}[name](shards, **common)
+        return fid(shards, reference, expected=expected, seed=seed)
+    if name == "reconstruction":
+        return reconstruction(shards, expected=expected, seed=seed)
+    return summary(name, rows(name, shards, expected), choice, seed)
 
 
-FAMILIES = ("texture", "alignment", "fid", "distance", "reconstruction")
+FAMILIES = ("fid", *KINDS)

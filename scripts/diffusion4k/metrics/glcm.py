@@ -3,7 +3,8 @@
 The released evaluation takes, for every non-overlapping patch, skimage's normalised co-occurrence
 array and the Shannon entropy of *how often each of its values occurs* (zeros included). Table 4 and
 its like fit only that definition. The text of the paper suggests Haralick's entropy, the mean over
-the matrices of -sum p log2 p. Both come out of one pass here.
+the matrices of -sum p log2 p. Both come out of one pass here, and so do, when asked for, skimage's
+other properties of the matrices, which the released program offers as its --prop.
 
 Counting works on integers: co-occurrences first, then how often each count c appears among the
 matrices whose N pairs normalise it, merged where fractions c/N are equal (63/4032 = 62/3968).
@@ -20,14 +21,30 @@ import numpy as np
 from diffusion4k.errors import UserError
 
 
+def _round(value: float) -> int:
+    """C's round: halves away from zero."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
 @dataclass(frozen=True)
 class Settings:
-    """The released parameters: patch side (px), grey levels, distances (px), angles (degrees)."""
+    """The released parameters: patch side (px), grey levels, distances (px), angles (degrees).
+
+    UserError for what no co-occurrence matrix can be made of.
+    """
 
     patch: int = 64
     levels: int = 64
     distances: tuple[int, ...] = (1, 2, 3, 4)
     angles: tuple[float, ...] = (0, 45, 90, 135)
+
+    def __post_init__(self):
+        reach = max((max(map(abs, offset)) for offset in self.offsets()), default=0)
+        if not (1 <= self.levels <= 256 and 0 < reach < self.patch <= 256):
+            raise UserError(
+                f"GLCM: patch {self.patch}, levels {self.levels}, distances {self.distances},"
+                f" angles {self.angles}: needs 0 < distances < patch <= 256 px and levels <= 256"
+            )
 
     def offsets(self) -> list[tuple[int, int]]:
         """(rows, columns) from a pixel to its neighbour, rounded as graycomatrix rounds them."""
@@ -39,11 +56,8 @@ class Settings:
 
 
 DEFAULT = Settings()
-
-
-def _round(value: float) -> int:
-    """C's round: halves away from zero."""
-    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+# the released --prop besides entropy, in the order of the kernel's columns
+PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation", "asm")
 
 
 @dataclass(frozen=True)
@@ -63,9 +77,6 @@ def _plan(settings: Settings) -> _Plan:
         distinct[offset] = distinct.get(offset, 0) + 1
     side = settings.patch
     pairs = [(side - abs(rows)) * (side - abs(columns)) for rows, columns in distinct]
-    reach = max(max(map(abs, offset)) for offset in distinct)
-    if not (1 <= settings.levels <= 256 and 0 < reach < side <= 256):
-        raise UserError(f"{settings}: needs 0 < distances < patch <= 256 px and levels <= 256")
     # two such fractions are equal exactly when their quotients in double precision are
     sizes = sorted(set(pairs))
     values = np.concatenate([np.arange(n + 1) / n for n in sizes])
@@ -90,12 +101,14 @@ def grey(rgb: np.ndarray) -> np.ndarray:
 
 
 def patches(
-    image: np.ndarray, settings: Settings = DEFAULT, *, threads: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both entropies, in bits, of every whole non-overlapping patch of a uint8 grey (H, W) image.
+    image: np.ndarray, settings: Settings = DEFAULT, *, threads: int = 1, properties: bool = False
+) -> dict[str, np.ndarray]:
+    """Every score of every whole non-overlapping patch of a uint8 grey (H, W) image.
 
-    Returns (published, haralick), float64 of shape (H // patch, W // patch): the entropy of the
-    histogram of the matrices' values, as released, and the mean of -sum p log2 p over the matrices.
+    Returns float64 arrays of shape (H // patch, W // patch) by name, means over the matrices:
+    `glcm`, the entropy of the histogram of the matrices' values, as released, and `glcm_entropy`,
+    -sum p log2 p, both in bits; with `properties` also PROPERTIES, as skimage.graycoprops defines
+    them (the released program rounds those to four decimals first; here they are not rounded).
     Pixels beyond the last whole patch are left out. Raises UserError when no patch fits.
     """
     if image.ndim != 2 or image.dtype != np.uint8:
@@ -108,32 +121,33 @@ def patches(
             f" {side} px; score larger images"
         )
     plan = _plan(settings)
-    quantised = (image.astype(np.uint16) * levels // 256).astype(np.uint8)
-    out = np.empty((rows, columns, 2))
+    names = ("glcm", "glcm_entropy", *(PROPERTIES if properties else ()))
+    out = np.empty((rows, columns, len(names)))
 
     def score(part: np.ndarray) -> None:
-        band = np.ascontiguousarray(quantised[part[0] * side : (part[-1] + 1) * side])
+        band = image[part[0] * side : (part[-1] + 1) * side]
         arrays = (plan.offsets, plan.weights, plan.pairs, plan.starts, plan.fractions, plan.log)
         _entropies(band, side, levels, *arrays, out[part[0] : part[-1] + 1])
 
     bands = np.array_split(np.arange(rows), min(threads, rows))
     with ThreadPoolExecutor(len(bands)) as pool:  # the kernel releases the GIL
         list(pool.map(score, bands))
-    return out[..., 0], out[..., 1]
+    return {name: out[..., i] for i, name in enumerate(names)}
 
 
 def score(
-    image: np.ndarray, settings: Settings = DEFAULT, *, threads: int = 1
-) -> tuple[float, float]:
-    """(published, haralick) of a uint8 grey (H, W) image: the means over its patches, in bits."""
-    published, haralick = patches(image, settings, threads=threads)
-    return float(published.mean()), float(haralick.mean())
+    image: np.ndarray, settings: Settings = DEFAULT, *, threads: int = 1, properties: bool = False
+) -> dict[str, float]:
+    """The means over the patches of a uint8 grey (H, W) image, by the names of `patches`."""
+    found = patches(image, settings, threads=threads, properties=properties)
+    return {name: float(values.mean()) for name, values in found.items()}
 
 
 @numba.njit(nogil=True, cache=True)
 def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, log, out):
-    """Fill out (rows, columns, 2) with both entropies of each patch of image (H, W) < levels."""
-    matrix = np.zeros(levels * levels, np.uint16)
+    """Fill out (rows, columns, 2 or 8) with the scores of each patch of the grey image (H, W)."""
+    matrix = np.zeros((levels * levels + 3) // 4 * 4, np.uint16)
+    spectrum = np.zeros((side * side + 1, 4), np.int32)
     occurrences = np.zeros(fractions.max() + 1, np.int64)
     seen = np.empty(occurrences.size, np.int32)
     patch = np.empty(side * side, np.uint8)
@@ -141,23 +155,30 @@ def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, 
     total = levels * levels * matrices
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
-            low, high = _copy(image, i * side, j * side, side, patch)
+            low, high = _copy(image, i * side, j * side, side, levels, patch)
             distinct, zeros, haralick = 0, total, 0.0
+            out[i, j, 2:] = 0
             for k in range(offsets.shape[0]):
                 _count(patch, side, levels, offsets[k, 0], offsets[k, 1], matrix)
-                plogp = 0.0
-                for a in range(low, high + 1):
-                    for cell in range(a * levels + low, a * levels + high + 1):
-                        count = matrix[cell]
-                        if count:
-                            matrix[cell] = 0
-                            plogp += log[count]
-                            value = fractions[starts[k] + count]
-                            if occurrences[value] == 0:
-                                seen[distinct] = value
-                                distinct += 1
-                            occurrences[value] += weights[k]
-                            zeros -= weights[k]
+                if out.shape[2] > 2:
+                    _add_properties(matrix, low, high, levels, pairs[k], weights[k], out[i, j])
+                _take(matrix, low, high, levels, spectrum)
+                plogp, left, count = 0.0, pairs[k], 0
+                while left:
+                    count += 1
+                    cells = np.int64(0)
+                    for lane in range(4):
+                        cells += spectrum[count, lane]
+                        spectrum[count, lane] = 0
+                    if cells:
+                        left -= cells * count
+                        plogp += cells * log[count]
+                        value = fractions[starts[k] + count]
+                        if occurrences[value] == 0:
+                            seen[distinct] = value
+                            distinct += 1
+                        occurrences[value] += weights[k] * cells
+                        zeros -= weights[k] * cells
                 haralick += weights[k] * (np.log2(pairs[k]) - plogp / pairs[k])
             nlogn = log[zeros]
             for value in seen[:distinct]:
@@ -165,15 +186,67 @@ def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, 
                 occurrences[value] = 0
             out[i, j, 0] = np.log2(total) - nlogn / total
             out[i, j, 1] = haralick / matrices
+            out[i, j, 2:] /= matrices
 
 
 @numba.njit(nogil=True, cache=True)
-def _copy(image, top, left, side, patch):
-    """Copy one patch into the flat `patch`; return its lowest and highest level."""
+def _take(matrix, low, high, levels, spectrum):
+    """Empty `matrix` into spectrum (counts, 4): how many cells hold a count; row 0 means nothing.
+
+    Most cells are empty: four are looked at together, as one 64-bit word. Each of the four has a
+    column of its own, because increments of one address wait for each other.
+    """
+    words = matrix.view(np.uint64)
+    low16 = np.uint64(0xFFFF)
+    for a in range(low, high + 1):
+        for at in range((a * levels + low) // 4, (a * levels + high) // 4 + 1):
+            word = words[at]
+            if word:
+                words[at] = 0
+                spectrum[word & low16, 0] += 1
+                spectrum[(word >> np.uint64(16)) & low16, 1] += 1
+                spectrum[(word >> np.uint64(32)) & low16, 2] += 1
+                spectrum[word >> np.uint64(48), 3] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_properties(matrix, low, high, levels, pairs, weight, out):
+    """Add `weight` times the PROPERTIES of one matrix of counts to out[2:]; exact sums of integers.
+
+    Levels count from `low` in the correlation, which a shift does not change.
+    """
+    contrast, distance, squares, closeness = 0, 0, 0, 0.0
+    sum_a, sum_b, sum_aa, sum_bb, sum_ab = 0, 0, 0, 0, 0
+    for i in range(high - low + 1):
+        for j in range(high - low + 1):
+            count = np.int64(matrix[(low + i) * levels + low + j])
+            if count:
+                contrast += count * (i - j) ** 2
+                distance += count * abs(i - j)
+                closeness += count / (1 + (i - j) ** 2)
+                squares += count * count
+                sum_a, sum_b = sum_a + count * i, sum_b + count * j
+                sum_aa, sum_bb = sum_aa + count * i * i, sum_bb + count * j * j
+                sum_ab += count * i * j
+    spread = (pairs * sum_aa - sum_a * sum_a) * np.float64(pairs * sum_bb - sum_b * sum_b)
+    asm = squares / (pairs * pairs)
+    out[2] += weight * contrast / pairs
+    out[3] += weight * distance / pairs
+    out[4] += weight * closeness / pairs
+    out[5] += weight * np.sqrt(asm)
+    # skimage calls a matrix with one level on either side perfectly correlated
+    correlation = (pairs * sum_ab - sum_a * sum_b) / np.sqrt(spread) if spread else 1.0
+    out[6] += weight * correlation
+    out[7] += weight * asm
+
+
+@numba.njit(nogil=True, cache=True)
+def _copy(image, top, left, side, levels, patch):
+    """Quantise one patch into the flat `patch`; return its lowest and highest level."""
     low, high = 255, 0
     for y in range(side):
         for x in range(side):
-            level = image[top + y, left + x]
+            level = np.uint8(image[top + y, left + x] * levels // 256)
             patch[y * side + x] = level
             low, high = min(low, level), max(high, level)
     return low, high

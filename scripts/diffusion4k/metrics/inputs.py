@@ -23,8 +23,18 @@ class Picture:
     size: tuple[int, int] | None
 
     def load(self) -> Image.Image:
-        """Decode as RGB; UserError when it is damaged or of another size."""
+        """Decode as RGB; UserError when it is damaged, of another size, grey or 16 bits deep.
+
+        The released program lets OpenCV turn grey into three equal channels and 16 bits into 8:
+        the GLCM Score of the former stays, but its Compression Ratio would count bytes of two
+        channels that the file does not have, and a set of both kinds would compare unlikes.
+        """
         image = images.load_rgb(self.path, exif_transpose=False)
+        with Image.open(self.path) as opened:
+            deep = any("16" in str(tile[3]) for tile in opened.tile)  # Pillow makes 8 bits of them
+            if deep or opened.mode in ("L", "LA", "1"):
+                what = "16 bits a channel" if deep else "greyscale"
+                raise UserError(f"{self.path}: {what}, where 8-bit RGB is scored; convert it first")
         if self.size and (image.height, image.width) != self.size:
             raise UserError(
                 f"{self.path}: {image.height}x{image.width} px (height x width) where"
@@ -39,6 +49,24 @@ def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
     expected = asked if all(asked) else None
     pictures = [p for p in shard.paths() if p.suffix.lower() in _PICTURES]
     return [Picture(path.stem, path, expected) for path in pictures]
+
+
+def folder(where: Path, size: int | None = None) -> list[Picture]:
+    """Every image of a folder by name; UserError for a file that is none, or an empty folder.
+
+    Files that are hidden or called metadata.jsonl do not count.
+    """
+    if not where.is_dir():
+        raise UserError(f"{where}: no such folder of images")
+    files = [p for p in sorted(where.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    files = [path for path in files if path.name != "metadata.jsonl"]
+    for path in files:
+        if path.suffix.lower() not in _PICTURES:
+            raise UserError(f"{path}: not an image ({', '.join(sorted(_PICTURES))}); move it away")
+    if not files:
+        raise UserError(f"{where}: no images there")
+    expected = (size, size) if size else None
+    return [Picture(path.stem, path, expected) for path in files]
 
 
 def photograph(path: Path, size: int, *, upright: bool) -> Image.Image:
@@ -74,6 +102,11 @@ def weights(source: Manifest) -> Path:
             " give the file itself as the source's path:"
         )
     return (named or files)[0]
+
+
+def checksum(source: Manifest, path: Path) -> str:
+    """The SHA-256 that the source's manifest has of one of its files."""
+    return source.files[source.paths().index(path)].sha256
 
 
 def notes(*sources: Manifest) -> list[str]:

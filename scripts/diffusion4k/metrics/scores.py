@@ -29,6 +29,18 @@ class Texture:
 
 
 @dataclasses.dataclass(frozen=True)
+class TextureProperties(Texture):
+    """The same with the other properties of the co-occurrence matrices; see metrics.glcm."""
+
+    contrast: float
+    dissimilarity: float
+    homogeneity: float
+    energy: float
+    correlation: float
+    asm: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Alignment:
     """CLIPScore under both truncations (0 to 100), the prompt's tokens, Aesthetics (1 to 10)."""
 
@@ -37,6 +49,15 @@ class Alignment:
     clipscore_end_token: float
     n_tokens: int
     aesthetics: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """No-reference quality, see metrics.quality: MUSIQ (0 to 100), MANIQA (0 to 1)."""
+
+    id: str
+    musiq: float
+    maniqa: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +79,9 @@ class Reconstruction:
     psnr: float
     ssim: float
     lpips: float
+
+
+PROPERTIES = tuple(TextureProperties.__annotations__)
 
 
 def write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
@@ -115,6 +139,17 @@ def read_features(shards: Sequence[Manifest], name: str) -> np.ndarray:
     if not np.isfinite(features).all():
         raise UserError(f"{shards[0].path}: NaN among the features; score its images again")
     return features
+
+
+def has_features(shards: Sequence[Manifest], name: str) -> bool:
+    """Whether every shard with an image in it has the array `name`."""
+    from safetensors import safe_open
+
+    held = []
+    for shard in shards:
+        with safe_open(_bulk(shard, ".safetensors"), framework="numpy") as file:
+            held.append(name in file.keys())  # noqa: SIM118
+    return all(held)
 
 
 def _bulk(shard: Manifest, suffix: str) -> Path:

@@ -63,5 +63,12 @@ def _escape(text: str) -> str:
 def _symbols(text: str) -> str:
     """Signs that a plain LaTeX font lacks, after escaping."""
     signs = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "Δ": r"$\Delta$", "−": "$-$"}
-    signs |= {"×": r"$\times$", "±": r"$\pm$", "Σ": r"$\Sigma$", "≥": r"$\geq$", "≤": r"$\leq$"}
+    signs |= {
+        "×": r"$\times$",
+        "±": r"$\pm$",
+        "Σ": r"$\Sigma$",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
+        "≈": r"$\approx$",
+    }
     return text.translate(str.maketrans(signs))

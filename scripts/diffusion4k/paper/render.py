@@ -6,6 +6,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from diffusion4k.paper.footer import ALIKE
 from diffusion4k.paper.tables import NOT_RUN, shown
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
@@ -42,6 +43,7 @@ _FRAGMENT = """\
 <td class="ours"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
 {%- if cell.best[1] %}<strong>{{ text[1] }}</strong>{% else %}{{ text[1] }}{% endif %}
 {%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
+{%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>{% endif %}
 {%- if cell.status != 'ok' %}<span class="reason">{{ cell.status }}</span>{% endif %}</td>
 {%- if compared %}
 <td class="difference">{{ text[2] }}</td>
@@ -99,22 +101,30 @@ def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
     if ours is None:
         # a longer reason stands with the row and in the footer, not in every cell
         return said, NOT_RUN if cell["status"] == NOT_RUN else NOTHING, ""
-    if difference is None:
-        return said, shown(ours, digits), ""
-    change = shown(difference, digits)
-    sign = "" if float(change) == 0 else "−" if change.startswith("-") else "+"
-    return said, shown(ours, digits), sign + change.lstrip("-")
+    measured = shown(ours, digits)
+    if "standard_error" in cell:
+        measured += f" ± {shown(cell['standard_error'], digits)}"
+    if "against" in cell and not cell["against"]["distinguishable"]:
+        measured = f"{ALIKE} {measured}"
+    return said, measured, "" if difference is None else _signed(difference, digits)
 
 
 def tidy_csv(table: dict[str, Any]) -> str:
-    """One line a cell, unrounded: row, metric, published, ours, difference, n, status."""
+    """One line a cell, unrounded: row, metric, published, ours, difference, n, status.
+
+    Then the paired difference to the baseline row and the ends of its interval, where there is one.
+    """
     header = ["row", "metric", *PARTS, "n", "status"]
-    lines = [
-        [row["label"] if row.get("context") else row["key"], column["key"]]
-        + [row["cells"][column["key"]][name] for name in header[2:]]
-        for row in table["rows"]
-        for column in table["columns"]
-    ]
+    lines = []
+    for row in table["rows"]:
+        for column in table["columns"]:
+            cell = row["cells"][column["key"]]
+            name = row["label"] if row.get("context") else row["key"]
+            against = cell.get("against", {})
+            ends = against.get("interval", [None, None])
+            line = [name, column["key"], *(cell[part] for part in header[2:])]
+            lines.append([*line, against.get("difference"), *ends])
+    header += ["against", "against_low", "against_high"]
     frame = pd.DataFrame(lines, columns=header).astype({"n": "Int64"})
     return frame.to_csv(index=False)
 
@@ -149,6 +159,7 @@ def html(table: dict[str, Any]) -> str:
         compared=len(headings(table)) > 1,
         texts=texts,
         interval=_interval,
+        against=_against,
         arrow=lambda column: ARROWS[column["direction"]],
     )
 
@@ -167,3 +178,15 @@ def label(column: dict[str, Any]) -> str:
 def _interval(cell: dict[str, Any], digits: int) -> str:
     low, high = (shown(value, digits) for value in cell["interval"])
     return f"[{low}, {high}]"
+
+
+def _against(cell: dict[str, Any], digits: int) -> str:
+    against = cell["against"]
+    low, high = (_signed(value, digits) for value in against["interval"])
+    return f"{_signed(against['difference'], digits)} [{low}, {high}] vs {against['label']}"
+
+
+def _signed(value: float, digits: int) -> str:
+    text = shown(value, digits)
+    sign = "" if float(text) == 0 else "−" if text.startswith("-") else "+"
+    return sign + text.lstrip("-")

@@ -18,6 +18,8 @@ TABLE = {
         "caption": {"type": "string"},
         # evaluation whose rows of context.csv are appended, e.g. eval_2048
         "context": _TEXT,
+        # row -> the label of the row that its numbers are compared with, pair by pair
+        "against": {"type": "object", "additionalProperties": _TEXT},
         "footer": {"type": "array", "items": _TEXT},
         "columns": {
             "type": "array",

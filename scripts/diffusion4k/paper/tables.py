@@ -10,6 +10,7 @@ from typing import Any
 
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
+from diffusion4k.paper.footer import lines
 from diffusion4k.paper.published import Context, Published
 from diffusion4k.paper.spec import check_table, column_key
 
@@ -22,22 +23,29 @@ def assemble(
     published: Mapping[tuple[str, str], Published],
     values: Mapping[tuple[str, str], Manifest],
     context: Iterable[Context] = (),
+    comparisons: Mapping[tuple[str, str], Manifest] | None = None,
 ) -> dict[str, Any]:
     """The whole table as JSON-able data.
 
     `values` maps (row key, family) to the manifest that holds ours: results[metric] is
-    {"value", "n", "interval"?} or a bare number. Returns {"title", "caption", "columns":
+    {"value", "n", "interval"? or "standard_error"?} or a bare number. `comparisons` has the paired
+    differences to the row that spec["against"] names. Returns {"title", "caption", "columns":
     [{key, label, direction, digits}], "rows": [{key, label, reason, cells: {metric: {published,
-    published_note, ours, difference, n, interval?, status, best: [published?, ours?]}}}], "footer",
-    "provenance"}. Status is "ok", "not run", "out of tolerance …", or the row's reason. The best
-    published and the best of ours are found after rounding, so that ties are all best.
+    published_note, ours, difference, n, interval?, standard_error?, against?, status, best:
+    [published?, ours?]}}}], "footer", "provenance"}. A cell's `against` is {label, difference,
+    interval, distinguishable}, the last of which is false when the interval holds zero. Status is
+    "ok", "not run", "out of tolerance …", or the row's reason. The best published and the best of
+    ours are found after rounding, so that ties are all best.
 
     Raises UserError for NaN and infinities, and for a value whose row or family has no place.
     """
     check_table(spec)
+    comparisons = comparisons or {}
     _check_places(spec, values)
+    _check_places(spec, comparisons)
     columns = spec["columns"]
     rows = [_row(row, columns, published, values) for row in spec["rows"]]
+    _compare(spec, rows, comparisons)
     _mark_best(columns, rows)
     rows += _context_rows(spec, context)
     return {
@@ -53,7 +61,7 @@ def assemble(
             for column in columns
         ],
         "rows": rows,
-        "footer": _footer(spec, rows, published, values),
+        "footer": lines(spec, rows, published, values),
         "provenance": _provenance(values),
     }
 
@@ -91,14 +99,30 @@ def _row(row: Mapping, columns: list, published: Mapping, values: Mapping) -> di
     }
 
 
+def _compare(spec: Mapping, rows: list[dict], comparisons: Mapping) -> None:
+    """Put the paired difference to its baseline into every cell that has one."""
+    for row in rows:
+        for column in spec["columns"]:
+            source = comparisons.get((row["key"], column["family"]))
+            found = _measured(source, column["metric"])
+            if found.get("interval"):
+                low, high = found["interval"]
+                row["cells"][column_key(column)]["against"] = {
+                    "label": spec["against"][row["key"]],
+                    "difference": found["value"],
+                    "interval": [low, high],
+                    "distinguishable": not low <= 0 <= high,
+                }
+
+
 def _measured(source: Manifest | None, name: str) -> dict[str, Any]:
-    """{"value", "n"?, "interval"?} of a manifest's results, empty when it is not there."""
+    """{"value", "n"?, …} of a manifest's results, empty when it is not there."""
     found = source.results.get(name) if source else None
     if found is None:
         return {}
     found = found if isinstance(found, dict) else {"value": found}
     value = found.get("value")
-    numbers = [value, *(found.get("interval") or [])]
+    numbers = [value, *(found.get("interval") or []), found.get("standard_error", 0)]
     sound = all(isinstance(x, int | float) and not isinstance(x, bool) for x in numbers)
     if not sound or not all(map(math.isfinite, numbers)):
         raise UserError(f"{source.path}: {name} is {value!r}, not a finite number; make it again")
@@ -120,6 +144,8 @@ def _cell(said: Published, ours: dict, column: Mapping, reason: str) -> dict[str
     cell.update(ours=ours["value"], n=ours.get("n"), status="ok")
     if ours.get("interval"):
         cell["interval"] = list(ours["interval"])
+    elif ours.get("standard_error"):
+        cell["standard_error"] = ours["standard_error"]
     if said.value is not None:
         cell["difference"] = ours["value"] - said.value
         tolerance = column.get("tolerance")
@@ -169,40 +195,6 @@ def _context_rows(spec: Mapping, context: Iterable[Context]) -> list[dict[str, A
         }
         for (system, source), numbers in found.items()
     ]
-
-
-def _footer(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> list[str]:
-    """The spec's lines, n, why rows are empty, notes on published numbers, notes of manifests."""
-    lines = list(spec.get("footer", []))
-    lines += _sample_sizes(spec["columns"], rows)
-    lines += [f"{row['label']}: {row['reason']}" for row in spec["rows"] if row.get("reason")]
-    said: dict[str, list[str]] = {}
-    for row in spec["rows"]:
-        for column in spec["columns"]:
-            cell = published.get((row["key"], column_key(column)))
-            if cell and cell.note and cell.value is not None:
-                said.setdefault(cell.note, []).append(f"{row['label']} {column['label']}")
-    lines += [f"Published {', '.join(where)}: {note}" for note, where in said.items()]
-    sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
-    lines += [f"[{i}] as published by {source}" for i, source in enumerate(sources, start=1)]
-    lines += [note for source in values.values() for note in source.notes]
-    return list(dict.fromkeys(lines))
-
-
-def _sample_sizes(columns: list, rows: list) -> list[str]:
-    """One line with the n behind ours, a column each, or a range where rows differ."""
-    parts = []
-    for column in columns:
-        cells = [row["cells"][column_key(column)] for row in rows]
-        sizes = sorted({cell["n"] for cell in cells if cell["n"] is not None})
-        if sizes:
-            ends = sizes[:1] + sizes[1:][-1:]
-            parts.append((column["label"], " to ".join(f"{n:,}" for n in ends)))
-    if not parts:
-        return []
-    if len({size for _, size in parts}) == 1:
-        return [f"Ours: n = {parts[0][1]}"]
-    return ["Ours: " + ", ".join(f"{label} n = {size}" for label, size in parts)]
 
 
 def _provenance(values: Mapping[tuple[str, str], Manifest]) -> list[dict[str, Any]]:

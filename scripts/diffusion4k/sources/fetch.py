@@ -35,9 +35,12 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-def local(path: str | Path) -> Fetched:
-    """A folder or a single file that the user has; used where it lies, never copied."""
+def local(path: str | Path, digest: str = "") -> Fetched:
+    """A folder or one file that the user has, used where it lies; the file checked by `digest`."""
     path = Path(path).expanduser().absolute()
+    if digest and not (path.is_file() and sha256(path).startswith(digest)):
+        found = f"its sha256 is {sha256(path)}" if path.is_file() else "it is no file"
+        raise UserError(f"{path}: {found}, not {digest}; give the file that sha256: means")
     if path.is_file():
         return Fetched(path.parent, [path])
     found = sorted(p for p in path.rglob("*") if p.is_file())

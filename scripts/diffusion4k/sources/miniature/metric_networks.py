@@ -5,6 +5,7 @@ on the photographs in closed form: features are centred, batch normalisations ho
 """
 
 import json
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -111,6 +112,40 @@ def make_inception(folder: Path) -> list[Path]:
     return [
         _save_pickle(folder / "weights-inception-2015-12-05-6726825d.pth", network.state_dict())
     ]
+
+
+def make_inception_clean(folder: Path) -> list[Path]:
+    """A stand-in for clean-fid's TorchScript: the same calls and shapes, two layers, random."""
+    layers = nn.Sequential(
+        nn.Conv2d(3, 32, 7, stride=4),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 5, stride=4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(64 * 16, 2048),
+        nn.ReLU(),
+    )
+    # traced, not scripted: a script writes its constants in the order of Python's random hashes
+    buffer = BytesIO()
+    with warnings.catch_warnings(action="ignore"):  # deprecated, but what the real file is
+        traced = torch.jit.trace(_Layers(layers).eval(), torch.zeros(1, 3, 299, 299))
+        torch.jit.save(traced, buffer)
+    path = folder / "inception-2015-12-05.pt"
+    with atomic(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+    return [path]
+
+
+class _Layers(nn.Module):
+    """What clean-fid asks of the file: a module with the network as its `layers`."""
+
+    def __init__(self, layers: nn.Module):
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
 
 
 def make_vgg16(folder: Path) -> list[Path]:

@@ -1,0 +1,55 @@
+"""One row of Table 1: how a metric's scores of rated images correlate with their ratings."""
+
+import argparse
+import time
+from pathlib import Path
+
+from diffusion4k import cli, manifest
+from diffusion4k.errors import UserError
+
+METRICS = ("glcm", "cr", "musiq", "maniqa")
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--metric", choices=METRICS, required=True)
+    flags.add_argument("--ratings", type=Path, required=True, help="CSV: model,id,rating")
+    flags.add_argument("--scores", nargs="+", required=True, metavar="MODEL=MANIFEST")
+    flags.add_argument("--expected", type=int, required=True, help="images of each model")
+    flags.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    flags.add_argument("--output", type=Path, required=True, help="manifest to write")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.metrics import aggregate, correlation, inputs
+
+    started = time.time()
+    shards: dict[str, list[manifest.Manifest]] = {}
+    for pair in args.scores:
+        model, _, path = pair.partition("=")
+        if not path:
+            raise UserError(f"--scores {pair}: write MODEL=MANIFEST")
+        shards.setdefault(model, []).append(manifest.read(path))
+    family, column, sign = correlation.METRICS[args.metric]
+    scores = {}
+    for model, part in shards.items():
+        rows = aggregate.rows(family, part, args.expected)
+        pairs = zip(rows["id"], rows[column], strict=True)
+        scores |= {(model, str(id)): float(value) for id, value in pairs}
+    ratings = correlation.read_ratings(args.ratings)
+    every = [shard for part in shards.values() for shard in part]
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=[],
+        inputs={"ratings": args.ratings} | {f"scores-{i}": s.path for i, s in enumerate(every)},
+        settings=vars(args),
+        results=correlation.correlate(scores, ratings, sign=sign, seed=args.seed),
+        started=started,
+        notes=inputs.notes(*every),
+    )
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

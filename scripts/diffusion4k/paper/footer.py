@@ -1,0 +1,100 @@
+"""What stands below a table: choices, n, floors, cut prompts, comparisons, notes."""
+
+from collections.abc import Mapping
+
+from diffusion4k.manifest import Manifest
+from diffusion4k.paper.spec import column_key
+
+ALIKE = "≈"  # the difference from the baseline row lies inside its interval
+
+
+def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> list[str]:
+    """The spec's lines, n, why rows are empty, notes on published numbers, notes of manifests."""
+    found = list(spec.get("footer", []))
+    found += _sample_sizes(spec["columns"], rows)
+    found += _crops(values)
+    found += _long_prompts(values)
+    found += _floor(values)
+    found += _baselines(rows)
+    found += [f"{row['label']}: {row['reason']}" for row in spec["rows"] if row.get("reason")]
+    said: dict[str, list[str]] = {}
+    for row in spec["rows"]:
+        for column in spec["columns"]:
+            cell = published.get((row["key"], column_key(column)))
+            if cell and cell.note and cell.value is not None:
+                said.setdefault(cell.note, []).append(f"{row['label']} {column['label']}")
+    found += [f"Published {', '.join(where)}: {note}" for note, where in said.items()]
+    sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
+    found += [f"[{i}] as published by {source}" for i, source in enumerate(sources, start=1)]
+    found += [note for source in values.values() for note in source.notes]
+    return list(dict.fromkeys(found))
+
+
+def _sample_sizes(columns: list, rows: list) -> list[str]:
+    """One line with the n behind ours, a column each, or a range where rows differ."""
+    parts = []
+    for column in columns:
+        cells = [row["cells"][column_key(column)] for row in rows]
+        sizes = sorted({cell["n"] for cell in cells if cell["n"] is not None})
+        if sizes:
+            ends = sizes[:1] + sizes[1:][-1:]
+            parts.append((column["label"], " to ".join(f"{n:,}" for n in ends)))
+    if not parts:
+        return []
+    if len({size for _, size in parts}) == 1:
+        return [f"Ours: n = {parts[0][1]}"]
+    return ["Ours: " + ", ".join(f"{label} n = {size}" for label, size in parts)]
+
+
+def _crops(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
+    """How many crops the patch metrics saw."""
+    results = [r for s in values.values() for r in s.results.items() if isinstance(r[1], dict)]
+    sizes = {(name, r["crops"], r["n"]) for name, r in results if "crops" in r}
+    sizes = {(n.replace("fid", "FID").replace("kid", "KID"), *rest) for n, *rest in sizes}
+    return [
+        f"{name.replace('_', ' ')}: {crops:,} crops of {n:,} images, at full resolution"
+        for name, crops, n in sorted(sizes)
+    ]
+
+
+def _long_prompts(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
+    """A line when prompts were cut: CLIP reads 77 tokens."""
+    found = [
+        source.results["long_prompts"]
+        for source in values.values()
+        if "long_prompts" in source.results
+    ]
+    counts = sorted({(long["value"], long["n"]) for long in found if long["value"]})
+    return [
+        f"CLIPScore: {value:,} of {n:,} prompts are longer than CLIP's 77 tokens and were cut"
+        for value, n in counts
+    ]
+
+
+def _floor(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
+    """What FID is between photographs and photographs: its bias, at half of n."""
+    found = [
+        source.results["fid_floor"] for source in values.values() if "fid_floor" in source.results
+    ]
+    return [
+        f"FID of one half of the reference photographs to the other: {floor['value']:.2f}"
+        f" (n = {floor['n']:,}); a perfect model would score about that with as few images"
+        for floor in found[:1]
+    ]
+
+
+def _baselines(rows: list[dict]) -> list[str]:
+    """What the mark of an indistinguishable cell means, when there are comparisons."""
+    found = {
+        row["label"]: cell["against"]
+        for row in rows
+        for cell in row["cells"].values()
+        if "against" in cell
+    }
+    if not found:
+        return []
+    pairs = ", ".join(f"{label} with {against['label']}" for label, against in found.items())
+    return [
+        f"{ALIKE} not distinguishable at 95 % from the row it is compared with (paired bootstrap"
+        f" over prompts): {pairs}"
+    ]
