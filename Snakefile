@@ -74,6 +74,14 @@ rule verify:
 rule plan:
     log:
         f"{R}/logs/plan.log",
+    conda:
+        "envs/paper.yaml"
+    params:
+        config=f"{R}/config.yaml",
+    shell:
+        "python scripts/plan.py --config {params.config} 2> {log}"
+
+
 # asks the cluster whether it fits, before the first job: one line a check, with what to change
 rule doctor:
     log:
@@ -84,7 +92,6 @@ rule doctor:
     params:
         config=f"{R}/config.yaml",
     shell:
-        "python scripts/plan.py --config {params.config} 2> {log}"
         "python scripts/doctor.py --config {params.config} 2> {log}"
 
 
