@@ -70,6 +70,14 @@ def parser() -> argparse.ArgumentParser:
         help="decode in overlapping tiles: less memory, other pixels where tiles blend"
     )  # fmt: skip
     flags.add_argument(
+        "--attention", choices=["native", "auto"], default="native",
+        help="native: torch's own; auto: the first faster kernel that works here, other last bits"
+    )  # fmt: skip
+    flags.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, default=False,
+        help="torch.compile the transformer: a slow first step, then faster; other last bits"
+    )  # fmt: skip
+    flags.add_argument(
         "--png", action="store_true", help="for a data set: a lossless PNG beside each JPEG"
     )
     return flags
@@ -79,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     check(args)
     import torch
 
-    from diffusion4k.generate import sampler
+    from diffusion4k.generate import kernels, sampler
 
     cuda = torch.cuda.is_available()
     device = args.device if args.device != "auto" else "cuda" if cuda else "cpu"
@@ -101,8 +109,10 @@ def run(args: argparse.Namespace) -> None:
     backbone.call_arguments(t5_tokens=settings.t5_tokens, negative_prompt=args.negative_prompt)
     forms = pipelines.forms(source.root, args.encoder, args.decoder, args.vae_factor)
 
+    how = {"dtype": dtype, "device": device} | forms
+
     def load():
-        return pipelines.load(
+        pipeline = pipelines.load(
             source.root,
             dtype=getattr(torch, dtype),
             device=device,
@@ -110,11 +120,14 @@ def run(args: argparse.Namespace) -> None:
             offload=args.offload,
             tiling=args.vae_tiling,
         )
+        # what is in use, for the manifest
+        how["kernels"] = kernels.prepare(pipeline, attention=args.attention, compiled=args.compile)
+        return pipeline
 
     if args.prompt is not None:
         one(args, load, backbone, settings)
     else:
-        many(args, load, backbone, settings, source, {"dtype": dtype, "device": device} | forms)
+        many(args, load, backbone, settings, source, how)
 
 
 def here(model: str, revision: str) -> Path:
@@ -168,7 +181,10 @@ def one(args, load, backbone, settings) -> None:
 
 
 def many(args, load, backbone, settings, source, how) -> None:
-    """A picture for each prompt of one shard, and the manifest; `how`: dtype, device, VAE forms."""
+    """A picture for each prompt of one shard, and the manifest.
+
+    `how`: dtype, device, VAE forms, and once the pipeline is loaded the kernels in use.
+    """
     from diffusion4k import backbones
     from diffusion4k.generate import sampler, seeds
 
@@ -178,6 +194,7 @@ def many(args, load, backbone, settings, source, how) -> None:
     unused = (*backbones.others(backbone.name), "diffusion4k.sources.fetch")
     code = digest.digest("generate.py", leave_out=unused)
     decoding = f"{how['vae_factor']} {how['decoder']} {args.vae_tiling}"
+    chosen = f"{args.attention} {args.compile}"
     pictures = sampler.sample_all(
         load,
         backbone,
@@ -185,7 +202,7 @@ def many(args, load, backbone, settings, source, how) -> None:
         sampler.Folder(args.output.parent, png=args.png),
         settings=settings,
         seed_of=lambda id: seeds.image_seed(args.seed_policy, args.seed, id),
-        made_from=(source.fingerprint(transformer=True), code, how["dtype"], decoding),
+        made_from=(source.fingerprint(transformer=True), code, how["dtype"], decoding, chosen),
     )
     title = f"generate {args.shard}/{args.shards}"
     made = list(cli.progress(pictures, total=len(prompts), desc=title, unit="image"))

@@ -52,7 +52,7 @@ def test_the_papers_numbers_are_in_the_default():
 def test_miniature_changes_only_sizes_counts_and_sources():
     allowed = {
         "run", "sources", "splits", "evaluations", "backbones", "latents", "train", "generate",
-        "reconstruction", "resources",
+        "reconstruction", "plan", "resources",
     }  # fmt: skip
     assert set(load("miniature.yaml")) <= allowed
     paper = resolve()

@@ -12,7 +12,7 @@ from test_config import SCHEMA, fault, load, merge, resolve
 
 # until each is in config.yaml, with its hub repository
 ELSEWHERE = ("flux_wavelet", "flux_wavelet_v2_sc", "sana_2k", "sana_4k", "pixart_sigma_2k")
-ELSEWHERE += ("pixart_sigma_base",)
+ELSEWHERE += ("pixart_sigma_1024",)
 
 
 @pytest.fixture

@@ -37,7 +37,10 @@ class Generate(Train):
     def generate_flags(self, wildcards) -> str:
         model = self.config["models"][wildcards.model]
         own = self.config["backbones"][model["backbone"]]["generate"] if "backbone" in model else {}
-        common = pick(self.config["generate"], "negative_prompt vae_tiling seed_policy dtype")
+        common = pick(
+            self.config["generate"],
+            "negative_prompt vae_tiling seed_policy dtype attention compile",
+        )
         size = self.size(wildcards.evaluation)
         return flags(
             folder=self.evaluation_folder(wildcards.evaluation),

@@ -86,11 +86,11 @@ class Train(Sources):
         The time limit leaves `time_margin` minutes of the job's slot for starting and saving.
         """
         own = self.config["backbones"][self.backbone(wildcards.model)]["train"]
-        how = "gradient_checkpointing zero_stage offload_optimizer save_every"
+        how = "gradient_checkpointing keep_attention compile zero_stage offload_optimizer"
         return flags(
             processes=max(own["gpus"], 1),
             **pick(own, "micro_batch"),
-            **pick(self.config["train"], how),
+            **pick(self.config["train"], f"{how} save_every"),
             time_limit=self.slot() - self.config["train"]["time_margin"],
         )
 

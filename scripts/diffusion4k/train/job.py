@@ -10,7 +10,8 @@ from diffusion4k.errors import UserError
 from diffusion4k.train.settings import Settings
 
 # how the work is done, not what is trained: a checkpoint may be resumed with others of these
-EXECUTION = {"micro_batch", "gradient_checkpointing", "zero_stage", "offload_optimizer"}
+EXECUTION = {"micro_batch", "gradient_checkpointing", "keep_attention", "compile"}
+EXECUTION |= {"zero_stage", "offload_optimizer"}
 
 
 @dataclass(frozen=True)

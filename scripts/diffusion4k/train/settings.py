@@ -50,6 +50,9 @@ class Settings:
     )  # fmt: skip
     precision: str = _flag("bfloat16: mixed, with fp32 master weights", "bfloat16")
     gradient_checkpointing: bool = _flag("recompute activations: less memory, slower", True)
+    keep_attention: bool = _flag("when recomputing, keep attention's outputs: more memory, "
+                                 "faster", False)  # fmt: skip
+    compile: bool = _flag("torch.compile the transformer: a slow first step, then faster", False)
     flip_probability: float = _flag("how often the flipped latent is taken", 0.5)
     zero_stage: int = _flag("DeepSpeed ZeRO: 2 shards gradients and optimizer, 0 is plain", 0)
     offload_optimizer: bool = _flag("keep the optimizer in CPU memory (ZeRO 2)", False)

@@ -4,7 +4,6 @@ What it does to the weights is in Settings; where things lie and when it saves, 
 run the same command again: it goes on from the newest whole checkpoint.
 """
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -16,14 +15,11 @@ import torch
 from diffusion4k import cli, manifest, metadata
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
-from diffusion4k.train import launch, monitor, randomness, samples, state, step
+from diffusion4k.train import launch, model, monitor, randomness, samples, state, step
 from diffusion4k.train.job import Job
 from diffusion4k.train.objectives import Bands
 from diffusion4k.train.progress import Progress
 from diffusion4k.train.settings import Settings
-from diffusion4k.vae.f16 import load_f16
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 Batch = dict[str, torch.Tensor]
 
@@ -74,7 +70,7 @@ class Trainer:
         self.progress = progress
         Bands(settings.wavelet, settings.levels, settings.band_weights)  # refused before loading
         self.base = manifest.read(job.pipeline)
-        self.schedule_shift = _schedule_shift(self.base.root)
+        self.schedule_shift = model.schedule_shift(self.base.root)
         found, size = samples.listing(job.latents)
         self.header = samples.header(found[0])
         if self.header.backbone != settings.backbone:
@@ -115,21 +111,12 @@ class Trainer:
 
     def _prepare(self) -> None:
         settings = self.settings
-        # DeepSpeed keeps fp32 master weights in its optimizer; else the model has them itself
-        sharded = settings.zero_stage and settings.precision == "bfloat16"
-        self.dtype = torch.bfloat16 if sharded else torch.float32
-        transformer = self.backbone.load_transformer(self.base.root, self.dtype).train()
-        if settings.gradient_checkpointing:
-            transformer.enable_gradient_checkpointing()
+        transformer, self.dtype = model.transformer(settings, self.backbone, self.base.root)
         optimizer = launch.optimizer_for(settings, transformer.parameters())
         self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
         if not settings.zero_stage:
             state.portable(self.accelerator)
-        self.vae = None
-        if self.header.online:
-            header, device = self.header, self.accelerator.device
-            how = {"dtype": DTYPES[header.dtype], "device": device, "encoder": header.encoder}
-            self.vae = load_f16(self.base.root, **how)
+        self.vae = model.vae(self.header, self.base.root, self.accelerator.device)
 
     def _resume(self) -> None:
         """Go on from the newest whole checkpoint of these settings and inputs, else from start."""
@@ -285,16 +272,7 @@ class Trainer:
         self.progress.saved(self.step, "finished")
 
     def _export(self, folder: Path) -> None:
-        dtype = DTYPES[self.job.save_dtype or self.settings.precision]
-        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        dtype = model.DTYPES[self.job.save_dtype or self.settings.precision]
+        trained = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         # torch's own `to`: diffusers' prints advice on modules that these models do not have
-        torch.nn.Module.to(model, dtype).save_pretrained(folder / "transformer")
-
-
-def _schedule_shift(root: Path) -> float:
-    """The shift of the pipeline's scheduler: SD3 3.0."""
-    path = root / "scheduler" / "scheduler_config.json"
-    try:
-        return float(json.loads(path.read_text(encoding="utf-8")).get("shift", 1.0))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: {error}; --pipeline must be a diffusers pipeline") from None
+        torch.nn.Module.to(trained, dtype).save_pretrained(folder / "transformer")

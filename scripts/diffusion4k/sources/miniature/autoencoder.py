@@ -16,6 +16,7 @@ from torch import Tensor
 from diffusion4k.cli import progress
 from diffusion4k.images import center_crop, resize_shorter_side, to_float
 from diffusion4k.sources.miniature import dataset
+from diffusion4k.sources.miniature.architectures import VAE
 
 CROP, BATCH = 64, 8
 LEARNING_RATE, WARMUP = 2e-3, 20
@@ -50,18 +51,7 @@ def build(size: int) -> AutoencoderKL:
     Its residual blocks start as the identity and its posterior almost without noise: together more
     than 1 dB after 250 steps.
     """
-    vae = AutoencoderKL(
-        block_out_channels=(16, 16, 32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        latent_channels=16,
-        norm_num_groups=8,
-        mid_block_add_attention=False,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-        sample_size=size,
-    )
+    vae = AutoencoderKL(**VAE | {"sample_size": size})
     out = vae.encoder.conv_out
     with torch.no_grad():
         # the upper half of the channels is the log-variance

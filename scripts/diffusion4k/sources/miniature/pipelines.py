@@ -19,10 +19,8 @@ from diffusers import (
 from torch import nn
 
 from diffusion4k.sources.miniature import autoencoder, text_models
+from diffusion4k.sources.miniature.architectures import CLIP_WIDTH, MINIATURE, T5_WIDTH
 from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
-
-CLIP_WIDTH, T5_WIDTH = 32, 64
-HEADS, HEAD_WIDTH = 2, 64
 
 
 def make(what: str, folder: Path, *, vae_steps: int, size: int, seed: int) -> dict[str, float]:
@@ -41,18 +39,7 @@ def stable_diffusion_3(vae: AutoencoderKL) -> StableDiffusion3Pipeline:
     texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
     first, second = (text_models.clip_tokenizer(texts, pad=pad) for pad in (text_models.END, "!"))
     t5 = text_models.t5_tokenizer(texts)
-    transformer = SD3Transformer2DModel(
-        sample_size=48,
-        patch_size=2,
-        in_channels=16,
-        num_layers=2,
-        num_attention_heads=HEADS,
-        attention_head_dim=HEAD_WIDTH,
-        joint_attention_dim=T5_WIDTH,
-        caption_projection_dim=HEADS * HEAD_WIDTH,
-        pooled_projection_dim=2 * CLIP_WIDTH,
-        pos_embed_max_size=24,  # 768 px at F16
-    )
+    transformer = SD3Transformer2DModel(**MINIATURE["sd3"].transformer)
     return StableDiffusion3Pipeline(
         transformer=_initialise(transformer),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
@@ -70,18 +57,7 @@ def flux(vae: AutoencoderKL) -> FluxPipeline:
     """CLIP's pooled vector and T5, one joint and one single block, distilled guidance."""
     texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
     clip, t5 = text_models.clip_tokenizer(texts), text_models.t5_tokenizer(texts)
-    transformer = FluxTransformer2DModel(
-        patch_size=1,
-        in_channels=64,
-        num_layers=1,
-        num_single_layers=1,
-        num_attention_heads=HEADS,
-        attention_head_dim=HEAD_WIDTH,
-        joint_attention_dim=T5_WIDTH,
-        pooled_projection_dim=CLIP_WIDTH,
-        guidance_embeds=True,
-        axes_dims_rope=(16, 24, 24),
-    )
+    transformer = FluxTransformer2DModel(**MINIATURE["flux"].transformer)
     return FluxPipeline(
         transformer=_initialise(transformer),
         scheduler=FlowMatchEulerDiscreteScheduler(

@@ -21,7 +21,8 @@ from transformers import (
     T5TokenizerFast,
 )
 
-TOKENS = 20  # CLIP's length here; the true 77 would nearly double the time of a training step
+from diffusion4k.sources.miniature.architectures import CLIP_TOKENS as TOKENS
+
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 

@@ -1,0 +1,111 @@
+"""A denoising step: as scripts/generate.py samples, against the stock diffusers pipeline.
+
+    python benchmarks/generate.py [--backbone flux] [--size 4096] [--no-compile] [--quick]
+
+Both sides call the same F16 pipeline, in the same precision, batch 1, folded decoder. Ours: texts
+encoded first and the encoders dropped, the transformer compiled, attention by the fastest kernel
+that works (`--attention native`: torch's own). The reference: the pipeline as loaded, text encoders
+beside it. Seconds are those of one step, from two runs of different length; `picture` is a whole
+run with decoding. `difference` is the mean and the largest of the two pictures, in grey levels.
+"""
+
+import gc
+import time
+
+import harness
+import networks
+import numpy as np
+import torch
+
+from diffusion4k import backbones, flops
+from diffusion4k.generate import kernels, sampler
+
+
+def settings(name: str, size: int, steps: int, *, quick: bool) -> sampler.Settings:
+    """As the released evaluation samples: guidance 7, 77 T5 tokens for SD3, 512 for Flux."""
+    tokens = 20 if quick else {"sd3": 77, "flux": 512}[name]
+    return sampler.Settings(height=size, width=size, steps=steps, guidance=7.0, t5_tokens=tokens)
+
+
+class Side:
+    """One way of sampling: `picture(steps)`, and what a step and a whole picture take."""
+
+    def __init__(self, name: str, made, size: int, *, quick: bool):
+        self.name, self.made, self.size, self.quick = name, made, size, quick
+        self.backbone, self.text = backbones.get(name), None
+
+    def prepare(self, attention: str, compiled: bool) -> dict:
+        """Ours: texts first, encoders out, kernels."""
+        prompts, how = networks.WORDS, settings(self.name, self.size, 1, quick=self.quick)
+        (self.text,) = sampler.encode(self.made, self.backbone, prompts, how)
+        sampler.drop_text_encoders(self.made)
+        return kernels.prepare(self.made, attention=attention, compiled=compiled)
+
+    def picture(self, steps: int) -> np.ndarray:
+        how = settings(self.name, self.size, steps, quick=self.quick)
+        return sampler.sample(self.made, self.backbone, networks.WORDS[0], 0, how, text=self.text)
+
+    def measure(self, short: int, long: int, device, repeats: int) -> harness.Row:
+        """Seconds of a step by difference, peak memory, seconds of the longer picture."""
+        resident = torch.cuda.memory_allocated(device) / 1e9 if device.type == "cuda" else 0.0
+        began = time.perf_counter()
+        self.picture(short)
+        warming = time.perf_counter() - began
+        taken = {n: harness.measure(lambda n=n: self.picture(n), device, repeats=repeats, warmup=0)
+                 for n in (short, long)}  # fmt: skip
+        step = (taken[long]["seconds"] - taken[short]["seconds"]) / (long - short)
+        return {
+            "seconds": max(step, 1e-9),
+            # weights included: it is the memory that a GPU must have
+            "peak_gb": resident + taken[long]["peak_gb"],
+            f"picture_{long}_steps": taken[long]["seconds"],
+            "first_call": warming,
+        }
+
+
+def compare(name: str, args, device, dtype, size: int, limit: float) -> list[harness.Row]:
+    architecture = networks.architecture(name, quick=args.quick)
+    how = settings(name, size, 1, quick=args.quick)
+    count = flops.forward(architecture, height=size, width=size, t5_tokens=how.t5_tokens)
+    count *= 2 if name == "sd3" else 1  # guidance, batched
+    short, long = (1, 3) if args.quick else (2, 10)
+    made = networks.pipeline(name, device, dtype, quick=args.quick)
+    rows, pictures = [], {}
+    # the reference first: ours drops the encoders of the same pipeline and compiles it
+    for side in ("reference", "ours"):
+        one = Side(name, made, size, quick=args.quick)
+        used = one.prepare(args.attention, args.compile) if side == "ours" else {}
+        row = {"case": f"step, {name}, {size} px", "side": side}
+        row |= {"stage": "generate", "backbone": name}
+        row |= one.measure(short, long, device, args.repeats) | used
+        rows.append(harness.achieved(row, count, limit))
+        pictures[side] = one.picture(long).astype(int)
+    gap = abs(pictures["ours"] - pictures["reference"])
+    rows[-1]["difference"] = f"{gap.mean():.3g}, {gap.max()}"
+    del made
+    gc.collect()
+    return rows
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--backbone", nargs="+", default=list(backbones.NAMES))
+    parser.add_argument("--size", type=int, default=4096, help="px")
+    parser.add_argument("--attention", choices=["native", "auto"], default="auto")
+    parser.add_argument("--no-compile", dest="compile", action="store_false")
+    args = parser.parse_args()
+    device = harness.device(args)
+    args.compile = args.compile and device.type == "cuda"
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    size = 64 if args.quick else args.size
+    limit = harness.limit(device, dtype, quick=args.quick)
+    rows = []
+    for name in args.backbone:
+        rows += compare(name, args, device, dtype, size, limit)
+    harness.report(
+        "generate", args, harness.device_name(device), rows, dtype=str(dtype), limit_tflops=limit
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""What every benchmark shares: its flags, time and peak memory side by side, the limit, the JSON.
+
+A row is one side (`ours`, or `reference`: the released algorithm or the stock library) of one case:
+
+    case, side        which comparison
+    seconds           median of the repeats
+    peak_gb           above what was there before: CUDA memory, or resident memory on a CPU
+    tflops, share     achieved TFLOP/s by the FLOP model, and their share of the limit
+    stage, backbone   for `snakemake plan`, which takes `tflops` of `ours` from full runs
+
+The limit is what a large matrix product gives on the same device, in the same run and dtype.
+"""
+
+import argparse
+import ctypes
+import gc
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "scripts"))  # after benchmarks/, which has files of the same names
+
+Row = dict[str, Any]
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    flags.add_argument("--quick", action="store_true", help="tiny, on the CPU, for a test")
+    flags.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    flags.add_argument("--repeats", type=int, default=3)
+    where = "the JSON's folder; by default benchmarks/results, with --quick none"
+    flags.add_argument("--output", type=Path, help=where)
+    return flags
+
+
+def device(args: argparse.Namespace):
+    """The torch device of the flags; one CPU thread with --quick."""
+    import torch
+
+    if args.quick:
+        torch.set_num_threads(1)
+        return torch.device("cpu")
+    if args.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(args.device)
+
+
+def device_name(device) -> str:
+    """`NVIDIA H200`, or the CPU's model with the number of threads that torch uses."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def measure(function: Callable[[], Any], device, *, repeats: int = 3, warmup: int = 1) -> Row:
+    """{"seconds": the median, "peak_gb": the most above the start} of a call."""
+    for _ in range(warmup):
+        function()
+    seconds, peaks = [], []
+    for _ in range(max(1, repeats)):
+        gc.collect()
+        before = _reset_peak(device)
+        _synchronise(device)
+        began = time.perf_counter()
+        function()
+        _synchronise(device)
+        seconds.append(time.perf_counter() - began)
+        peaks.append(_peak(device) - before)
+    return {"seconds": statistics.median(seconds), "peak_gb": max(max(peaks), 0) / 1e9}
+
+
+def limit(device, dtype, *, quick: bool = False) -> float:
+    """TFLOP/s of a matrix product: 8192 wide on a GPU, 2048 on a CPU."""
+    import torch
+
+    width = 256 if quick else 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(width, width, device=device, dtype=dtype) for _ in range(2))
+    # the best of several, not their median: others may be at work on the same machine
+    calls = [
+        measure(lambda: a @ b, device, repeats=1)["seconds"] for _ in range(3 if quick else 20)
+    ]
+    return 2 * width**3 / min(calls) / 1e12
+
+
+def achieved(row: Row, flops: float, limit: float) -> Row:
+    """The row with `tflops` and `share`, from the FLOPs that its seconds did."""
+    tflops = flops / row["seconds"] / 1e12
+    return row | {"tflops": tflops, "share": tflops / limit}
+
+
+def report(name: str, args: argparse.Namespace, device: str, rows: list[Row], **more: Any) -> None:
+    """Print the rows with the ratio of each side to ours; write the JSON unless --quick."""
+    show(rows)
+    record = {
+        "benchmark": name,
+        "date": time.strftime("%Y-%m-%d"),
+        "device": device,
+        "quick": args.quick,
+        "versions": versions(),
+        **more,
+        "rows": rows,
+    }
+    folder = args.output or (None if args.quick else ROOT / "benchmarks/results")
+    if folder is not None:
+        from diffusion4k.files import write_text
+
+        slug = "".join(c if c.isalnum() else "-" for c in device.lower())
+        path = folder / f"{name}-{'-'.join(filter(None, slug.split('-')))}.json"
+        write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+        print(f"\n{path}")
+
+
+def show(rows: list[Row]) -> None:
+    """A Markdown table; `x` is time over that of ours in the same case."""
+    timed = [row for row in rows if "seconds" in row]
+    ours = {row["case"]: row["seconds"] for row in timed if row["side"] == "ours"}
+    columns = [c for c in ("seconds", "peak_gb", "tflops", "share") if any(c in r for r in rows)]
+    extra = [c for r in rows for c in r if c not in (*columns, "case", "side", "stage", "backbone")]
+    columns += list(dict.fromkeys(extra))
+    print(f"| case | side | {' | '.join(columns)} | x |\n|---|---|{'---|' * (len(columns) + 1)}")
+    for row in rows:
+        values = [row.get(column, "") for column in columns]
+        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+        ratio = (
+            f"{row['seconds'] / ours[row['case']]:.2f}"
+            if row in timed and row["case"] in ours
+            else ""
+        )
+        print(f"| {row['case']} | {row['side']} | {' | '.join(cells)} | {ratio} |")
+
+
+def versions() -> dict[str, str]:
+    """Python's, and those of the libraries that this process has imported."""
+    names = ("torch", "diffusers", "transformers", "snakemake", "numba", "numpy", "PIL")
+    found = {name: getattr(sys.modules.get(name), "__version__", "") for name in names}
+    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+
+
+def _synchronise(device) -> None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _reset_peak(device) -> int:
+    """Start counting the peak; the bytes in use now."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    try:
+        # give back what malloc keeps, or a call that reuses it would seem to need no memory
+        ctypes.CDLL(None).malloc_trim(0)
+        # 5 resets the peak of the resident memory (proc(5))
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    except (OSError, AttributeError):  # not Linux: no peak
+        return 0
+    return _resident("VmRSS")
+
+
+def _peak(device) -> int:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return _resident("VmHWM")
+
+
+def _resident(key: str) -> int:
+    """A line of /proc/self/status in bytes; 0 where there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key)), 0)

@@ -1,0 +1,124 @@
+"""Whole pipelines with random weights: at their real size from the released configs, or miniature.
+
+Random weights take the same time as trained ones; their pictures are noise.
+"""
+
+import contextlib
+
+import torch
+
+from diffusion4k.architectures import RELEASED, Architecture
+from diffusion4k.sources.miniature import architectures, autoencoder, pipelines
+
+WORDS = ["a photograph of a coffee"]
+# the released text encoders: CLIP ViT-L/14, OpenCLIP ViT-bigG/14, T5 v1.1 XXL
+CLIP_L = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
+CLIP_G = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
+}
+T5_XXL = {
+    "d_model": 4096,
+    "d_ff": 10240,
+    "d_kv": 64,
+    "num_heads": 64,
+    "num_layers": 24,
+    "vocab_size": 32128,
+    "feed_forward_proj": "gated-gelu",
+    "is_encoder_decoder": False,
+    "use_cache": False,
+}
+
+
+def architecture(name: str, *, quick: bool) -> Architecture:
+    return (architectures.MINIATURE if quick else RELEASED)[name]
+
+
+@contextlib.contextmanager
+def built_on(device, dtype):
+    """Modules made here are born on `device` in `dtype`; FLUX.1-dev in float32 would be 48 GB."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def transformer(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
+    """SD3's or Flux's transformer."""
+    from diffusers import FluxTransformer2DModel, SD3Transformer2DModel
+
+    kind = {"sd3": SD3Transformer2DModel, "flux": FluxTransformer2DModel}[name]
+    torch.manual_seed(0)
+    with built_on(device, dtype):
+        return kind(**architecture(name, quick=quick).transformer).eval()
+
+
+def vae(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
+    """The F16 VAE with the folded decoder."""
+    from diffusers import AutoencoderKL
+
+    from diffusion4k.vae.f16 import make_f16
+
+    torch.manual_seed(0)
+    with built_on(device, dtype):
+        made = AutoencoderKL(**architecture(name, quick=quick).vae)
+    return make_f16(made).eval().requires_grad_(False)
+
+
+def pipeline(name: str, device, dtype, *, quick: bool):
+    """The whole F16 pipeline, text encoders included; tokenizers are the miniature's."""
+    from diffusion4k.vae.f16 import make_pipeline_f16
+
+    torch.manual_seed(0)
+    small = autoencoder.build(256)
+    small.register_to_config(scaling_factor=1.0, shift_factor=0.0)
+    made = pipelines.BUILDERS[name](small).to(device, dtype)
+    if not quick:
+        full_size(name, made, device, dtype)
+    made.set_progress_bar_config(disable=True)
+    return make_pipeline_f16(made)
+
+
+def full_size(name: str, made, device, dtype) -> None:
+    """Replace every network of a miniature pipeline by one of the released size."""
+    from diffusers import AutoencoderKL
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        T5Config,
+        T5EncoderModel,
+    )
+
+    def clip(kind, tokenizer, config: dict):
+        tokenizer.model_max_length = 77
+        names = ("bos_token_id", "eos_token_id", "pad_token_id")
+        ids = {name: getattr(tokenizer, name) for name in names}
+        return kind(CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, **ids, **config))
+
+    with built_on(device, dtype):
+        parts = {"vae": AutoencoderKL(**RELEASED[name].vae)}
+        if name == "sd3":
+            parts["text_encoder"] = clip(CLIPTextModelWithProjection, made.tokenizer, CLIP_L)
+            parts["text_encoder_2"] = clip(CLIPTextModelWithProjection, made.tokenizer_2, CLIP_G)
+            parts["text_encoder_3"] = T5EncoderModel(T5Config(**T5_XXL))
+        else:
+            parts["text_encoder"] = clip(CLIPTextModel, made.tokenizer, CLIP_L)
+            parts["text_encoder_2"] = T5EncoderModel(T5Config(**T5_XXL))
+    parts["transformer"] = transformer(name, device, dtype, quick=False)
+    for module in parts.values():
+        module.eval().requires_grad_(False)
+    made.tokenizer_max_length = 77
+    made.register_modules(**parts)

@@ -1,0 +1,159 @@
+"""Scoring generated images: every network in one pass, against one metric after another.
+
+    python benchmarks/score.py [--images 32] [--size 4096] [--quick]
+
+Ours is what scripts/features.py and scripts/texture.py run: each image decoded once for CLIPScore,
+Aesthetics and Inception features, in batches, and once for GLCM Score and Compression Ratio, in
+threads. The reference scores as the released evaluation does, metric by metric and image by image,
+each decoding again; its GLCM Score is ours too (benchmarks/glcm.py compares that one). Real network
+sizes with random weights; miniature CLIPs with --quick.
+"""
+
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import harness
+import numpy as np
+import torch
+from pictures import photographs
+
+import features
+from diffusion4k import cli, manifest
+from diffusion4k.metrics import aesthetics, clip, compression, glcm, inception, inputs
+from diffusion4k.metrics.device import choose
+from diffusion4k.sources.miniature import metric_networks
+
+# OpenAI's CLIPs as open_clip describes them
+TEXT = {"context_length": 77, "vocab_size": 49408, "layers": 12}
+CLIPS = {
+    "clip": {
+        "embed_dim": 512,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 16},
+        "text_cfg": TEXT | {"width": 512, "heads": 8},
+    },
+    "clip_large": {
+        "embed_dim": 768,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 224, "layers": 24, "width": 1024, "patch_size": 14},
+        "text_cfg": TEXT | {"width": 768, "heads": 12},
+    },
+}
+
+
+def make_clip(folder: Path, config: dict) -> list[Path]:
+    """An open_clip folder of this configuration, weights random."""
+    import open_clip
+    from safetensors.torch import save_file
+
+    state = open_clip.model.CLIP(**config).state_dict()
+    save_file({k: v.contiguous() for k, v in state.items()}, folder / "open_clip_model.safetensors")
+    mean, std = metric_networks.CLIP_MEAN, metric_networks.CLIP_STD
+    text = json.dumps({"model_cfg": config, "preprocess_cfg": {"mean": mean, "std": std}})
+    (folder / "open_clip_config.json").write_text(text, encoding="utf-8")
+    return list(folder.iterdir())
+
+
+def networks(root: Path, *, quick: bool) -> dict[str, manifest.Manifest]:
+    """Manifests of the four networks."""
+    makers = {
+        "clip": lambda f: metric_networks.make_clip(f, embed_dim=512, patch_size=16),
+        "clip_large": lambda f: metric_networks.make_clip(f, embed_dim=768, patch_size=14),
+        "aesthetics_head": metric_networks.make_aesthetics_head,
+        "inception": metric_networks.make_inception,
+    }
+    if not quick:
+        makers |= {name: lambda f, c=config: make_clip(f, c) for name, config in CLIPS.items()}
+    found = {}
+    torch.manual_seed(0)
+    for name, make in makers.items():
+        (root / name).mkdir()
+        files = make(root / name)
+        manifest.write(
+            root / f"{name}.json", root=root / name, files=files, inputs={}, settings={},
+            started=time.time(),
+        )  # fmt: skip
+        found[name] = manifest.read(root / f"{name}.json")
+    return found
+
+
+def texture(path: Path) -> tuple:
+    """What scripts/texture.py computes of an image."""
+    pixels = np.asarray(inputs.Picture(path.stem, path, None).load())
+    return (*compression.sizes(path), *glcm.score(glcm.grey(pixels)))
+
+
+class Sequential:
+    """Metric by metric, image by image, each decoding again."""
+
+    def __init__(self, sources: dict, device: torch.device):
+        self.small = clip.Clip(sources["clip"].root, device)
+        large = clip.Clip(sources["clip_large"].root, device)
+        self.beauty = aesthetics.Aesthetics(large, inputs.weights(sources["aesthetics_head"]))
+        self.network = inception.Inception(inputs.weights(sources["inception"]), device)
+
+    def __call__(self, items: list[features.Item], paths: list[Path]) -> list[tuple]:
+        aligned = [self.small.score([i.load()], [i.prompt])[0].published for i in items]
+        beautiful = [self.beauty.score([item.load()])[0] for item in items]
+        seen = [self.network([np.asarray(item.load())])[0] for item in items]
+        textures = [texture(path) for path in paths]
+        neural = zip(aligned, beautiful, seen, strict=True)
+        return [(*scores, *found) for scores, found in zip(neural, textures, strict=True)]
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--size", type=int, default=4096, help="px")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=cli.threads(), help="of GLCM Score")
+    args = parser.parse_args()
+    device = choose(str(harness.device(args)))
+    size, count = (96, 3) if args.quick else (args.size, args.images)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        sources = networks(root, quick=args.quick)
+        (root / "images").mkdir()
+        samples = photographs(root / "images", count, height=size, width=size)
+        paths = [sample.path for sample in samples]
+        items = [
+            features.Item(s.id, inputs.Picture(s.id, s.path, None).load, s.text) for s in samples
+        ]
+        score, _ = features.scorer(sources, str(device))
+        sequential = Sequential(sources, device)
+
+        def ours() -> list[tuple]:
+            with ThreadPoolExecutor(args.threads) as pool:
+                textures = pool.map(texture, paths)
+                parts = [items[i : i + args.batch] for i in range(0, count, args.batch)]
+                neural = [pair for part in parts for pair in score(part)]
+                return [
+                    (row.clipscore_published, row.aesthetics, seen, *found)
+                    for (row, seen), found in zip(neural, textures, strict=True)
+                ]
+
+        def reference() -> list[tuple]:
+            return sequential(items, paths)
+
+        rows = []
+        for side, function in {"ours": ours, "reference": reference}.items():
+            row = {"case": f"{count} images, {size} px", "side": side}
+            row |= harness.measure(function, device, repeats=args.repeats)
+            rows.append(row | {"images_per_second": count / row["seconds"]})
+        gap = max(
+            float(np.abs(np.asarray(a) - np.asarray(b)).max() / max(1e-6, np.abs(b).max()))
+            for first, second in zip(ours(), reference(), strict=True)
+            for a, b in zip(first, second, strict=True)
+        )
+    print(f"largest difference of a score or feature, relative: {gap:.2g}\n")
+    harness.report(
+        "score", args, harness.device_name(device), rows,
+        batch=args.batch, threads=args.threads, difference=gap,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""A training step: on stored latents as here, against the released step rewritten.
+
+    python benchmarks/train.py [--backbone sd3] [--size 4096] [--optimizer adamw_8bit] [--quick]
+
+Ours: latents, text and draws come from disk through the trainer's own loader; fp32 objective;
+optimizer states on the GPU. The reference is what the released scripts do in a step: pixels through
+the VAE, text from memory, noising and loss in bf16 (the sub-bands of both clean latents), fp32
+master weights and AdamW on the CPU, to which gradients go and from which weights come back
+(DeepSpeed ZeRO-2 with optimizer offload, on one process). The same transformer and
+batch on both sides, activations recomputed; a fresh model for each.
+
+`wait` is the share of a step in which ours waits for its next batch.
+"""
+
+import gc
+import tempfile
+import time
+from pathlib import Path
+
+import harness
+import networks
+import torch
+
+from diffusion4k import backbones, flops, manifest
+from diffusion4k.compilation import compile_transformer
+from diffusion4k.latents import encode, store
+from diffusion4k.train import launch, samples, step, wavelet
+from diffusion4k.train.model import recompute
+from diffusion4k.train.settings import Settings
+
+
+def stored(root: Path, name: str, architecture, size: int, tokens: int, count: int) -> Path:
+    """A manifest of `count` random latent samples as scripts/latents.py would leave them."""
+    side, config, torch_dtype = size // 16, architecture.transformer, torch.bfloat16
+    random = torch.Generator().manual_seed(0)
+    text = (architecture.clip_tokens + tokens, config["joint_attention_dim"])
+    shapes = dict.fromkeys(("mean", "logvar", "mean_flip", "logvar_flip"), (16, side, side))
+    shapes |= {"prompt_embeds": text, "pooled": (config["pooled_projection_dim"],)}
+    header = {"backbone": name, "vae_scaling_factor": "1.5305", "vae_shift_factor": "0.0609"}
+    for index in range(count):
+        tensors = {k: torch.randn(v, generator=random).to(torch_dtype) for k, v in shapes.items()}
+        path = store.sample_path(root / "samples", str(index), 0)
+        store.write_sample(path, tensors, header | {"id": str(index), "crop": "0"})
+    files = list((root / "samples").iterdir())
+    manifest.write(
+        root / "latents.json", root=root, files=files, inputs={}, settings={}, started=time.time()
+    )
+    return root / "latents.json"
+
+
+class Ours:
+    """The trainer's step, without its logging."""
+
+    def __init__(self, transformer, backbone, recipe: Settings, latents: Path, device, workers):
+        self.transformer, self.backbone, self.recipe = transformer, backbone, recipe
+        found, _ = samples.listing([latents])
+        self.header, self.device = samples.header(found[0]), device
+        draws = samples.Draws(
+            seed=0, global_batch=recipe.global_batch, repeat_every=0, flip=0.5, u=backbone.draw_u
+        )
+        self.optimizer = launch.optimizer_for(recipe, transformer.parameters())
+        dataset = samples.Samples(found, draws)
+        slots = range(recipe.global_batch)
+        self.batches = samples.loader(
+            dataset, range(10_000), slots, recipe.micro_batch, workers=workers
+        )
+        self.waited = 0.0
+
+    def __call__(self) -> float:
+        began = time.perf_counter()
+        batch = next(self.batches)
+        self.waited += time.perf_counter() - began
+        batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
+        mixed = torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda")
+        with mixed:
+            loss, _ = step.loss(
+                self.backbone, self.transformer, batch, self.recipe, self.header, 3.0,
+                next(self.transformer.parameters()).dtype,
+            )  # fmt: skip
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()
+
+
+class Released:
+    """What the released loop computes in a step, with the optimizer in the CPU's memory."""
+
+    def __init__(self, transformer, backbone, recipe: Settings, vae, text: dict, device, size: int):
+        self.transformer, self.backbone, self.recipe = transformer, backbone, recipe
+        self.vae, self.text, self.device, self.size = vae, text, device, size
+        self.masters = [p.detach().float().cpu().clone() for p in transformer.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            self.masters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.random = torch.Generator().manual_seed(0)
+
+    def __call__(self) -> float:
+        batch, device = self.recipe.global_batch, self.device
+        pixels = torch.randint(
+            0, 256, (batch, 3, self.size, self.size), dtype=torch.uint8, generator=self.random
+        )
+        mean, logvar = encode.posterior(self.vae, pixels)
+        config = self.vae.config
+        x0 = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
+        x0 = (x0 - (config.shift_factor or 0.0)) * config.scaling_factor
+        noise = torch.randn_like(x0)
+        u = torch.tensor([self.backbone.draw_u(self.random) for _ in range(batch)])
+        tokens = (self.size // 32) ** 2
+        sigma = self.backbone.sigmas(u, image_tokens=tokens, shifted=False, schedule_shift=3.0)
+        sigma = sigma.to(device, x0.dtype)
+        level = sigma.view(-1, 1, 1, 1)
+        noisy = (1 - level) * x0 + level * noise
+        text = [value.to(device) for value in self.text.values()]
+        v = self.backbone.velocity(self.transformer, noisy, sigma, *text, self.recipe.guidance)
+        both = (torch.cat(wavelet.haar_bands(x), 1).float() for x in (noisy - level * v, x0))
+        loss = (next(both) - next(both)).square().mean()
+        loss.backward()
+        parameters = list(self.transformer.parameters())
+        torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
+        for master, parameter in zip(self.masters, parameters, strict=True):
+            master.grad = parameter.grad.float().cpu()
+            parameter.grad = None
+        self.optimizer.step()
+        with torch.no_grad():
+            for master, parameter in zip(self.masters, parameters, strict=True):
+                parameter.copy_(master)
+        return loss.detach()
+
+
+def compare(name: str, args, device, size: int, limit: float) -> list[harness.Row]:
+    """The rows of one backbone: ours, then the reference, each with its own transformer."""
+    quick, cuda = args.quick, device.type == "cuda"
+    architecture, backbone = networks.architecture(name, quick=quick), backbones.get(name)
+    tokens = 20 if quick else 77
+    recipe = Settings(
+        backbone=name, global_batch=args.batch, micro_batch=args.batch,
+        optimizer=args.optimizer if cuda else "adamw",
+    )  # fmt: skip
+    low = torch.bfloat16 if cuda else torch.float32
+    shape = {"height": size, "width": size, "t5_tokens": tokens}
+    forward, attention = (
+        flops.forward(architecture, **shape),
+        flops.attention(architecture, **shape),
+    )
+
+    def transformer(dtype, *, keep_attention: bool = False, compiled: bool = False):
+        made = networks.transformer(name, device, dtype, quick=quick).train()
+        recompute(made, keep_attention=keep_attention)
+        if compiled:
+            compile_transformer(made)
+        return made
+
+    def row(side: str, function, kept: float = 0) -> harness.Row:
+        found = {"case": f"{name}, batch {args.batch}, {size} px", "side": side}
+        found |= {"stage": "train", "backbone": name}
+        try:
+            found |= harness.measure(function, device, repeats=args.repeats)
+        except torch.cuda.OutOfMemoryError:
+            return {"case": found["case"], "side": side, "failed": "out of GPU memory"}
+        count = args.batch * flops.training(forward, recompute=True, kept=kept)
+        return harness.achieved(found, count, limit)
+
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        latents = stored(Path(temporary), name, architecture, size, tokens, 4)
+        how = {"keep_attention": args.keep_attention, "compiled": args.compile and cuda}
+        model = transformer(torch.float32, **how)
+        ours = Ours(model, backbone, recipe, latents, device, args.workers)
+        began = time.perf_counter()
+        rows.append(row("ours", ours, kept=attention if args.keep_attention else 0))
+        rows[-1]["wait"] = ours.waited / (time.perf_counter() - began)
+        del ours, model
+    gc.collect()
+    if need := short_of_memory(architecture):
+        print(f"{name}: the released step is not run: its optimizer needs {need:.0f} GB of memory")
+        return rows
+    vae = networks.vae(name, device, low, quick=quick)
+    config, length = architecture.transformer, architecture.clip_tokens + tokens
+    text = {
+        "prompt_embeds": torch.randn(args.batch, length, config["joint_attention_dim"]).to(low),
+        "pooled": torch.randn(args.batch, config["pooled_projection_dim"]).to(low),
+    }
+    released = Released(transformer(low), backbone, recipe, vae, text, device, size)
+    rows.append(row("reference", released))
+    return rows
+
+
+def short_of_memory(architecture) -> float:
+    """GB of memory that fp32 weights, gradients and states would need, if there is less; else 0."""
+    text = Path("/proc/meminfo").read_text(encoding="utf-8")
+    free = int(text.split("MemAvailable:")[1].split()[0]) * 1024 / 1e9
+    need = 16 * architecture.parameters / 1e9
+    return need if need > 0.9 * free else 0.0
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--backbone", nargs="+", default=list(backbones.NAMES))
+    parser.add_argument("--size", type=int, default=4096, help="px")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--optimizer", default="adamw_8bit", help="of ours, on a GPU")
+    parser.add_argument("--workers", type=int, default=4, help="loading processes")
+    parser.add_argument("--keep-attention", action="store_true", help="ours: do not recompute it")
+    parser.add_argument("--compile", action="store_true", help="ours, on a GPU")
+    args = parser.parse_args()
+    if args.quick:
+        args.workers = 0
+    device = harness.device(args)
+    size = 64 if args.quick else args.size
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    limit = harness.limit(device, dtype, quick=args.quick)
+    rows = [row for name in args.backbone for row in compare(name, args, device, size, limit)]
+    how = {
+        name: getattr(args, name) for name in ("optimizer", "workers", "keep_attention", "compile")
+    }
+    harness.report(
+        "train", args, harness.device_name(device), rows,
+        dtype=str(dtype), limit_tflops=limit, settings=how,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The F16 VAE: decoding folded, upsampled, as published; encoding. Real size, random weights.
+
+    python benchmarks/vae.py [--size 4096] [--quick]
+
+`last` is the last convolution alone, where the three differ: (1, 128, size/2, size/2) to pixels.
+"""
+
+import harness
+import networks
+import torch
+
+from diffusion4k import flops
+
+FORMS = {"folded": "ours", "upsample": "upsample", "published": "reference"}
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--size", type=int, help="px; default 4096 on a GPU, 512 on a CPU")
+    args = parser.parse_args()
+    device = harness.device(args)
+    cuda = device.type == "cuda"
+    size = args.size or (64 if args.quick else 4096 if cuda else 512)
+    dtype = torch.bfloat16 if cuda else torch.float32
+    config = networks.architecture("flux", quick=args.quick).vae
+    vae = networks.vae("flux", device, dtype, quick=args.quick)
+    random = torch.Generator().manual_seed(0)
+    limit = harness.limit(device, dtype, quick=args.quick)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=random).to(device, dtype)
+
+    rows, pictures = [], {}
+    latent = draw(1, 16, size // 16, size // 16)
+    wide = draw(1, config["block_out_channels"][0], size // 2, size // 2)
+    for form, side in FORMS.items():
+        vae.decoder.conv_out.form = form
+        decode = flops.decode(config, height=size, width=size, form=form)
+        parts = {
+            f"last, {size} px": (lambda: vae.decoder.conv_out(wide), None),
+            f"decode, {size} px": (lambda: vae.decode(latent).sample, decode),
+        }
+        for case, (function, count) in parts.items():
+            row = {
+                "case": case,
+                "side": side,
+                **harness.measure(function, device, repeats=args.repeats),
+            }
+            rows.append(harness.achieved(row, count, limit) if count else row)
+        pictures[form] = vae.decode(latent).sample.float()
+    pixels, count = draw(1, 3, size, size), flops.encode(config, height=size, width=size)
+    row = {"case": f"encode, {size} px", "side": "ours"}
+    row |= harness.measure(lambda: vae.encode(pixels), device, repeats=args.repeats)
+    rows.append(harness.achieved(row, count, limit))
+
+    # the published picture is the exact one moved by a pixel
+    exact, moved = pictures["upsample"], pictures["published"]
+    pairs = {
+        "folded": (pictures["folded"], exact),
+        "published, moved back": (moved[..., 1:, 1:], exact[..., :-1, :-1]),
+    }
+    differences = {
+        name: ((a - b).abs().max() / exact.abs().max()).item() for name, (a, b) in pairs.items()
+    }
+    print(f"largest difference from upsampling, of the largest value: {differences}\n")
+    harness.report(
+        "vae", args, harness.device_name(device), rows,
+        dtype=str(dtype), size=size, limit_tflops=limit, differences=differences,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

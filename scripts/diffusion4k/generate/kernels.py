@@ -1,0 +1,54 @@
+"""Attention kernels and compilation: faster sampling that may move a picture's last bits.
+
+So they are choices of the run, recorded in the manifest, and not of the machine: a kernel is taken
+by its place in a fixed order and never by a stopwatch, or two shards could differ.
+"""
+
+import torch
+from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
+from torch import nn
+
+from diffusion4k.compilation import compile_transformer
+
+NATIVE = "native"  # torch's scaled_dot_product_attention, which picks a kernel by itself
+# the fastest first; those that are not installed, or do not run on the device, are passed over
+ORDER = ("_flash_3", "flash", "_native_cudnn")
+
+
+def prepare(pipeline, *, attention: str, compiled: bool) -> dict[str, str | bool]:
+    """Set up a loaded pipeline's transformer; what is in use, for the manifest.
+
+    attention: "native" (nothing changes) or "auto", the first of ORDER that works here. `compiled`:
+    torch.compile, block by block where the model says which blocks repeat. UserError for a
+    pipeline without a transformer that is asked to compile.
+    """
+    transformer = getattr(pipeline, "transformer", None)
+    used = {"attention": NATIVE, "compile": compiled}
+    if attention == "auto" and switchable(transformer):
+        used["attention"] = choose(transformer.device, transformer.dtype)
+        if used["attention"] != NATIVE:
+            transformer.set_attention_backend(used["attention"])
+    if compiled:
+        compile_transformer(transformer)
+    return used
+
+
+def choose(device: torch.device, dtype: torch.dtype) -> str:
+    """The first of ORDER that computes attention on this device in this dtype; else NATIVE."""
+    query = torch.randn(1, 128, 2, 64, device=device, dtype=dtype)
+    expected = dispatch_attention_fn(query, query, query, backend=AttentionBackendName.NATIVE)
+    for name in ORDER:
+        try:
+            found = dispatch_attention_fn(query, query, query, backend=AttentionBackendName(name))
+        except Exception:  # noqa: BLE001, S112 (each kernel has its own way of not being there)
+            continue
+        if torch.allclose(found, expected, rtol=2e-2, atol=2e-2):
+            return name
+    return NATIVE
+
+
+def switchable(transformer: nn.Module | None) -> bool:
+    """Whether a transformer's attention goes through diffusers' dispatch: Flux's, not SD3's."""
+    modules = transformer.modules() if isinstance(transformer, nn.Module) else ()
+    processors = (getattr(module, "processor", None) for module in modules)
+    return any(hasattr(processor, "_attention_backend") for processor in processors)
