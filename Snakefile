@@ -25,6 +25,7 @@ include: "rules/vae.smk"
 include: "rules/generate.smk"
 include: "rules/metrics.smk"
 include: "rules/paper.smk"
+include: "rules/checks.smk"
 
 
 localrules:
@@ -32,9 +33,6 @@ localrules:
     tables,
     figures,
     report,
-    verify,
-    plan,
-    doctor,
 
 
 rule all:
@@ -58,43 +56,6 @@ rule report:
         f"{R}/report.html",
 
 
-# compares every file that a manifest lists with its size and checksum, and names what is broken
-rule verify:
-    log:
-        f"{R}/logs/verify.log",
-    conda:
-        "envs/paper.yaml"
-    params:
-        run=R,
-    shell:
-        "python scripts/verify.py {params.run} 2> {log}"
-
-
-# what the run takes: jobs, GPU hours, wall time, disk, licences; needs and makes nothing
-rule plan:
-    log:
-        f"{R}/logs/plan.log",
-    conda:
-        "envs/paper.yaml"
-    params:
-        config=f"{R}/config.yaml",
-    shell:
-        "python scripts/plan.py --config {params.config} 2> {log}"
-
-
-# asks the cluster whether it fits, before the first job: one line a check, with what to change
-rule doctor:
-    log:
-        f"{R}/logs/doctor.log",
-    retries: 0
-    conda:
-        "envs/paper.yaml"
-    params:
-        config=f"{R}/config.yaml",
-    shell:
-        "python scripts/doctor.py --config {params.config} 2> {log}"
-
-
 onstart:
     try:
         takeover.settle(workflow)
@@ -106,9 +67,8 @@ onstart:
 onsuccess:
     made = sorted(str(path) for path in Path(R).glob("tables/*.md"))
     report = Path(R, "report.html")
-    print(f"\nMade in {R}/: {len(made)} tables in {R}/tables/, logs in {R}/logs/")
     print(
         f"The report: {report}"
         if report.exists()
-        else "The target `report` makes one page of it."
+        else "One page of it all: the target `report`"
     )

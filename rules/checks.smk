@@ -1,0 +1,43 @@
+# Needs: the resolved configuration; verify, what a run has made.
+# Gives: nothing: each target prints what it found.
+localrules:
+    verify,
+    doctor,
+    plan,
+
+
+# compares every file that a manifest lists with its size and checksum, and names what is broken
+rule verify:
+    log:
+        f"{R}/logs/verify.log",
+    conda:
+        "../envs/paper.yaml"
+    params:
+        run=R,
+    shell:
+        "python scripts/verify.py {params.run} 2> {log}"
+
+
+# asks the cluster whether it fits, before the first job: one line a check, with what to change
+rule doctor:
+    log:
+        f"{R}/logs/doctor.log",
+    retries: 0
+    conda:
+        "../envs/paper.yaml"
+    params:
+        config=f"{R}/config.yaml",
+    shell:
+        "python scripts/doctor.py --config {params.config} 2> {log}"
+
+
+# what the run takes: jobs, GPU hours, wall time, disk, licences; needs and makes nothing
+rule plan:
+    log:
+        f"{R}/logs/plan.log",
+    conda:
+        "../envs/paper.yaml"
+    params:
+        config=f"{R}/config.yaml",
+    shell:
+        "python scripts/plan.py --config {params.config} 2> {log}"
