@@ -9,11 +9,13 @@ LOCKED := $(VENV)/.locked
 IQA := .venv-iqa
 GROUPS := base workflow gpu metrics paper dev
 
-.PHONY: help env env-iqa demo test lint format lock clean
+.PHONY: help env env-iqa demo test test-slurm faults doctor status lint format lock clean
 
 help:
 	@echo "make demo    the paper in miniature, on this machine's CPU (about ten minutes)"
 	@echo "make test    every test, the miniature end to end included"
+	@echo "make test-slurm  the tests on a SLURM cluster of their own (needs slurm-wlm and munge)"
+	@echo "make doctor  does this cluster fit? one line a check      make status  of all trainings"
 	@echo "make env     the locked environment in $(VENV); demo and test make it themselves"
 	@echo "make env-iqa the environment of MUSIQ and MANIQA in $(IQA), which few tables need"
 	@echo "make lint    ruff, snakefmt, snakemake --lint      make format    ruff, snakefmt"
@@ -41,6 +43,18 @@ demo: $(LOCKED)
 
 test: $(LOCKED)
 	$(BIN)/python -m pytest
+
+test-slurm: $(LOCKED)
+	$(BIN)/python -m pytest tests/slurm --durations=10
+
+faults: # docs/faults.md, from what the last test-slurm saw
+	$(BIN)/python tests/slurm/faults_table.py results/faults.json docs/faults.md
+
+doctor: $(LOCKED)
+	$(BIN)/snakemake --profile slurm doctor
+
+status: $(LOCKED)
+	@$(BIN)/python scripts/status.py $(patsubst %/config.yaml,%,$(wildcard results/*/config.yaml))
 
 lint: $(LOCKED)
 	$(BIN)/ruff check .

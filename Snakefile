@@ -1,16 +1,18 @@
 # Diffusion-4K (arXiv 2503.18352), from its data sets to its tables and figures.
 #
 #   snakemake -n tables                          what the paper at its own scale takes
-#   snakemake --profile profiles/slurm tables    run it on a cluster
+#   snakemake --profile slurm tables             run it on a cluster (docs/cluster.md)
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify.
+# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
+# doctor.
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
 configfile: "config/config.yaml"
+configfile: "config/site.yaml"
 
 
 # the stages, in the order data flows
@@ -31,6 +33,7 @@ localrules:
     figures,
     report,
     verify,
+    doctor,
 
 
 rule all:
@@ -66,7 +69,24 @@ rule verify:
         "python scripts/verify.py {params.run} 2> {log}"
 
 
+# asks the cluster whether it fits, before the first job: one line a check, with what to change
+rule doctor:
+    log:
+        f"{R}/logs/doctor.log",
+    retries: 0
+    conda:
+        "envs/paper.yaml"
+    params:
+        config=f"{R}/config.yaml",
+    shell:
+        "python scripts/doctor.py --config {params.config} 2> {log}"
+
+
 onstart:
+    try:
+        takeover.settle(workflow)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
     configuration.save(CONFIG, f"{R}/config.yaml")
 
 
@@ -74,4 +94,8 @@ onsuccess:
     made = sorted(str(path) for path in Path(R).glob("tables/*.md"))
     report = Path(R, "report.html")
     print(f"\nMade in {R}/: {len(made)} tables in {R}/tables/, logs in {R}/logs/")
-    print(f"The report: {report}" if report.exists() else "The target `report` makes one page of it.")
+    print(
+        f"The report: {report}"
+        if report.exists()
+        else "The target `report` makes one page of it."
+    )

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k import config as configuration
+from diffusion4k.cluster import takeover
 from diffusion4k.dag import use_own_interpreter
 from diffusion4k.dag.flags import alternatives, flags
 from diffusion4k.dag.paper import Paper
@@ -20,6 +21,9 @@ try:
     CONFIG = configuration.resolve(config, Path(workflow.basedir) / "config" / "schema.yaml")
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+if workflow.is_main_process:
+    takeover.release_dead_lock()
 
 S = Stages(CONFIG)
 P = Paper(S)

@@ -15,10 +15,9 @@ rule check_data:
         f"{R}/benchmarks/data/{{split}}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("check", "threads")
+    threads: S.threads("check")
     resources:
-        mem_mb=S.ask("check", "mem_mb"),
-        runtime=S.ask("check", "runtime"),
+        **S.resources("check"),
     params:
         code=S.code("check_data.py"),
         flags=S.check_flags,

@@ -17,19 +17,17 @@ rule generate:
         model=alternatives(S.sampled),
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("generate", "threads")
+    threads: S.threads("generate")
     resources:
-        mem_mb=S.ask("generate", "mem_mb"),
-        runtime=S.ask("generate", "runtime"),
-        gpu=S.ask("generate", "gpu"),
+        **S.resources("generate"),
         # not params: offloading changes memory and time, not the image
         offload=flags(offload=CONFIG["generate"]["offload"]),
     params:
         code=lambda w: S.code("generate.py", backbone=S.backbone(w.model)),
         flags=S.generate_flags,
     shell:
-        "python scripts/generate.py --model {input.model} --dataset {input.dataset} {params.flags}"
-        " {resources.offload} --shard {wildcards.shard} --shards {wildcards.shards}"
+        "{resources.launch} scripts/generate.py --model {input.model} --dataset {input.dataset}"
+        " {params.flags} {resources.offload} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
 
 
@@ -53,10 +51,9 @@ for evaluation in CONFIG["evaluations"]:
             model=alternatives(S.adopted),
         conda:
             "../envs/metrics.yaml"
-        threads: S.ask("check", "threads")
+        threads: S.threads("check")
         resources:
-            mem_mb=S.ask("check", "mem_mb"),
-            runtime=S.ask("check", "runtime"),
+            **S.resources("check"),
         params:
             code=S.code("adopt.py"),
             flags=S.adopt_flags(evaluation),

@@ -16,15 +16,13 @@ rule latents:
     priority: 8
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("latents", "threads")
+    threads: S.threads("latents")
     resources:
-        mem_mb=S.ask("latents", "mem_mb"),
-        runtime=S.ask("latents", "runtime"),
-        gpu=S.ask("latents", "gpu"),
+        **S.resources("latents"),
     params:
         code=lambda w: S.code("latents.py", backbone=w.backbone),
         flags=S.latents_flags,
     shell:
-        "python scripts/latents.py --pipeline {input.pipeline} --dataset {input.dataset}"
-        " {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
+        "{resources.launch} scripts/latents.py --pipeline {input.pipeline}"
+        " --dataset {input.dataset} {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"

@@ -21,10 +21,9 @@ rule texture:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/texture-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("texture", "threads")
+    threads: S.threads("texture")
     resources:
-        mem_mb=S.ask("texture", "mem_mb"),
-        runtime=S.ask("texture", "runtime"),
+        **S.resources("texture"),
     params:
         code=S.code("texture.py"),
         flags=flags(**CONFIG["metrics"]["glcm"]),
@@ -45,18 +44,16 @@ rule features:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/features-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("features", "threads")
+    threads: S.threads("features")
     resources:
-        mem_mb=S.ask("features", "mem_mb"),
-        runtime=S.ask("features", "runtime"),
-        gpu=S.ask("features", "gpu"),
+        **S.resources("features"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
         code=S.code("features.py"),
         networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
         flags=S.features_flags,
     shell:
-        "python scripts/features.py --images {input.images} --dataset {input.dataset}"
+        "{resources.launch} scripts/features.py --images {input.images} --dataset {input.dataset}"
         " {params.networks} {params.flags} {resources.batch} --output {output} > {log} 2>&1"
 
 
@@ -74,18 +71,16 @@ rule reference_features:
         f"{R}/benchmarks/metrics/reference/{{evaluation}}/features-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("features", "threads")
+    threads: S.threads("features")
     resources:
-        mem_mb=S.ask("features", "mem_mb"),
-        runtime=S.ask("features", "runtime"),
-        gpu=S.ask("features", "gpu"),
+        **S.resources("features"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
         code=S.code("features.py"),
         networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
         flags=S.reference_flags,
     shell:
-        "python scripts/features.py --reference --dataset {input.dataset}"
+        "{resources.launch} scripts/features.py --reference --dataset {input.dataset}"
         " {params.networks} {params.flags} {resources.batch} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"
 
@@ -102,10 +97,9 @@ rule distance:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/distance-{SHARD}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.ask("distance", "threads")
+    threads: S.threads("distance")
     resources:
-        mem_mb=S.ask("distance", "mem_mb"),
-        runtime=S.ask("distance", "runtime"),
+        **S.resources("distance"),
     params:
         code=S.code("distance.py"),
         flags=S.sized_flags,
@@ -129,11 +123,9 @@ rule quality:
         f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/quality-{SHARD}.tsv"
     conda:
         "../envs/iqa.yaml"
-    threads: S.ask("quality", "threads")
+    threads: S.threads("quality")
     resources:
-        mem_mb=S.ask("quality", "mem_mb"),
-        runtime=S.ask("quality", "runtime"),
-        gpu=S.ask("quality", "gpu"),
+        **S.resources("quality"),
         # not params: the same packages, wherever they are
         python=IQA_PYTHON,
     params:

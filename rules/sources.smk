@@ -21,10 +21,9 @@ rule fetch_source:
     retries: 3
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("source", "threads")
+    threads: S.threads("source")
     resources:
-        mem_mb=S.ask("source", "mem_mb"),
-        runtime=S.ask("source", "runtime"),
+        **S.resources("source"),
     params:
         # no digest of the code: revision and checksums decide the bytes, not how they were brought
         flags=S.fetch_flags,
@@ -47,10 +46,9 @@ rule make_source:
     priority: 10
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("source", "threads")
+    threads: S.threads("source")
     resources:
-        mem_mb=S.ask("source", "mem_mb"),
-        runtime=S.ask("source", "runtime"),
+        **S.resources("source"),
     params:
         code=S.code("make_miniature.py"),
         flags=S.make_flags,

@@ -24,17 +24,17 @@ rule train:
     wildcard_constraints:
         step=alternatives(f"{s:06d}" for s in S.segments if s not in S.kept),
     priority: 5
-    retries: 2
+    # inside a SLURM job Snakemake runs once more, and would use all retries up in that one job
+    retries: CONFIG["train"]["slots"] - 1 if workflow.is_main_process else 0
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("train", "threads")
+    threads: S.threads("train")
     resources:
-        mem_mb=S.ask("train", "mem_mb"),
-        runtime=S.ask("train", "runtime"),
-        gpu=S.train_gpus,
+        **S.resources("train"),
         # not params: to run on fewer processes is no reason to train again
-        launch=S.train_launch,
         execution=S.train_execution,
+        # a segment that made no progress in this run of Snakemake's attempts is given up
+        attempt=lambda w, attempt: attempt,
     params:
         code=S.train_code,
         flags=S.train_flags,
@@ -44,7 +44,8 @@ rule train:
     shell:
         "{resources.launch} scripts/train.py --pipeline {input.pipeline} --latents {input.latents}"
         " {params.images} {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
-        " --progress-folder {params.progress} --output {output.manifest} >> {log} 2>&1"
+        " --attempt {resources.attempt} --progress-folder {params.progress}"
+        " --output {output.manifest} >> {log} 2>&1"
 
 
 use rule train as train_kept with:
@@ -71,10 +72,9 @@ rule export:
     priority: 6
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("export", "threads")
+    threads: S.threads("export")
     resources:
-        mem_mb=S.ask("export", "mem_mb"),
-        runtime=S.ask("export", "runtime"),
+        **S.resources("export"),
     params:
         code=lambda w: S.code("export.py", backbone=S.backbone(w.model)),
         flags=flags(**CONFIG["vae"]),

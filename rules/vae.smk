@@ -19,16 +19,14 @@ rule reconstruct:
         f"{R}/benchmarks/vae/{{vae}}/{{shard}}-of-{{shards}}.tsv"
     conda:
         "../envs/gpu.yaml"
-    threads: S.ask("reconstruct", "threads")
+    threads: S.threads("reconstruct")
     resources:
-        mem_mb=S.ask("reconstruct", "mem_mb"),
-        runtime=S.ask("reconstruct", "runtime"),
-        gpu=S.ask("reconstruct", "gpu"),
+        **S.resources("reconstruct"),
     params:
         code=S.code("reconstruct.py"),
         flags=S.reconstruct_flags,
     shell:
-        "python scripts/reconstruct.py --vae {input.vae}"
+        "{resources.launch} scripts/reconstruct.py --vae {input.vae}"
         " --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
         " {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"

@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
                      help="latents up to this size are kept in memory")  # fmt: skip
     job.add_argument("--workers", type=int, default=min(4, cli.threads()),
                      help="loading processes, for larger latents or images")  # fmt: skip
+    job.add_argument("--attempt", type=int, default=1, help="Snakemake's; 1 forgets past failures")
     job.add_argument("--progress-folder", type=Path, required=True, help="checkpoints, TensorBoard")
     job.add_argument("--output", type=Path, required=True, help="manifest, step-<step>.json")
     return made
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
         processes=args.processes,
         progress_folder=args.progress_folder,
         output=args.output,
+        attempt=args.attempt,
         save_every=args.save_every,
         save_dtype=args.save_dtype,
         time_limit=args.time_limit and args.time_limit * 60,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "report")
+PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "slurm", "envs", "report")
+pytest_plugins = ["slurm_fixtures"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,12 @@ class Workflow:
 def copy_workflow(folder: Path) -> Workflow:
     for part in PARTS:
         source = ROOT / part
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / part, **({"ignore": IGNORED} if source.is_dir() else {}))
+        if source.is_symlink():
+            (folder / part).symlink_to(source.readlink())
+        elif source.is_dir():
+            shutil.copytree(source, folder / part, ignore=IGNORED)
+        else:
+            shutil.copy(source, folder / part)
     return Workflow(folder)
 
 

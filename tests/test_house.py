@@ -21,6 +21,7 @@ ROOMS = {
     "metrics": set(),
     "paper": set(),
     "dag": set(),
+    "cluster": {"dag", "train"},
 }
 
 

@@ -139,6 +139,11 @@ def _relations(config: Config) -> Iterator[str]:
     for name, backbone in config["backbones"].items():
         yield from known(f"backbones.{name}.source", backbone["source"], "sources")
         train = backbone["train"]
+        if max(train["gpus"], 1) % train["nodes"]:
+            yield (
+                f"backbones.{name}.train.nodes: {train['gpus']} GPUs cannot be spread evenly over"
+                f" {train['nodes']} nodes"
+            )
         share = train["micro_batch"] * max(train["gpus"], 1)
         if train["global_batch"] % share:
             yield (
@@ -148,6 +153,13 @@ def _relations(config: Config) -> Iterator[str]:
     for section in ("latents", "reconstruction"):
         yield from known(f"{section}.split", config[section]["split"], "splits")
     yield from models.faults(config, known)
+    slot = config["resources"]["train"]["runtime"]
+    slot = min(slot, config["site"].get("max_runtime", slot))
+    if config["train"]["time_margin"] >= slot:
+        yield (
+            f"train.time_margin: {config['train']['time_margin']} minutes leave nothing of a"
+            f" training job's {slot} (resources.train.runtime, site.max_runtime)"
+        )
     for step in config["train"]["keep"]:
         if step % config["train"]["segment"] or step > config["train"]["steps"]:
             yield f"train.keep: no segment ends at step {step}"

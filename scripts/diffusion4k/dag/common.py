@@ -1,15 +1,14 @@
-"""What every stage of the DAG shares: the resolved configuration and what a rule asks for."""
+"""What every stage of the DAG shares: the resolved configuration, digests of code."""
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from diffusion4k import config as configuration
 from diffusion4k import digest
 
 
 class Common:
-    """One resolved configuration as the rules see it: names, resources, digests of code.
+    """One resolved configuration as the rules see it: names, digests of code.
 
     Methods named `…_flags` take a job's wildcards; the strings they return are in the rules'
     `params`, so a job re-runs when, and only when, the slice of the configuration that it uses has
@@ -33,13 +32,6 @@ class Common:
         self.kept = [s for s in self.segments if s == steps or s in config["train"]["keep"]]
 
     # what every rule needs
-
-    def ask(self, step: str, key: str) -> Any:
-        """What a step asks for: threads, mem_mb (a third more each attempt), runtime, gpu."""
-        value = self.config["resources"][step].get(key, 0)
-        if key == "mem_mb":
-            return lambda wildcards, attempt: value * (2 + attempt) // 3
-        return value
 
     def code(self, script: str, *, backbone: str | None = None, also=()) -> str:
         """Digest of a script and all of ours that it imports, but for what no job of it uses.

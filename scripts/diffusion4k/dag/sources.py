@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from diffusion4k.dag.common import Common
 from diffusion4k.dag.flags import flags
+from diffusion4k.dag.requests import Requests
 
 
-class Sources(Common):
+class Sources(Requests):
     """Names and flags of rules/sources.smk and rules/data.smk."""
 
     # sources

@@ -81,26 +81,17 @@ class Train(Sources):
         )
 
     def train_execution(self, wildcards) -> str:
-        """How, not what: flags that change speed, memory or safety, but not the recipe."""
+        """How, not what: flags that change speed, memory or safety, but not the recipe.
+
+        The time limit leaves `time_margin` minutes of the job's slot for starting and saving.
+        """
         own = self.config["backbones"][self.backbone(wildcards.model)]["train"]
         how = "gradient_checkpointing zero_stage offload_optimizer save_every"
         return flags(
             processes=max(own["gpus"], 1),
             **pick(own, "micro_batch"),
             **pick(self.config["train"], how),
-        )
-
-    def train_gpus(self, wildcards) -> int:
-        return self.config["backbones"][self.backbone(wildcards.model)]["train"]["gpus"]
-
-    def train_launch(self, wildcards) -> str:
-        """One process runs by itself; several are started by accelerate on one machine."""
-        gpus = self.train_gpus(wildcards)
-        if gpus <= 1:
-            return "python"
-        return (
-            "accelerate launch --multi_gpu --num_machines 1 --main_process_port 0"
-            f" --num_processes {gpus}"
+            time_limit=self.slot() - self.config["train"]["time_margin"],
         )
 
     def progress_folder(self, wildcards) -> str:

@@ -31,6 +31,7 @@ class Job:
     output: Path
     dataset: Path | None = None
     folder: str = "train"
+    attempt: int = 1  # Snakemake's, of this job
     save_every: int = 500
     save_dtype: str | None = None  # of the weights in transformer/; None: the precision's
     time_limit: float | None = None  # seconds

@@ -93,6 +93,37 @@ def sweep(folder: Path, *, keep: int | None = None) -> None:
             shutil.rmtree(path)
 
 
+def others(folder: Path, stop_step: int) -> list[Path]:
+    """Checkpoint folders of the segment that ends at `stop_step` made by other code or settings.
+
+    `folder` is …/progress/<key>-<stop step>/checkpoints-<key of the inputs>.
+    """
+    ends = [path for last, path in _segments(folder) if last == stop_step]
+    found = {path for end in {*ends, folder.parent} for path in end.glob("checkpoints-*")}
+    return sorted(found - {folder})
+
+
+def forget(folder: Path, stop_step: int) -> None:
+    """Once a segment is published: drop what nobody needs, of earlier segments and other settings.
+
+    The last checkpoint in `folder` stays. It is hard links to what was published and takes no room,
+    and when the job is yet called failed and Snakemake deletes its outputs, no step is lost.
+    """
+    sweep(folder, keep=1)
+    earlier = [path for last, path in _segments(folder) if last < stop_step]
+    for path in [
+        *others(folder, stop_step),
+        *(p for e in earlier for p in e.glob("checkpoints-*")),
+    ]:
+        shutil.rmtree(path)
+
+
+def _segments(folder: Path) -> list[tuple[int, Path]]:
+    """The last step and the progress folder of each of a training's segments."""
+    siblings = ((path.name.rpartition("-")[2], path) for path in folder.parent.parent.glob("*-*/"))
+    return [(int(last), path) for last, path in siblings if last.isdecimal()]
+
+
 def publish(checkpoint: Path, target: Path, add: Callable[[Path], None]) -> list[Path]:
     """Make `target` a copy of `checkpoint` (hard links where the file system can) plus what `add`
     writes into it; it is whole or absent. Returns its files."""

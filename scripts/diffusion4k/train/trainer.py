@@ -5,7 +5,6 @@ run the same command again: it goes on from the newest whole checkpoint.
 """
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from diffusion4k.latents.encode import posterior
 from diffusion4k.train import launch, monitor, randomness, samples, state, step
 from diffusion4k.train.job import Job
 from diffusion4k.train.objectives import Bands
+from diffusion4k.train.progress import Progress
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import load_f16
 
@@ -42,29 +42,36 @@ def train(settings: Settings, job: Job, backbone) -> None:
     `backbone` gives load_transformer, normalise, sigmas, draw_u and velocity (see backbones).
     Interrupted: saved before the end. UserError: the launch, the inputs, or a loss that exploded.
     """
-    trainer = Trainer(settings, job, backbone, started=time.time())
+    started = time.time()
+    progress = Progress(job.progress_folder, attempt=job.attempt, stop_step=job.stop_step)
     try:
-        trainer.run()
-        if trainer.accelerator.is_main_process:
-            trainer.publish()
-        trainer.accelerator.wait_for_everyone()
-    except Interrupted:
-        trainer.accelerator.end_training()
+        trainer = Trainer(settings, job, backbone, progress, started=started)
+        try:
+            trainer.run()
+            if trainer.accelerator.is_main_process:
+                trainer.publish()
+            trainer.accelerator.wait_for_everyone()
+        except Interrupted:
+            trainer.accelerator.end_training()
+            raise
+        except torch.cuda.OutOfMemoryError:
+            raise UserError(
+                f"the GPU's memory is too small for micro-batches of {settings.micro_batch}; lower "
+                "backbones.<name>.train.micro_batch (the global batch is kept), or set train."
+                "gradient_checkpointing, offload_optimizer (ZeRO-2) or optimizer: adamw_8bit"
+            ) from None
+    except UserError as error:
+        progress.failed(error)
         raise
-    except torch.cuda.OutOfMemoryError:
-        raise UserError(
-            f"the GPU's memory is too small for micro-batches of {settings.micro_batch}; lower "
-            "backbones.<name>.train.micro_batch (the global batch is kept), or set train."
-            "gradient_checkpointing, offload_optimizer (ZeRO-2) or optimizer: adamw_8bit"
-        ) from None
     trainer.accelerator.end_training()
 
 
 class Trainer:
     """What one process holds: `run` trains, `publish` writes the segment's result."""
 
-    def __init__(self, settings: Settings, job: Job, backbone, *, started: float):
+    def __init__(self, settings: Settings, job: Job, backbone, progress: Progress, *, started):
         self.settings, self.job, self.backbone, self.started = settings, job, backbone, started
+        self.progress = progress
         Bands(settings.wavelet, settings.levels, settings.band_weights)  # refused before loading
         self.base = manifest.read(job.pipeline)
         self.schedule_shift = _schedule_shift(self.base.root)
@@ -138,11 +145,9 @@ class Trainer:
         if self.main:
             self.folder.mkdir(parents=True, exist_ok=True)
             state.sweep(self.folder)
-            here = [path for last, path in self._segments() if last == self.job.stop_step]
-            for folder in {*here, self.job.progress_folder}:
-                for other in set(folder.glob("checkpoints-*")) - {self.folder}:
-                    print(f"{other}: of other code, settings or inputs, not resumed; it goes when "
-                          "this segment is whole", file=sys.stderr)  # fmt: skip
+            for other in state.others(self.folder, self.job.stop_step):
+                print(f"{other}: of other code, settings or inputs, not resumed; it goes when this "
+                      "segment is whole", file=sys.stderr)  # fmt: skip
 
     def run(self) -> None:
         """Train until `stop_step`, saving on the way; at the end `good` is its checkpoint."""
@@ -163,16 +168,28 @@ class Trainer:
                 self.history.append(row)
                 self.step = number + 1
                 log(row)
+                self.progress.step(row)
                 if bar is not None:
                     bar.set_postfix(loss=f"{row['loss']:.4g}", refresh=False)
                     bar.update()
                 last = self.step == job.stop_step
                 if last or halt or self.step % job.save_every == 0:
-                    self.good = state.save(self.accelerator, self.folder, self.step, self.history)
+                    self._save("saved" if halt and not last else "running")
                 if halt and not last:
                     raise Interrupted(self.step)
             if bar is not None:
                 bar.close()
+
+    def _save(self, then: str) -> None:
+        self.progress.saving()
+        try:
+            self.good = state.save(self.accelerator, self.folder, self.step, self.history)
+        except Exception as error:  # a full disk is an OSError, or safetensors' or torch's own
+            raise UserError(
+                f"{self.folder}: step {self.step} could not be saved: {error}; if the disk is full "
+                f"or a quota used up, make room; the same command goes on from {self.good}"
+            ) from error
+        self.progress.saved(self.step, then)
 
     def _bar(self):
         if not self.main:
@@ -264,26 +281,8 @@ class Trainer:
             device=launch.device_name(self.accelerator),
             notes=self.base.notes,
         )
-        self._forget()
-
-    def _forget(self) -> None:
-        """Drop the checkpoints that nobody needs now: of earlier segments, of other settings.
-
-        This segment's last one stays (hard links to what was published, so it takes no room): when
-        the job is yet called failed, Snakemake deletes what was published, but no step is lost.
-        """
-        state.sweep(self.folder, keep=1)
-        for last, folder in self._segments():
-            if last < self.job.stop_step or folder != self.job.progress_folder:
-                for checkpoints in folder.glob("checkpoints-*"):
-                    shutil.rmtree(checkpoints)
-
-    def _segments(self) -> list[tuple[int, Path]]:
-        """The last step and the progress folder of this training's segments up to this one."""
-        siblings = self.job.progress_folder.parent.glob("*-*/")
-        parts = ((path.name.rpartition("-")[2], path) for path in siblings)
-        found = [(int(last), path) for last, path in parts if last.isdecimal()]
-        return [(last, path) for last, path in found if last <= self.job.stop_step]
+        state.forget(self.folder, job.stop_step)
+        self.progress.saved(self.step, "finished")
 
     def _export(self, folder: Path) -> None:
         dtype = DTYPES[self.job.save_dtype or self.settings.precision]

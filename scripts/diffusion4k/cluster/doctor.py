@@ -1,0 +1,210 @@
+"""Does this cluster fit this configuration? One line an answer, with what to change.
+
+What can be asked from the login node is here; what only a job can tell is in probe.py.
+"""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from diffusion4k import config as configuration
+from diffusion4k.cluster import room, slurm, submission
+from diffusion4k.dag.requests import RAISED
+from diffusion4k.dag.stages import Stages
+from diffusion4k.errors import UserError
+
+LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
+
+# findings after which no job need be tried
+NO_JOBS = {"SLURM", "cpu partition", "gpu partition", "GPU model", "jobs"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One answer: `ok`, what was examined, what was found and what to change."""
+
+    ok: bool
+    what: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"{'ok ' if self.ok else 'FIX'}  {self.what}: {self.said}"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A line of sinfo: its time limit in minutes, its nodes' GPUs by model (\"\": no model)."""
+
+    name: str
+    default: bool
+    minutes: float
+    gpus: dict[str, int]
+
+
+def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
+    """All answers that the login node can give; the first fault of SLURM itself ends them."""
+    stages = Stages(config)
+    try:
+        slurm.ask("scontrol", "ping")
+        found = partitions()
+    except UserError as error:
+        yield Finding(False, "SLURM", f"{error}; run this on a login node with SLURM's commands")
+    else:
+        named = list(_partitions(config["site"], found))
+        yield from named
+        if all(finding.ok for finding in named):
+            yield from _gpus(stages, found)
+            yield from _times(stages, found)
+            yield from _accepted(stages, folder)
+        yield _polling()
+    yield _room(config, folder / stages.root)
+    yield from _tokens(stages)
+
+
+def partitions() -> dict[str, Partition]:
+    """The partitions by name."""
+    found: dict[str, Partition] = {}
+    for line in slurm.ask("sinfo", "--noheader", "--format=%P|%l|%G").splitlines():
+        name, limit, gres = line.split("|")
+        key = name.rstrip("*")
+        gpus = {
+            model or "": int(count)
+            for model, count in re.findall(r"gpu:(?:([^:(),]+):)?(\d+)", gres)
+        }
+        before = found[key].gpus if key in found else {}
+        found[key] = Partition(key, name.endswith("*"), slurm.minutes(limit), before | gpus)
+    return found
+
+
+def _partitions(site: dict[str, Any], found: dict[str, Partition]) -> Iterator[Finding]:
+    names = ", ".join(found)
+    for key in ("cpu_partition", "gpu_partition"):
+        what = key.replace("_", " ")
+        if key in site and site[key] not in found:
+            yield Finding(False, what, f"no {site[key]!r} here; set site.{key} to one of {names}")
+        elif key not in site and not any(partition.default for partition in found.values()):
+            yield Finding(False, what, f"the cluster has no default; set site.{key}: {names}")
+        else:
+            yield Finding(True, what, site.get(key, "the cluster's default"))
+
+
+def _where(stages: Stages, gpus: int, found: dict[str, Partition]) -> Partition:
+    name = stages.config["site"].get("gpu_partition" if gpus else "cpu_partition")
+    return found[name] if name else next(p for p in found.values() if p.default)
+
+
+def _gpus(stages: Stages, found: dict[str, Partition]) -> Iterator[Finding]:
+    worlds = {
+        name: submission.asked(stages, *kind) for name, kind in submission.kinds(stages).items()
+    }
+    needs = {name: _per_node(asked) for name, asked in worlds.items() if _per_node(asked)}
+    if not needs:
+        return
+    partition, model = _where(stages, 1, found), stages.config["site"].get("gpu_model")
+    if not partition.gpus:
+        said = f"partition {partition.name} has none; set site.gpu_partition"
+        yield Finding(False, "GPU model", said)
+        return
+    has = ", ".join(f"{n} x {m or 'gpu'}" for m, n in partition.gpus.items())
+    if model and model not in partition.gpus:
+        yield Finding(
+            False, "GPU model",
+            f"partition {partition.name} has {has} a node, not {model}; set "
+            "site.gpu_model or site.gpu_partition",
+        )  # fmt: skip
+        return
+    most = partition.gpus[model] if model else max(partition.gpus.values())
+    for name, count in needs.items():
+        if count > most:
+            yield Finding(
+                False, "GPUs",
+                f"{name} asks for {count} on a node, partition {partition.name} has {has}; set "
+                "backbones.<name>.train.nodes (or gpus, with micro_batch)",
+            )  # fmt: skip
+            return
+    yield Finding(True, "GPUs", f"{has} a node in partition {partition.name}")
+
+
+def _per_node(asked: dict[str, Any]) -> int:
+    return asked.get("gpu") or int(asked.get("gres", "0").split(":")[-1])
+
+
+def _times(stages: Stages, found: dict[str, Partition]) -> Iterator[Finding]:
+    for name, (step, model) in submission.kinds(stages).items():
+        asked = submission.asked(stages, step, model, attempt=RAISED)
+        partition = _where(stages, _per_node(asked), found)
+        if asked["runtime"] > partition.minutes:
+            yield Finding(
+                False, "time limit",
+                f"{name} asks for up to {asked['runtime']} minutes, partition {partition.name} "
+                f"allows {partition.minutes:.0f}; set site.max_runtime: {partition.minutes:.0f}",
+            )  # fmt: skip
+            return
+    margin = stages.config["train"]["time_margin"]
+    yield Finding(True, "time limits", f"training ends itself, saved, {margin} minutes before its")
+
+
+def _accepted(stages: Stages, folder: Path) -> Iterator[Finding]:
+    """Ask the scheduler itself about one job of each kind, in the words of the plugin."""
+    kinds, refused = submission.kinds(stages), {}
+    for name, (step, model) in kinds.items():
+        asked = submission.asked(stages, step, model, attempt=RAISED)
+        line = submission.sbatch(asked, stages.threads(step), folder, "--test-only", "--wrap=true")
+        try:
+            slurm.ask(*line)
+        except UserError as error:
+            reason = re.split("sbatch: error: |allocation failure: ", str(error))[-1].strip()
+            refused.setdefault(reason, []).append((name, line))
+    for reason, lines in refused.items():
+        jobs = ", ".join(name for name, _ in lines)
+        flags = shlex.join(lines[0][1]).split("--comment doctor", 1)[-1].split(" -D ")[0]
+        yield Finding(
+            False, "jobs",
+            f"sbatch refuses {jobs}: {reason} ({flags.strip()}); change config/site.yaml or "
+            "resources.<step> of the configuration",
+        )  # fmt: skip
+    if not refused:
+        yield Finding(True, "jobs", f"sbatch would take all {len(kinds)} kinds")
+
+
+def _polling() -> Finding:
+    profile = Path("profiles/slurm/config.yaml")
+    text = yaml.safe_load(profile.read_text(encoding="utf-8")) if profile.is_file() else {}
+    if text.get("slurm-status-command", "squeue") != "squeue":
+        return Finding(True, "polling", "by sacct, as profiles/slurm/config.yaml says")
+    age = re.match(r"\d+", slurm.setting("MinJobAge"))
+    seconds = int(age[0]) if age else 0
+    if seconds > LONGEST_PAUSE:
+        return Finding(True, "polling", f"squeue remembers finished jobs for {seconds} s")
+    return Finding(
+        False, "polling",
+        f"squeue forgets finished jobs after {seconds} s (MinJobAge), looks are up to "
+        f"{LONGEST_PAUSE} s apart: a finished job would be waited for without end; where "
+        "accounting is on, set slurm-status-command: sacct in profiles/slurm/config.yaml",
+    )  # fmt: skip
+
+
+def _room(config: dict[str, Any], where: Path) -> Finding:
+    exists = next(path for path in (where, *where.parents) if path.exists())
+    free, parts = shutil.disk_usage(exists).free, room.needed(config)
+    total = sum(parts.values())
+    said = ", ".join(f"{name} {size / 1e9:.0f}" for name, size in parts.items())
+    said = f"about {total / 1e9:.0f} GB needed ({said}), {free / 1e9:.0f} GB free in {exists}"
+    if total <= free:
+        return Finding(True, "room", said)
+    return Finding(False, "room", f"{said}; make results/ a link to a larger file system")
+
+
+def _tokens(stages: Stages) -> Iterator[Finding]:
+    gated = [name for name in stages.config["sources"] if stages.licence(name)]
+    for name in gated:
+        has = configuration.hub_token()
+        what = f"source {name}"
+        need = stages.licence(name).removeprefix(f"{what}: ")
+        yield Finding(has, what, "a token is set" if has else f"no token; {need}")

@@ -1,0 +1,127 @@
+"""What only a job can tell: does a compute node see this folder, this environment, its GPU?"""
+
+import importlib
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from diffusion4k.cluster import slurm, submission
+from diffusion4k.cluster.doctor import Finding
+from diffusion4k.dag.stages import Stages
+from diffusion4k.errors import UserError
+from diffusion4k.files import write_text
+
+# what the longest jobs import; the rest is imported by the way
+MODULES = ("torch", "diffusers", "accelerate", "transformers", "safetensors", "pyarrow")
+LITTLE = {"mem_mb": 4000, "runtime": 10}
+
+
+def on_node(token: Path, output: Path, cuda: bool) -> None:
+    """Inside the job: look, and write what was seen."""
+    node = os.environ.get("SLURMD_NODENAME", socket.gethostname())
+    seen: dict = {"host": node, "token": token.is_file(), "faults": []}
+    for name in MODULES:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a broken library raises what it likes
+            seen["faults"].append(f"import {name}: {type(error).__name__}: {error}")
+    if cuda and not seen["faults"]:
+        import torch
+
+        seen["torch"] = torch.__version__
+        if torch.cuda.is_available():
+            seen["gpu"] = torch.cuda.get_device_name()
+            torch.ones(2, device="cuda").sum().item()
+    write_text(output, json.dumps(seen) + "\n")
+
+
+def examine(stages: Stages, folder: Path, patience: float) -> Iterator[Finding]:
+    """Send a small job to each kind of node and say what it saw; waits `patience` seconds."""
+    asks = {"node": ("texture", False)}
+    if stages.config["resources"]["generate"].get("gpu"):
+        asks["GPU node"] = ("generate", True)
+    home = folder / ".snakemake"
+    home.mkdir(exist_ok=True)
+    token = home / f"doctor-{uuid.uuid4().hex}"
+    token.touch()
+    try:
+        sent = {what: _send(stages, folder, *how, token) for what, how in asks.items()}
+        end = time.monotonic() + patience
+        for what, (job, output) in sent.items():
+            yield from _await(what, job, output, end, asks[what][1])
+    except UserError as error:
+        yield Finding(False, "a job", str(error))
+    finally:
+        for path in home.glob(f"{token.name}*"):
+            path.unlink()
+
+
+def _send(stages: Stages, folder: Path, step: str, cuda: bool, token: Path) -> tuple[str, Path]:
+    output = token.with_name(f"{token.name}-{step}.json")
+    asked = submission.Asked(submission.asked(stages, step) | LITTLE)
+    script = f"python scripts/doctor.py --probe {token} --output {output}"
+    line = submission.sbatch(asked, 1, folder, f"--wrap={script}{' --cuda' if cuda else ''}")
+    return slurm.ask(*line).strip().split(";")[0], output
+
+
+def _await(what: str, job: str, output: Path, end: float, cuda: bool) -> Iterator[Finding]:
+    log = output.parent / f"doctor-{job}.log"
+    while not output.exists():
+        line = slurm.ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%T|%r").strip()
+        state, _, reason = line.partition("|")
+        if state not in slurm.ACTIVE:
+            time.sleep(2)  # a shared file system may show the file late
+            if not output.exists():
+                yield _nothing(what, job, state, log)
+                return
+        elif time.monotonic() > end:
+            slurm.ask("scancel", job)
+            yield Finding(
+                False, what, f"job {job} did not run in time ({state}, {reason}); try again later, "
+                "or --patience SECONDS"
+            )  # fmt: skip
+            return
+        time.sleep(0.5)
+    seen = json.loads(output.read_text(encoding="utf-8"))
+    log.unlink(missing_ok=True)
+    yield from read(what, seen, cuda)
+
+
+def _nothing(what: str, job: str, state: str, log: Path) -> Finding:
+    try:
+        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+    except OSError:
+        last = []
+    told = f"; its log ends: {last[0]}" if last else "; it left no log"
+    return Finding(
+        False, what,
+        f"job {job} ended ({state or 'gone'}) and wrote nothing here{told}; this folder and its "
+        "environment must lie on a file system that compute nodes share",
+    )  # fmt: skip
+
+
+def read(what: str, seen: dict, cuda: bool) -> Iterator[Finding]:
+    """Findings from what a job saw."""
+    if not seen["token"]:
+        yield Finding(
+            False, what, f"{seen['host']} does not see files written here; move the checkout to a "
+            "shared file system"
+        )  # fmt: skip
+    if seen["faults"]:
+        yield Finding(
+            False, what, f"{seen['host']}: {seen['faults'][0]}; make the environment again there "
+            "(make env), or run with --sdm conda"
+        )  # fmt: skip
+        return
+    if cuda and "gpu" not in seen:
+        yield Finding(
+            False, what, f"{seen['host']}: torch {seen['torch']} sees no CUDA; its build must fit "
+            "the node's driver (nvidia-smi), or the job got no GPU (site.gpu_request: gres)"
+        )  # fmt: skip
+        return
+    yield Finding(True, what, f"{seen['host']} sees this folder, the environment"
+                  + (f" and {seen['gpu']}" if cuda else ""))  # fmt: skip

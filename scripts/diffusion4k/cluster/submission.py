@@ -1,0 +1,54 @@
+"""The sbatch line of a step, from the executor plugin itself, without Snakemake running."""
+
+import inspect
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from diffusion4k.dag.stages import Stages
+
+
+class Asked(dict):
+    """Resources as the plugin reads them: by get() and by attribute."""
+
+    __getattr__ = dict.__getitem__
+
+
+def asked(stages: Stages, step: str, model: str = "", attempt: int = 1) -> Asked:
+    """What a job of `step` asks for in an attempt; `model` for training."""
+    given = {"wildcards": SimpleNamespace(model=model), "attempt": attempt}
+    found = Asked()
+    for name, value in stages.resources(step).items():
+        if callable(value):
+            wanted = inspect.signature(value).parameters
+            value = value(**{key: item for key, item in given.items() if key in wanted})
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def sbatch(resources: Asked, threads: int, folder: Path, *more: str) -> list[str]:
+    """The command that the plugin would submit a job with, and `more` flags."""
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+    job = SimpleNamespace(resources=resources, threads=threads)
+    given = {"account": "slurm_account", "partition": "slurm_partition"}
+    flags = {"account": "-A", "partition": "-p"}
+    named = {
+        key: f"{flags[key]} {shlex.quote(resources[name])}" if name in resources else ""
+        for key, name in given.items()
+    }
+    about = {"run_uuid": "doctor", "slurm_logfile": folder / ".snakemake/doctor-%j.log"}
+    line = get_submit_command(
+        job, about | named | {"comment_str": "doctor", "workdir": str(folder)}
+    )
+    return [*shlex.split(line + set_gres_string(job)), *more]
+
+
+def kinds(stages: Stages) -> dict[str, tuple[str, str]]:
+    """Every kind of job of a configuration: its name for people → (step, model)."""
+    config: dict[str, Any] = stages.config
+    found = {step: (step, "") for step in config["resources"] if step not in ("train", "source")}
+    return found | {f"train {model}": ("train", model) for model in stages.trained}

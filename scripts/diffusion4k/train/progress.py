@@ -1,0 +1,97 @@
+"""What a running segment tells the outside: a small file, replaced every few seconds.
+
+`make status` reads it from the login node. It also guards the segment: of two jobs that train it
+(a node that was lost and lives on) the older stops before it writes, and a segment whose jobs keep
+dying before they save is given up instead of using all of its slots.
+"""
+
+import json
+import os
+import socket
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from diffusion4k.errors import UserError
+from diffusion4k.files import write_text
+
+NAME = "progress.json"
+EVERY = 5.0  # seconds between two replacements
+STARTS = 3  # jobs in a row without a save that are a fault and no accident
+
+Record = dict[str, Any]
+
+
+class Progress:
+    """progress.json in `folder`, kept by the main process of a segment; the others do nothing.
+
+    `attempt` is Snakemake's: 1 forgets how often earlier jobs died. UserError: they died too often.
+    """
+
+    def __init__(self, folder: Path, *, attempt: int, stop_step: int):
+        self.main = os.environ.get("RANK", "0") == "0"
+        self._path = folder / NAME
+        if not self.main:
+            return
+        before = read(self._path)
+        died = before.get("starts", 0) if attempt > 1 else 0
+        if died >= STARTS:
+            why = before.get("error", "killed: raise resources.train.mem_mb or lower save_every?")
+            raise UserError(
+                f"{folder}: {died} jobs in a row ended before they saved ({why}); mend it, then "
+                "the same command goes on"
+            )
+        self._began: tuple[int, float] | None = None
+        self._record: Record = {
+            "owner": uuid.uuid4().hex,
+            "host": socket.gethostname(),
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "started": time.time(),
+            "starts": died + 1,
+            "stop_step": stop_step,
+            "state": "starting",
+        }
+        self._write()
+
+    def step(self, row: Record) -> None:
+        """After each step, its row of the history; the file is replaced every five seconds."""
+        if not self.main:
+            return
+        now = time.time()
+        first, clock = self._began = self._began or (row["step"] - 1, now - row["seconds"])
+        self._record |= {"step": row["step"], "loss": row["loss"], "state": "running"}
+        self._record["seconds_per_step"] = (now - clock) / (row["step"] - first)
+        if now - self._record["updated"] >= EVERY:
+            self._write()
+
+    def saving(self) -> None:
+        """Before each save; UserError when another job has taken over the segment."""
+        if self.main and read(self._path).get("owner") != self._record["owner"]:
+            self.main = False  # the file is the other's
+            raise UserError(f"{self._path}: another job goes on with this segment; stopped")
+
+    def saved(self, step: int, state: str = "running") -> None:
+        """After each save; `state` running, saved (ended before the last step) or finished."""
+        self._tell(step=step, saved_step=step, starts=0, state=state)
+
+    def failed(self, error: Exception) -> None:
+        """What ended the job, in the words of its error."""
+        self._tell(state="failed", error=str(error))
+
+    def _tell(self, **news: Any) -> None:
+        if self.main:
+            self._record |= news
+            self._write()
+
+    def _write(self) -> None:
+        self._record["updated"] = time.time()
+        write_text(self._path, json.dumps(self._record, indent=1) + "\n")
+
+
+def read(path: Path) -> Record:
+    """A progress file's content; empty when there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

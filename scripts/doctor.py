@@ -1,0 +1,55 @@
+"""Examine a SLURM cluster before the first job: one line a check, with what to change.
+
+    snakemake --profile slurm doctor        (or: make doctor)
+
+Sends one small job to a CPU node and one to a GPU node. Exit status 1 when something needs mending.
+"""
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from diffusion4k import cli
+from diffusion4k.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--config", type=Path, help="a run's config.yaml, results/<run>/config.yaml"
+    )
+    parser.add_argument("--patience", type=float, default=300, help="seconds for the jobs to run")
+    inside = parser.add_argument_group("inside the job that it sends")
+    inside.add_argument("--probe", type=Path, help="a file written on the login node")
+    inside.add_argument("--cuda", action="store_true", help="look for a GPU")
+    inside.add_argument("--output", type=Path, help="what was seen")
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.cluster import doctor, probe
+    from diffusion4k.dag import use_own_interpreter
+    from diffusion4k.dag.stages import Stages
+
+    if args.probe:
+        probe.on_node(args.probe, args.output, args.cuda)
+        return
+    use_own_interpreter()
+    config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
+    faults = []
+    for finding in doctor.examine(config, Path.cwd()):
+        print(finding, flush=True)
+        faults += [] if finding.ok else [finding.what]
+    if not doctor.NO_JOBS & set(faults):
+        for finding in probe.examine(Stages(config), Path.cwd(), args.patience):
+            print(finding, flush=True)
+            faults += [] if finding.ok else [finding.what]
+    if faults:
+        raise UserError(f"{len(faults)} to mend, see the lines that begin with FIX")
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

@@ -1,0 +1,41 @@
+"""docs/faults.md from what the tests of faults saw: faults_table.py results/faults.json OUTPUT"""
+
+import json
+import sys
+from pathlib import Path
+
+HEAD = """# Faults, as the tests saw them
+
+Made by `make faults` from the record of `make test-slurm`; do not edit. Each row is a test that
+provokes the fault on a real SLURM (Debian's 22.05, a cluster of loopback nodes on one machine with
+two cores, miniature SD3 on CPU) and then compares the results with those of an undisturbed run,
+byte for byte. The time is from the fault until work had gone on beyond it, most of it the start of
+Python and its libraries; a cluster adds its queue. Steps are those that were trained twice: the
+interval between saves was {save_every}.
+
+What to do is in every row the same: nothing, or the same command once more.
+
+| fault | what the user sees | steps lost | seconds until it goes on |
+|---|---|---:|---:|
+"""
+
+
+def table(rows: dict[str, dict]) -> str:
+    lines = [
+        f"| {fault} | {cell(row['saw'])} | {row['steps_lost']} | {row['seconds']} |"
+        for fault, row in rows.items()
+    ]
+    return HEAD.format(save_every=20) + "\n".join(lines) + "\n"
+
+
+def cell(said: str) -> str:
+    """A line of Snakemake's or the job's as a cell; nothing is said where nothing was."""
+    if said == "nothing":
+        return said
+    text = said if len(said) <= 200 else said[:199] + "…"
+    return "`" + text.replace("|", "\\|").replace("`", "'") + "`"
+
+
+if __name__ == "__main__":
+    record, output = map(Path, sys.argv[1:])
+    output.write_text(table(json.loads(record.read_text(encoding="utf-8"))), encoding="utf-8")

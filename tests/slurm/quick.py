@@ -1,0 +1,14 @@
+"""Snakemake that looks at its jobs every second, so that the tests of faults take seconds.
+
+The SLURM plugin waits ten seconds longer after each look at which nothing had ended.
+"""
+
+import sys
+
+from snakemake.cli import main
+from snakemake_executor_plugin_slurm import Executor
+
+Executor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, value: None)
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

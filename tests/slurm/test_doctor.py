@@ -1,0 +1,161 @@
+"""The doctor on a real cluster: a line for what is well, a line for each fault provoked."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+
+from conftest import ROOT, copy_workflow
+from diffusion4k import config
+from diffusion4k.cluster import doctor, probe, room
+from diffusion4k.dag.stages import Stages
+from test_config import load, merge
+
+SITE = {
+    "gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu",
+    "max_mem_mb": 600_000,
+}  # fmt: skip
+
+
+def configuration(*sizes: str, **changes) -> dict:
+    raw = load("config.yaml", *sizes)
+    merge(raw, {"site": SITE})
+    merge(raw, changes)
+    return config.resolve(raw, ROOT / "config" / "schema.yaml")
+
+
+@pytest.fixture
+def here(slurm: Cluster, monkeypatch) -> Cluster:
+    """This process on the cluster's login node."""
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, slurm.environment[name])
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HOME", "/nonexistent")
+    return slurm
+
+
+def examined(*sizes: str, folder: Path = ROOT, **changes) -> dict[str, doctor.Finding]:
+    found = doctor.examine(configuration(*sizes, **changes), folder)
+    return {finding.what: finding for finding in found}
+
+
+def test_a_cluster_that_fits(here):
+    found = examined()
+    well = {"cpu partition", "gpu partition", "GPUs", "time limits", "jobs", "polling"}
+    assert all(found[what].ok for what in well), [str(finding) for finding in found.values()]
+    assert "8 x a100" in found["GPUs"].said
+    # this test machine needs neither the paper's room nor its tokens
+    assert {what for what in found if not found[what].ok} <= {"room", "source sd3", "source flux"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "says"),
+    [
+        ({"site": {"gpu_partition": "gpus"}}, "gpu partition", "set site.gpu_partition to one of"),
+        ({"site": {"cpu_partition": "long"}}, "cpu partition", "no 'long' here"),
+        ({"site": {"gpu_model": "h100"}}, "GPU model", "8 x a100 a node, not h100"),
+        ({"site": {"gpu_partition": "cpu"}}, "GPU model", "partition cpu has none"),
+        ({"backbones": {"flux": {"train": {"gpus": 16, "micro_batch": 2}}}}, "GPUs",
+         "asks for 16 on a node"),
+        ({"site": {"max_mem_mb": 900_000}}, "jobs", "sbatch refuses"),
+        ({"resources": {"check": {"threads": 65}}}, "jobs", "sbatch refuses check"),
+        ({"site": {"constraint": "gpu80g"}}, "jobs", "Invalid feature"),
+        ({"splits": {"train": {"count": 10**9}}}, "room", "larger file system"),
+        ({}, "source flux", "accept its licence"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_the_configuration(here, changes, what, says):
+    found = examined(**changes)
+    assert not found[what].ok and says in found[what].said, str(found[what])
+
+
+def test_a_limit_of_the_partition(here):
+    here.run("scontrol", "update", "partitionname=gpu", "maxtime=60")
+    try:
+        assert "set site.max_runtime: 60" in examined()["time limit"].said
+        assert examined(site={"max_runtime": 60})["time limits"].ok
+    finally:
+        here.run("scontrol", "update", "partitionname=gpu", "maxtime=2880")
+
+
+def test_a_cluster_that_forgets_its_jobs(here):
+    text = here.conf.read_text()
+    here.conf.write_text(text.replace("MinJobAge=3600", "MinJobAge=120"))
+    try:
+        here.run("scontrol", "reconfigure")
+        found = examined()["polling"]
+        assert not found.ok and "after 120 s" in found.said and "sacct" in found.said
+    finally:
+        here.conf.write_text(text)
+        here.run("scontrol", "reconfigure")
+
+
+def test_no_cluster_at_all(here, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    found = examined()["SLURM"]
+    assert not found.ok and "login node" in found.said
+
+
+def test_a_token_that_is_set(here, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    found = examined()["source flux"]
+    assert found.ok and "hf_secret" not in str(found)
+
+
+# what only a job can tell
+
+
+def probed(folder: Path, patience: float = 120, **changes) -> dict[str, doctor.Finding]:
+    stages = Stages(configuration("miniature.yaml", **changes))
+    return {found.what: found for found in probe.examine(stages, folder, patience)}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Path:
+    return copy_workflow(tmp_path_factory.mktemp("shared")).folder
+
+
+def test_jobs_see_the_folder_and_the_environment_but_no_cuda(here, shared):
+    found = probed(shared, resources={"generate": {"gpu": 1}})
+    assert found["node"].ok, str(found["node"])
+    assert not found["GPU node"].ok and "sees no CUDA" in found["GPU node"].said
+    assert not list((shared / ".snakemake").glob("doctor-*"))
+
+
+def test_an_environment_that_is_broken_on_the_node(here, shared, tmp_path, monkeypatch):
+    (tmp_path / "diffusers.py").write_text("raise ImportError('GLIBC_2.34 not found')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = probed(shared)["node"]
+    assert not found.ok and "import diffusers: ImportError: GLIBC_2.34 not found" in found.said
+
+
+def test_a_folder_that_nodes_do_not_share(here, shared, tmp_path):
+    """The node has a folder of its own by the same name: sbatch is sent there."""
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(shared / "scripts", elsewhere / "scripts")
+    here.moved.write_text(f"{shared}\n{elsewhere}\n")
+    try:
+        found = probed(shared)["node"]
+        assert not found.ok and re.search("must lie on a file system that", found.said)
+    finally:
+        here.moved.unlink()
+
+
+def test_a_job_that_has_to_wait(here, shared):
+    here.run("scontrol", "update", "partitionname=cpu", "state=down")
+    try:
+        found = probed(shared, patience=1)["node"]
+        assert not found.ok and "did not run in time (PENDING, PartitionDown)" in found.said
+    finally:
+        here.run("scontrol", "update", "partitionname=cpu", "state=up")
+
+
+def test_the_room_of_the_paper():
+    parts = room.needed(configuration())
+    assert (
+        100e9 < parts["latents"] < 300e9
+    )  # 12,015 images at 4096 px, mean and log-variance, twice
+    assert 1000e9 < parts["training"] < 2000e9  # SD3 32 GB and Flux 190 GB a checkpoint
+    assert sum(room.needed(configuration("miniature.yaml")).values()) < 1e9

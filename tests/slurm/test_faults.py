@@ -1,0 +1,224 @@
+"""Everything that can end a training job, one after another, to one training on a real cluster.
+
+The tests of `training` run in their order on the same segment: each provokes a fault, waits until
+the training has gone on beyond it, and records what the user saw and lost. The last compares the
+weights with an undisturbed run's. What must not be disturbed (the other tests) has its own run.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+from cluster import GPU_NODES, until
+from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
+
+TARGET = f"{MODEL}/pipeline.json"
+SAVE_EVERY = 20
+LONG = {"train": {"steps": 700, "segment": 700, "save_every": SAVE_EVERY}}
+
+
+@dataclass
+class Training:
+    """The disturbed training: its arena, its current Snakemake, the run that nobody disturbs."""
+
+    arena: Arena
+    run: object
+    undisturbed: subprocess.Popen
+
+
+@pytest.fixture(scope="module")
+def training(slurm, prepared, tmp_path_factory):
+    arena = Arena(checkout(prepared, tmp_path_factory.mktemp("faults")), slurm)
+    straight = checkout(prepared, tmp_path_factory.mktemp("undisturbed"))
+    for folder in (arena.folder, straight):
+        configure(folder, LONG)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *SIZES, "--", TARGET]
+    with (straight / "run.log").open("wb") as log:
+        undisturbed = subprocess.Popen(command, cwd=straight, stdout=log, stderr=log)
+    yield Training(arena, arena.start(TARGET), undisturbed)
+    undisturbed.kill()
+    for run in arena.runs:
+        run.process.kill()
+
+
+@pytest.fixture
+def fault(training, record):
+    """fault(name, provoke, saw): provoke it, wait until the training has gone on, record it."""
+    arena = training.arena
+
+    def happens(name, provoke, saw="", waits=0):
+        """`waits`: seconds of SLURM's that the test skips."""
+        before = arena.training(SAVE_EVERY)
+        began = time.monotonic()
+        provoke(arena.job())
+        after = arena.training(1, before)
+        seconds = round(time.monotonic() - began + waits)
+        lost = arena.seen[before][1] - (arena.seen[after][0] - 1)
+        assert 0 <= lost <= SAVE_EVERY, arena.seen
+        line = training.run.says(saw) if saw else "nothing"
+        record(name, saw=line, steps_lost=lost, seconds=seconds)
+
+    return happens
+
+
+@pytest.fixture
+def harmless(training, record):
+    """harmless(name, provoke): provoke it; the job must go on, and Snakemake see nothing of it."""
+    arena = training.arena
+
+    def happens(name, provoke):
+        owner, job = arena.training(1), arena.job()
+        said = training.run.text
+        provoke(job)
+        steps = arena.seen[owner][1]
+        until(lambda: arena.seen[owner][1] > steps, LIMIT, "another step")
+        assert "rror" not in training.run.text.removeprefix(said)
+        assert arena.job() == job
+        record(name, saw="nothing", steps_lost=0, seconds=0)
+
+    return happens
+
+
+def again(training: Training) -> None:
+    """The same command once more, as the user would type it."""
+    training.run = training.arena.start(TARGET)
+
+
+def test_scancel(training, fault):
+    fault(
+        "scancel of the job",
+        lambda job: training.arena.slurm.run("scancel", job),
+        "failed, SLURM status is: 'CANCELLED'",
+    )
+
+
+def test_time_limit(training, fault):
+    fault(
+        "time limit",
+        lambda job: training.arena.slurm.run("scontrol", "update", f"job={job}", "EndTime=now"),
+        "failed, SLURM status is: 'TIMEOUT'",
+    )
+
+
+def test_requeue_as_by_preemption(training, fault):
+    jobs = []
+
+    def requeue(job):
+        jobs.append(job)
+        training.arena.slurm.run("scontrol", "requeue", job)
+        training.arena.slurm.start_now(job)
+
+    fault("requeue, as by preemption", requeue, waits=120)
+    assert training.arena.job() == jobs[0]
+
+
+def test_slurmd_killed_and_back(training, harmless):
+    slurm = training.arena.slurm
+
+    def bounce(job):
+        (node,) = slurm.run("squeue", "-h", "-j", job, "-o", "%N").split()
+        slurm.kill(node)
+        time.sleep(2)
+        slurm.start_node(node)
+        slurm.wait_for_nodes()
+
+    harmless("slurmd killed and back", bounce)
+
+
+def test_controller_restarted(training, harmless):
+    slurm = training.arena.slurm
+
+    def bounce(job):
+        slurm.kill("slurmctld")
+        time.sleep(3)
+        slurm.start_controller()
+
+    harmless("controller restarted", bounce)
+
+
+def test_node_lost(training, fault):
+    slurm, lost = training.arena.slurm, []
+
+    def lose(job):
+        lost.extend(slurm.run("squeue", "-h", "-j", job, "-o", "%N").split())
+        slurm.lose(lost[0])
+        slurm.start_now(job)
+
+    fault("node lost", lose, waits=120)
+    assert lost[0] in GPU_NODES
+    slurm.start_node(lost[0])
+    slurm.wait_for_nodes()
+
+
+def test_snakemake_interrupted(training, fault):
+    def interrupt(job):
+        training.run.process.send_signal(signal.SIGINT)
+        assert training.run.wait() != 0
+        interrupted.append(training.run)
+        again(training)
+
+    interrupted = []
+    fault("snakemake interrupted (Ctrl-C)", interrupt)
+    assert "Cancelling" in interrupted[0].text or "Terminating" in interrupted[0].text
+
+
+def test_snakemake_killed_never_two_jobs(training, fault):
+    slurm, most = training.arena.slurm, []
+
+    def kill(job):
+        training.run.process.kill()
+        training.run.wait()
+        assert slurm.jobs("RUNNING"), "the job must outlive its Snakemake"
+        again(training)
+        while training.arena.progress()["slurm_job"] == job:
+            most.append(len(slurm.jobs("RUNNING")))
+            time.sleep(0.2)
+
+    fault("snakemake killed (kill -9)", kill, "an earlier run was stopped and left jobs")
+    assert max(most) == 1
+    assert "the lock of a killed run" in training.run.text
+    assert re.search(r"\(train_kept sd3_f16_wlf_000700, running\)", training.run.text)
+
+
+def test_a_second_snakemake_is_refused_while_the_first_lives(training):
+    second = training.arena.start("results/tiny/train/sd3_f16_finetune/pipeline.json")
+    assert second.wait() != 0
+    assert "another snakemake runs jobs of this folder" in second.text
+    training.arena.runs.remove(second)
+    assert training.run.process.poll() is None
+
+
+def test_snakemake_terminated_waits_for_its_jobs(training, record):
+    began = time.monotonic()
+    training.arena.training(1)
+    training.run.process.send_signal(signal.SIGTERM)
+    assert training.run.wait() != 0
+    saw = training.run.says(r"Will exit after finishing currently running jobs")
+    seconds = round(time.monotonic() - began, 1)
+    record("snakemake terminated (kill)", saw=saw, steps_lost=0, seconds=seconds)
+    again(training)
+    assert training.run.wait() == 0, training.run.text
+
+
+def test_afterwards_the_bytes_are_those_of_an_undisturbed_run(training):
+    assert training.undisturbed.wait(LIMIT) == 0
+    arena = training.arena
+    straight = arena.folder.parent / "undisturbed0"
+    assert trained(arena.folder) == trained(straight)
+    export = "results/tiny/train/sd3_f16_wlf/pipeline"
+    for path in (straight / export).rglob("*.safetensors"):
+        other = arena.folder / path.relative_to(straight)
+        assert other.read_bytes() == path.read_bytes()
+
+
+def test_nothing_that_was_finished_was_made_again(training):
+    arena = training.arena
+    assert len(arena.submitted("train_kept")) >= 5
+    assert len(arena.submitted("export")) == 1
+    assert not arena.submitted("latents") and not arena.submitted("make_source")
+    done = arena.start(TARGET)
+    assert done.wait() == 0 and "Nothing to be done" in done.text

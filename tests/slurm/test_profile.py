@@ -1,0 +1,109 @@
+"""The profile as users type it, and what each job asks of SLURM at the paper's own scale."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from diffusion4k import config
+from diffusion4k.cluster import submission
+from diffusion4k.dag.stages import Stages
+from test_config import load, merge
+
+SITE = {"gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu"}
+
+
+def stages(**changes) -> Stages:
+    raw = load("config.yaml")
+    merge(raw, {"site": SITE} | changes)
+    return Stages(config.resolve(raw, ROOT / "config" / "schema.yaml"))
+
+
+def sbatch(made: Stages, step: str, model: str = "", attempt: int = 1) -> str:
+    asked = submission.asked(made, step, model, attempt)
+    return " ".join(submission.sbatch(asked, made.threads(step), Path("/shared/checkout")))
+
+
+def test_the_name_alone_finds_the_profile(tmp_path):
+    """`--profile slurm` is looked for in the working directory: there it is a link."""
+    assert (ROOT / "slurm").is_symlink() and (ROOT / "slurm/config.yaml").is_file()
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "table_9"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Using profile slurm" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("step", "model", "flags"),
+    [
+        ("train", "sd3_f16_wlf", "-p gpu -t 2880 --mem 480000 --cpus-per-task=64 --gpus=a100:8"),
+        ("train", "flux_f16_wlf", "-p gpu -t 2880 --mem 480000 --cpus-per-task=64 --gpus=a100:8"),
+        ("latents", "", "-p gpu -t 480 --mem 64000 --cpus-per-task=8 --gpus=a100:1"),
+        ("reconstruct", "", "-p gpu -t 720 --mem 64000 --cpus-per-task=8 --gpus=a100:1"),
+        ("generate", "", "-p gpu -t 720 --mem 96000 --cpus-per-task=8 --gpus=a100:1"),
+        ("features", "", "-p gpu -t 120 --mem 32000 --cpus-per-task=8 --gpus=a100:1"),
+        ("texture", "", "-p cpu -t 120 --mem 16000 --ntasks=1 --cpus-per-task=8"),
+        ("check", "", "-p cpu -t 240 --mem 32000 --ntasks=1 --cpus-per-task=16"),
+    ],
+)  # fmt: skip
+def test_what_each_rule_asks_for(step, model, flags):
+    line = sbatch(stages(), step, model)
+    words = flags.replace(" -", "\n-").splitlines()
+    assert not [word for word in words if f" {word} " not in f"{line} "], line
+    # with a task count of its own, a job of eight GPUs would run eight times with one each
+    assert "per-gpu" not in line
+    if "--gpus" in flags:
+        assert "--nodes=1" in line and "--ntasks" not in line and "--gres" not in line
+
+
+def test_gres_instead_of_gpus():
+    line = sbatch(stages(site=SITE | {"gpu_request": "gres"}), "train", "flux_f16_wlf")
+    assert "--gres=gpu:a100:8" in line and "--gpus" not in line and "--nodes=1" in line
+
+
+def test_two_nodes_share_the_gpus():
+    made = stages(backbones={"flux": {"train": {"gpus": 16, "nodes": 2, "micro_batch": 2}}})
+    line = sbatch(made, "train", "flux_f16_wlf")
+    for flag in ("--nodes=2", "--ntasks=2", "--gres=gpu:a100:8", "--cpus-per-task=64"):
+        assert flag in shlex.split(line)
+    assert "--gpus" not in line and "per-gpu" not in line
+    launch = submission.asked(made, "train", "flux_f16_wlf")["launch"]
+    assert launch.startswith("srun --nodes 2 --ntasks 2 --cpus-per-task 64")
+    assert "torchrun --nnodes 2 --nproc-per-node 8" in launch
+
+
+def test_later_attempts_ask_for_more_up_to_the_sites_limits():
+    made = stages(site=SITE | {"max_runtime": 1000, "max_mem_mb": 100000})
+    asks = [submission.asked(made, "generate", attempt=attempt) for attempt in (1, 2, 3, 9)]
+    assert [ask["mem_mb"] for ask in asks] == [96000, 100000, 100000, 100000]
+    assert [ask["runtime"] for ask in asks] == [720, 1000, 1000, 1000]
+    free = stages()
+    assert submission.asked(free, "generate", attempt=3)["runtime"] == 1440
+    assert submission.asked(free, "generate", attempt=40)["mem_mb"] == 160000
+
+
+def test_a_training_job_is_a_slot_and_ends_itself_before_its_limit():
+    made = stages(site=SITE | {"max_runtime": 240})
+    for attempt in (1, 5):
+        assert submission.asked(made, "train", "sd3_f16_wlf", attempt)["runtime"] == 240
+    wildcards = type("W", (), {"model": "sd3_f16_wlf", "step": "005000"})
+    assert "--time-limit 220" in made.train_execution(wildcards)
+
+
+def test_the_site_is_named_in_every_job():
+    made = stages(site=SITE | {"account": "photo", "qos": "long", "constraint": "gpu80g"})
+    line = sbatch(made, "texture")
+    assert "-A photo" in line and "--qos=long" in line and "-C gpu80g" in line
+
+
+def test_what_needs_no_cluster_is_local():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    assert profile["executor"] == "slurm" and profile["slurm-status-command"] == "squeue"
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    local = set(re.findall(r"^    (\w+),$", text, re.MULTILINE))
+    assert {"fetch_source", "aggregate", "table", "figure", "html"} <= local
