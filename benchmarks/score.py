@@ -9,6 +9,7 @@ each decoding again; its GLCM Score is ours too (benchmarks/glcm.py compares tha
 sizes with random weights; miniature CLIPs with --quick.
 """
 
+import argparse
 import json
 import tempfile
 import time
@@ -83,13 +84,14 @@ def networks(root: Path, *, quick: bool) -> dict[str, manifest.Manifest]:
 def texture(path: Path) -> tuple:
     """What scripts/texture.py computes of an image."""
     pixels = np.asarray(inputs.Picture(path.stem, path, None).load())
-    return (*compression.sizes(path), *glcm.score(glcm.grey(pixels)))
+    return (*compression.sizes(path), *glcm.score(glcm.grey(pixels)).values())
 
 
 class Sequential:
     """Metric by metric, image by image, each decoding again."""
 
-    def __init__(self, sources: dict, device: torch.device):
+    def __init__(self, sources: dict, device: torch.device, crop: int, crops: int):
+        self.crop = (crop, crops)
         self.small = clip.Clip(sources["clip"].root, device)
         large = clip.Clip(sources["clip_large"].root, device)
         self.beauty = aesthetics.Aesthetics(large, inputs.weights(sources["aesthetics_head"]))
@@ -98,9 +100,10 @@ class Sequential:
     def __call__(self, items: list[features.Item], paths: list[Path]) -> list[tuple]:
         aligned = [self.small.score([i.load()], [i.prompt])[0].published for i in items]
         beautiful = [self.beauty.score([item.load()])[0] for item in items]
-        seen = [self.network([np.asarray(item.load())])[0] for item in items]
+        seen = [self.network([np.asarray(item.load())]) for item in items]
+        patches = [self.network(inception.crops(np.asarray(i.load()), *self.crop)) for i in items]
         textures = [texture(path) for path in paths]
-        neural = zip(aligned, beautiful, seen, strict=True)
+        neural = zip(aligned, beautiful, seen, patches, strict=True)
         return [(*scores, *found) for scores, found in zip(neural, textures, strict=True)]
 
 
@@ -122,8 +125,10 @@ def main() -> None:
         items = [
             features.Item(s.id, inputs.Picture(s.id, s.path, None).load, s.text) for s in samples
         ]
-        score, _ = features.scorer(sources, str(device))
-        sequential = Sequential(sources, device)
+        crop, crops = (64, 1) if args.quick else (299, 4)
+        how = argparse.Namespace(device=str(device), crop=crop, crops=crops)
+        score, _ = features.scorer(how, sources)
+        sequential = Sequential(sources, device, crop, crops)
 
         def ours() -> list[tuple]:
             with ThreadPoolExecutor(args.threads) as pool:
@@ -131,7 +136,7 @@ def main() -> None:
                 parts = [items[i : i + args.batch] for i in range(0, count, args.batch)]
                 neural = [pair for part in parts for pair in score(part)]
                 return [
-                    (row.clipscore_published, row.aesthetics, seen, *found)
+                    (row.clipscore_published, row.aesthetics, *seen.values(), *found)
                     for (row, seen), found in zip(neural, textures, strict=True)
                 ]
 

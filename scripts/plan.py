@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         f"Hours: {config['plan']['tflops']:g} TFLOP/s a GPU, sustained (plan.tflops)"
         + (f", but for what was measured on {device}.\n" if made.measured else ".\n")
         + "Wall time: the longest chain of jobs, each finding its GPUs free; transfers, loading and"
-        " scoring not counted.\nGB: at the peak of the run. –: not modelled."
+        " scoring not counted.\nGB: at the peak of the run, sources apart. –: not modelled."
     )
 
 

@@ -36,8 +36,9 @@ def test_it_counts_the_jobs_that_snakemake_plans(checkout):
         (("texture",), ("texture",)),
         (("features",), ("features", "reference_features")),
         (("distance",), ("distance",)),
+        (("quality",), ("quality",)),
     ):
-        assert jobs(made.everything, *stages) == sum(dry[rule] for rule in rules), stages
+        assert jobs(made.everything, *stages) == sum(dry.get(rule, 0) for rule in rules), stages
     assert len(made.sources(made.everything)) == dry["fetch_source"]
 
 
@@ -71,9 +72,9 @@ def test_disk():
 
 def test_online_latents_cost_no_disk_but_a_slower_training():
     stored, online = (plan.Plan(resolved(latents={"mode": m})) for m in ("precomputed", "online"))
-    assert online.latents("sd3").gb == pytest.approx(15, rel=0.02)
-    assert online.latents("sd3").flops == 0
-    assert online.train("sd3_f16_wlf").flops > stored.train("sd3_f16_wlf").flops
+    assert online.works.latents("sd3").gb == pytest.approx(15, rel=0.02)
+    assert online.works.latents("sd3").flops == 0
+    assert online.works.train("sd3_f16_wlf").flops > stored.works.train("sd3_f16_wlf").flops
 
 
 def test_a_table_takes_only_what_it_needs():
@@ -92,6 +93,17 @@ def test_models_that_are_not_of_our_backbones_have_jobs_but_no_hours():
     assert {"sana_2k", "pixart_sigma_2k", "flux_wavelet"} <= set(made.sources(works.values()))
 
 
+def test_human_ratings_bring_the_scores_that_they_are_compared_with(tmp_path):
+    (tmp_path / "ratings.csv").write_text("model,id,rating\n", encoding="utf-8")
+    path = str(tmp_path / "ratings.csv")
+    ratings = {"path": path, "evaluation": "eval_4096", "models": ["sd3_f16"]}
+    weights = {name: {"path": path} for name in ("musiq", "maniqa")}
+    without, made = plan.Plan(resolved()), plan.Plan(resolved(ratings=ratings, sources=weights))
+    assert without.tables["table_1"] == []
+    stages = {work.key[0] for work in made.tables["table_1"]}
+    assert stages == {"generate", "texture", "quality"}
+
+
 def test_measured_rates_of_the_device_win(tmp_path):
     row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 450.0}
     for name, device, quick, tflops in (
@@ -105,8 +117,8 @@ def test_measured_rates_of_the_device_win(tmp_path):
         text = json.dumps(record | {"quick": quick, "rows": rows})
         (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
     made = plan.Plan(resolved(), plan.measured(tmp_path, "NVIDIA H200"))
-    assert made.tflops(made.train("flux_f16_wlf")) == 450
-    assert made.tflops(made.train("sd3_f16_wlf")) == 170
+    assert made.tflops(made.works.train("flux_f16_wlf")) == 450
+    assert made.tflops(made.works.train("sd3_f16_wlf")) == 170
     assert plan.measured(tmp_path, None) == {}
 
 
