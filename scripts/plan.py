@@ -1,6 +1,6 @@
 """Say what a run takes before it starts: jobs, GPU hours, wall time, disk, licences.
 
-  snakemake plan                                          of the paper
+  snakemake --cores 1 plan                                          of the paper
   snakemake --configfile config/miniature.yaml plan       of the miniature
 
 Nothing is downloaded or made. Hours come from the FLOP model at the rate of `plan.tflops`, or at
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     if not args.config.is_file():
-        raise UserError(f"{args.config}: not there; `snakemake plan` writes it")
+        raise UserError(f"{args.config}: not there; `snakemake --cores 1 plan` writes it")
     config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
     device = config["plan"].get("device")
     made = plan.Plan(config, plan.measured(args.measured, device))
