@@ -1,7 +1,7 @@
 """Say what a run takes before it starts: jobs, GPU hours, wall time, disk, licences.
 
   snakemake --cores 1 plan                                          of the paper
-  snakemake --configfile config/miniature.yaml plan       of the miniature
+  snakemake --cores 1 --configfile config/miniature.yaml -- plan    of the miniature
 
 Nothing is downloaded or made. Hours come from the FLOP model at the rate of `plan.tflops`, or at
 the rates that benchmarks measured on `plan.device`; wall time is that of the longest chain of jobs
