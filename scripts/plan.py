@@ -1,7 +1,7 @@
 """Say what a run takes before it starts: jobs, GPU hours, wall time, disk, licences.
 
-  snakemake plan                                          of the paper
-  snakemake --configfile config/miniature.yaml plan       of the miniature
+  snakemake --cores 1 plan                                          of the paper
+  snakemake --cores 1 --configfile config/miniature.yaml -- plan    of the miniature
 
 Nothing is downloaded or made. Hours come from the FLOP model at the rate of `plan.tflops`, or at
 the rates that benchmarks measured on `plan.device`; wall time is that of the longest chain of jobs
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     if not args.config.is_file():
-        raise UserError(f"{args.config}: not there; `snakemake plan` writes it")
+        raise UserError(f"{args.config}: not there; `snakemake --cores 1 plan` writes it")
     config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
     device = config["plan"].get("device")
     made = plan.Plan(config, plan.measured(args.measured, device))

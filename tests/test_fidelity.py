@@ -185,22 +185,22 @@ def test_row_decoder_partition():
 def test_row_glcm_entropy():
     """Noise has few values in its matrices but nearly all pairs of levels: 3.5 and 11 bits."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-    values = dict(zip(("glcm", "glcm_entropy"), glcm.score(noise), strict=True))
+    values = glcm.score(noise)
     rows = [scores.Texture("a", 64, 64, 9, **values), scores.Texture("b", 64, 64, 9, **values)]
     found = [
-        headline(aggregate.texture, rows, s["metrics"]["glcm_choice"], "glcm")
-        for s in both("glcm_entropy")
+        headline("texture", rows, s["metrics"]["glcm_choice"], "glcm") for s in both("glcm_entropy")
     ]
     assert found == [values["glcm"], values["glcm_entropy"]]
     assert 3 < found[0] < 4 and 10 < found[1] < 12
 
 
-def headline(family, rows, choice: str, name: str) -> float:
+def headline(family: str, rows, choice: str, name: str) -> float:
     """What a table shows of `rows` under a choice; read_rows is stood in for, not tested here."""
     columns = {key: np.array([getattr(r, key) for r in rows]) for key in vars(rows[0])}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "read_rows", lambda *_arguments, **_options: columns)
-        return family([], expected=len(rows), choice=choice, seed=0)[name]["value"]
+        results = aggregate.family(family, [], expected=len(rows), choice=choice)
+        return results[name]["value"]
 
 
 def test_row_clip_truncation(tmp_path, monkeypatch):
@@ -215,7 +215,7 @@ def test_row_clip_truncation(tmp_path, monkeypatch):
             for i, s in enumerate(scored)
         ]
         published, corrected = (
-            headline(aggregate.alignment, rows, s["metrics"]["clip_choice"], "clipscore")
+            headline("alignment", rows, s["metrics"]["clip_choice"], "clipscore")
             for s in both("clip_truncation")
         )
         assert abs(published) > 1

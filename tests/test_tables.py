@@ -242,10 +242,11 @@ def test_a_standard_error_stands_beside_its_value(tmp_path):
     column = {"metric": "kid", "label": "KID", "digits": 4, "family": "fid"}
     spec = {"title": "t", "columns": [column], "rows": [{"key": "a", "label": "A"}]}
     kid = {"kid": {"value": 0.01234, "n": 9, "standard_error": 0.002}}
-    floor = {"fid_floor": {"value": 88.5, "n": 4}}
+    floor = {"fid_floor": {"value": 88.5, "n": 4}, "patch_fid": {"value": 1, "n": 9, "crops": 36}}
     table = tables.assemble(spec, {}, {("a", "fid"): made(tmp_path / "a.json", kid | floor)})
     assert "0.0123 ± 0.0020" in render.markdown(table)
     assert any("88.50 (n = 4)" in line for line in table["footer"])
+    assert "patch FID: 36 crops of 9 images, at full resolution" in table["footer"]
     broken = kid | {"kid": kid["kid"] | {"standard_error": "much"}}
     with pytest.raises(UserError, match="not a finite number"):
         tables.assemble(spec, {}, {("a", "fid"): made(tmp_path / "b.json", broken)})

@@ -175,9 +175,9 @@ def trained(folder: Path, model: str = MODEL) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def record():
     """record(fault, …) keeps what a test of a fault saw, for docs/faults.md."""
-    rows: dict[str, dict] = {}
 
     def keep(fault: str, saw: str, **row) -> None:
+        rows = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
         saw = saw.split(" Detailed failure reason")[0].removeprefix("message: ")
         rows[fault] = {"saw": saw, **row}
         RECORD.parent.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 After each the same command continues, and what comes out is what comes out undisturbed.
 """
 
+import json
 import resource
 import time
 
@@ -21,6 +22,13 @@ def straight(prepared, tmp_path_factory):
     folder = checkout(prepared, tmp_path_factory.mktemp("straight"))
     Workflow(folder).run(*SIZES, "--", TARGET)
     return trained(folder)
+
+
+@pytest.fixture(scope="module")
+def seconds(straight, tmp_path_factory):
+    """How long that training took here, without the start of Python."""
+    (path,) = tmp_path_factory.getbasetemp().glob(f"straight*0/{TARGET}")
+    return json.loads(path.read_text(encoding="utf-8"))["seconds"]
 
 
 @pytest.fixture
@@ -49,23 +57,22 @@ def test_out_of_memory_is_tried_again_with_more(arena, straight, record):
            steps_lost=0, seconds=round(time.monotonic() - began))  # fmt: skip
 
 
-def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, record):
-    """Its time budget, 2.4 seconds here, ends a job saved; the next one goes on."""
+def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, seconds, record):
+    """Its time budget, half of what it needs, ends a job saved; the next one goes on."""
+    budget = round(seconds / 2 / 60, 3)
     arena.configure(
         resources={"train": {"runtime": 1}},
-        train={"save_every": 1000, "time_margin": 0.96, "slots": 40},
+        train={"save_every": 1000, "time_margin": round(1 - budget, 3), "slots": 40},
     )
     run = arena.start(TARGET)
     assert run.wait() == 0, run.text
     assert len(arena.submitted("train_kept")) >= 2
     logs = [path.read_text() for path in (arena.folder / ".snakemake/slurm_logs").rglob("*.log")]
     assert logs and not any("Trying to restart" in log for log in logs), "one try in one job"
-    assert all(
-        "--time-limit 0.04" in line for line in run.text.splitlines() if "execution=" in line
-    )
+    assert "--time-limit 0.0" in run.text
     assert trained(arena.folder) == straight
     record("end of a job's time budget", saw=run.says(r"saved at step \d+; run again to continue"),
-           steps_lost=0, seconds=0)  # fmt: skip
+           steps_lost=0, seconds=None)  # fmt: skip
 
 
 def test_a_full_disk_while_a_checkpoint_is_written(arena, straight, record):

@@ -59,7 +59,7 @@ def mean(values: np.ndarray, seed: int) -> dict[str, Any]:
 def rows(family: str, shards: Sequence[Manifest], expected: int) -> dict[str, np.ndarray]:
     """The columns of a family's shards, with `raw` bytes and the own `ratio` of each texture."""
     kind = KINDS[family]
-    if family == "texture" and all(shard.settings.get("properties") for shard in shards):
+    if family == "texture" and any(shard.settings.get("properties") for shard in shards):
         kind = scores.TextureProperties
     columns = scores.read_rows(shards, kind, expected)
     if family == "texture":

@@ -129,8 +129,9 @@ def patches(
         arrays = (plan.offsets, plan.weights, plan.pairs, plan.starts, plan.fractions, plan.log)
         _entropies(band, side, levels, *arrays, out[part[0] : part[-1] + 1])
 
-    bands = np.array_split(np.arange(rows), min(threads, rows))
-    with ThreadPoolExecutor(len(bands)) as pool:  # the kernel releases the GIL
+    # four a thread, so that none waits for one whose core is slow
+    bands = np.array_split(np.arange(rows), min(4 * threads, rows))
+    with ThreadPoolExecutor(threads) as pool:  # the kernel releases the GIL
         list(pool.map(score, bands))
     return {name: out[..., i] for i, name in enumerate(names)}
 

@@ -174,7 +174,8 @@ class Trainer:
         except Exception as error:  # a full disk is an OSError, or safetensors' or torch's own
             raise UserError(
                 f"{self.folder}: step {self.step} could not be saved: {error}; if the disk is full "
-                f"or a quota used up, make room; the same command goes on from {self.good}"
+                f"or a quota used up, make room; the same command goes on from "
+                f"{self.good or 'the first step'}"
             ) from error
         self.progress.saved(self.step, then)
 
