@@ -101,7 +101,8 @@ class Works:
         if self.config["latents"]["mode"] == "online":
             picture += flops.encode(architecture.vae, height=size, width=size)
         images = train["steps"] * own["global_batch"]
-        states = len(self.stages.kept) + 2  # and, while it trains, the segment before and a save
+        # at the peak (docs/training.md): what it began from, two checkpoints, a third half-written
+        states = len(self.stages.kept) - 1 + 4
         return Work(
             ("train", model),
             jobs=len(self.stages.segments),
