@@ -10,6 +10,7 @@ from cluster import Cluster
 from conftest import ROOT, copy_workflow
 from diffusion4k import config
 from diffusion4k.cluster import doctor, probe, room
+from diffusion4k.dag import use_own_interpreter
 from diffusion4k.dag.stages import Stages
 from test_config import load, merge
 
@@ -109,6 +110,7 @@ def test_a_token_that_is_set(here, monkeypatch):
 
 def probed(folder: Path, patience: float = 120, **changes) -> dict[str, doctor.Finding]:
     stages = Stages(configuration("miniature.yaml", **changes))
+    use_own_interpreter()  # as scripts/doctor.py does: `python` in a job is this one
     return {found.what: found for found in probe.examine(stages, folder, patience)}
 
 
