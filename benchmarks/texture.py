@@ -52,7 +52,7 @@ def make(root: Path, size: int, count: int) -> Path:
 def score(shard: Path, threads: int) -> tuple[float, float]:
     """(seconds of scoring, peak memory in GB) of texture.py in a process of its own."""
     output = shard.parent / f"texture-{threads}.json"
-    command = [sys.executable, str(SCRIPT), "--images", str(shard), "--threads", str(threads)]
+    command = [sys.executable, str(SCRIPT), "--images", str(shard), "--workers", str(threads)]
     child = os.posix_spawn(sys.executable, [*command, "--output", str(output)], os.environ)
     _, status, usage = os.wait4(child, 0)
     if status:

@@ -5,7 +5,7 @@ Both are of the JPEG as it lies there, decoded. Run again after a kill and it go
 
 import argparse
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from diffusion4k import cli, manifest
@@ -25,15 +25,13 @@ def parser() -> argparse.ArgumentParser:
         default=False,
         help="also contrast, dissimilarity, homogeneity, energy, correlation and ASM",
     )
-    flags.add_argument("--threads", type=int, default=cli.threads(), help="images at a time")
+    flags.add_argument("--workers", type=int, default=cli.threads(), help="processes")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 
 
 def run(args: argparse.Namespace) -> None:
-    import numpy as np
-
-    from diffusion4k.metrics import compression, glcm, inputs, scores
+    from diffusion4k.metrics import glcm, inputs, scores
 
     started = time.time()
     source = manifest.read(args.images)
@@ -44,18 +42,11 @@ def run(args: argparse.Namespace) -> None:
     key = scores.key([args.images], **deciding)
     progress = scores.Progress(args.output, kind, key)
 
-    def score(picture: inputs.Picture) -> scores.Texture:
-        if saved := progress.get(picture.id):
-            return saved[0]
-        grey = glcm.grey(np.asarray(picture.load()))
-        found = glcm.score(grey, matrices, properties=args.properties)
-        row = kind(picture.id, *compression.sizes(picture.path), **found)
-        progress.put(row)
-        return row
-
-    with ThreadPoolExecutor(max(args.threads, 1)) as pool:
-        scored = pool.map(score, pictures)
-        rows = list(cli.progress(scored, total=len(pictures), desc="texture", unit="image"))
+    score = partial(
+        score_one, progress=progress, matrices=matrices, properties=args.properties, kind=kind
+    )
+    scored = cli.parallel(score, pictures, args.workers)
+    rows = list(cli.progress(scored, total=len(pictures), desc="texture", unit="image"))
     bulk = args.output.with_suffix(".parquet")
     scores.write_rows(bulk, kind, rows)
     manifest.write(
@@ -69,6 +60,21 @@ def run(args: argparse.Namespace) -> None:
         notes=inputs.notes(source),
     )
     progress.finish()
+
+
+def score_one(picture, *, progress, matrices, properties: bool, kind: type):
+    """The row of one picture, as saved or scored now and saved."""
+    import numpy as np
+
+    from diffusion4k.metrics import compression, glcm
+
+    if saved := progress.get(picture.id):
+        return saved[0]
+    grey = glcm.grey(np.asarray(picture.load()))
+    found = glcm.score(grey, matrices, properties=properties)
+    row = kind(picture.id, *compression.sizes(picture.path), **found)
+    progress.put(row)
+    return row
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ def score_texture(*flags: object) -> manifest.Manifest:
 
 def test_texture_script(tmp_path, monkeypatch):
     shard = generated(tmp_path, {f"i{i}": (64, 128) for i in range(5)}, height=64, width=128)
-    flags = ["--images", shard, "--threads", 1]
+    flags = ["--images", shard, "--workers", 1]
     whole = score_texture(*flags, "--output", tmp_path / "texture-0-of-1.json")
     rows = scores.read_rows([whole], scores.Texture, 5)
     assert whole.notes == ["n"]
@@ -256,7 +256,7 @@ def test_texture_script(tmp_path, monkeypatch):
 
 def test_texture_script_with_other_matrices(tmp_path):
     shard = generated(tmp_path, {f"i{i}": (64, 128) for i in range(3)})
-    flags = ["--images", shard, "--threads", 1, "--patch", 32, "--levels", 16, "--properties"]
+    flags = ["--images", shard, "--workers", 1, "--patch", 32, "--levels", 16, "--properties"]
     flags += ["--distances", 1, 3, "--angles", 0, 90, "--output", tmp_path / "texture.json"]
     made = score_texture(*flags)
     rows = scores.read_rows([made], scores.TextureProperties, 3)
@@ -288,7 +288,7 @@ def test_texture_names_bad_images(tmp_path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UserError, match="good.jpg: cannot be decoded"):
         score_texture(
-            "--images", shard, "--size", 64, "--threads", 1, "--output", tmp_path / "t.json"
+            "--images", shard, "--size", 64, "--workers", 1, "--output", tmp_path / "t.json"
         )
 
 

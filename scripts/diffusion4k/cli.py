@@ -4,7 +4,9 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from tqdm import tqdm
@@ -68,6 +70,23 @@ def spread(items: Sequence[Any], count: int | None) -> list[Any]:
     if count is None or count >= len(items):
         return list(items)
     return [items[len(items) * index // count] for index in range(count)]
+
+
+def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator[Any]:
+    """`function` of each item, in order, over `workers` processes; both must pickle.
+
+    Processes and not threads, for work that holds Python's lock. UserError when one is killed.
+    """
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    with ProcessPoolExecutor(min(workers, max(len(items), 1))) as pool:
+        try:
+            yield from pool.map(function, items)
+        except BrokenProcessPool:
+            raise UserError(
+                f"one of {workers} workers was killed, probably for memory: use fewer, grant more"
+            ) from None
 
 
 def threads() -> int:

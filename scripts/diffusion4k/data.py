@@ -1,15 +1,13 @@
 """Is a split of Aesthetic-4K whole, and how large are its images (paper, Table 9 and Figure 13)?"""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from diffusion4k import images
+from diffusion4k import cli, images
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic, sha256
 from diffusion4k.metadata import Sample
@@ -49,18 +47,7 @@ def inspect(sample: Sample, *, min_side: int = 0) -> Inspection:
 
 def inspect_all(samples: list[Sample], *, min_side: int, workers: int) -> Iterator[Inspection]:
     """`inspect` over processes, in the order of `samples`; decoding is all the work there is."""
-    check = partial(inspect, min_side=min_side)
-    if workers <= 1:
-        yield from map(check, samples)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        try:
-            yield from pool.map(check, samples, chunksize=4)
-        except BrokenProcessPool:
-            raise UserError(
-                f"a worker was killed while decoding, probably for memory; use fewer than "
-                f"--workers {workers} or grant more memory"
-            ) from None
+    return cli.parallel(partial(inspect, min_side=min_side), samples, workers)
 
 
 def unlisted(folder: Path, samples: Iterable[Sample]) -> list[str]:
