@@ -3,6 +3,7 @@
 The SLURM plugin waits ten seconds longer after each look at which nothing had ended.
 """
 
+import signal
 import sys
 
 from snakemake.cli import main
@@ -11,4 +12,6 @@ from snakemake_executor_plugin_slurm import Executor
 Executor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, value: None)
 
 if __name__ == "__main__":
+    # a shell's background jobs inherit that Ctrl-C is ignored, and CI may be one
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(sys.argv[1:])
