@@ -245,6 +245,12 @@ def test_a_standard_error_stands_beside_its_value(tmp_path):
     floor = {"fid_floor": {"value": 88.5, "n": 4}, "patch_fid": {"value": 1, "n": 9, "crops": 36}}
     table = tables.assemble(spec, {}, {("a", "fid"): made(tmp_path / "a.json", kid | floor)})
     assert "0.0123 ± 0.0020" in render.markdown(table)
+    # floor and crops are said below the columns that they explain, and nowhere else
+    assert not any("photographs" in line or "crops" in line for line in table["footer"])
+    more = [column | {"metric": name, "label": name} for name in ("fid", "patch_fid")]
+    measured = kid | floor | {"fid": {"value": 91.0, "n": 9}}
+    wide = spec | {"columns": [column, *more]}
+    table = tables.assemble(wide, {}, {("a", "fid"): made(tmp_path / "c.json", measured)})
     assert any("88.50 (n = 4)" in line for line in table["footer"])
     assert "patch FID: 36 crops of 9 images, at full resolution" in table["footer"]
     broken = kid | {"kid": kid["kid"] | {"standard_error": "much"}}

@@ -12,9 +12,10 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     """The spec's lines, n, why rows are empty, notes on published numbers, notes of manifests."""
     found = list(spec.get("footer", []))
     found += _sample_sizes(spec["columns"], rows)
-    found += _crops(values)
+    metrics = {column["metric"] for column in spec["columns"]}
+    found += _crops(values, metrics)
     found += _long_prompts(values)
-    found += _floor(values)
+    found += _floor(values) if "fid" in metrics else []
     found += _baselines(rows)
     found += [f"{row['label']}: {row['reason']}" for row in spec["rows"] if row.get("reason")]
     said: dict[str, list[str]] = {}
@@ -46,10 +47,10 @@ def _sample_sizes(columns: list, rows: list) -> list[str]:
     return ["Ours: " + ", ".join(f"{label} n = {size}" for label, size in parts)]
 
 
-def _crops(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
-    """How many crops the patch metrics saw."""
+def _crops(values: Mapping[tuple[str, str], Manifest], metrics: set[str]) -> list[str]:
+    """How many crops the patch metrics of the table saw."""
     results = [r for s in values.values() for r in s.results.items() if isinstance(r[1], dict)]
-    sizes = {(name, r["crops"], r["n"]) for name, r in results if "crops" in r}
+    sizes = {(name, r["crops"], r["n"]) for name, r in results if "crops" in r and name in metrics}
     sizes = {(n.replace("fid", "FID").replace("kid", "KID"), *rest) for n, *rest in sizes}
     return [
         f"{name.replace('_', ' ')}: {crops:,} crops of {n:,} images, at full resolution"
@@ -95,6 +96,6 @@ def _baselines(rows: list[dict]) -> list[str]:
         return []
     pairs = ", ".join(f"{label} with {against['label']}" for label, against in found.items())
     return [
-        f"{ALIKE} not distinguishable at 95 % from the row it is compared with (paired bootstrap"
-        f" over prompts): {pairs}"
+        f"Compared, by paired bootstrap over prompts: {pairs}; {ALIKE} where the 95 % interval of"
+        " the difference holds zero"
     ]
