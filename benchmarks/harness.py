@@ -87,6 +87,21 @@ def measure(function: Callable[[], Any], device, *, repeats: int = 3, warmup: in
     return {"seconds": statistics.median(seconds), "peak_gb": max(max(peaks), 0) / 1e9}
 
 
+def alternate(sides: dict[str, Callable[[], Any]], device, *, repeats: int = 3) -> dict[str, Row]:
+    """`measure` of each, in turns, so that what else the machine does falls on all alike.
+
+    The least seconds count: others can only add to them.
+    """
+    found: dict[str, list[Row]] = {name: [] for name in sides}
+    for turn in range(repeats):
+        for name, function in sides.items():
+            found[name].append(measure(function, device, repeats=1, warmup=turn == 0))
+    return {
+        name: {key: min(row[key] for row in rows) for key in ("seconds", "peak_gb")}
+        for name, rows in found.items()
+    }
+
+
 def limit(device, dtype, *, quick: bool = False) -> float:
     """TFLOP/s of a matrix product: 8192 wide on a GPU, 2048 on a CPU."""
     import torch

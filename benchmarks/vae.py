@@ -5,6 +5,8 @@
 `last` is the last convolution alone, where the three differ: (1, 128, size/2, size/2) to pixels.
 """
 
+from functools import partial
+
 import harness
 import networks
 import torch
@@ -31,24 +33,25 @@ def main() -> None:
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=random).to(device, dtype)
 
-    rows, pictures = [], {}
+    rows = []
     latent = draw(1, 16, size // 16, size // 16)
     wide = draw(1, config["block_out_channels"][0], size // 2, size // 2)
-    for form, side in FORMS.items():
+
+    def last(form: str) -> torch.Tensor:
         vae.decoder.conv_out.form = form
-        decode = flops.decode(config, height=size, width=size, form=form)
-        parts = {
-            f"last, {size} px": (lambda: vae.decoder.conv_out(wide), None),
-            f"decode, {size} px": (lambda: vae.decode(latent).sample, decode),
-        }
-        for case, (function, count) in parts.items():
-            row = {
-                "case": case,
-                "side": side,
-                **harness.measure(function, device, repeats=args.repeats),
-            }
-            rows.append(harness.achieved(row, count, limit) if count else row)
-        pictures[form] = vae.decode(latent).sample.float()
+        return vae.decoder.conv_out(wide)
+
+    def decode(form: str) -> torch.Tensor:
+        vae.decoder.conv_out.form = form
+        return vae.decode(latent).sample
+
+    for name, function in {"last": last, "decode": decode}.items():
+        calls = {form: partial(function, form) for form in FORMS}
+        for form, taken in harness.alternate(calls, device, repeats=args.repeats).items():
+            row = {"case": f"{name}, {size} px", "side": FORMS[form]} | taken
+            count = flops.decode(config, height=size, width=size, form=form)
+            rows.append(harness.achieved(row, count, limit) if name == "decode" else row)
+    pictures = {form: decode(form).float() for form in FORMS}
     pixels, count = draw(1, 3, size, size), flops.encode(config, height=size, width=size)
     row = {"case": f"encode, {size} px", "side": "ours"}
     row |= harness.measure(lambda: vae.encode(pixels), device, repeats=args.repeats)
