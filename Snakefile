@@ -68,10 +68,7 @@ onstart:
 
 
 onsuccess:
-    made = sorted(str(path) for path in Path(R).glob("tables/*.md"))
-    report = Path(R, "report.html")
-    print(
-        f"The report: {report}"
-        if report.exists()
-        else "One page of it all: the target `report`"
-    )
+    if made := sorted(Path(R).glob("tables/*.md")):
+        print(f"\nMade in {R}/: {len(made)} tables in {R}/tables/, logs in {R}/logs/")
+    if (report := Path(R, "report.html")).is_file():
+        print(f"The report: {report}")

@@ -1,6 +1,10 @@
 # Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
 # Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
 #        it), report.html, and a named target for each table and figure.
+# what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
+SCALING = "benchmarks/results/scaling-simulated.json"
+
+
 localrules:
     table,
     figure,
@@ -58,13 +62,14 @@ rule html:
     conda:
         "../envs/paper.yaml"
     params:
-        code=S.code("report.py", also=[Path("report/template.html")]),
+        code=S.code("report.py", also=[Path("report/template.html"), Path(SCALING)]),
+        scaling=SCALING,
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --config {params.config} --template report/template.html"
-        " --output {output} > {log} 2>&1"
+        " --scaling {params.scaling} --output {output} > {log} 2>&1"
 
 
 # each table and figure is a target by its name

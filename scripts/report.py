@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
         )
     flags.add_argument("--config", type=Path, required=True, help="the resolved config of the run")
     flags.add_argument("--template", type=Path, required=True, help="report/template.html")
+    flags.add_argument("--scaling", type=Path, help="JSON of benchmarks/scaling.py, PNG beside it")
     flags.add_argument("--output", type=Path, required=True, help="R/report.html")
     return flags
 
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
         figures=figures,
         sources=report.origins([*tables, *figures]),
         config=read_config(args.config),
+        scaling=args.scaling,
     )
     files.write_text(args.output, page)
     print(report.terminal(tables))

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "slurm", "envs", "report")
+PARTS = (
+    "Snakefile", "rules", "scripts", "config", "profiles", "slurm", "envs", "report", "benchmarks",
+)  # fmt: skip
 pytest_plugins = ["slurm_fixtures"]
 
 

@@ -74,6 +74,22 @@ def page(tmp_path):
     return write
 
 
+def test_the_cost_of_more_work_is_shown_as_reckoned(tmp_path):
+    root = TEMPLATE.parent.parent
+    text = report.build(
+        TEMPLATE,
+        title="t",
+        run="r",
+        tables=[],
+        figures=[],
+        sources=[],
+        config=resolve(),
+        scaling=root / "benchmarks" / "results" / "scaling-simulated.json",
+    )
+    assert "Cost as the work grows" in text and "simulated: FLOP model at" in text
+    assert text.count('src="data:image/') == 1
+
+
 def test_the_page_is_self_contained(page):
     text = page(NOTE)
     assert re.findall(r'src="(?!data:)', text) == []

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,8 +45,11 @@ def build(
     figures: Sequence[Manifest],
     sources: Sequence[Manifest],
     config: Mapping[str, Any],
+    scaling: Path | None = None,
 ) -> str:
     """The page. Pictures are embedded, styles are inline, nothing is fetched when it is opened.
+
+    `scaling` is the JSON that benchmarks/scaling.py writes, with its picture beside it.
 
     The banner stands when a note of any manifest calls something random or miniature.
     """
@@ -62,7 +66,7 @@ def build(
         made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         warnings=[note for note in notes if PLUMBING.search(note)],
         tables=[_table(made) for made in tables],
-        figures=[_figure(made) for made in figures],
+        figures=[_figure(made) for made in figures] + ([_scaling(scaling)] if scaling else []),
         sources=[_source(made, config.get("sources") or {}) for made in sources],
         fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],
         provenance=[_provenance(made) for made in tables],
@@ -148,6 +152,22 @@ def _figure(made: Manifest) -> dict[str, Any]:
         "width": width,
         "height": height,
         "notes": made.notes,
+    }
+
+
+def _scaling(path: Path) -> dict[str, Any]:
+    """The plots of cost against resolution, prompts and GPUs, with what they were reckoned from."""
+    picture = path.with_suffix(".png")
+    with Image.open(picture) as opened:
+        width, height = opened.size
+    return {
+        "id": "scaling",
+        "title": "Cost as the work grows",
+        "caption": json.loads(path.read_text(encoding="utf-8"))["basis"],
+        "data": data_uri(picture),
+        "width": width,
+        "height": height,
+        "notes": [],
     }
 
 
