@@ -1,5 +1,6 @@
 """Fixtures that several tests share: a copy of the workflow, and Snakemake's plans."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -45,6 +46,15 @@ def copy_workflow(folder: Path) -> Workflow:
         else:
             shutil.copy(source, folder / part)
     return Workflow(folder)
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """What a script sets for its own process, such as HF_HUB_OFFLINE, ends with its test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 IGNORED = shutil.ignore_patterns("__pycache__")
