@@ -20,7 +20,7 @@ import yaml
 
 # offline, a gated source asks for no token
 os.environ["HF_HUB_OFFLINE"] = "1"
-PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "report")
+PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "report", "benchmarks")
 
 
 def copy_workflow(folder: Path) -> None:
