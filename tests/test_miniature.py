@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +259,13 @@ def test_help_is_quick_and_names_every_source():
     assert result.returncode == 0
     assert all(what in result.stdout for what in make_miniature.WHATS)
     assert "torch" not in result.stderr
+
+
+def test_clean_fids_network_loads_and_does_not_name_the_folder_that_made_it(tmp_path):
+    torch.manual_seed(0)
+    [path] = metric_networks.make_inception_clean(tmp_path)
+    assert str(Path(metric_networks.__file__).parent).encode() not in path.read_bytes()
+    with zipfile.ZipFile(path) as content:
+        assert not [name for name in content.namelist() if name.endswith("debug_pkl")]
+    network = torch.jit.load(path)
+    assert network(torch.zeros(1, 3, 299, 299)).isfinite().all()

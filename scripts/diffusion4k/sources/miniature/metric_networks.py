@@ -6,6 +6,7 @@ on the photographs in closed form: features are centred, batch normalisations ho
 
 import json
 import warnings
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -133,8 +134,18 @@ def make_inception_clean(folder: Path) -> list[Path]:
         torch.jit.save(traced, buffer)
     path = folder / "inception-2015-12-05.pt"
     with atomic(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        temporary.write_bytes(_without_debug(buffer))
     return [path]
+
+
+def _without_debug(file: BytesIO) -> bytes:
+    """A TorchScript without its debug records: they name the folder that it was traced in."""
+    kept = BytesIO()
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(kept, "w") as made:
+        for name in whole.namelist():
+            if not name.endswith((".debug_pkl", "/.data/serialization_id")):
+                made.writestr(zipfile.ZipInfo(name), whole.read(name))
+    return kept.getvalue()
 
 
 class _Layers(nn.Module):
