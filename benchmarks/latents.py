@@ -102,11 +102,11 @@ def main() -> None:
             samples = photographs(root, images, height=size, width=size * 9 // 8)
             sides = compare(pipeline, backbone, samples, root, settings, args.workers)
             count = 2 * images * flops.encode(vae, height=size, width=size)
-            for side, function in sides.items():
+            timed = harness.alternate(sides, device, repeats=args.repeats)
+            for side, taken in timed.items():
                 row = {"case": f"{name}, {images} images, {size} px", "side": side}
                 row |= {"stage": "latents", "backbone": name}
-                row |= harness.measure(function, device, repeats=args.repeats)
-                rows.append(harness.achieved(row, count, limit))
+                rows.append(harness.achieved(row | taken, count, limit))
             gaps[name] = differences(sides["ours"](), sides["reference"]())
         del pipeline
     print(f"largest difference between ours and the loop, of the largest value: {gaps}\n")

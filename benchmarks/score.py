@@ -144,9 +144,9 @@ def main() -> None:
             return sequential(items, paths)
 
         rows = []
-        for side, function in {"ours": ours, "reference": reference}.items():
-            row = {"case": f"{count} images, {size} px", "side": side}
-            row |= harness.measure(function, device, repeats=args.repeats)
+        sides = {"ours": ours, "reference": reference}
+        for side, taken in harness.alternate(sides, device, repeats=args.repeats).items():
+            row = {"case": f"{count} images, {size} px", "side": side} | taken
             rows.append(row | {"images_per_second": count / row["seconds"]})
         gap = max(
             float(np.abs(np.asarray(a) - np.asarray(b)).max() / max(1e-6, np.abs(b).max()))

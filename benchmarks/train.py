@@ -9,12 +9,14 @@ master weights and AdamW on the CPU, to which gradients go and from which weight
 (DeepSpeed ZeRO-2 with optimizer offload, on one process). The same transformer and
 batch on both sides, activations recomputed; a fresh model for each.
 
-`wait` is the share of a step in which ours waits for its next batch.
+`wait` is the share of a step in which ours waits for its next batch, `idle` the share of the time
+in which nothing runs on the device, by torch's profiler (on a CPU: no operator).
 """
 
 import gc
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import harness
@@ -171,6 +173,8 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         began = time.perf_counter()
         rows.append(row("ours", ours, kept=attention if args.keep_attention else 0))
         rows[-1]["wait"] = ours.waited / (time.perf_counter() - began)
+        if "failed" not in rows[-1]:
+            rows[-1]["idle"] = idle(ours, device, steps=args.repeats)
         del ours, model
     gc.collect()
     if need := short_of_memory(architecture):
@@ -185,6 +189,34 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     released = Released(transformer(low), backbone, recipe, vae, text, device, size)
     rows.append(row("reference", released))
     return rows
+
+
+def idle(function, device, *, steps: int) -> float:
+    """Share of the time between the first and the last kernel in which the device runs none."""
+    activity = getattr(torch.profiler.ProfilerActivity, device.type.upper())
+    with torch.profiler.profile(activities=[activity], acc_events=True) as seen:
+        for _ in range(steps):
+            function()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    kind = getattr(torch.autograd.DeviceType, device.type.upper())
+    return uncovered(
+        (event.time_range.start, event.time_range.end)
+        for event in seen.events()
+        # the name of an optimizer's step is a range around its kernels, gaps included
+        if event.device_type == kind and not event.is_user_annotation
+    )
+
+
+def uncovered(spans: Iterable[tuple[float, float]]) -> float:
+    """The share of the time from the first start to the last end that no span covers."""
+    spans = sorted(spans)
+    first = reached = spans[0][0]
+    gaps = 0.0
+    for start, end in spans:
+        gaps += max(0.0, start - reached)
+        reached = max(reached, end)
+    return gaps / (reached - first)
 
 
 def short_of_memory(architecture) -> float:

@@ -130,6 +130,11 @@ def load(args: argparse.Namespace, sources: dict) -> tuple[Callable, Callable, C
         make_f16(vae, encoder=args.encoder, decoder=args.decoder)
     if args.vae_tiling:
         vae.enable_tiling()
+        if (
+            args.factor == 8
+        ):  # at full resolution inside, so half the side takes an F16 tile's memory
+            vae.tile_sample_min_size //= 2
+            vae.tile_latent_min_size //= 2
 
     @torch.inference_mode()
     def rebuild(image):

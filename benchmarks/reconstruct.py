@@ -1,0 +1,94 @@
+"""Table 2's reconstruction of one photograph, as the rule runs it: seconds, peak memory.
+
+    python benchmarks/reconstruct.py [--size 4096] [--factor 16] [--whole] [--quick]
+
+scripts/reconstruct.py in a process of its own: photograph, VAE of the real size there and back,
+every metric of the pair; weights are random. `ours` works in tiles (`reconstruction.vae_tiling`),
+with --whole also not in tiles, which on a CPU takes the memory of every layer at full size.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import harness
+import networks
+import torch
+from pictures import photographs
+
+from diffusion4k import cli, manifest
+from diffusion4k.sources.miniature import metric_networks
+
+SCRIPT = harness.ROOT / "scripts" / "reconstruct.py"
+
+
+def sources(root: Path, size: int, *, quick: bool) -> dict[str, Path]:
+    """Manifests of a data set of one photograph and of three networks, by the script's flags."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(0)
+    vae = AutoencoderKL(**networks.architecture("sd3", quick=quick).vae)
+    makers = {
+        "inception": metric_networks.make_inception,
+        "vgg16": metric_networks.make_vgg16,
+        "vae": lambda folder: vae.save_pretrained(folder),
+        "dataset": lambda folder: dataset(folder, size),
+    }
+    found = {}
+    for name, make in makers.items():
+        (root / name).mkdir()
+        make(root / name)
+        files = [path for path in (root / name).rglob("*") if path.is_file()]
+        found[name] = root / f"{name}.json"
+        manifest.write(
+            found[name], root=root / name, files=files, inputs={}, settings={}, started=time.time()
+        )
+    return found
+
+
+def dataset(folder: Path, size: int) -> None:
+    (folder / "train").mkdir()
+    (sample,) = photographs(folder / "train", 1, height=size, width=size)
+    line = json.dumps({"file_name": sample.path.name, "text": sample.text})
+    (folder / "train" / "metadata.jsonl").write_text(line + "\n", encoding="utf-8")
+
+
+def run(flags: dict[str, object], output: Path) -> harness.Row:
+    command = [sys.executable, str(SCRIPT), "--output", str(output)]
+    command += [str(word) for flag, value in flags.items() for word in (f"--{flag}", value)]
+    command += ["--vae-tiling"] if output.stem == "tiles" else []
+    child = os.posix_spawn(sys.executable, command, os.environ)
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return {"seconds": manifest.read(output).seconds, "peak_gb": usage.ru_maxrss * 1024 / 1e9}
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--size", type=int, default=4096, help="px")
+    parser.add_argument("--factor", type=int, choices=(8, 16), default=16)
+    parser.add_argument("--whole", action="store_true", help="also not in tiles")
+    args = parser.parse_args()
+    device = harness.device(args)
+    size = 320 if args.quick else args.size
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        flags = sources(Path(temporary), size, quick=args.quick) | {
+            "size": size, "factor": args.factor, "device": device.type,
+        }  # fmt: skip
+        sides = {"tiles": "ours"} | ({"whole": "whole"} if args.whole or args.quick else {})
+        for name, side in sides.items():
+            taken = run(flags, Path(temporary) / f"{name}.json")
+            rows.append({"case": f"F{args.factor}, {size} px", "side": side} | taken)
+    harness.report(
+        f"reconstruct-f{args.factor}", args, harness.device_name(device), rows,
+        weights="random", threads=cli.threads(), load=os.getloadavg()[0],
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
