@@ -59,6 +59,10 @@ DEFAULT = Settings()
 # the released --prop besides entropy, in the order of the kernel's columns
 PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation", "asm")
 
+# counts from here on are rare: 63 cells of a 64 px patch at most can hold one
+_RARE = 64
+_RARE_BITS = np.uint64(0xFFC0FFC0FFC0FFC0)  # of such counts, in four cells of 16 bits
+
 
 @dataclass(frozen=True)
 class _Plan:
@@ -148,7 +152,9 @@ def score(
 def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, log, out):
     """Fill out (rows, columns, 2 or 8) with the scores of each patch of the grey image (H, W)."""
     matrix = np.zeros((levels * levels + 3) // 4 * 4, np.uint16)
-    spectrum = np.zeros((side * side + 1, 4), np.int32)
+    words = np.empty(matrix.size // 4 + 1, np.uint64)
+    spectrum = np.zeros((_RARE, 8), np.int32)
+    rare = np.empty(side * side // _RARE + 1, np.int64)
     occurrences = np.zeros(fractions.max() + 1, np.int64)
     seen = np.empty(occurrences.size, np.int32)
     patch = np.empty(side * side, np.uint8)
@@ -163,16 +169,18 @@ def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, 
                 _count(patch, side, levels, offsets[k, 0], offsets[k, 1], matrix)
                 if out.shape[2] > 2:
                     _add_properties(matrix, low, high, levels, pairs[k], weights[k], out[i, j])
-                _take(matrix, low, high, levels, spectrum)
-                plogp, left, count = 0.0, pairs[k], 0
-                while left:
-                    count += 1
-                    cells = np.int64(0)
-                    for lane in range(4):
-                        cells += spectrum[count, lane]
-                        spectrum[count, lane] = 0
+                many = _spectrum(_words(matrix, low, high, levels, words), spectrum, rare)
+                plogp = 0.0
+                for n in range(1, _RARE + many):
+                    count, cells = n, np.int64(1)
+                    if n < _RARE:
+                        cells = np.int64(0)
+                        for lane in range(8):
+                            cells += spectrum[n, lane]
+                            spectrum[n, lane] = 0
+                    else:
+                        count = rare[n - _RARE]
                     if cells:
-                        left -= cells * count
                         plogp += cells * log[count]
                         value = fractions[starts[k] + count]
                         if occurrences[value] == 0:
@@ -191,23 +199,45 @@ def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, 
 
 
 @numba.njit(nogil=True, cache=True)
-def _take(matrix, low, high, levels, spectrum):
-    """Empty `matrix` into spectrum (counts, 4): how many cells hold a count; row 0 means nothing.
+def _words(matrix, low, high, levels, words):
+    """Empty `matrix` and return its cells that are not, as 64-bit words of four with one at least.
 
-    Most cells are empty: four are looked at together, as one 64-bit word. Each of the four has a
-    column of its own, because increments of one address wait for each other.
+    Without a branch, which would be guessed wrong as often as not.
     """
-    words = matrix.view(np.uint64)
-    low16 = np.uint64(0xFFFF)
+    cells, found = matrix.view(np.uint64), numba.uint64(0)
     for a in range(low, high + 1):
-        for at in range((a * levels + low) // 4, (a * levels + high) // 4 + 1):
-            word = words[at]
-            if word:
-                words[at] = 0
-                spectrum[word & low16, 0] += 1
-                spectrum[(word >> np.uint64(16)) & low16, 1] += 1
-                spectrum[(word >> np.uint64(32)) & low16, 2] += 1
-                spectrum[word >> np.uint64(48), 3] += 1
+        first, last = (a * levels + low) // 4, (a * levels + high) // 4 + 1
+        for at in range(numba.uint64(first), numba.uint64(last)):
+            words[found] = cells[at]
+            found += numba.uint64(cells[at] != 0)
+            cells[at] = 0
+    return words[:found]
+
+
+@numba.njit(nogil=True, cache=True)
+def _spectrum(words, spectrum, rare):
+    """Add to spectrum (counts, 8) how many cells hold a count; its row 0 means nothing.
+
+    The eight columns, a column for each cell of two words, are there because increments of one
+    address wait for each other. A count without a row goes to the list `rare`; returns how many.
+    """
+    low16, many = np.uint64(0xFFFF), 0
+    for i in range(numba.uint64(words.size)):
+        word, column = words[i], 4 * (i & 1)
+        if word & _RARE_BITS:
+            for lane in range(4):
+                count = np.int64((word >> np.uint64(16 * lane)) & low16)
+                if count < _RARE:
+                    spectrum[count, lane] += 1
+                else:
+                    rare[many] = count
+                    many += 1
+        else:
+            spectrum[word & low16, column] += 1
+            spectrum[(word >> np.uint64(16)) & low16, column + 1] += 1
+            spectrum[(word >> np.uint64(32)) & low16, column + 2] += 1
+            spectrum[word >> np.uint64(48), column + 3] += 1
+    return many
 
 
 @numba.njit(nogil=True, cache=True)
