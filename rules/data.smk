@@ -19,7 +19,7 @@ rule check_data:
     resources:
         **S.resources("check"),
     params:
-        code=S.code("check_data.py"),
+        code=lambda w: S.code("check_data.py"),
         flags=S.check_flags,
     shell:
         "python scripts/check_data.py --dataset {input} {params.flags} --workers {threads}"

@@ -55,7 +55,7 @@ for evaluation in CONFIG["evaluations"]:
         resources:
             **S.resources("check"),
         params:
-            code=S.code("adopt.py"),
+            code=lambda w: S.code("adopt.py"),
             flags=S.adopt_flags(evaluation),
             files=S.adopted_files(evaluation),
         shell:

@@ -25,7 +25,7 @@ rule texture:
     resources:
         **S.resources("texture"),
     params:
-        code=S.code("texture.py"),
+        code=lambda w: S.code("texture.py"),
         flags=flags(**CONFIG["metrics"]["glcm"]),
     shell:
         "python scripts/texture.py --images {input} {params.flags} --output {output} > {log} 2>&1"
@@ -49,7 +49,7 @@ rule features:
         **S.resources("features"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
-        code=S.code("features.py"),
+        code=lambda w: S.code("features.py"),
         networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
         flags=S.features_flags,
     shell:
@@ -76,7 +76,7 @@ rule reference_features:
         **S.resources("features"),
         batch=flags(batch=CONFIG["metrics"]["batch"]),
     params:
-        code=S.code("features.py"),
+        code=lambda w: S.code("features.py"),
         networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
         flags=S.reference_flags,
     shell:
@@ -101,7 +101,7 @@ rule distance:
     resources:
         **S.resources("distance"),
     params:
-        code=S.code("distance.py"),
+        code=lambda w: S.code("distance.py"),
         flags=S.sized_flags,
     shell:
         "python scripts/distance.py --images {input.images} --dataset {input.dataset}"
@@ -129,7 +129,7 @@ rule quality:
         # not params: the same packages, wherever they are
         python=IQA_PYTHON,
     params:
-        code=S.code("quality.py"),
+        code=lambda w: S.code("quality.py"),
         flags=lambda w: flags(size=S.size(w.evaluation)),
     shell:
         "{resources.python} scripts/quality.py --images {input.images} --musiq {input.musiq}"
@@ -155,7 +155,7 @@ rule aggregate:
     conda:
         "../envs/metrics.yaml"
     params:
-        code=S.code("aggregate.py"),
+        code=lambda w: S.code("aggregate.py"),
         flags=S.aggregate_flags,
     shell:
         "python scripts/aggregate.py --family {wildcards.family} --scores {input.scores}"
@@ -177,7 +177,7 @@ rule compare:
     conda:
         "../envs/metrics.yaml"
     params:
-        code=S.code("compare.py"),
+        code=lambda w: S.code("compare.py"),
         flags=S.compare_flags,
     shell:
         "python scripts/compare.py --family {wildcards.family} --scores {input.scores}"
@@ -203,7 +203,7 @@ if "ratings" in CONFIG:
         conda:
             "../envs/metrics.yaml"
         params:
-            code=S.code("correlate.py"),
+            code=lambda w: S.code("correlate.py"),
             flags=S.correlate_flags,
         shell:
             "python scripts/correlate.py --ratings {input.ratings} {params.flags}"

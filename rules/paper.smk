@@ -42,7 +42,7 @@ rule figure:
     conda:
         "../envs/paper.yaml"
     params:
-        code=S.code("figure.py"),
+        code=lambda w: S.code("figure.py"),
         kind=lambda w: CONFIG["figures"][w.figure]["kind"],
         flags=P.figure_flags,
     shell:
@@ -62,7 +62,7 @@ rule html:
     conda:
         "../envs/paper.yaml"
     params:
-        code=S.code("report.py", also=[Path("report/template.html"), Path(SCALING)]),
+        code=lambda w: S.code("report.py", also=[Path("report/template.html"), Path(SCALING)]),
         scaling=SCALING,
         run=CONFIG["run"],
         config=f"{R}/config.yaml",

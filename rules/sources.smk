@@ -50,7 +50,7 @@ rule make_source:
     resources:
         **S.resources("source"),
     params:
-        code=S.code("make_miniature.py"),
+        code=lambda w: S.code("make_miniature.py"),
         flags=S.make_flags,
         folder=lambda w: f"{R}/sources/{w.source}",
     shell:

@@ -23,7 +23,7 @@ rule reconstruct:
     resources:
         **S.resources("reconstruct"),
     params:
-        code=S.code("reconstruct.py"),
+        code=lambda w: S.code("reconstruct.py"),
         flags=S.reconstruct_flags,
     shell:
         "{resources.launch} scripts/reconstruct.py --vae {input.vae}"
@@ -48,7 +48,7 @@ rule aggregate_reconstruction:
     conda:
         "../envs/metrics.yaml"
     params:
-        code=S.code("aggregate.py"),
+        code=lambda w: S.code("aggregate.py"),
         flags=flags(expected=S.reconstruction_count()),
     shell:
         "python scripts/aggregate.py --family reconstruction --scores {input} {params.flags}"
