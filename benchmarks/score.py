@@ -2,11 +2,11 @@
 
     python benchmarks/score.py [--images 32] [--size 4096] [--quick]
 
-Ours is what scripts/features.py and scripts/texture.py run: each image decoded once for CLIPScore,
-Aesthetics and Inception features, in batches, and once for GLCM Score and Compression Ratio, in
-threads. The reference scores as the released evaluation does, metric by metric and image by image,
-each decoding again; its GLCM Score is ours too (benchmarks/glcm.py compares that one). Real network
-sizes with random weights; miniature CLIPs with --quick.
+Ours is what scripts/features.py and scripts/texture.py run: each image decoded once, ahead of its
+batch, for CLIPScore, Aesthetics and Inception features, and once for GLCM Score and Compression
+Ratio, in threads. The reference scores as the released evaluation does, metric by metric and image
+by image, each decoding again; its GLCM Score is ours too (benchmarks/glcm.py compares that one).
+Real network sizes with random weights; miniature CLIPs with --quick.
 """
 
 import argparse
@@ -127,14 +127,14 @@ def main() -> None:
         ]
         crop, crops = (64, 1) if args.quick else (299, 4)
         how = argparse.Namespace(device=str(device), crop=crop, crops=crops)
-        score, _ = features.scorer(how, sources)
+        pool = ThreadPoolExecutor(args.threads)
+        score, _ = features.scorer(how, sources, pool)
         sequential = Sequential(sources, device, crop, crops)
 
         def ours() -> list[tuple]:
-            with ThreadPoolExecutor(args.threads) as pool:
-                textures = pool.map(texture, paths)
-                parts = [items[i : i + args.batch] for i in range(0, count, args.batch)]
-                neural = [pair for part in parts for pair in score(part)]
+            with ThreadPoolExecutor(args.threads) as others:
+                textures = others.map(texture, paths)
+                neural = features.in_batches(items, args.batch, score, pool)
                 return [
                     (row.clipscore_published, row.aesthetics, *seen.values(), *found)
                     for (row, seen), found in zip(neural, textures, strict=True)
@@ -153,6 +153,7 @@ def main() -> None:
             for first, second in zip(ours(), reference(), strict=True)
             for a, b in zip(first, second, strict=True)
         )
+        pool.shutdown()
     print(f"largest difference of a score or feature, relative: {gap:.2g}\n")
     harness.report(
         "score", args, harness.device_name(device), rows,

@@ -5,9 +5,11 @@ released evaluation does: no EXIF transpose, shorter side resized to --size, cen
 """
 
 import argparse
+import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +70,14 @@ def run(args: argparse.Namespace) -> None:
 
     device = args.device
     if waiting:
-        score, device = scorer(args, sources)
-        bar = cli.progress(total=len(waiting), desc="features", unit="image")
-        for start in range(0, len(waiting), max(args.batch, 1)):
-            batch = waiting[start : start + max(args.batch, 1)]
-            for row, features in score(batch):
+        with ThreadPoolExecutor(cli.threads()) as pool:
+            score, device = scorer(args, sources, pool)
+            found = in_batches(waiting, max(args.batch, 1), score, pool)
+            for row, features in cli.progress(
+                found, total=len(waiting), desc="features", unit="image"
+            ):
                 progress.put(row, **features)
                 done[row.id] = row, features
-            bar.update(len(batch))
-        bar.close()
 
     rows = [done[item.id][0] for item in items]
     bulk = [args.output.with_suffix(".parquet"), args.output.with_suffix(".safetensors")]
@@ -118,8 +119,18 @@ def read_items(args: argparse.Namespace, sources: dict) -> list[Item]:
     return [Item(s.id, loader(s.path), s.text) for s in cli.shard(samples, args.shard, args.shards)]
 
 
-def scorer(args: argparse.Namespace, sources: dict) -> tuple[Callable, object]:
-    """A function from a batch of items to their rows and features, and the device it runs on."""
+def in_batches(items: list[Item], size: int, score: Callable, pool: Executor) -> Iterator[tuple]:
+    """Rows and features of the items in turn; while one batch is scored, the next is decoded."""
+    batches = [items[start : start + size] for start in range(0, len(items), size)]
+    coming = [pool.submit(item.load) for item in batches[0]] if batches else []
+    for batch, following in itertools.zip_longest(batches, batches[1:], fillvalue=()):
+        pictures = [picture.result() for picture in coming]
+        coming = [pool.submit(item.load) for item in following]
+        yield from score(batch, pictures)
+
+
+def scorer(args: argparse.Namespace, sources: dict, pool: Executor) -> tuple[Callable, object]:
+    """A function from items and their pictures to rows and features, and the device it runs on."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is here; a node may have no network
     import numpy as np
     import torch
@@ -129,14 +140,15 @@ def scorer(args: argparse.Namespace, sources: dict) -> tuple[Callable, object]:
 
     torch.set_num_threads(cli.threads())
     chosen = choose(args.device)
-    small = clip.Clip(sources["clip"].root, chosen)
-    large = clip.Clip(sources["clip_large"].root, chosen)
+    small = clip.Clip(sources["clip"].root, chosen, prepare=pool.map)
+    large = clip.Clip(sources["clip_large"].root, chosen, prepare=pool.map)
     beauty = aesthetics.Aesthetics(large, inputs.weights(sources["aesthetics_head"]))
     network = inception.Inception(inputs.weights(sources["inception"]), chosen)
     clean = None
     if source := sources.get("inception_clean"):
         weights = inputs.weights(source)
-        clean = inception.CleanInception(weights, inputs.checksum(source, weights), chosen)
+        digest = inputs.checksum(source, weights)
+        clean = inception.CleanInception(weights, digest, chosen, prepare=pool.map)
 
     def features(pictures: list) -> list[dict[str, np.ndarray]]:
         """An image's arrays (rows, 2048): one row of the whole, one of each crop."""
@@ -148,8 +160,7 @@ def scorer(args: argparse.Namespace, sources: dict) -> tuple[Callable, object]:
         parts = {name: np.split(values, len(pixels)) for name, values in found.items()}
         return [{name: part[i] for name, part in parts.items()} for i in range(len(pixels))]
 
-    def score(batch: list[Item]) -> list[tuple[scores.Alignment, dict[str, np.ndarray]]]:
-        pictures = [item.load() for item in batch]
+    def score(batch: list[Item], pictures: list) -> list[tuple[scores.Alignment, dict]]:
         aligned = small.score(pictures, [item.prompt for item in batch])
         columns = zip(batch, aligned, beauty.score(pictures), strict=True)
         rows = [

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from slurm_fixtures import need_slurm
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 # those that time through benchmarks/harness.py; glcm.py and texture.py have a test of their own
@@ -24,6 +25,8 @@ def run(script: Path, monkeypatch, *flags) -> None:
 
 @pytest.mark.parametrize("script", TIMED, ids=lambda path: path.stem)
 def test_it_measures_side_by_side_and_writes_json(script, monkeypatch, tmp_path, capsys):
+    if script.stem == "slurm":
+        need_slurm()
     run(script, monkeypatch, "--repeats", 1, "--output", tmp_path)
     (path,) = tmp_path.glob(f"{script.stem}-*.json")
     record = json.loads(path.read_text(encoding="utf-8"))
@@ -31,8 +34,15 @@ def test_it_measures_side_by_side_and_writes_json(script, monkeypatch, tmp_path,
     assert all(row["seconds"] > 0 for row in record["rows"])
     text = capsys.readouterr().out
     assert all(f"| {row['case']} | {row['side']} |" in text for row in record["rows"])
-    if script.stem in ("generate", "train", "latents", "score", "vae"):
+    if script.stem in ("generate", "train", "latents", "score", "vae", "slurm"):
         assert {"ours", "reference"} <= {row["side"] for row in record["rows"]}
+
+
+def test_the_gpus_idle_time_is_what_no_kernel_covers(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    uncovered = runpy.run_path(str(BENCHMARKS / "train.py"))["uncovered"]
+    assert uncovered([(2, 3), (0, 4), (9, 10), (6, 8)]) == pytest.approx(0.3)
+    assert uncovered([(5, 7)]) == 0
 
 
 def test_the_figures_of_the_wavelet_loss(monkeypatch, capsys):

@@ -24,13 +24,17 @@ SIZES = ("--configfile", "config/miniature.yaml", "config/tiny.yaml")
 LIMIT = 240  # seconds for anything to happen, on a machine that does other things too
 
 
-@pytest.fixture(scope="session")
-def slurm():
-    """A running cluster; without Debian's packages a skip, in CI a failure."""
-    lacking = missing()
-    if lacking:
+def need_slurm() -> None:
+    """Without Debian's packages a skip, in CI a failure."""
+    if lacking := missing():
         text = f"no {', '.join(lacking)}: apt-get install slurm-wlm munge, or run these in CI"
         pytest.fail(text) if os.environ.get("CI") == "true" else pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def slurm():
+    """A running cluster."""
+    need_slurm()
     with cluster() as made:
         made.environment |= {"OMP_NUM_THREADS": "1"}
         yield made

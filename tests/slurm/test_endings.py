@@ -75,6 +75,19 @@ def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, seconds, rec
            steps_lost=0, seconds=None)  # fmt: skip
 
 
+def test_a_finished_segment_is_not_made_again(arena):
+    """The second of two is cancelled; the first stands, whose weights it goes on from."""
+    arena.configure(train={"steps": 80})
+    run = arena.start(f"{MODEL}/step-000080.json")
+    until(lambda: arena.submitted("train_kept"), LIMIT, "the second segment")
+    first = {path: path.stat().st_mtime_ns for path in arena.folder.glob(f"{MODEL}/step-000040*")}
+    arena.slurm.run("scancel", arena.job("rule_train_kept"))
+    assert first and all(path.stat().st_mtime_ns == when for path, when in first.items())
+    assert run.wait() == 0, run.text
+    assert len(arena.submitted("train_kept")) == 2 and len(arena.submitted("train")) == 1
+    assert run.says("SLURM status is: 'CANCELLED'")
+
+
 def test_a_full_disk_while_a_checkpoint_is_written(arena, straight, record):
     """A limit on the size of files, which SLURM hands on to the job, fails its writes midway."""
     arena.configure(train={"slots": 2})

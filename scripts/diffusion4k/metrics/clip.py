@@ -6,6 +6,7 @@ highest id happens to stand (torchmetrics issue 2883). `published` reproduces th
 replaces the last token by the end token. Both are the same for shorter prompts.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +32,11 @@ class Clip:
     """An open_clip model folder (open_clip_config.json, weights), offline, in float32.
 
     The folder's own configuration decides the architecture, QuickGELU included, and the
-    preprocessing: OpenAI's, a bicubic resize of the shorter side and a centre crop.
+    preprocessing: OpenAI's, a bicubic resize of the shorter side and a centre crop; `prepare` maps
+    that over the images, such as in a pool of threads.
     """
 
-    def __init__(self, folder: Path, device: torch.device):
+    def __init__(self, folder: Path, device: torch.device, *, prepare: Callable = map):
         if not (Path(folder) / "open_clip_config.json").is_file():
             raise UserError(
                 f"{folder}: no open_clip_config.json; give a folder laid out like"
@@ -46,12 +48,12 @@ class Clip:
         self.model, self.preprocess = open_clip.create_model_from_pretrained(name, device=device)
         self.model.eval().requires_grad_(False)
         self.tokenizer = open_clip.get_tokenizer(name)
-        self.device = device
+        self.device, self.prepare = device, prepare
 
     @torch.inference_mode()
     def embed_images(self, images: list[Image.Image]) -> torch.Tensor:
         """RGB images => (n, d) embeddings of unit length."""
-        batch = torch.stack([self.preprocess(image) for image in images])
+        batch = torch.stack(list(self.prepare(self.preprocess, images)))
         return self.model.encode_image(batch.to(self.device), normalize=True)
 
     @torch.inference_mode()

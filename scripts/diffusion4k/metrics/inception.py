@@ -6,6 +6,7 @@ inside the network; of a 4096 px image a few pixels in a hundred count. As clean
 """
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -54,10 +55,13 @@ class CleanInception:
     """clean-fid's: Pillow's bicubic resize of float channels to 299 px, then NVIDIA's TorchScript.
 
     A TorchScript file is a program, which weights_only cannot tame: it is loaded only when its
-    SHA-256 is `digest`; UserError otherwise.
+    SHA-256 is `digest`; UserError otherwise. `prepare` maps the resize over the images, such as in
+    a pool of threads.
     """
 
-    def __init__(self, weights: Path, digest: str, device: torch.device):
+    def __init__(
+        self, weights: Path, digest: str, device: torch.device, *, prepare: Callable = map
+    ):
         from cleanfid.resize import build_resizer
 
         if sha256(weights) != digest:
@@ -69,12 +73,12 @@ class CleanInception:
             reason = str(error).splitlines()[0]
             raise UserError(f"{weights}: not clean-fid's TorchScript ({reason})") from None
         self.resize = build_resizer("clean")
-        self.device = device
+        self.device, self.prepare = device, prepare
 
     @torch.inference_mode()
     def __call__(self, images: list[np.ndarray]) -> np.ndarray:
         """uint8 (H, W, 3) images of any size => float32 (n, 2048) features."""
-        batch = torch.from_numpy(np.stack([self.resize(image) for image in images]))
+        batch = torch.from_numpy(np.stack(list(self.prepare(self.resize, images))))
         values = self.layers((batch.permute(0, 3, 1, 2).to(self.device) - 128) / 128)
         return values.reshape(len(images), -1).float().cpu().numpy()
 
