@@ -104,10 +104,9 @@ def test_compilation_reaches_the_transformer_and_keeps_the_picture(name):
     before = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
     kernels.prepare(made, attention="native", compiled=True)
     compiled = [m for m in made.transformer.modules() if m._compiled_call_impl is not None]
-    assert len(compiled) == (2 if name == "flux" else 1)
-    # without the compiler's backend, which takes a minute on a CPU
-    with torch.compiler.set_stance("force_eager"):
-        assert np.array_equal(sampler.sample(made, backbone, "a fox", 0, SETTINGS), before)
+    assert len(compiled) == 2
+    after = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
+    assert abs(after.astype(int) - before.astype(int)).max() <= 1
 
 
 def test_nothing_to_compile_is_an_error():
