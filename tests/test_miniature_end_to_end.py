@@ -110,11 +110,23 @@ def test_the_image_sizes_of_table_9_are_those_of_the_images(demo):
     heights = [Image.open(path).height for path in images]
     assert len(heights) == 6
     assert ours(demo, "table_9", "eval_4096", "mean_height") == pytest.approx(sum(heights) / 6)
-    assert cell(demo, "table_9", "pixart_30k", "mean_height")["ours"] is None
-    assert "never released" in cell(demo, "table_9", "pixart_30k", "mean_height")["status"]
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "metric", "published"),
+    [
+        ("table_9", "pixart_30k", "mean_height", 2531),
+        ("table_6", "sd3_f16_laion", "clipscore", 29.37),
+    ],
+)
+def test_what_was_never_released_says_so(demo, name, row, metric, published):
+    found = cell(demo, name, row, metric)
+    assert found["ours"] is None and "never released" in found["status"]
+    assert found["published"] == published
 
 
 def test_published_numbers_stand_beside_ours(demo):
+    assert cell(demo, "table_6", "flux_f16", "aesthetics")["published"] == 6.11
     assert cell(demo, "table_3", "sd3_f16_wlf", "fid")["published"] == 40.18
     assert cell(demo, "table_7", "sd3_f16_finetune", "clipscore")["published"] == 34.14
     assert cell(demo, "table_2", "flux", "psnr")["published"] == 29.22
