@@ -1,6 +1,7 @@
 # Needs: a model's pipeline, or somebody's folder of images, and the prompts of an evaluation's split.
 # Gives: generate/<model>/<evaluation>/shard-<i>-of-<n>.json, the images beside it. A generated image
 #        depends on model, prompt id, seed policy, size and settings, never on the shard.
+#        efficiency/<cost>/<evaluation>.json, what one of its pictures takes.
 
 
 rule generate:
@@ -28,6 +29,30 @@ rule generate:
     shell:
         "{resources.launch} scripts/generate.py --model {input.model} --dataset {input.dataset}"
         " {params.flags} {resources.offload} --shard {wildcards.shard} --shards {wildcards.shards}"
+        " --output {output} > {log} 2>&1"
+
+
+rule efficiency:
+    input:
+        lambda w: S.pipeline_file(S.efficiency_model(w.cost)),
+    output:
+        f"{R}/efficiency/{{cost}}/{{evaluation}}.json",
+    log:
+        f"{R}/logs/efficiency/{{cost}}/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/efficiency/{{cost}}/{{evaluation}}.tsv"
+    wildcard_constraints:
+        cost=alternatives(CONFIG["efficiency"]),
+    conda:
+        "../envs/gpu.yaml"
+    threads: S.threads("generate")
+    resources:
+        **S.resources("generate"),
+    params:
+        code=lambda w: S.code("efficiency.py", backbone=S.backbone(S.efficiency_model(w.cost))),
+        flags=S.efficiency_flags,
+    shell:
+        "{resources.launch} scripts/efficiency.py --model {input} {params.flags}"
         " --output {output} > {log} 2>&1"
 
 

@@ -78,7 +78,7 @@ SPOT = [
     (3, "sd3_f16", "aesthetics", 5.91),
     (4, "flux_f16", "cr", 14.80),
     (4, "sd3_f16_wlf", "glcm", 0.79),
-    (5, "sd3_f16_wlf", "seconds_per_step", 1.16),
+    (5, "sd3_f16", "seconds_per_step", 1.16),
     (5, "flux_f8", "memory_gb", None),
     (6, "flux_f16_laion", "clipscore", 29.12),
     (7, "sd3_f16_finetune", "clipscore", 34.14),
@@ -151,6 +151,14 @@ def test_a_missing_value_is_not_run_or_has_its_reason(values):
     assert cells["flux_f16"]["clipscore"]["published"] == 30.41
     assert cells["pixart_30k"]["fid"]["status"] == "data never released"
     assert "PixArt-30k: data never released" in assemble({})["footer"]
+
+
+def test_a_run_that_could_not_give_a_number_says_why(values, tmp_path):
+    failed = made(tmp_path / "flux.json", {"failed": "out of GPU memory"})
+    table = assemble(values | {("flux_f16", "alignment"): failed})
+    cell = rows(table)["flux_f16"]["clipscore"]
+    assert (cell["status"], cell["ours"]) == ("out of GPU memory", None)
+    assert any(line.endswith(": out of GPU memory") for line in table["footer"])
 
 
 def test_best_is_found_after_rounding_so_that_ties_are_both_bold(values):

@@ -206,6 +206,8 @@ def _table_relations(config: Config, known) -> Iterator[str]:
             section = "vaes"
         elif "sizes" in families:
             section = "splits"
+        elif "efficiency" in families:
+            section = "efficiency"
         for row in table["rows"]:
             if "correlation" in families:
                 if row not in RATED:
@@ -228,6 +230,10 @@ def _table_relations(config: Config, known) -> Iterator[str]:
 
 
 def _metric_relations(config: Config, known) -> Iterator[str]:
+    for name, cost in config["efficiency"].items():
+        yield from known(f"efficiency.{name}.model", cost["model"], "models")
+        if "images" in config["models"].get(cost["model"], {}):
+            yield f"efficiency.{name}.model: {cost['model']} is a folder of images, not a pipeline"
     for name, vae in config["vaes"].items():
         yield from known(f"vaes.{name}.source", vae["source"], "sources")
     for where, entry in [

@@ -152,6 +152,20 @@ class Works:
             sources=(source, *own),
         )
 
+    def efficiency(self, cost: str, evaluation: str) -> Work:
+        entry = self.config["efficiency"][cost]
+        name = entry["model"]
+        model, size = self.config["models"][name], self.config["evaluations"][evaluation]["size"]
+        return Work(
+            ("efficiency", cost, evaluation),
+            jobs=1,
+            images=1,
+            flops=self._picture(model, size),
+            gpus=1,
+            needs=(("train", name),) if name in self.stages.trained else (),
+            sources=(Path(self.stages.model_source(name)).stem,),
+        )
+
     def _picture(self, model: Config, size: int) -> float:
         """One picture's sampling and decoding; 0 for pipelines that are not of our backbones."""
         if "backbone" not in model:
@@ -193,6 +207,7 @@ STAGES: dict[str, Callable[..., Work]] = {
     "train": Works.train,
     "reconstruct": Works.reconstruct,
     "generate": Works.generate,
+    "efficiency": Works.efficiency,
     "texture": Works.texture,
     "features": Works.features,
     "distance": Works.distance,

@@ -53,6 +53,25 @@ class Generate(Train):
             **self.config["vae"],
         )
 
+    # efficiency
+
+    def efficiency_model(self, cost: str) -> str:
+        return self.config["efficiency"][cost]["model"]
+
+    def efficiency_flags(self, wildcards) -> str:
+        entry = self.config["efficiency"][wildcards.cost]
+        model = self.config["models"][entry["model"]]
+        own = self.config["backbones"][model["backbone"]]["generate"] if "backbone" in model else {}
+        own = own | model.get("generate", {})
+        return flags(
+            size=self.size(wildcards.evaluation),
+            **{key: own[key] for key in ("guidance", "t5_tokens") if key in own},
+            **pick(self.config["generate"], "vae_tiling dtype attention compile"),
+            offload=entry.get("offload", False),
+            vae_factor=entry.get("vae_factor", model.get("vae_factor")),
+            **self.config["vae"],
+        )
+
     # adopt
 
     def adopted_images(self, model: str, evaluation: str) -> Path:

@@ -27,8 +27,12 @@ class Paper:
     def figures_of(self, kind: str) -> list[str]:
         return [name for name, f in self.config["figures"].items() if f["kind"] == kind]
 
-    def label(self, row: str, evaluation: str | None) -> str:
+    def label(self, row: str, evaluation: str | None, families=()) -> str:
         """A row's name as the paper writes it; models carry their size, as in SD3-F16-WLF@4096."""
+        if "efficiency" in families:
+            cost = self.config["efficiency"][row]
+            offloaded = " (CPU offload)" if cost.get("offload") else ""
+            return f"{cost['label']}@{self.stages.size(evaluation)}{offloaded}"
         for section in ("unavailable", "splits", "vaes"):
             if row in self.config[section]:
                 return self.config[section][row]["label"]
@@ -45,6 +49,8 @@ class Paper:
             return self.stages.last_step(row)
         if family == "correlation":
             return f"{self.stages.root}/metrics/ratings/{row}.json"
+        if family == "efficiency":
+            return f"{self.stages.root}/efficiency/{row}/{evaluation}.json"
         if family == "reconstruction":
             return f"{self.stages.root}/vae/{row}/reconstruction.json"
         return f"{self.stages.root}/metrics/{row}/{evaluation}/{family}.json"
@@ -90,7 +96,7 @@ class Paper:
         return [path for path in shown if path.is_file()]
 
     def table_flags(self, wildcards) -> str:
-        table = self.config["tables"][wildcards.table]
+        table, families = self.config["tables"][wildcards.table], self.families(wildcards.table)
         columns = [
             {"key": column, "metric": self.config["columns"][column].get("metric", column)}
             | self.config["columns"][column]
@@ -99,8 +105,8 @@ class Paper:
         rows = [
             {
                 "key": row,
-                "label": self.label(row, table.get("evaluation")),
-                "reason": self.reason(row, self.families(wildcards.table)),
+                "label": self.label(row, table.get("evaluation"), families),
+                "reason": self.reason(row, families),
             }
             for row in table["rows"]
         ]

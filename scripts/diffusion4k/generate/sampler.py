@@ -23,6 +23,15 @@ from diffusion4k.files import sha256, write_text
 from diffusion4k.images import save_jpeg, save_png
 from diffusion4k.metadata import Sample
 
+
+class TooLarge(UserError):
+    """A picture beyond the GPU's memory or the model's positions; `short` says which."""
+
+    def __init__(self, message: str, short: str):
+        super().__init__(message)
+        self.short = short
+
+
 Text = dict[str, torch.Tensor]  # the pipeline's arguments that stand for a prompt
 
 
@@ -63,9 +72,8 @@ def check_size(pipeline, settings: Settings) -> None:
     for name in ("height", "width"):
         if most and getattr(settings, name) > most * token:
             value = getattr(settings, name)
-            raise UserError(
-                f"--{name} {value}: this model has positions for {most * token} px at most"
-            )
+            limit = f"positions for {most * token} px at most"
+            raise TooLarge(f"--{name} {value}: this model has {limit}", limit)
 
 
 @torch.no_grad()
@@ -145,10 +153,11 @@ def sample(
     except ValueError as error:  # how pipelines refuse their input
         raise UserError(f"{type(pipeline).__name__}: {error}") from error
     except (torch.cuda.OutOfMemoryError, UserWarning):
-        raise UserError(
+        raise TooLarge(
             f"the GPU's memory is too small for {settings.height} x {settings.width} px in"
             f" {pipeline.dtype}; try {', '.join(memory_knobs(pipeline))}, or a smaller --height and"
-            " --width"
+            " --width",
+            "out of GPU memory",
         ) from None
     pixels = np.asarray(picture)
     if pixels.shape != (settings.height, settings.width, 3):

@@ -17,7 +17,7 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     found += _long_prompts(values)
     found += _floor(values) if "fid" in metrics else []
     found += _baselines(rows)
-    found += [f"{row['label']}: {row['reason']}" for row in spec["rows"] if row.get("reason")]
+    found += [f"{row['label']}: {row['reason']}" for row in rows if row.get("reason")]
     said: dict[str, list[str]] = {}
     for row in spec["rows"]:
         for column in spec["columns"]:

@@ -27,15 +27,15 @@ def assemble(
 ) -> dict[str, Any]:
     """The whole table as JSON-able data.
 
-    `values` maps (row key, family) to the manifest that holds ours: results[metric] is
-    {"value", "n", "interval"? or "standard_error"?} or a bare number. `comparisons` has the paired
-    differences to the row that spec["against"] names. Returns {"title", "caption", "columns":
-    [{key, label, direction, digits}], "rows": [{key, label, reason, cells: {metric: {published,
-    published_note, ours, difference, n, interval?, standard_error?, against?, status, best:
-    [published?, ours?]}}}], "footer", "provenance"}. A cell's `against` is {label, difference,
-    interval, distinguishable}, the last of which is false when the interval holds zero. Status is
-    "ok", "not run", "out of tolerance …", or the row's reason. The best published and the best of
-    ours are found after rounding, so that ties are all best.
+    `values` maps (row key, family) to the manifest that holds ours: results[metric] is {"value",
+    "n", "interval"? or "standard_error"?} or a bare number; results["failed"] says why there is
+    none. `comparisons` has the paired differences to the row that spec["against"] names. Returns
+    {"title", "caption", "columns": [{key, label, direction, digits}], "rows": [{key, label, reason,
+    cells: {metric: {published, published_note, ours, difference, n, interval?, standard_error?,
+    against?, status, best: [published?, ours?]}}}], "footer", "provenance"}. A cell's `against` is
+    {label, difference, interval, distinguishable}, the last of which is false when the interval
+    holds zero. Status is "ok", "not run", "out of tolerance …", or the row's reason. The best
+    published and the best of ours are found after rounding, so that ties are all best.
 
     Raises UserError for NaN and infinities, and for a value whose row or family has no place.
     """
@@ -86,15 +86,18 @@ def _check_places(spec: Mapping, values: Mapping[tuple[str, str], Manifest]) -> 
 
 def _row(row: Mapping, columns: list, published: Mapping, values: Mapping) -> dict[str, Any]:
     cells = {}
+    found = [source for (key, _), source in values.items() if key == row["key"]]
+    failed = (source.results["failed"] for source in found if "failed" in source.results)
+    reason = row.get("reason") or next(failed, "")
     for column in columns:
         said = published.get((row["key"], column_key(column)), Published(None))
         source = values.get((row["key"], column["family"]))
         ours = _measured(source, column["metric"])
-        cells[column_key(column)] = _cell(said, ours, column, row.get("reason") or NOT_RUN)
+        cells[column_key(column)] = _cell(said, ours, column, reason or NOT_RUN)
     return {
         "key": row["key"],
         "label": row["label"],
-        "reason": row.get("reason") or "",
+        "reason": reason,
         "cells": cells,
     }
 

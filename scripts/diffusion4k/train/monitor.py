@@ -2,14 +2,10 @@
 
 import contextlib
 import math
-import resource
 import signal
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import torch
 
 Row = dict[str, float | int]
 
@@ -35,14 +31,6 @@ def ailment(row: Row, history: Sequence[Row]) -> str | None:
 def mean_loss(history: Sequence[Row]) -> float:
     """The mean loss of the last 100 steps."""
     return statistics.fmean(row["loss"] for row in history[-WINDOW:])
-
-
-def memory_gb() -> float:
-    """The peak of this process in GB: of CUDA memory where there is a device, else resident."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e9
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from diffusion4k import cli, manifest, metadata
+from diffusion4k import cli, manifest, memory, metadata
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
 from diffusion4k.train import launch, model, monitor, randomness, samples, state, step
@@ -215,7 +215,7 @@ class Trainer:
             "seconds": seconds,
             "steps_per_second": 1 / seconds,
             "images_per_second": settings.global_batch / seconds,
-            "memory_gb": monitor.memory_gb(),
+            "memory_gb": memory.peak_gb(),
         }
         return row, asked > 0
 

@@ -1,0 +1,123 @@
+"""Table 5: what one picture takes, in seconds of a denoising step and GPU memory, or that it can't.
+
+Sampled as scripts/generate.py samples, in a process of its own. A step's seconds are the mean of
+those after the first few, so that texts, warming up and decoding do not count; the memory is the
+most that torch had allocated, from the loaded pipeline to the decoded picture (on a CPU: the most
+resident memory of the process). What is too large for the GPU or the model is a result, no error.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from diffusion4k import cli, manifest, memory, pipelines
+from diffusion4k.errors import UserError
+from diffusion4k.metadata import Sample
+
+PROMPT = "A photograph of a mountain lake in the morning"
+WARM = 3  # steps before the clock starts: kernels are chosen, and compiled, at their first call
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    switch = argparse.BooleanOptionalAction
+    flags.add_argument("--model", required=True, help="manifest of a pipeline, or its folder")
+    flags.add_argument("--size", type=int, required=True, help="px, of either side")
+    flags.add_argument("--timed-steps", type=int, default=10, help=f"after the first {WARM}")
+    flags.add_argument("--guidance", type=float, help="guidance scale")
+    flags.add_argument("--t5-tokens", type=int, help="1 to 512")
+    flags.add_argument("--vae-factor", type=int, choices=[8, 16], help="default: the pipeline's")
+    flags.add_argument("--encoder", choices=["stride", "dilation"], help="default: the pipeline's")
+    flags.add_argument("--decoder", choices=["folded", "upsample", "published"])
+    flags.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="bfloat16")
+    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    flags.add_argument("--offload", action=switch, default=False, help="as of generate.py")
+    flags.add_argument("--vae-tiling", action=switch, default=False, help="as of generate.py")
+    flags.add_argument("--attention", choices=["native", "auto"], default="native")
+    flags.add_argument("--compile", action=switch, default=False, help="as of generate.py")
+    flags.add_argument("--output", type=Path, required=True, help="manifest to write")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    import torch
+
+    from diffusion4k.generate import sampler
+
+    started = time.time()
+    cuda = torch.cuda.is_available()
+    device = args.device if args.device != "auto" else "cuda" if cuda else "cpu"
+    if device == "cuda" and not cuda:
+        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
+    source = pipelines.source(args.model)
+    try:
+        if args.offload and device == "cpu":
+            results = {"failed": "offloading needs a GPU"}
+        else:
+            results = measure(args, source.root, device)
+    except sampler.TooLarge as error:
+        results = {"failed": error.short}
+    except torch.cuda.OutOfMemoryError:  # while the pipeline was loaded
+        results = {"failed": "out of GPU memory"}
+    name = torch.cuda.get_device_name() if device == "cuda" else "a CPU"
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=[],
+        inputs={"model": args.model},
+        settings=vars(args),
+        results=results,
+        started=started,
+        device=device,
+        notes=[*source.notes, f"measured on {name}"],
+    )
+    print(f"{args.output}: {results}")
+
+
+def measure(args: argparse.Namespace, root: Path, device: str) -> dict[str, float]:
+    """{"memory_gb", "seconds_per_step"}; sampler.TooLarge or torch's error without the memory."""
+    import torch
+
+    from diffusion4k.generate import kernels, sampler
+
+    backbone = pipelines.adapter(root)
+    settings = sampler.Settings(
+        height=args.size,
+        width=args.size,
+        steps=WARM + args.timed_steps,
+        guidance=args.guidance,
+        t5_tokens=args.t5_tokens,
+    )
+    settings.check_sides(backbone.multiple)
+    pipeline = pipelines.load(
+        root,
+        dtype=getattr(torch, args.dtype),
+        device=device,
+        **pipelines.forms(root, args.encoder, args.decoder, args.vae_factor),
+        offload=args.offload,
+        tiling=args.vae_tiling,
+    )
+    sampler.check_size(pipeline, settings)
+    kernels.prepare(pipeline, attention=args.attention, compiled=args.compile)
+    prompt = Sample("prompt", Path(), PROMPT)
+    text = sampler.encode_all(pipeline, backbone, [prompt], settings).get(prompt.id)
+
+    times = []
+
+    def on_step() -> None:
+        """Keep when each step was done; the GPU is waited for where the clock is read."""
+        if device == "cuda" and len(times) + 1 in (WARM, settings.steps):
+            torch.cuda.synchronize()
+        times.append(time.perf_counter())
+
+    sampler.sample(pipeline, backbone, PROMPT, 0, settings, on_step=on_step, text=text)
+    if len(times) != settings.steps:
+        raise UserError(f"{root}: its pipeline does not tell its steps, which cannot be timed then")
+    step = (times[-1] - times[WARM - 1]) / args.timed_steps
+    return {"memory_gb": memory.peak_gb(), "seconds_per_step": step}
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())
