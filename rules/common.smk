@@ -22,7 +22,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-if workflow.is_main_process:
+if workflow.is_main_process and not workflow.dryrun:
     takeover.release_dead_lock()
 
 S = Stages(CONFIG)

@@ -77,6 +77,16 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         ({"models": {"mine": {"label": "Mine", "backbone": "sdxl"}}}, ["models.mine", "sdxl"]),
         ({"backbones": {"sd3": {"train": {"global_batch": 7}}}}, ["global_batch", "multiple"]),
         ({"train": {"keep": [123]}}, ["train.keep", "123"]),
+        ({"train": {"zero_stage": 0}}, ["train.offload_optimizer", "zero_stage: 2"]),
+        ({"train": {"optimizer": "adamw_8bit"}}, ["adamw_8bit", "offload_optimizer: false"]),
+        (
+            {
+                "train": {"optimizer": "adamw_8bit", "offload_optimizer": False},
+                "backbones": {"flux": {"train": {"gpus": 4}}},
+            },
+            ["backbones.flux.train.gpus", "2^31", "zero_stage: 0"],
+        ),
+        ({"efficiency": {"sd3_f8": {"model": "sd4"}}}, ["efficiency.sd3_f8.model", "sd4"]),
         ({"vaes": {"mine": {"source": "sd5", "label": "Mine"}}}, ["vaes.mine.source", "sd5"]),
         ({"tables": {"table_3": {"against": {"sd3_f16_wlf": "sd4"}}}}, ["table_3.against", "sd4"]),
         ({"tables": {"table_1": {"rows": ["fid"]}}}, ["table_1.rows", "fid", "maniqa"]),

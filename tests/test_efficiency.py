@@ -39,7 +39,7 @@ def test_seconds_of_a_step_and_memory(sources, tmp_path, model, monkeypatch):
 
 def test_more_than_the_model_has_positions_for_is_a_result(sources, tmp_path):
     record = run(sources, tmp_path, "--vae-factor", 8, size=1024)
-    assert record.results == {"failed": "positions for 512 px at most"}
+    assert record.results == {"failed": "positions for 128 px at most"}
 
 
 @pytest.mark.parametrize("where", ["load", "sample"])

@@ -48,6 +48,17 @@ def test_of_two_jobs_the_older_stops_before_it_saves(tmp_path):
     new.saving()
 
 
+def test_of_two_jobs_the_older_stops_when_it_next_tells(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    lost, new = (Progress(tmp_path, attempt=attempt, stop_step=9) for attempt in (1, 2))
+    with pytest.raises(UserError, match="another job"):
+        lost.step(row(3))
+    lost.saved(3)
+    new.step(row(1))
+    new.saving()
+    assert read(tmp_path / NAME)["step"] == 1
+
+
 def test_a_segment_that_keeps_dying_is_given_up_until_snakemake_starts_again(tmp_path):
     for attempt in (1, 2, 3):
         Progress(tmp_path, attempt=attempt, stop_step=9)

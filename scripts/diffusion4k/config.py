@@ -17,6 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from diffusion4k import fidelity, models
+from diffusion4k.architectures import RELEASED
 from diffusion4k.errors import UserError
 
 Config = dict[str, Any]
@@ -150,6 +151,7 @@ def _relations(config: Config) -> Iterator[str]:
                 f"backbones.{name}.train.global_batch: {train['global_batch']} is not a multiple"
                 f" of micro_batch x gpus = {share}"
             )
+    yield from _optimizer_faults(config)
     for section in ("latents", "reconstruction"):
         yield from known(f"{section}.split", config[section]["split"], "splits")
     yield from models.faults(config, known)
@@ -177,6 +179,24 @@ def _relations(config: Config) -> Iterator[str]:
             )
         if "zoom" in figure:
             yield from _zoom_faults(f"figures.{name}.zoom", figure, config["evaluations"])
+
+
+def _optimizer_faults(config: Config) -> Iterator[str]:
+    """What the trainer would refuse, or bitsandbytes get wrong without a word."""
+    train = config["train"]
+    if train["offload_optimizer"] and not train["zero_stage"]:
+        yield "train.offload_optimizer: only ZeRO offloads; set train.zero_stage: 2, or it to false"
+    if train["optimizer"] == "adamw_8bit" and train["offload_optimizer"]:
+        yield "train.optimizer: adamw_8bit stays on the GPU; set train.offload_optimizer: false"
+    elif train["optimizer"] == "adamw_8bit" and train["zero_stage"]:
+        # ZeRO hands it one tensor, whose length bitsandbytes passes on as a 32-bit integer
+        for name, backbone in config["backbones"].items():
+            weights = RELEASED[name].parameters / max(backbone["train"]["gpus"], 1)
+            if weights >= 2**31:
+                yield (
+                    f"backbones.{name}.train.gpus: adamw_8bit takes up to 2^31 weights at once, and"
+                    f" ZeRO would hand it {weights:.2g}; use more GPUs, or train.zero_stage: 0"
+                )
 
 
 def _zoom_faults(key: str, figure: Config, evaluations: Config) -> Iterator[str]:

@@ -70,6 +70,8 @@ def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, seconds, rec
     logs = [path.read_text() for path in (arena.folder / ".snakemake/slurm_logs").rglob("*.log")]
     assert logs and not any("Trying to restart" in log for log in logs), "one try in one job"
     assert "--time-limit 0.0" in run.text
+    memory = {line.split("--mem ")[1].split()[0] for line in arena.submitted("train_kept")}
+    assert len(memory) == 1, "a slot that ended in time is no reason to ask for more"
     assert trained(arena.folder) == straight
     record("end of a job's time budget", saw=run.says(r"saved at step \d+; run again to continue"),
            steps_lost=0, seconds=None)  # fmt: skip

@@ -2,15 +2,14 @@
 
 Snakemake cancels its jobs when it is interrupted, but not when it is killed (kill -9, a login node
 that goes down): its lock stays and its jobs run on, beside those of the next start. So a run on
-SLURM signs the folder while it lives. At the next start the signature tells a lock that somebody
-holds from one that nobody does, and jobs that nobody watches are cancelled: what takes long here
-goes on from its last save, so that little is lost.
+SLURM signs the folder while it lives, with the names and times of its locks. At the next start the
+signature tells a lock that somebody holds from one that nobody does, and jobs that nobody watches
+are cancelled: what takes long here goes on from its last save, so that little is lost.
 """
 
 import atexit
 import json
 import os
-import shutil
 import socket
 import sys
 import time
@@ -25,14 +24,21 @@ from diffusion4k.files import write_text
 
 LOCKS, SIGNATURE = Path(".snakemake/locks"), Path(".snakemake/slurm_run.json")
 PATIENCE = 300.0  # seconds for cancelled jobs to save and end
+_others: dict[Path, int] = {}  # lock files that were there before this run took its own
+LOOKS = {"doctor", "plan", "verify"}  # targets that make nothing, and disturb nothing
 
 
 def release_dead_lock() -> None:
-    """Before Snakemake looks at its lock: remove it when the run that held it was killed."""
+    """Before Snakemake takes its lock: remove that of a run on SLURM that was killed."""
     signed = _signature()
-    if LOCKS.is_dir() and signed and _alive(signed) is False:
-        shutil.rmtree(LOCKS)
-        _say(f"the lock of a killed run (process {signed['pid']}) is removed")
+    if signed and _alive(signed) is False:
+        held = signed.get("locks", {}).items()
+        dead = [path for path, made in _locks().items() if (path.name, made) in held]
+        for path in dead:
+            path.unlink(missing_ok=True)
+        if dead:
+            _say(f"the lock of a killed run (process {signed['pid']}) is removed")
+    _others.update(_locks())
 
 
 def settle(workflow: Any) -> None:
@@ -43,7 +49,8 @@ def settle(workflow: Any) -> None:
     """
     on_slurm = workflow.executor_plugin.name == "slurm"
     signed = _signature()
-    if workflow.touch or not (on_slurm or signed):
+    targets = set(workflow.dag_settings.targets)
+    if workflow.touch or (targets and targets <= LOOKS) or not (on_slurm or signed):
         return
     alive = _alive(signed) if signed else False
     if on_slurm and alive is not False:
@@ -56,8 +63,17 @@ def settle(workflow: Any) -> None:
     if on_slurm:
         mine = psutil.Process()
         record = {"host": socket.gethostname(), "pid": mine.pid, "began": mine.create_time()}
+        locks = _locks().items() - _others.items()
+        record["locks"] = {path.name: made for path, made in locks}
         write_text(SIGNATURE, json.dumps(record) + "\n")
         atexit.register(SIGNATURE.unlink, missing_ok=True)
+    elif alive is False:
+        SIGNATURE.unlink(missing_ok=True)
+
+
+def _locks() -> dict[Path, int]:
+    """Snakemake's lock files in this folder, and when each was written (ns)."""
+    return {path: path.stat().st_mtime_ns for path in LOCKS.glob("*.lock")}
 
 
 def _cancel(left: list[slurm.Queued]) -> bool:

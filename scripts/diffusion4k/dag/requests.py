@@ -24,7 +24,8 @@ class Requests(Common):
             return min(value, site[limit]) if limit in site else value
 
         def mem_mb(wildcards, attempt):
-            return at_most("max_mem_mb", asked["mem_mb"] * (2 + min(attempt, RAISED)) // 3)
+            failed = max(1, attempt - self.ended_slots(step, wildcards))
+            return at_most("max_mem_mb", asked["mem_mb"] * (2 + min(failed, RAISED)) // 3)
 
         def runtime(wildcards, attempt):
             return at_most("max_runtime", asked["runtime"] * (1 + min(attempt, RAISED)) // 2)
@@ -43,6 +44,10 @@ class Requests(Common):
             made["slurm_partition"] = site["cpu_partition"]
         named = {"slurm_account": "account", "qos": "qos", "constraint": "constraint"}
         return made | {key: site[name] for key, name in named.items() if name in site}
+
+    def ended_slots(self, step: str, wildcards) -> int:
+        """How many of a job's attempts ended as planned: saved, at the end of their slot."""
+        return 0
 
     def slot(self) -> int:
         """Minutes of a job that trains."""

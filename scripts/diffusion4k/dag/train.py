@@ -1,9 +1,11 @@
 """Latents and the chain of training segments."""
 
 import hashlib
+from pathlib import Path
 
 from diffusion4k.dag.flags import flags, pick
 from diffusion4k.dag.sources import Sources
+from diffusion4k.train import progress
 
 
 class Train(Sources):
@@ -93,6 +95,11 @@ class Train(Sources):
             **pick(self.config["train"], f"{how} save_every"),
             time_limit=self.slot() - self.config["train"]["time_margin"],
         )
+
+    def ended_slots(self, step: str, wildcards) -> int:
+        if step != "train":
+            return 0
+        return progress.read(Path(self.progress_folder(wildcards), progress.NAME)).get("slots", 0)
 
     def progress_folder(self, wildcards) -> str:
         """Where a segment saves while it runs, named after all that decides its weights."""

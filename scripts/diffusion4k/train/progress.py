@@ -1,8 +1,8 @@
 """What a running segment tells the outside: a small file, replaced every few seconds.
 
 `make status` reads it from the login node. It also guards the segment: of two jobs that train it
-(a node that was lost and lives on) the older stops before it writes, and a segment whose jobs keep
-dying before they save is given up instead of using all of its slots.
+(a node that was lost and lives on) the older stops when it next tells or saves, and a segment whose
+jobs keep dying before they save is given up instead of using all of its slots.
 """
 
 import json
@@ -35,7 +35,7 @@ class Progress:
         if not self.main:
             return
         before = read(self._path)
-        died = before.get("starts", 0) if attempt > 1 else 0
+        died, slots = (before.get(k, 0) if attempt > 1 else 0 for k in ("starts", "slots"))
         if died >= STARTS:
             why = before.get("error", "killed: raise resources.train.mem_mb or lower save_every?")
             raise UserError(
@@ -49,13 +49,17 @@ class Progress:
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
             "started": time.time(),
             "starts": died + 1,
+            "slots": slots,
             "stop_step": stop_step,
             "state": "starting",
         }
         self._write()
 
     def step(self, row: Record) -> None:
-        """After each step, its row of the history; the file is replaced every five seconds."""
+        """After each step, its row of the history; the file is replaced every five seconds.
+
+        UserError when another job has taken over the segment.
+        """
         if not self.main:
             return
         now = time.time()
@@ -63,16 +67,19 @@ class Progress:
         self._record |= {"step": row["step"], "loss": row["loss"], "state": "running"}
         self._record["seconds_per_step"] = (now - clock) / (row["step"] - first)
         if now - self._record["updated"] >= EVERY:
+            self.saving()
             self._write()
 
     def saving(self) -> None:
         """Before each save; UserError when another job has taken over the segment."""
-        if self.main and read(self._path).get("owner") != self._record["owner"]:
+        if self.main and not self._ours():
             self.main = False  # the file is the other's
             raise UserError(f"{self._path}: another job goes on with this segment; stopped")
 
     def saved(self, step: int, state: str = "running") -> None:
         """After each save; `state` running, saved (ended before the last step) or finished."""
+        if self.main and state == "saved":
+            self._record["slots"] += 1
         self._tell(step=step, saved_step=step, starts=0, state=state)
 
     def failed(self, error: Exception) -> None:
@@ -80,9 +87,12 @@ class Progress:
         self._tell(state="failed", error=str(error))
 
     def _tell(self, **news: Any) -> None:
-        if self.main:
+        if self.main and self._ours():
             self._record |= news
             self._write()
+
+    def _ours(self) -> bool:
+        return read(self._path).get("owner") == self._record["owner"]
 
     def _write(self) -> None:
         self._record["updated"] = time.time()

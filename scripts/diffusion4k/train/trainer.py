@@ -42,23 +42,25 @@ def train(settings: Settings, job: Job, backbone) -> None:
     progress = Progress(job.progress_folder, attempt=job.attempt, stop_step=job.stop_step)
     try:
         trainer = Trainer(settings, job, backbone, progress, started=started)
-        try:
-            trainer.run()
-            if trainer.accelerator.is_main_process:
-                trainer.publish()
-            trainer.accelerator.wait_for_everyone()
-        except Interrupted:
-            trainer.accelerator.end_training()
-            raise
-        except torch.cuda.OutOfMemoryError:
-            raise UserError(
-                f"the GPU's memory is too small for micro-batches of {settings.micro_batch}; lower "
-                "backbones.<name>.train.micro_batch (the global batch is kept), or set train."
-                "gradient_checkpointing, offload_optimizer (ZeRO-2) or optimizer: adamw_8bit"
-            ) from None
+        trainer.run()
+        if trainer.accelerator.is_main_process:
+            trainer.publish()
+        trainer.accelerator.wait_for_everyone()
+    except Interrupted:
+        trainer.accelerator.end_training()
+        raise
     except UserError as error:
         progress.failed(error)
         raise
+    except torch.cuda.OutOfMemoryError:
+        error = UserError(
+            f"the GPU's memory is too small for micro-batches of {settings.micro_batch}; lower "
+            "backbones.<name>.train.micro_batch (the global batch is kept), or set train."
+            "gradient_checkpointing, train.offload_optimizer (ZeRO-2), or train.optimizer: "
+            "adamw_8bit with zero_stage: 0"
+        )
+        progress.failed(error)
+        raise error from None
     trainer.accelerator.end_training()
 
 
@@ -172,12 +174,15 @@ class Trainer:
         try:
             self.good = state.save(self.accelerator, self.folder, self.step, self.history)
         except Exception as error:  # a full disk is an OSError, or safetensors' or torch's own
-            raise UserError(
-                f"{self.folder}: step {self.step} could not be saved: {error}; if the disk is full "
-                f"or a quota used up, make room; the same command goes on from "
-                f"{self.good or 'the first step'}"
-            ) from error
+            raise self._unsaved(self.folder, error) from error
         self.progress.saved(self.step, then)
+
+    def _unsaved(self, where: Path, error: Exception) -> UserError:
+        return UserError(
+            f"{where}: step {self.step} could not be saved: {error}; if the disk is full or a "
+            f"quota used up, make room; the same command goes on from "
+            f"{self.good or 'the first step'}"
+        )
 
     def _bar(self):
         if not self.main:
@@ -249,7 +254,10 @@ class Trainer:
         """Move the last checkpoint and the weights beside the manifest, and write it."""
         settings, job = self.settings, self.job
         root = job.output.with_suffix("")
-        files = state.publish(self.good, root, self._export)
+        try:
+            files = state.publish(self.good, root, self._export)
+        except Exception as error:  # as in _save
+            raise self._unsaved(root, error) from error
         seconds = sum(row["seconds"] for row in self.history)
         manifest.write(
             job.output,
