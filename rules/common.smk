@@ -58,11 +58,11 @@ def check_licence(wildcards, told=set()):
 
 
 CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
-IQA_PYTHON = "python" if CONDA else ".venv-iqa/bin/python"
+IQA_BIN = Path(".venv-iqa/bin").absolute()
 
 
 def check_iqa(wildcards):
     """Before any job starts: no-reference quality needs an environment of its own."""
-    if not (CONDA or workflow.dryrun or Path(IQA_PYTHON).exists()):
+    if not (CONDA or workflow.dryrun or (IQA_BIN / "python").exists()):
         raise WorkflowError("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
     return []

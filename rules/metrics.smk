@@ -127,12 +127,12 @@ rule quality:
     resources:
         **S.resources("quality"),
         # not params: the same packages, wherever they are
-        python=IQA_PYTHON,
+        path="$PATH" if CONDA else f"'{IQA_BIN}':$PATH",
     params:
         code=lambda w: S.code("quality.py"),
         flags=lambda w: flags(size=S.size(w.evaluation)),
     shell:
-        "{resources.python} scripts/quality.py --images {input.images} --musiq {input.musiq}"
+        "env PATH={resources.path} {resources.launch} scripts/quality.py --images {input.images} --musiq {input.musiq}"
         " --maniqa {input.maniqa} {params.flags} --output {output} > {log} 2>&1"
 
 

@@ -52,7 +52,7 @@ def test_the_pip_part_is_complete_and_consistent(name):
                 assert need.specifier.contains(pinned[other], prereleases=True), (package, text)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "iqa"])
 def test_the_pip_part_would_install(name, tmp_path):
     """Asks the package index, installs nothing."""
     uv = shutil.which("uv") or ROOT / ".venv-uv/bin/uv"

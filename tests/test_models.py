@@ -64,6 +64,14 @@ def test_a_fault_is_one_clear_line(model, words):
     assert all(word in text for word in words), text
 
 
+def test_one_entry_makes_a_row(tmp_path):
+    mine = {"images": str(tmp_path), "tables": ["table_3", "table_8"]}
+    made = resolve(models={"mine": mine})
+    for name in mine["tables"]:
+        assert made["tables"][name]["rows"] == [*resolve()["tables"][name]["rows"], "mine"]
+    assert "no tables entry 'table_33'" in fault(models={"mine": mine | {"tables": ["table_33"]}})
+
+
 def test_further_faults(pipeline):
     mine = {"mine": {"pipeline": pipeline, "revision": "abc"}}
     assert "only the hub has revisions" in fault(models=mine)
@@ -106,7 +114,7 @@ def baselines(workflow):
 
 def test_the_overlay_plans(workflow, baselines):
     plan = workflow.plan("tables", *baselines)
-    assert plan["generate"] == (4 + 4) * 28 + (3 + 3) * 10
+    assert plan["generate"] == (4 + 4) * 28 + (4 + 3) * 10
     assert plan["export"] == 3 + 1
     assert plan["train_kept"] == 3
     done = workflow.run("-n", "figure_7", "figure_8", *baselines).stdout

@@ -21,7 +21,7 @@ INDEX = "model_index.json"
 
 
 def expand(config: dict[str, Any]) -> None:
-    """In place: a label for every model, and for each sound `pipeline:` a source of its own.
+    """In place: labels, rows of the tables that models name, a source for each sound `pipeline:`.
 
     The source is called `model_<name>`, so that fetching, manifests and licences are those of every
     source. What is not sound is left as it is, for `faults` to explain.
@@ -33,6 +33,10 @@ def expand(config: dict[str, Any]) -> None:
         if not isinstance(model, dict):
             continue
         model.setdefault("label", name)
+        for table in model["tables"] if isinstance(model.get("tables"), list) else ():
+            rows = config.get("tables", {}).get(table, {}).get("rows")
+            if isinstance(rows, list) and name not in rows:
+                rows.append(name)
         wrong = [*_kind_faults(name, model), *_pipeline_faults(name, model, sources)]
         where = model.get("pipeline")
         if isinstance(where, str) and not wrong:
@@ -54,6 +58,8 @@ def faults(config: dict[str, Any], known: Callable[..., Iterator[str]]) -> Itera
         for key, section in sections.items():
             if key in model:
                 yield from known(f"models.{name}.{key}", model[key], section)
+        for table in model.get("tables", ()):
+            yield from known(f"models.{name}.tables", table, "tables")
         if "images" in model and not Path(model["images"]).expanduser().is_dir():
             yield f"models.{name}.images: {model['images']} is no folder"
 
@@ -65,7 +71,7 @@ def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"models.{name}: needs one of {', '.join(KINDS)}; {found}"
         return
     for key in model:
-        if key not in ("label", kinds[0], *KINDS[kinds[0]]):
+        if key not in ("label", "tables", kinds[0], *KINDS[kinds[0]]):
             yield f"models.{name}.{key}: does not go with {kinds[0]}"
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from cluster import until
-from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, trained
+from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
 
 from conftest import Workflow
 
@@ -126,15 +126,17 @@ def test_sbatch_refuses(arena, slurm, straight, record):
            seconds=round(time.monotonic() - began))  # fmt: skip
 
 
-def test_a_cancelled_generation_makes_no_image_twice(arena, record):
+def test_a_cancelled_generation_makes_no_image_twice(arena, prepared, tmp_path, record):
     """Two hundred sampler steps, so that there is time to cancel between two images."""
-    arena.configure(backbones={"sd3": {"generate": {"steps": 200}}})
+    straight = checkout(prepared, tmp_path / "straight")
+    for folder in (arena.folder, straight):
+        configure(folder, {"backbones": {"sd3": {"generate": {"steps": 200}}}})
     target = "results/tiny/generate/sd3_f16/eval_2048/shard-0-of-1.json"
     images = arena.folder / "results/tiny/generate/sd3_f16/eval_2048"
     run = arena.start(target)
 
     def some():
-        found = [path for path in images.rglob("*.*") if path.suffix in (".png", ".jpg")]
+        found = list(images.rglob("*.jpg"))
         return found if len(found) >= 2 else None
 
     until(some, LIMIT, "two images")
@@ -142,8 +144,11 @@ def test_a_cancelled_generation_makes_no_image_twice(arena, record):
     began, before = time.monotonic(), {path: path.stat().st_mtime_ns for path in some()}
     assert run.wait() == 0, run.text
     assert len(arena.submitted("generate")) == 2
-    whole = [path for path in images.rglob("*.*") if path.suffix in (".png", ".jpg")]
+    whole = list(images.rglob("*.jpg"))
     assert len(before) < len(whole)
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    Workflow(straight).run(*SIZES, "--", target)
+    for path in whole:
+        assert (straight / path.relative_to(arena.folder)).read_bytes() == path.read_bytes()
     record("scancel of a generating job", saw=run.says("SLURM status is: 'CANCELLED'"),
            steps_lost=0, seconds=round(time.monotonic() - began))  # fmt: skip

@@ -47,6 +47,7 @@ def test_the_name_alone_finds_the_profile(tmp_path):
         ("reconstruct", "", "-p gpu -t 720 --mem 64000 --cpus-per-task=8 --gpus=a100:1"),
         ("generate", "", "-p gpu -t 720 --mem 96000 --cpus-per-task=8 --gpus=a100:1"),
         ("features", "", "-p gpu -t 120 --mem 32000 --cpus-per-task=8 --gpus=a100:1"),
+        ("quality", "", "-p gpu -t 720 --mem 64000 --cpus-per-task=8 --gpus=a100:1"),
         ("texture", "", "-p cpu -t 120 --mem 16000 --ntasks=1 --cpus-per-task=8"),
         ("check", "", "-p cpu -t 240 --mem 32000 --ntasks=1 --cpus-per-task=16"),
     ],

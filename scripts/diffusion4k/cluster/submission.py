@@ -17,7 +17,8 @@ class Asked(dict):
 
 def asked(stages: Stages, step: str, model: str = "", attempt: int = 1) -> Asked:
     """What a job of `step` asks for in an attempt; `model` for training."""
-    given = {"wildcards": SimpleNamespace(model=model), "attempt": attempt}
+    wildcards = SimpleNamespace(model=model, step=f"{stages.segments[0]:06d}")
+    given = {"wildcards": wildcards, "attempt": attempt}
     found = Asked()
     for name, value in stages.resources(step).items():
         if callable(value):
