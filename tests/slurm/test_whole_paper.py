@@ -20,7 +20,8 @@ GPU_RULES = (
 CPU_RULES = ("make_source", "check_data", "export", "texture", "distance")
 # one model a table: every rule is there, few jobs
 ROWS = {
-    "table_5": ["sd3_f16"], "table_6": ["sd3_f16_laion"], "table_3": ["sd3_f16_wlf"], "table_4": ["sd3_f16_wlf"], "table_7": ["sd3_f16_wlf"],
+    "table_5": ["sd3_f16"], "table_6": ["sd3_f16_laion"],
+    "table_3": ["sd3_f16_wlf"], "table_4": ["sd3_f16_wlf"], "table_7": ["sd3_f16_wlf"],
     "table_8": ["sd3_f16_wlf"], "table_10": ["sd3_f16_wlf", "flux_f16_wlf"],
     "table_s1": ["sd3_f16_wlf"], "table_s2": ["sd3_f16_wlf"],
 }  # fmt: skip
