@@ -80,7 +80,7 @@ def main() -> None:
         flags = sources(Path(temporary), size, quick=args.quick) | {
             "size": size, "factor": args.factor, "device": device.type,
         }  # fmt: skip
-        sides = {"tiles": "ours"} | ({"whole": "whole"} if args.whole or args.quick else {})
+        sides = {"tiles": "ours"} | ({"whole": "whole"} if args.whole else {})
         for name, side in sides.items():
             taken = run(flags, Path(temporary) / f"{name}.json")
             rows.append({"case": f"F{args.factor}, {size} px", "side": side} | taken)
