@@ -1,5 +1,6 @@
 """The doctor on a real cluster: a line for what is well, a line for each fault provoked."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -44,7 +45,7 @@ def examined(*sizes: str, folder: Path = ROOT, **changes) -> dict[str, doctor.Fi
 
 def test_a_cluster_that_fits(here):
     found = examined()
-    well = {"cpu partition", "gpu partition", "GPUs", "time limits", "jobs", "polling"}
+    well = {"cpu partition", "gpu partition", "GPUs", "time limits", "slots", "jobs", "polling"}
     assert all(found[what].ok for what in well), [str(finding) for finding in found.values()]
     assert "8 x a100" in found["GPUs"].said
     # this test machine needs neither the paper's room nor its tokens
@@ -79,6 +80,54 @@ def test_a_limit_of_the_partition(here):
         assert examined(site={"max_runtime": 60})["time limits"].ok
     finally:
         here.run("scontrol", "update", "partitionname=gpu", "maxtime=2880")
+
+
+def slots(benchmarks: Path = ROOT / "benchmarks/results", **changes) -> dict[str, doctor.Finding]:
+    found = doctor._slots(Stages(configuration(**changes)), benchmarks)
+    return {finding.what: finding for finding in found}
+
+
+def test_segments_that_do_not_fit_their_slots():
+    """Estimated: a Flux step takes 37.9 s, 32 images of 4 x 402.3 TFLOP on 8 GPUs."""
+    assert slots()["slots"].ok
+    (short,) = slots(site={"max_runtime": 240}).values()
+    assert str(short).startswith("FIX  slots of flux_f16_wlf: estimated: at 37.9 s a step (170 ")
+    assert "12 jobs of 220 minutes are 4,183 of a segment's 5,000 steps" in short.said
+    ways = "train.segment: 4183 or less, train.slots: 15, or site.max_runtime: 283"
+    assert short.said.endswith(f"; set {ways}")
+    for change in ({"train": {"segment": 4000}}, {"train": {"slots": 15}}):
+        assert slots(site={"max_runtime": 240}, **change)["slots"].ok
+    assert slots(site={"max_runtime": 283})["slots"].ok
+    (short,) = slots(resources={"train": {"runtime": 240}}).values()
+    assert "or resources.train.runtime: 283" in short.said
+
+
+def test_segments_at_a_rate_that_was_measured(tmp_path):
+    row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 400.0}
+    record = {"date": "2026-01-01", "device": "H200", "rows": [row]}
+    (tmp_path / "h200.json").write_text(json.dumps(record), encoding="utf-8")
+    short = {"site": {"max_runtime": 240}, "plan": {"device": "H200"}}
+    assert slots(tmp_path, **short)["slots"].ok
+    found = slots(tmp_path, **short, train={"slots": 4})["slots of flux_f16_wlf"]
+    assert "(400 TFLOP/s a GPU, measured on H200)" in found.said
+
+
+def test_a_partition_with_two_kinds_of_nodes(tmp_path, monkeypatch):
+    """A line of sinfo each: what the larger has is what one job can have."""
+    lines = ["gpu:a100:8(S:0-1)", "gpu:v100:16", "(null)", "gpu:a100:4(S:0-1)"]
+    text = "\n".join(f"gpu*|2-00:00:00|{gres}" for gres in lines)
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text(f"#!/bin/sh\necho '{text}'\n", encoding="utf-8")
+    sinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = doctor.partitions()
+    assert found["gpu"].gpus == {"a100": 8, "v100": 16}
+    assert found["gpu"].default and found["gpu"].minutes == 2880
+    (well,) = doctor._gpus(Stages(configuration()), found)
+    assert well.ok, str(well)
+    many = {"backbones": {"flux": {"train": {"gpus": 16, "micro_batch": 2}}}}
+    (few,) = doctor._gpus(Stages(configuration(**many)), found)
+    assert not few.ok and "asks for 16 on a node" in few.said
 
 
 def test_a_cluster_that_forgets_its_jobs(here):
