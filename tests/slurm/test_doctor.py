@@ -157,10 +157,12 @@ def test_a_token_that_is_set(here, monkeypatch):
 # what only a job can tell
 
 
-def probed(folder: Path, patience: float = 120, **changes) -> dict[str, doctor.Finding]:
+def probed(
+    folder: Path, patience: float = 120, conda: bool = False, **changes
+) -> dict[str, doctor.Finding]:
     stages = Stages(configuration("miniature.yaml", **changes))
     use_own_interpreter()  # as scripts/doctor.py does: `python` in a job is this one
-    return {found.what: found for found in probe.examine(stages, folder, patience)}
+    return {found.what: found for found in probe.examine(stages, folder, patience, conda)}
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +170,29 @@ def shared(tmp_path_factory) -> Path:
     return copy_workflow(tmp_path_factory.mktemp("shared")).folder
 
 
-def test_jobs_see_the_folder_and_the_environment_but_no_cuda(here, shared):
-    found = probed(shared, resources={"generate": {"gpu": 1}})
+@pytest.mark.parametrize(
+    ("programs", "lacks"), [(["c++", "ninja"], []), (["c++"], ["ninja"]), ([], ["c++", "ninja"])]
+)
+def test_what_a_node_lacks_for_building(programs, lacks, tmp_path, monkeypatch):
+    for name in programs:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    probe.on_node(Path(__file__), tmp_path / "seen.json", ["compiler"])
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["lacks"] == lacks
+    well = probe.read("GPU node", seen, ["environment", "compiler"])
+    assert next(well).ok == (not lacks)
+
+
+def test_jobs_see_the_folder_and_the_environment_but_no_cuda(here, shared, monkeypatch):
+    monkeypatch.setenv("CXX", "g++-none -O2")  # jobs inherit it
+    train = {"zero_stage": 2, "offload_optimizer": True}
+    found = probed(shared, resources={"generate": {"gpu": 1}}, train=train)
+    lacks = found["compiler"]
+    assert not lacks.ok and "g1 has no g++-none: training builds" in lacks.said
+    assert "load a gcc module" in lacks.said and "train.offload_optimizer: false" in lacks.said
     assert found["node"].ok, str(found["node"])
     assert not found["GPU node"].ok and "sees no CUDA" in found["GPU node"].said
     assert not list((shared / ".snakemake").glob("doctor-*"))
@@ -180,6 +203,8 @@ def test_an_environment_that_is_broken_on_the_node(here, shared, tmp_path, monke
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = probed(shared)["node"]
     assert not found.ok and "import diffusers: ImportError: GLIBC_2.34 not found" in found.said
+    found = probed(shared, conda=True)["node"]
+    assert found.ok and found.said.endswith("; environments of --sdm conda were not probed")
 
 
 def test_a_folder_that_nodes_do_not_share(here, shared, tmp_path):
