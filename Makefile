@@ -54,7 +54,7 @@ doctor: $(LOCKED)
 	$(BIN)/snakemake --profile slurm doctor
 
 status: $(LOCKED)
-	@$(BIN)/python scripts/status.py $(patsubst %/config.yaml,%,$(wildcard results/*/config.yaml))
+	@$(BIN)/python scripts/status.py
 
 lint: $(LOCKED)
 	$(BIN)/ruff check .

@@ -18,17 +18,20 @@ rule verify:
         "python scripts/verify.py {params.run} 2> {log}"
 
 
-# asks the cluster whether it fits, before the first job: one line a check, with what to change
+# asks the cluster whether it fits, before the first job: one line a check, with what to change;
+# in no environment of its own but in Snakemake's, which has the SLURM executor's plugin to ask
 rule doctor:
     log:
         f"{R}/logs/doctor.log",
     retries: 0
-    conda:
-        "../envs/paper.yaml"
+    handover: True
+    resources:
+        mem_mb=1000,  # named, or a handover takes all that there is
     params:
         config=f"{R}/config.yaml",
+        conda="--conda" if CONDA else "",
     shell:
-        "python scripts/doctor.py --config {params.config} 2> {log}"
+        "python scripts/doctor.py --config {params.config} {params.conda} 2> {log}"
 
 
 # what the run takes: jobs, GPU hours, wall time, disk, licences; needs and makes nothing

@@ -22,9 +22,10 @@ def parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="a run's config.yaml, results/<run>/config.yaml"
     )
     parser.add_argument("--patience", type=float, default=300, help="seconds for the jobs to run")
+    parser.add_argument("--conda", action="store_true", help="jobs run in environments of conda")
     inside = parser.add_argument_group("inside the job that it sends")
     inside.add_argument("--probe", type=Path, help="a file written on the login node")
-    inside.add_argument("--cuda", action="store_true", help="look for a GPU")
+    inside.add_argument("--look", nargs="*", default=[], help="environment, gpu, compiler")
     inside.add_argument("--output", type=Path, help="what was seen")
     return parser
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from diffusion4k.dag.stages import Stages
 
     if args.probe:
-        probe.on_node(args.probe, args.output, args.cuda)
+        probe.on_node(args.probe, args.output, args.look)
         return
     use_own_interpreter()
     config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         print(finding, flush=True)
         faults += [] if finding.ok else [finding.what]
     if not doctor.NO_JOBS & set(faults):
-        for finding in probe.examine(Stages(config), Path.cwd(), args.patience):
+        for finding in probe.examine(Stages(config), Path.cwd(), args.patience, args.conda):
             print(finding, flush=True)
             faults += [] if finding.ok else [finding.what]
     if faults:

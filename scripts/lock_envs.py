@@ -2,7 +2,7 @@
 
 Every version is the lock's, so that a conda environment and the locked one agree; iqa, which goes
 with no other group, has a lock of its own. --check compares instead of writing, without a network:
-each pin of envs/*.yaml must be its lock's.
+each pin of envs/*.yaml must be its lock's, and what is conda's own what is written here.
 """
 
 import argparse
@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # group, and name of its environment -> lock
 LOCKS = dict.fromkeys(("gpu", "metrics", "paper"), ROOT / "requirements.lock")
 LOCKS["iqa"] = ROOT / "requirements-iqa.lock"
+# what conda itself must bring: training builds DeepSpeed's CPU Adam (with pip's ninja)
+CONDA = {"gpu": ["cxx-compiler"]}
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;]+)( ;[^\\\n]+)?", re.MULTILINE)
 
 
@@ -37,13 +39,18 @@ def pins(text: str) -> list[str]:
     ]
 
 
+def conda_part(group: str) -> list[str]:
+    """The packages of an environment that are not pip's."""
+    return ["python=3.11", *CONDA.get(group, []), "pip"]
+
+
 def environment(group: str, lock: Path, uv: str) -> str:
     command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
     command += ["--no-header", "--no-annotate", "--group", group, "--constraint", str(lock)]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     content = {
         "channels": ["conda-forge"],
-        "dependencies": ["python=3.11", "pip", {"pip": pins(found)}],
+        "dependencies": [*conda_part(group), {"pip": pins(found)}],
     }
     return f"# made by `make lock` from pyproject.toml and {lock.name}\n" + yaml.safe_dump(
         content, sort_keys=False, width=200
@@ -52,8 +59,10 @@ def environment(group: str, lock: Path, uv: str) -> str:
 
 def check(path: Path, lock: Path) -> None:
     locked = {pin.split(" ;")[0] for pin in pins(lock.read_text(encoding="utf-8"))}
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
-    unlike = sorted({pin.split(" ;")[0] for pin in found} - locked)
+    *conda, found = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+    if conda != conda_part(path.stem):
+        raise UserError(f"{path}: {conda} should be {conda_part(path.stem)}; run make lock")
+    unlike = sorted({pin.split(" ;")[0] for pin in found["pip"]} - locked)
     if unlike:
         raise UserError(f"{path}: {unlike[0]} is not what {lock.name} says; run make lock")
 

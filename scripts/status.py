@@ -17,21 +17,31 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", type=Path, nargs="+", help="results/<run> of this checkout")
+    parser.add_argument(
+        "runs", type=Path, nargs="*", help="results/<run> of this checkout; by default every one"
+    )
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
     from diffusion4k.cluster import status
 
-    for folder in args.runs:
+    runs = args.runs or [path.parent for path in sorted(Path("results").glob("*/config.yaml"))]
+    if not runs:
+        print("nothing has been run here yet: no results/<run>/config.yaml")
+        return
+    queue, unknown = status.ask(Path.cwd()), False
+    for folder in runs:
         path = folder / "config.yaml"
         if not path.is_file():
             raise UserError(f"{path}: no such file; {folder} is no run that Snakemake started")
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
         print(f"{folder}:")
-        for line in status.lines(config, Path.cwd()):
+        for line in status.lines(config, Path.cwd(), queue):
             print(f"  {line.model:20} {line.step:>7}  {line.state:9} {line.said}".rstrip())
+            unknown |= line.state == "unknown"
+    if unknown:
+        print(f"unknown: SLURM could not be asked ({queue.fault})")
 
 
 if __name__ == "__main__":

@@ -63,3 +63,14 @@ def test_every_script_runs_in_the_environment_of_its_rule(conda, tmp_path):
         f"scripts/{script}.py": {(ROOT / f"envs/{name}.yaml").read_bytes()}
         for script, name in expected.items()
     }
+
+
+def test_the_doctor_runs_beside_snakemake_and_its_executor(conda, tmp_path):
+    """No environment of envs/ has the SLURM plugin, which it asks for sbatch's line."""
+    (tmp_path / "workflow").mkdir()
+    workflow = copy_workflow(tmp_path / "workflow")
+    config = ("--configfile", "config/miniature.yaml")
+    done = workflow.run("--sdm", "conda", *config, "--", "doctor", check=False)
+    assert "  SLURM: " in done.stdout or "  cpu partition: " in done.stdout, done.stderr
+    assert "scripts/doctor.py --config results/miniature/config.yaml --conda" in done.stderr
+    assert not list((workflow.folder / ".snakemake/conda").iterdir())

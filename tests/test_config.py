@@ -117,6 +117,12 @@ def test_a_files_checksum_is_kept_when_it_is_given_by_path(tmp_path):
     assert made["sources"]["inception"] == {"make": "inception"}
 
 
+def test_a_gpu_model_that_the_executor_refuses_says_what_to_do():
+    text = fault(site={"gpu_model": "nvidia_a100-sxm4-80gb"})
+    assert "site.gpu_model: 'nvidia_a100-sxm4-80gb': Snakemake's SLURM plugin takes" in text
+    assert "leave site.gpu_model out" in text and "site.constraint" in text
+
+
 def test_clean_fids_network_needs_a_checksum(tmp_path):
     raw = load("config.yaml")
     raw["sources"]["inception_clean"] = {"path": str(tmp_path)}

@@ -12,7 +12,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import lock_envs
 from conftest import ROOT
+from diffusion4k.errors import UserError
 
 NAMES = ("gpu", "metrics", "paper")
 
@@ -35,6 +37,16 @@ def here(name: str) -> dict[str, str]:
 def test_every_pin_is_the_locks():
     command = [sys.executable, "scripts/lock_envs.py", "--check"]
     assert subprocess.run(command, cwd=ROOT).returncode == 0
+
+
+def test_training_can_build_deepspeeds_cpu_adam(tmp_path):
+    """A C++ compiler from conda, ninja from pip; --check misses them."""
+    text = (ROOT / "envs/gpu.yaml").read_text(encoding="utf-8")
+    assert "cxx-compiler" in yaml.safe_load(text)["dependencies"]
+    assert any(pin.startswith("ninja==") for pin in pins("gpu"))
+    (tmp_path / "gpu.yaml").write_text(text.replace("- cxx-compiler\n", ""), encoding="utf-8")
+    with pytest.raises(UserError, match="should be .*cxx-compiler.*run make lock"):
+        lock_envs.check(tmp_path / "gpu.yaml", lock_envs.LOCKS["gpu"])
 
 
 @pytest.mark.parametrize("name", NAMES)

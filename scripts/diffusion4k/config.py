@@ -116,6 +116,8 @@ def _explain(error: ValidationError) -> Iterator[str]:
     elif error.validator == "enum":
         choices = ", ".join(map(str, error.validator_value))
         yield f"{where}: {error.instance!r} is not one of {choices}"
+    elif error.validator == "pattern" and "description" in error.schema:
+        yield f"{where}: {error.instance!r}: {error.schema['description']}"
     else:
         yield f"{where}: {error.message}"
 

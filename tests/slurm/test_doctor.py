@@ -1,5 +1,6 @@
 """The doctor on a real cluster: a line for what is well, a line for each fault provoked."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -44,7 +45,7 @@ def examined(*sizes: str, folder: Path = ROOT, **changes) -> dict[str, doctor.Fi
 
 def test_a_cluster_that_fits(here):
     found = examined()
-    well = {"cpu partition", "gpu partition", "GPUs", "time limits", "jobs", "polling"}
+    well = {"cpu partition", "gpu partition", "GPUs", "time limits", "slots", "jobs", "polling"}
     assert all(found[what].ok for what in well), [str(finding) for finding in found.values()]
     assert "8 x a100" in found["GPUs"].said
     # this test machine needs neither the paper's room nor its tokens
@@ -81,6 +82,54 @@ def test_a_limit_of_the_partition(here):
         here.run("scontrol", "update", "partitionname=gpu", "maxtime=2880")
 
 
+def slots(benchmarks: Path = ROOT / "benchmarks/results", **changes) -> dict[str, doctor.Finding]:
+    found = doctor._slots(Stages(configuration(**changes)), benchmarks)
+    return {finding.what: finding for finding in found}
+
+
+def test_segments_that_do_not_fit_their_slots():
+    """Estimated: a Flux step takes 37.9 s, 32 images of 4 x 402.3 TFLOP on 8 GPUs."""
+    assert slots()["slots"].ok
+    (short,) = slots(site={"max_runtime": 240}).values()
+    assert str(short).startswith("FIX  slots of flux_f16_wlf: estimated: at 37.9 s a step (170 ")
+    assert "12 jobs of 220 minutes are 4,183 of a segment's 5,000 steps" in short.said
+    ways = "train.segment: 4183 or less, train.slots: 15, or site.max_runtime: 283"
+    assert short.said.endswith(f"; set {ways}")
+    for change in ({"train": {"segment": 4000}}, {"train": {"slots": 15}}):
+        assert slots(site={"max_runtime": 240}, **change)["slots"].ok
+    assert slots(site={"max_runtime": 283})["slots"].ok
+    (short,) = slots(resources={"train": {"runtime": 240}}).values()
+    assert "or resources.train.runtime: 283" in short.said
+
+
+def test_segments_at_a_rate_that_was_measured(tmp_path):
+    row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 400.0}
+    record = {"date": "2026-01-01", "device": "H200", "rows": [row]}
+    (tmp_path / "h200.json").write_text(json.dumps(record), encoding="utf-8")
+    short = {"site": {"max_runtime": 240}, "plan": {"device": "H200"}}
+    assert slots(tmp_path, **short)["slots"].ok
+    found = slots(tmp_path, **short, train={"slots": 4})["slots of flux_f16_wlf"]
+    assert "(400 TFLOP/s a GPU, measured on H200)" in found.said
+
+
+def test_a_partition_with_two_kinds_of_nodes(tmp_path, monkeypatch):
+    """A line of sinfo each: what the larger has is what one job can have."""
+    lines = ["gpu:a100:8(S:0-1)", "gpu:v100:16", "(null)", "gpu:a100:4(S:0-1)"]
+    text = "\n".join(f"gpu*|2-00:00:00|{gres}" for gres in lines)
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text(f"#!/bin/sh\necho '{text}'\n", encoding="utf-8")
+    sinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = doctor.partitions()
+    assert found["gpu"].gpus == {"a100": 8, "v100": 16}
+    assert found["gpu"].default and found["gpu"].minutes == 2880
+    (well,) = doctor._gpus(Stages(configuration()), found)
+    assert well.ok, str(well)
+    many = {"backbones": {"flux": {"train": {"gpus": 16, "micro_batch": 2}}}}
+    (few,) = doctor._gpus(Stages(configuration(**many)), found)
+    assert not few.ok and "asks for 16 on a node" in few.said
+
+
 def test_a_cluster_that_forgets_its_jobs(here):
     text = here.conf.read_text()
     here.conf.write_text(text.replace("MinJobAge=3600", "MinJobAge=120"))
@@ -108,10 +157,12 @@ def test_a_token_that_is_set(here, monkeypatch):
 # what only a job can tell
 
 
-def probed(folder: Path, patience: float = 120, **changes) -> dict[str, doctor.Finding]:
+def probed(
+    folder: Path, patience: float = 120, conda: bool = False, **changes
+) -> dict[str, doctor.Finding]:
     stages = Stages(configuration("miniature.yaml", **changes))
     use_own_interpreter()  # as scripts/doctor.py does: `python` in a job is this one
-    return {found.what: found for found in probe.examine(stages, folder, patience)}
+    return {found.what: found for found in probe.examine(stages, folder, patience, conda)}
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +170,29 @@ def shared(tmp_path_factory) -> Path:
     return copy_workflow(tmp_path_factory.mktemp("shared")).folder
 
 
-def test_jobs_see_the_folder_and_the_environment_but_no_cuda(here, shared):
-    found = probed(shared, resources={"generate": {"gpu": 1}})
+@pytest.mark.parametrize(
+    ("programs", "lacks"), [(["c++", "ninja"], []), (["c++"], ["ninja"]), ([], ["c++", "ninja"])]
+)
+def test_what_a_node_lacks_for_building(programs, lacks, tmp_path, monkeypatch):
+    for name in programs:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    probe.on_node(Path(__file__), tmp_path / "seen.json", ["compiler"])
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["lacks"] == lacks
+    well = probe.read("GPU node", seen, ["environment", "compiler"])
+    assert next(well).ok == (not lacks)
+
+
+def test_jobs_see_the_folder_and_the_environment_but_no_cuda(here, shared, monkeypatch):
+    monkeypatch.setenv("CXX", "g++-none -O2")  # jobs inherit it
+    train = {"zero_stage": 2, "offload_optimizer": True}
+    found = probed(shared, resources={"generate": {"gpu": 1}}, train=train)
+    lacks = found["compiler"]
+    assert not lacks.ok and "g1 has no g++-none: training builds" in lacks.said
+    assert "load a gcc module" in lacks.said and "train.offload_optimizer: false" in lacks.said
     assert found["node"].ok, str(found["node"])
     assert not found["GPU node"].ok and "sees no CUDA" in found["GPU node"].said
     assert not list((shared / ".snakemake").glob("doctor-*"))
@@ -131,6 +203,8 @@ def test_an_environment_that_is_broken_on_the_node(here, shared, tmp_path, monke
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = probed(shared)["node"]
     assert not found.ok and "import diffusers: ImportError: GLIBC_2.34 not found" in found.said
+    found = probed(shared, conda=True)["node"]
+    assert found.ok and found.said.endswith("; environments of --sdm conda were not probed")
 
 
 def test_a_folder_that_nodes_do_not_share(here, shared, tmp_path):

@@ -1,10 +1,10 @@
 """`make status`: what it says of each training, from its files and from a real queue."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,6 +13,7 @@ from cluster import until
 from conftest import ROOT
 from diffusion4k import config
 from diffusion4k.cluster import status
+from diffusion4k.dag.stages import Stages
 from test_config import load, merge
 
 RUN = Path("results/tiny")
@@ -29,9 +30,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tell(folder: Path, step: int, **more) -> None:
-    """A progress file of sd3_f16_wlf as a running segment writes it."""
-    path = folder / RUN / f"train/sd3_f16_wlf/progress/0123-{step:06d}/progress.json"
+def resolved(folder: Path) -> dict:
+    return yaml.safe_load((folder / RUN / "config.yaml").read_text(encoding="utf-8"))
+
+
+def tell(folder: Path, step: int, digest: str = "", **more) -> None:
+    """A progress file of sd3_f16_wlf as a running segment writes it; `digest`: of other code."""
+    segment = SimpleNamespace(model="sd3_f16_wlf", step=f"{step:06d}")
+    path = folder / Stages(resolved(folder)).progress_folder(segment) / "progress.json"
+    if digest:
+        path = path.parent.with_name(f"{digest}-{step:06d}") / path.name
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {"owner": "a", "host": "g1", "slurm_job": "1", "state": "running", "stop_step": step,
             "step": 120, "saved_step": 100, "loss": 0.25, "seconds_per_step": 2.0,
@@ -40,8 +48,29 @@ def tell(folder: Path, step: int, **more) -> None:
 
 
 def said(folder: Path, now: float = 1000.0, model: str = "sd3_f16_wlf") -> dict[int, status.Line]:
-    resolved = yaml.safe_load((folder / RUN / "config.yaml").read_text(encoding="utf-8"))
-    return {line.step: line for line in status.lines(resolved, folder, now) if line.model == model}
+    lines = status.lines(resolved(folder), folder, status.ask(folder), now)
+    return {line.step: line for line in lines if line.model == model}
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch):
+    """commands(squeue="…", …): programs of that name, shell scripts, are all that SLURM has."""
+    home = tmp_path / "bin"
+    home.mkdir()
+    monkeypatch.setenv("PATH", str(home))
+
+    def put(**programs: str) -> None:
+        for name, text in programs.items():
+            (home / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+            (home / name).chmod(0o755)
+
+    return put
+
+
+def queued(folder: Path, state: str, reason: str = "None", nodes: int = 1) -> str:
+    """A squeue that knows job 7, the first segment of sd3_f16_wlf."""
+    comment = "rule_train_wildcards_sd3_f16_wlf_000300"
+    return f"echo '7|{state}|{reason}|1:00|{comment}|{folder}|{nodes}'"
 
 
 def test_without_slurm_it_reads_the_files(folder, monkeypatch):
@@ -64,6 +93,56 @@ def test_without_slurm_it_reads_the_files(folder, monkeypatch):
     assert said(folder)[600].said == "loss 0.125"
 
 
+def test_a_queue_that_cannot_be_asked_is_no_sign_that_a_job_stopped(folder, commands):
+    commands(squeue="echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+    tell(folder, 300)
+    line = said(folder, now=1060.0)[300]
+    assert line.state == "unknown" and "step 120 of 300" in line.said
+    assert line.said.startswith("job 1 was running 1 min 00 s ago: ")
+    assert said(folder)[600].state == "unknown", "it may be queued"
+    done = command(folder)
+    assert "(squeue --me" in done.stdout.splitlines()[-1]
+    assert "Unable to contact slurm controller)" in done.stdout.splitlines()[-1]
+    tell(folder, 300, slurm_job=None)
+    assert said(folder)[300].state == "running", "SLURM has no part in it"
+    commands(squeue="true")
+    tell(folder, 300)
+    assert (said(folder)[300].state, said(folder)[300].said) == ("stopped", "saved at step 100")
+    assert command(folder).stdout.count("unknown") == 0
+
+
+def test_only_what_will_be_resumed_is_told(folder, commands):
+    commands(squeue="true")
+    tell(folder, 300, digest="0123", slurm_job="6")
+    unused = "begins anew: step 100 was saved by other code or settings"
+    assert said(folder)[300].said == f"for what it is made from, {unused}"
+    commands(squeue=queued(folder, "PENDING", "Priority"))
+    assert said(folder)[300].said == f"job 7 (Priority), {unused}"
+    tell(folder, 300, saved_step=50, updated=900.0)
+    assert said(folder)[300].said == "job 7 (Priority), goes on from step 50"
+
+
+def test_a_job_that_began_before_the_edit_still_runs(folder, commands):
+    commands(squeue=queued(folder, "RUNNING"))
+    tell(folder, 300, digest="0123", slurm_job="7")
+    assert said(folder)[300].said.startswith("job 7, 1:00: step 120 of 300")
+    commands(squeue="true")
+    tell(folder, 300, digest="0123", slurm_job=None)
+    assert said(folder)[300].said.startswith("on g1: step 120 of 300")
+    assert said(folder, now=9000.0)[300].state == "waiting"
+
+
+def test_the_gpus_of_every_node_are_asked(folder, commands):
+    smi = "for node in g2 g1; do echo $node,93, 40960; echo $node,88, 41984; done"
+    commands(squeue=queued(folder, "RUNNING", nodes=2), srun=f'echo "$@" > {folder}/asked\n{smi}')
+    tell(folder, 300, slurm_job="7")
+    use = "GPU 93 %, 40.0 GiB; 88 %, 41.0 GiB"
+    assert said(folder)[300].said.endswith(f"loss 0.25; g1 {use}; g2 {use}")
+    assert "--nodes=2 --ntasks=2" in (folder / "asked").read_text()
+    commands(squeue=queued(folder, "RUNNING"), srun="echo g1,93, 40960; echo g1,88, 41984")
+    assert said(folder)[300].said.endswith(f"loss 0.25; {use}")
+
+
 def test_queued_and_running_jobs_on_a_cluster(folder, slurm, monkeypatch):
     """With an nvidia-smi on the nodes, the use of the job's GPUs is asked there."""
     smi = slurm.folder / "bin" / "nvidia-smi"
@@ -72,8 +151,8 @@ def test_queued_and_running_jobs_on_a_cluster(folder, slurm, monkeypatch):
     for name in ("PATH", "SLURM_CONF"):
         monkeypatch.setenv(name, slurm.environment[name])
     comment = "rule_train_wildcards_sd3_f16_wlf_000300"
-    flags = ["--parsable", f"--comment={comment}", "-p", "gpu", "--gpus=2", "--mem=10", "-t1"]
-    flags += ["-D", str(folder), "-o", "/dev/null"]
+    flags = ["--parsable", f"--comment={comment}", "-p", "gpu", "--gres=gpu:1", "--mem=10", "-t1"]
+    flags += ["-D", str(folder), "-o", "/dev/null", "--nodes=2", "--ntasks=2"]
     job = slurm.run("sbatch", *flags, "--begin=now+1hour", "--wrap=sleep 60").strip()
     try:
         line = said(folder)[300]
@@ -84,21 +163,30 @@ def test_queued_and_running_jobs_on_a_cluster(folder, slurm, monkeypatch):
         tell(folder, 300, slurm_job=job)
         line = said(folder)[300]
         assert line.state == "running" and "step 120 of 300" in line.said
-        assert line.said.endswith("; GPU 93 %, 40.0 GiB; 88 %, 41.0 GiB")
+        use = "GPU 93 %, 40.0 GiB; 88 %, 41.0 GiB"
+        assert line.said.endswith(f"; g1 {use}; g2 {use}")
     finally:
         slurm.run("scancel", job)
         smi.unlink()
 
 
-def test_the_command_prints_a_line_a_segment(folder):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts/status.py"), str(RUN)],
-        cwd=folder, env=os.environ | {"PATH": ""}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1 + 3 * 2
-    missing = subprocess.run(
-        [sys.executable, str(ROOT / "scripts/status.py"), "results/none"],
+def command(folder: Path, *runs: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts/status.py"), *runs],
         cwd=folder, capture_output=True, text=True,
     )  # fmt: skip
+
+
+def test_the_command_prints_a_line_a_segment(folder, commands):
+    done = command(folder, str(RUN))
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1 + 3 * 2
+    assert command(folder).stdout == done.stdout, "every run"
+    missing = command(folder, "results/none")
     assert missing.returncode == 1 and "is no run that Snakemake started" in missing.stderr
+
+
+def test_before_the_first_run(tmp_path):
+    done = command(tmp_path)
+    assert done.returncode == 0 and not done.stderr
+    assert done.stdout == "nothing has been run here yet: no results/<run>/config.yaml\n"

@@ -3,6 +3,7 @@
 What can be asked from the login node is here; what only a job can tell is in probe.py.
 """
 
+import math
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from diffusion4k import config as configuration
+from diffusion4k import plan
 from diffusion4k.cluster import room, slurm, submission
 from diffusion4k.dag.requests import RAISED
 from diffusion4k.dag.stages import Stages
@@ -39,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Partition:
-    """A line of sinfo: its time limit in minutes, its nodes' GPUs by model (\"\": no model)."""
+    """Its time limit in minutes, its best nodes' GPUs by model (\"\": no model)."""
 
     name: str
     default: bool
@@ -61,6 +63,7 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
         if all(finding.ok for finding in named):
             yield from _gpus(stages, found)
             yield from _times(stages, found)
+            yield from _slots(stages, folder / "benchmarks/results")
             yield from _accepted(stages, folder)
         yield _polling()
     yield _room(config, folder / stages.root)
@@ -77,8 +80,10 @@ def partitions() -> dict[str, Partition]:
             model or "": int(count)
             for model, count in re.findall(r"gpu:(?:([^:(),]+):)?(\d+)", gres)
         }
-        before = found[key].gpus if key in found else {}
-        found[key] = Partition(key, name.endswith("*"), slurm.minutes(limit), before | gpus)
+        # a line for each kind of node: of each model, as many as the node has that has most
+        for model, count in found[key].gpus.items() if key in found else ():
+            gpus[model] = max(count, gpus.get(model, 0))
+        found[key] = Partition(key, name.endswith("*"), slurm.minutes(limit), gpus)
     return found
 
 
@@ -148,6 +153,40 @@ def _times(stages: Stages, found: dict[str, Partition]) -> Iterator[Finding]:
             return
     margin = stages.config["train"]["time_margin"]
     yield Finding(True, "time limits", f"training ends itself, saved, {margin} minutes before its")
+
+
+def _slots(stages: Stages, benchmarks: Path) -> Iterator[Finding]:
+    """Estimate whether a segment of each training fits the jobs that it may take."""
+    config, train = stages.config, stages.config["train"]
+    device = config["plan"].get("device")
+    made = plan.Plan(config, plan.measured(benchmarks, device))
+    slots, minutes = train["slots"], stages.slot() - train["time_margin"]
+    segment = min(train["segment"], train["steps"])
+    key = "resources.train.runtime"
+    if stages.slot() < config["resources"]["train"]["runtime"]:
+        key = "site.max_runtime"
+    short, said = False, ""
+    for model in stages.trained:
+        work = made.works.train(model)
+        tflops = made.tflops(work)
+        known = ("train", stages.backbone(model)) in made.measured
+        rate = f"measured on {device}" if known else "plan.tflops"
+        seconds = work.wall_hours(tflops) * 3600 / train["steps"]
+        most, needed = int(slots * minutes * 60 / seconds), segment * seconds / 60
+        said = f"{said}, {model} {seconds:.3g} s a step"
+        if most < segment:
+            short = True
+            yield Finding(
+                False, f"slots of {model}",
+                f"estimated: at {seconds:.1f} s a step ({tflops:g} TFLOP/s a GPU, {rate}) {slots} "
+                f"jobs of {minutes} minutes are {most:,} of a segment's {segment:,} steps; set "
+                f"train.segment: {most} or less, train.slots: {math.ceil(needed / minutes)}, or "
+                f"{key}: {math.ceil(needed / slots) + train['time_margin']}",
+            )  # fmt: skip
+    if not short:
+        yield Finding(
+            True, "slots", f"estimated{said}: {segment:,} steps fit {slots} jobs of {minutes} min"
+        )
 
 
 def _accepted(stages: Stages, folder: Path) -> Iterator[Finding]:

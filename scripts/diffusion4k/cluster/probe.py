@@ -3,10 +3,12 @@
 import importlib
 import json
 import os
+import shlex
+import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from diffusion4k.cluster import slurm, submission
@@ -20,16 +22,19 @@ MODULES = ("torch", "diffusers", "accelerate", "transformers", "safetensors", "p
 LITTLE = {"mem_mb": 4000, "runtime": 10}
 
 
-def on_node(token: Path, output: Path, cuda: bool) -> None:
-    """Inside the job: look, and write what was seen."""
+def on_node(token: Path, output: Path, look: Collection[str]) -> None:
+    """Inside the job: look for `environment`, `gpu`, `compiler`, and write what was seen."""
     node = os.environ.get("SLURMD_NODENAME", socket.gethostname())
     seen: dict = {"host": node, "token": token.is_file(), "faults": []}
-    for name in MODULES:
+    if "compiler" in look:
+        compiler = shlex.split(os.environ.get("CXX") or "c++")[0]  # torch's choice
+        seen["lacks"] = [name for name in (compiler, "ninja") if shutil.which(name) is None]
+    for name in MODULES if "environment" in look else ():
         try:
             importlib.import_module(name)
         except Exception as error:  # a broken library raises what it likes
             seen["faults"].append(f"import {name}: {type(error).__name__}: {error}")
-    if cuda and not seen["faults"]:
+    if "gpu" in look and not seen["faults"]:
         import torch
 
         seen["torch"] = torch.__version__
@@ -39,11 +44,21 @@ def on_node(token: Path, output: Path, cuda: bool) -> None:
     write_text(output, json.dumps(seen) + "\n")
 
 
-def examine(stages: Stages, folder: Path, patience: float) -> Iterator[Finding]:
-    """Send a small job to each kind of node and say what it saw; waits `patience` seconds."""
-    asks = {"node": ("texture", False)}
+def examine(
+    stages: Stages, folder: Path, patience: float, conda: bool = False
+) -> Iterator[Finding]:
+    """Send a small job to each kind of node and say what it saw; waits `patience` seconds.
+
+    `conda`: jobs will run in environments that Snakemake makes; only the folder is looked at.
+    """
+    train = stages.config["train"]
+    asks = {"node": ("texture", ["environment"])}
     if stages.config["resources"]["generate"].get("gpu"):
-        asks["GPU node"] = ("generate", True)
+        asks["GPU node"] = ("generate", ["environment", "gpu"])
+        if stages.trained and train["zero_stage"] and train["offload_optimizer"]:
+            asks["GPU node"][1].append("compiler")
+    if conda:
+        asks = {what: (step, []) for what, (step, _) in asks.items()}
     home = folder / ".snakemake"
     home.mkdir(exist_ok=True)
     token = home / f"doctor-{uuid.uuid4().hex}"
@@ -60,15 +75,17 @@ def examine(stages: Stages, folder: Path, patience: float) -> Iterator[Finding]:
             path.unlink()
 
 
-def _send(stages: Stages, folder: Path, step: str, cuda: bool, token: Path) -> tuple[str, Path]:
+def _send(
+    stages: Stages, folder: Path, step: str, look: list[str], token: Path
+) -> tuple[str, Path]:
     output = token.with_name(f"{token.name}-{step}.json")
     asked = submission.Asked(submission.asked(stages, step) | LITTLE)
-    script = f"python scripts/doctor.py --probe {token} --output {output}"
-    line = submission.sbatch(asked, 1, folder, f"--wrap={script}{' --cuda' if cuda else ''}")
+    script = f"python scripts/doctor.py --probe {token} --output {output} --look {' '.join(look)}"
+    line = submission.sbatch(asked, 1, folder, f"--wrap={script}")
     return slurm.ask(*line).strip().split(";")[0], output
 
 
-def _await(what: str, job: str, output: Path, end: float, cuda: bool) -> Iterator[Finding]:
+def _await(what: str, job: str, output: Path, end: float, look: list[str]) -> Iterator[Finding]:
     log = output.parent / f"doctor-{job}.log"
     while not output.exists():
         line = slurm.ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%T|%r").strip()
@@ -88,7 +105,7 @@ def _await(what: str, job: str, output: Path, end: float, cuda: bool) -> Iterato
         time.sleep(0.5)
     seen = json.loads(output.read_text(encoding="utf-8"))
     log.unlink(missing_ok=True)
-    yield from read(what, seen, cuda)
+    yield from read(what, seen, look)
 
 
 def _nothing(what: str, job: str, state: str, log: Path) -> Finding:
@@ -104,24 +121,42 @@ def _nothing(what: str, job: str, state: str, log: Path) -> Finding:
     )  # fmt: skip
 
 
-def read(what: str, seen: dict, cuda: bool) -> Iterator[Finding]:
+def read(what: str, seen: dict, look: Collection[str]) -> Iterator[Finding]:
     """Findings from what a job saw."""
     if not seen["token"]:
         yield Finding(
             False, what, f"{seen['host']} does not see files written here; move the checkout to a "
             "shared file system"
         )  # fmt: skip
+        return
+    if "compiler" in look:
+        yield _compiler(seen["host"], seen["lacks"])
     if seen["faults"]:
         yield Finding(
             False, what, f"{seen['host']}: {seen['faults'][0]}; make the environment again there "
             "(make env), or run with --sdm conda"
         )  # fmt: skip
         return
-    if cuda and "gpu" not in seen:
+    if "gpu" in look and "gpu" not in seen:
         yield Finding(
             False, what, f"{seen['host']}: torch {seen['torch']} sees no CUDA; its build must fit "
             "the node's driver (nvidia-smi), or the job got no GPU (site.gpu_request: gres)"
         )  # fmt: skip
         return
-    yield Finding(True, what, f"{seen['host']} sees this folder, the environment"
-                  + (f" and {seen['gpu']}" if cuda else ""))  # fmt: skip
+    said = "; environments of --sdm conda were not probed"
+    if "environment" in look:
+        said = ", the environment" + (f" and {seen['gpu']}" if "gpu" in look else "")
+    yield Finding(True, what, f"{seen['host']} sees this folder{said}")
+
+
+def _compiler(host: str, lacks: list[str]) -> Finding:
+    if not lacks:
+        return Finding(True, "compiler", f"{host} has one, and ninja, for DeepSpeed's CPU Adam")
+    hint = "load a gcc module (CXX may name its compiler) in the shell that starts snakemake"
+    if lacks == ["ninja"]:
+        hint = "make the environment again (make env)"
+    return Finding(
+        False, "compiler",
+        f"{host} has no {' and no '.join(lacks)}: training builds DeepSpeed's CPU Adam there; "
+        f"{hint}, or set train.offload_optimizer: false",
+    )  # fmt: skip

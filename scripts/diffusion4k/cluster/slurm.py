@@ -19,6 +19,7 @@ class Queued:
     reason: str
     elapsed: str
     comment: str
+    nodes: int = 1
 
     def __str__(self) -> str:
         what = self.comment.removeprefix("rule_").replace("_wildcards_", " ")
@@ -38,10 +39,10 @@ def ask(*command: str, timeout: float = 60) -> str:
 
 def jobs(folder: Path) -> list[Queued]:
     """This user's jobs, waiting or running, that Snakemake submitted in `folder`."""
-    lines = ask("squeue", "--me", "--noheader", "--format=%A|%T|%r|%M|%k|%Z").splitlines()
+    lines = ask("squeue", "--me", "--noheader", "--format=%A|%T|%r|%M|%k|%Z|%D").splitlines()
     rows = (line.split("|") for line in lines)
     return [
-        Queued(*row[:5])
+        Queued(*row[:5], int(row[6]))
         for row in rows
         if row[1] in ACTIVE and row[4].startswith(("rule_", "group_")) and same(row[5], folder)
     ]

@@ -1,10 +1,12 @@
 """Where every training of a run stands, from its files and from squeue."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from diffusion4k.cluster import slurm
@@ -25,16 +27,38 @@ class Line:
     said: str = ""
 
 
-def lines(config: dict[str, Any], folder: Path, now: float | None = None) -> Iterator[Line]:
+@dataclass(frozen=True)
+class Queue:
+    """Training jobs by <model>_<step>; `fault`: why SLURM could not be asked for them."""
+
+    jobs: dict[str, slurm.Queued]
+    fault: str = ""
+
+
+def ask(folder: Path) -> Queue:
+    """What squeue knows of the trainings of a checkout."""
+    try:
+        found = slurm.jobs(folder)
+    except UserError as error:
+        return Queue({}, str(error).splitlines()[-1])
+    marks = ("rule_train_wildcards_", "rule_train_kept_wildcards_")
+    return Queue({
+        job.comment.removeprefix(mark): job
+        for job in found for mark in marks if job.comment.startswith(mark)
+    })  # fmt: skip
+
+
+def lines(
+    config: dict[str, Any], folder: Path, queue: Queue, now: float | None = None
+) -> Iterator[Line]:
     """A line for each segment of each training, in order; `folder` is the checkout."""
     stages, now = Stages(config), now or time.time()
-    queued = _queued(folder)
     for model in stages.trained:
         for step in stages.segments:
-            yield _line(folder, stages, model, step, queued, now)
+            yield _line(folder, stages, model, step, queue, now)
 
 
-def _line(folder: Path, stages: Stages, model: str, step: int, queued: dict, now: float) -> Line:
+def _line(folder: Path, stages: Stages, model: str, step: int, queue: Queue, now: float) -> Line:
     if (folder / stages.last_step(model)).exists():
         done = json.loads((folder / stages.last_step(model)).read_text(encoding="utf-8"))
         if step < stages.segments[-1]:
@@ -43,26 +67,53 @@ def _line(folder: Path, stages: Stages, model: str, step: int, queued: dict, now
         return Line(model, step, "finished", f"loss {loss:.4g}" if loss is not None else "")
     if (folder / stages.step_file(model, step)).exists():
         return Line(model, step, "finished")
-    told = _progress(folder / stages.root / "train" / model / "progress", step)
-    job = queued.get(f"{model}_{step:06d}")
+    job = queue.jobs.get(f"{model}_{step:06d}")
+    own = folder / stages.progress_folder(SimpleNamespace(model=model, step=f"{step:06d}"))
+    told, other = _progress(own, step, job, queue, now)
+    saved = f"goes on from step {told['saved_step']}" if "saved_step" in told else other
     if job is not None and job.state == "PENDING":
-        saved = f", goes on from step {told['saved_step']}" if "saved_step" in told else ""
-        return Line(model, step, "queued", f"job {job.id} ({job.reason}){saved}")
+        said = ", ".join(filter(None, [f"job {job.id} ({job.reason})", saved]))
+        return Line(model, step, "queued", said)
     if job is not None:
         text = _running(told, now) if told.get("slurm_job") == job.id else "starting"
         return Line(model, step, "running", f"job {job.id}, {job.elapsed}: {text}{_gpus(job)}")
+    if not told and queue.fault and shutil.which("squeue"):
+        return Line(model, step, "unknown", other)
     if not told:
-        return Line(model, step, "waiting", "for what it is made from")
+        said = ", ".join(filter(None, ["for what it is made from", other]))
+        return Line(model, step, "waiting", said)
     if told["state"] in ("starting", "running") and not told.get("slurm_job"):
         return Line(model, step, "running", f"on {told['host']}: {_running(told, now)}")
+    if told.get("slurm_job") and queue.fault:
+        ago = clock(now - told["updated"])
+        said = f"job {told['slurm_job']} was {told['state']} {ago} ago: {_running(told, now)}"
+        return Line(model, step, "unknown", said)
     at = f"saved at step {told['saved_step']}" if "saved_step" in told else "nothing saved"
     return Line(model, step, "stopped", ", ".join([at, *filter(None, [told.get("error")])]))
 
 
-def _progress(folder: Path, step: int) -> dict[str, Any]:
-    """The newest word of a segment; other digests are of other code or settings."""
-    found = [read(path) for path in folder.glob(f"*-{step:06d}/{NAME}")]
-    return max(filter(None, found), key=lambda told: told["updated"], default={})
+def _progress(
+    own: Path, step: int, job: slurm.Queued | None, queue: Queue, now: float
+) -> tuple[dict[str, Any], str]:
+    """The word of a segment in its `own` folder; what there is to say of another digest's save.
+
+    A save of other code or settings will not be resumed, but a job that began with them may live.
+    """
+    told = read(own / NAME)
+    found = [read(path) for path in own.parent.glob(f"*-{step:06d}/{NAME}") if path.parent != own]
+    other = max(filter(None, found), key=lambda record: record["updated"], default={})
+    if other and _lives(other, job, queue, now):
+        return other, ""
+    if told or "saved_step" not in other:
+        return told, ""
+    return told, f"begins anew: step {other['saved_step']} was saved by other code or settings"
+
+
+def _lives(told: dict[str, Any], job: slurm.Queued | None, queue: Queue, now: float) -> bool:
+    if job is not None:
+        return job.state != "PENDING" and told.get("slurm_job") == job.id
+    lately = told["state"] in ("starting", "running") and now - told["updated"] <= STALE
+    return lately and bool(queue.fault or not told.get("slurm_job"))
 
 
 def _running(told: dict[str, Any], now: float) -> str:
@@ -87,28 +138,20 @@ def clock(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
-def _queued(folder: Path) -> dict[str, slurm.Queued]:
-    """Training jobs by <model>_<step>; empty where SLURM does not answer."""
-    try:
-        found = slurm.jobs(folder)
-    except UserError:
-        return {}
-    marks = ("rule_train_wildcards_", "rule_train_kept_wildcards_")
-    return {
-        job.comment.removeprefix(mark): job
-        for job in found for mark in marks if job.comment.startswith(mark)
-    }  # fmt: skip
-
-
 def _gpus(job: slurm.Queued) -> str:
-    """The use of each GPU of a running job, asked on its node; empty without nvidia-smi."""
-    query = "--query-gpu=utilization.gpu,memory.used"
-    smi = ["nvidia-smi", query, "--format=csv,noheader,nounits"]
-    inside = ["srun", f"--jobid={job.id}", "--overlap", "--ntasks=1", "--quiet"]
+    """The use of each GPU of a running job, asked on its nodes; empty without nvidia-smi."""
+    query = "--query-gpu=utilization.gpu,memory.used --format=csv,noheader,nounits"
+    smi = f'nvidia-smi {query} | sed "s/^/$SLURMD_NODENAME,/"'
+    inside = ["srun", f"--jobid={job.id}", "--overlap", "--quiet"]
+    inside += [f"--nodes={job.nodes}", f"--ntasks={job.nodes}"]
     try:
-        rows = slurm.ask(*inside, *smi, timeout=15).split("\n")
+        rows = slurm.ask(*inside, "sh", "-c", smi, timeout=15).splitlines()
     except UserError:
         return ""
-    used = [row.split(",") for row in rows if row.count(",") == 1]
-    said = "; ".join(f"{use.strip()} %, {int(memory) / 1024:.1f} GiB" for use, memory in used)
-    return f"; GPU {said}" if said else ""
+    used: dict[str, list[str]] = {}
+    for node, use, memory in (row.split(",") for row in rows if row.count(",") == 2):
+        used.setdefault(node, []).append(f"{use.strip()} %, {int(memory) / 1024:.1f} GiB")
+    return "".join(
+        f"; {f'{node} ' if job.nodes > 1 else ''}GPU {'; '.join(gpus)}"
+        for node, gpus in sorted(used.items())
+    )
