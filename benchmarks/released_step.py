@@ -16,8 +16,8 @@ class Offloaded:
     """AdamW on fp32 master weights in the CPU's memory, as DeepSpeed's ZeRO-2 offloads it.
 
     Each gradient leaves for the CPU as soon as the backward pass has made it; there it is clipped
-    and the step made, and the weights come back. `fused` is as fast on a CPU as DeepSpeedCPUAdam,
-    and on CUDA all of it moves through pinned memory, which DeepSpeed leaves pageable by default.
+    and the step made, and the weights come back, on CUDA all through pinned memory as there.
+    `fused` is as fast on a CPU as DeepSpeedCPUAdam.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], recipe: Settings):
