@@ -77,6 +77,20 @@ def test_the_figures_of_the_wavelet_loss(monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) > 3
 
 
+def test_a_steps_memory_is_counted_and_autocasts_cache_would_add_to_it(monkeypatch, capsys):
+    found = []
+    for flags in ((), ("--cache",)):
+        run(BENCHMARKS / "memory.py", monkeypatch, *flags)
+        rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines()[2:]]
+        found.append({part.strip(): float(size) for part, size in rows})
+    own, cached = found
+    parameters = own["weights"] / 4
+    assert own["gradients"] == own["weights"]
+    assert own["optimizer states"] == pytest.approx(2.03125 * parameters, abs=1e-6)
+    assert own["peak"] > sum(size for part, size in own.items() if part != "peak")
+    assert cached["peak"] > own["peak"]
+
+
 def test_results_are_of_full_runs():
     for path in (BENCHMARKS / "results").glob("*.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
