@@ -4,9 +4,10 @@
 
 Ours is what scripts/features.py and scripts/texture.py run: each image decoded once, ahead of its
 batch, for CLIPScore, Aesthetics and Inception features, and once for GLCM Score and Compression
-Ratio, in threads. The reference scores as the released evaluation does, metric by metric and image
-by image, each decoding again; its GLCM Score is ours too (benchmarks/glcm.py compares that one).
-Real network sizes with random weights; miniature CLIPs with --quick.
+Ratio, in processes as there; both at once, as the workflow's two jobs may run. The reference scores
+as the released evaluation does, metric by metric and image by image, each decoding again; its GLCM
+Score is ours too (benchmarks/glcm.py compares that one). Real network sizes with random weights;
+miniature CLIPs with --quick.
 """
 
 import argparse
@@ -112,7 +113,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--size", type=int, default=4096, help="px")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=cli.threads(), help="of GLCM Score")
+    parser.add_argument(
+        "--workers", type=int, default=cli.threads(), help="decoding threads; processes for texture"
+    )
     args = parser.parse_args()
     device = choose(str(harness.device(args)))
     size, count = (96, 3) if args.quick else (args.size, args.images)
@@ -127,18 +130,18 @@ def main() -> None:
         ]
         crop, crops = (64, 1) if args.quick else (299, 4)
         how = argparse.Namespace(device=str(device), crop=crop, crops=crops)
-        pool = ThreadPoolExecutor(args.threads)
+        pool = ThreadPoolExecutor(args.workers)
         score, _ = features.scorer(how, sources, pool)
         sequential = Sequential(sources, device, crop, crops)
 
         def ours() -> list[tuple]:
-            with ThreadPoolExecutor(args.threads) as others:
-                textures = others.map(texture, paths)
-                neural = features.in_batches(items, args.batch, score, pool)
-                return [
-                    (row.clipscore_published, row.aesthetics, *seen.values(), *found)
-                    for (row, seen), found in zip(neural, textures, strict=True)
-                ]
+            # textures come first: their processes start before the neural work does
+            textures = cli.parallel(texture, paths, args.workers)
+            neural = features.in_batches(items, args.batch, score, pool)
+            return [
+                (row.clipscore_published, row.aesthetics, *seen.values(), *found)
+                for found, (row, seen) in zip(textures, neural, strict=True)
+            ]
 
         def reference() -> list[tuple]:
             return sequential(items, paths)
@@ -157,7 +160,7 @@ def main() -> None:
     print(f"largest difference of a score or feature, relative: {gap:.2g}\n")
     harness.report(
         "score", args, harness.device_name(device), rows,
-        batch=args.batch, threads=args.threads, difference=gap,
+        batch=args.batch, workers=args.workers, difference=gap,
     )  # fmt: skip
 
 

@@ -3,11 +3,14 @@
     python benchmarks/train.py [--backbone sd3] [--size 4096] [--optimizer adamw_8bit] [--quick]
 
 Ours: latents, text and draws come from disk through the trainer's own loader; fp32 objective;
-optimizer states on the GPU. The reference is what the released scripts do in a step: pixels through
+optimizer states on the GPU. It is the trainer's step without accelerate, logging and saving, in one
+process. The reference is what the released scripts do in a step (released_step.py): pixels through
 the VAE, text from memory, noising and loss in bf16 (the sub-bands of both clean latents), fp32
 master weights and AdamW on the CPU, to which gradients go and from which weights come back
-(DeepSpeed ZeRO-2 with optimizer offload, on one process). The same transformer and
-batch on both sides, activations recomputed; a fresh model for each.
+(DeepSpeed ZeRO-2 with optimizer offload, on one process), by torch's fused AdamW, which is as fast
+there as DeepSpeed's. The same transformer and batch on both sides, activations recomputed; a fresh
+model for each. On CUDA, `peak_gb` includes weights, gradients and optimizer states: it is what the
+GPU must have, without gradient accumulation.
 
 `wait` is the share of a step in which ours waits for its next batch, `idle` the share of the time
 in which nothing runs on the device, by torch's profiler (on a CPU: no operator).
@@ -22,11 +25,12 @@ from pathlib import Path
 import harness
 import networks
 import torch
+from released_step import Released
 
 from diffusion4k import backbones, flops, manifest
 from diffusion4k.compilation import compile_transformer
-from diffusion4k.latents import encode, store
-from diffusion4k.train import launch, samples, step, wavelet
+from diffusion4k.latents import store
+from diffusion4k.train import launch, samples, step
 from diffusion4k.train.model import recompute
 from diffusion4k.train.settings import Settings
 
@@ -51,7 +55,7 @@ def stored(root: Path, name: str, architecture, size: int, tokens: int, count: i
 
 
 class Ours:
-    """The trainer's step, without its logging."""
+    """The trainer's step, without accelerate and logging."""
 
     def __init__(self, transformer, backbone, recipe: Settings, latents: Path, device, workers):
         self.transformer, self.backbone, self.recipe = transformer, backbone, recipe
@@ -73,8 +77,8 @@ class Ours:
         batch = next(self.batches)
         self.waited += time.perf_counter() - began
         batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
-        mixed = torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda")
-        with mixed:
+        mixed = {"enabled": self.device.type == "cuda", "cache_enabled": False}
+        with torch.autocast(self.device.type, torch.bfloat16, **mixed):
             loss, _ = step.loss(
                 self.backbone, self.transformer, batch, self.recipe, self.header, 3.0,
                 next(self.transformer.parameters()).dtype,
@@ -83,51 +87,6 @@ class Ours:
         torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return loss.detach()
-
-
-class Released:
-    """What the released loop computes in a step, with the optimizer in the CPU's memory."""
-
-    def __init__(self, transformer, backbone, recipe: Settings, vae, text: dict, device, size: int):
-        self.transformer, self.backbone, self.recipe = transformer, backbone, recipe
-        self.vae, self.text, self.device, self.size = vae, text, device, size
-        self.masters = [p.detach().float().cpu().clone() for p in transformer.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self.masters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        self.random = torch.Generator().manual_seed(0)
-
-    def __call__(self) -> float:
-        batch, device = self.recipe.global_batch, self.device
-        pixels = torch.randint(
-            0, 256, (batch, 3, self.size, self.size), dtype=torch.uint8, generator=self.random
-        )
-        mean, logvar = encode.posterior(self.vae, pixels)
-        config = self.vae.config
-        x0 = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
-        x0 = (x0 - (config.shift_factor or 0.0)) * config.scaling_factor
-        noise = torch.randn_like(x0)
-        u = torch.tensor([self.backbone.draw_u(self.random) for _ in range(batch)])
-        tokens = (self.size // 32) ** 2
-        sigma = self.backbone.sigmas(u, image_tokens=tokens, shifted=False, schedule_shift=3.0)
-        sigma = sigma.to(device, x0.dtype)
-        level = sigma.view(-1, 1, 1, 1)
-        noisy = (1 - level) * x0 + level * noise
-        text = [value.to(device) for value in self.text.values()]
-        v = self.backbone.velocity(self.transformer, noisy, sigma, *text, self.recipe.guidance)
-        both = (torch.cat(wavelet.haar_bands(x), 1).float() for x in (noisy - level * v, x0))
-        loss = (next(both) - next(both)).square().mean()
-        loss.backward()
-        parameters = list(self.transformer.parameters())
-        torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
-        for master, parameter in zip(self.masters, parameters, strict=True):
-            master.grad = parameter.grad.float().cpu()
-            parameter.grad = None
-        self.optimizer.step()
-        with torch.no_grad():
-            for master, parameter in zip(self.masters, parameters, strict=True):
-                parameter.copy_(master)
         return loss.detach()
 
 
@@ -161,6 +120,8 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
             found |= harness.measure(function, device, repeats=args.repeats)
         except torch.cuda.OutOfMemoryError:
             return {"case": found["case"], "side": side, "failed": "out of GPU memory"}
+        if cuda:  # all of it, and not only what is above the model that was there
+            found["peak_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
         count = args.batch * flops.training(forward, recompute=True, kept=kept)
         return harness.achieved(found, count, limit)
 

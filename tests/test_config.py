@@ -1,13 +1,20 @@
 """The configuration: complete, strict, explained in one line a fault, documented key by key."""
 
 import copy
+import re
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+import train
 from diffusion4k import config, fidelity
+from diffusion4k.architectures import RELEASED
+from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
+from diffusion4k.train import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "config" / "schema.yaml"
@@ -166,6 +173,26 @@ def test_a_footer_names_the_rows_corrected_and_what_was_set_by_hand():
     # a row that was corrected and set by hand is the hand's; the same value as the row's is not
     mixed = resolve(fidelity="corrected", vae={"decoder": "upsample", "encoder": "dilation"})
     assert fidelity.describe(mixed) == "fidelity: corrected; set by hand: vae.decoder = upsample"
+
+
+def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_right():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    section = re.search(r"## Flux-12B in full(.*?)\n`tests/", text, re.DOTALL)[1]
+    changes = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
+    stages, job = Stages(resolve(**changes)), SimpleNamespace(model="flux_f16_wlf")
+    needed = "--pipeline p --latents l --stop-step 1 --progress-folder f --output o"
+    words = f"{needed} {stages.train_flags(job)} {stages.train_execution(job)}"
+    args = train.parser().parse_args(shlex.split(words))
+    recipe = settings.from_arguments(args)
+    assert (args.processes, recipe.accumulation(args.processes)) == (1, 32)
+    assert recipe.gradient_checkpointing and not recipe.zero_stage
+    assert (recipe.optimizer, recipe.precision) == ("adamw_8bit", "bfloat16")
+    count = RELEASED["flux"].parameters
+    rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
+    weights, gradients, states, *rest, total = map(float, rows[1:])
+    assert f"{count:,}" in section and weights == gradients == round(4 * count / 1e9, 1)
+    assert states == round((2 + 2 * 4 / 256) * count / 1e9, 1)
+    assert total == pytest.approx(weights + gradients + states + sum(rest), abs=0.1)
 
 
 def keys(schema: dict, prefix: str = "") -> set[str]:

@@ -1,5 +1,7 @@
 """Text encoded ahead, kernels and compilation: the same picture, and said in the manifest."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -95,7 +97,19 @@ def test_a_kernel_that_computes_something_else_is_passed_over(monkeypatch):
 
     monkeypatch.setattr(kernels, "dispatch_attention_fn", broken)
     monkeypatch.setattr(kernels, "ORDER", ("_native_math",))
-    assert kernels.choose(torch.device("cpu"), torch.float32) == "native"
+    assert kernels.choose(torch.device("cpu"), torch.float32, 64) == "native"
+
+
+def test_kernels_are_tried_where_the_transformer_will_compute_and_with_its_heads(monkeypatch):
+    tried = []
+    monkeypatch.setattr(kernels, "choose", lambda *how: tried.append(how) or "native")
+    # with offloading the transformer still lies in the CPU's memory then
+    offloaded = SimpleNamespace(
+        transformer=tiny.flux_transformer(), _execution_device=torch.device("cuda", 0)
+    )
+    kernels.prepare(offloaded, attention="auto", compiled=False)
+    head = offloaded.transformer.config.attention_head_dim
+    assert head != 64 and tried == [(torch.device("cuda", 0), torch.float32, head)]
 
 
 @pytest.mark.parametrize("name", backbones.NAMES)

@@ -14,7 +14,7 @@ import torch
 
 from diffusion4k import backbones, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.train import monitor, samples, state, trainer
+from diffusion4k.train import launch, monitor, samples, state, trainer
 from tiny_training import (
     STEPS,
     VARIANTS,
@@ -125,6 +125,17 @@ def test_manifest_and_step_folder(inputs, straight):
         "checkpoint-000006"
     ]
     assert [*progress.glob("tensorboard/events*")]
+
+
+def test_autocast_keeps_no_second_copy_of_the_weights():
+    class Asked(torch.nn.Linear):
+        def forward(self, x):
+            told = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
+            return super().forward(x), *told
+
+    fresh()
+    model = launch.accelerator_for(recipe("flux"), 1).prepare(Asked(2, 2))
+    assert model(torch.ones(2))[1:] == (True, False)
 
 
 @pytest.mark.parametrize("damage", ["unfinished", "cut short", "no seal"])

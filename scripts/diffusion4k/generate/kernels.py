@@ -25,7 +25,10 @@ def prepare(pipeline, *, attention: str, compiled: bool) -> dict[str, str | bool
     transformer = getattr(pipeline, "transformer", None)
     used = {"attention": NATIVE, "compile": compiled}
     if attention == "auto" and switchable(transformer):
-        used["attention"] = choose(transformer.device, transformer.dtype)
+        # where it will compute: offloaded, the transformer itself lies in the CPU's memory yet
+        head = getattr(transformer.config, "attention_head_dim", None) or 64
+        device = pipeline._execution_device
+        used["attention"] = choose(device, transformer.dtype, head)
         if used["attention"] != NATIVE:
             transformer.set_attention_backend(used["attention"])
     if compiled:
@@ -33,9 +36,12 @@ def prepare(pipeline, *, attention: str, compiled: bool) -> dict[str, str | bool
     return used
 
 
-def choose(device: torch.device, dtype: torch.dtype) -> str:
-    """The first of ORDER that computes attention on this device in this dtype; else NATIVE."""
-    query = torch.randn(1, 128, 2, 64, device=device, dtype=dtype)
+def choose(device: torch.device, dtype: torch.dtype, head: int) -> str:
+    """The first of ORDER that computes attention of this head size here in this dtype; else NATIVE.
+
+    `device` is where the transformer computes, `head` the channels of one of its attention heads.
+    """
+    query = torch.randn(1, 128, 2, head, device=device, dtype=dtype)
     expected = dispatch_attention_fn(query, query, query, backend=AttentionBackendName.NATIVE)
     for name in ORDER:
         try:

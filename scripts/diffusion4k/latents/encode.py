@@ -98,8 +98,10 @@ def encode_crops(vae, pixels: Tensor, *, flip: str, batch: int) -> list[dict[str
     """For each crop (uint8, (n, 3, H, W)) its posterior and, for flip "both", its mirror image's.
 
     They pass through the VAE in batches of `batch` pictures of this one sample, so that no sample
-    depends on its neighbours.
+    depends on its neighbours. Crops in pinned memory are copied to the VAE's device
+    while it works on what came before; they are mirrored there.
     """
+    pixels = pixels.to(vae.device, non_blocking=True)
     variants = {"": pixels} | ({"_flip": pixels.flip(-1)} if flip == "both" else {})
     stack = torch.stack(list(variants.values()), dim=1).flatten(0, 1)
     parts = [posterior(vae, part) for part in stack.split(batch)]
@@ -151,7 +153,8 @@ def encode(
     def pixels(job) -> Tensor | None:
         if settings.mode == "online":
             return None
-        return load_crops(job[0], settings.crops_per_image, seed=settings.seed, size=settings.size)
+        crops = load_crops(job[0], settings.crops_per_image, seed=settings.seed, size=settings.size)
+        return crops.pin_memory() if vae.device.type == "cuda" else crops
 
     with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(1) as writer:
         written: deque[tuple[list[Path], Future]] = deque()

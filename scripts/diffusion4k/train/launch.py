@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import torch
 from accelerate import Accelerator, DeepSpeedPlugin
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.utils import AutocastKwargs, InitProcessGroupKwargs
 
 from diffusion4k.errors import UserError
 from diffusion4k.train.settings import Settings
@@ -26,11 +26,14 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
     options: dict = {
         "gradient_accumulation_steps": settings.accumulation(processes),
         "mixed_precision": "bf16" if settings.precision == "bfloat16" else "no",
+        # a cache would hold each weight once more in bf16 until the forward pass ends (Flux: 24 GB)
+        # for reuse, and each is used once
+        "kwargs_handlers": [AutocastKwargs(cache_enabled=False)],
     }
     if settings.zero_stage or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         backend = "nccl" if cuda else "gloo"
         group = InitProcessGroupKwargs(backend=backend, timeout=PATIENCE)
-        options["kwargs_handlers"] = [group]
+        options["kwargs_handlers"].append(group)
     if settings.zero_stage:
         _ensure_process_group_environment()
         options["deepspeed_plugin"] = DeepSpeedPlugin(hf_ds_config=_zero(settings, processes))
