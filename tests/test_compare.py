@@ -11,7 +11,7 @@ import correlate as correlate_script
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import aggregate, compare, correlation, scores
-from test_aggregate import alignments, shard, textures
+from test_aggregate import alignments, bootstrap, shard, textures
 
 
 def clip_rows(values) -> list[scores.Alignment]:
@@ -44,6 +44,8 @@ def test_a_difference_is_that_of_the_aggregates_and_its_interval_is_paired(tmp_p
     assert found["value"] == pytest.approx(means[0]["value"] - means[1]["value"])
     low, high = found["interval"]
     assert 0 < low < found["value"] < high
+    expected = bootstrap(lambda a, b: a.mean() - b.mean(), ours, other, seed=0)
+    assert [low, high] == pytest.approx(expected, rel=1e-9)
     # the two means' own intervals overlap by far: without pairs nothing could be said
     assert means[0]["interval"][0] < means[1]["interval"][1]
     width = means[0]["interval"][1] - means[0]["interval"][0]
