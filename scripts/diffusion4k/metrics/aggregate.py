@@ -29,17 +29,27 @@ Results = dict[str, dict[str, Any]]
 
 
 def interval(
-    statistic: Callable[..., float], *columns: np.ndarray, seed: int
+    statistic: Callable[..., float],
+    *columns: np.ndarray,
+    seed: int,
+    prompts: np.ndarray | None = None,
 ) -> dict[str, list[float]]:
     """{"interval": [low, high]}: percentile bootstrap over images, rows drawn together.
 
-    Empty for fewer than two images, where nothing can be said.
+    Where several rows are of one prompt, which makes them alike, `prompts` names each row's: then
+    prompts are drawn, each with all of its rows. Empty for fewer than two images or prompts, where
+    nothing can be said.
     """
-    n = len(columns[0])
+    clusters = None
+    if prompts is not None:
+        clusters = [np.flatnonzero(prompts == prompt) for prompt in np.unique(prompts)]
+    n = len(columns[0]) if clusters is None else len(clusters)
     if n < 2:
         return {}
     random = np.random.default_rng(seed)
     draws = (random.integers(0, n, n) for _ in range(RESAMPLES))
+    if clusters is not None:
+        draws = (np.concatenate([clusters[i] for i in draw]) for draw in draws)
     values = [statistic(*(column[draw] for column in columns)) for draw in draws]
     tail = 50 * (1 - LEVEL)
     low, high = np.nanpercentile(values, [tail, 100 - tail])
