@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> None:
     everything = cli.spread(metadata.read(sources["dataset"].root, args.folder), args.limit)
     samples = cli.shard(everything, args.shard, args.shards)
     shown = {sample.id for sample in everything[: args.pictures]}
-    deciding = "folder size factor encoder decoder dtype crop crops vae_tiling".split()
+    deciding = ("folder", "size", "factor", "encoder", "decoder", "dtype", "crop", "crops")
+    deciding += ("vae_tiling",)
     key = scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
     progress = scores.Progress(args.output, scores.Reconstruction, key)
     done = {}
