@@ -16,13 +16,19 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--ratings", type=Path, required=True, help="CSV: model,id,rating")
     flags.add_argument("--scores", nargs="+", required=True, metavar="MODEL=MANIFEST")
     flags.add_argument("--expected", type=int, required=True, help="images of each model")
+    flags.add_argument(
+        "--choice",
+        choices=("published", "corrected"),
+        default="published",
+        help="glcm: value histogram or true entropy",
+    )
     flags.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.metrics import aggregate, correlation, inputs
+    from diffusion4k.metrics import correlation, inputs
 
     started = time.time()
     shards: dict[str, list[manifest.Manifest]] = {}
@@ -31,12 +37,12 @@ def run(args: argparse.Namespace) -> None:
         if not path:
             raise UserError(f"--scores {pair}: write MODEL=MANIFEST")
         shards.setdefault(model, []).append(manifest.read(path))
-    family, column, sign = correlation.METRICS[args.metric]
     scores = {}
     for model, part in shards.items():
-        rows = aggregate.rows(family, part, args.expected)
-        pairs = zip(rows["id"], rows[column], strict=True)
-        scores |= {(model, str(id)): float(value) for id, value in pairs}
+        scores |= correlation.read_scores(
+            args.metric, model, part, expected=args.expected, choice=args.choice
+        )
+    _, _, sign = correlation.METRICS[args.metric]
     ratings = correlation.read_ratings(args.ratings)
     every = [shard for part in shards.values() for shard in part]
     manifest.write(

@@ -57,10 +57,15 @@ def run(args: argparse.Namespace) -> None:
     samples = cli.shard(everything, args.shard, args.shards)
     shown = {sample.id for sample in everything[: args.pictures]}
     deciding = ("folder", "size", "factor", "encoder", "decoder", "dtype", "crop", "crops")
-    deciding += ("pictures", "vae_tiling")
+    deciding += ("vae_tiling",)
     key = scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
     progress = scores.Progress(args.output, scores.Reconstruction, key)
-    done = {sample.id: saved for sample in samples if (saved := progress.get(sample.id))}
+    done = {}
+    for sample in samples:
+        # which pictures are kept --limit decides, and it is not in the key: are they there?
+        pair = pictures(args, sample.id) if sample.id in shown else []
+        if all(path.is_file() for path in pair) and (saved := progress.get(sample.id)):
+            done[sample.id] = saved
 
     device = args.device
     if len(done) < len(samples):
@@ -74,8 +79,9 @@ def run(args: argparse.Namespace) -> None:
             id=sample.id, **reconstruction.compare(real, rebuilt), lpips=lpips(real, rebuilt)
         )
         pair = features(real, rebuilt)
-        if sample.id in shown:
-            for path, pixels in zip(pictures(args, sample.id), (real, rebuilt), strict=True):
+        for path, pixels in zip(pictures(args, sample.id), (real, rebuilt), strict=True):
+            path.unlink(missing_ok=True)  # of other settings
+            if sample.id in shown:
                 images.save_png(path, pixels)
         progress.put(row, **pair)
         done[sample.id] = row, pair

@@ -73,6 +73,7 @@ def test_texture(tmp_path):
     assert results["cr"]["interval"][0] < results["cr"]["value"] < results["cr"]["interval"][1]
     corrected = aggregated(*flags, "--choice", "corrected", "--output", tmp_path / "c.json")
     assert corrected.results["glcm"]["value"] == 7.0 == results["glcm_entropy"]["value"]
+    assert script.FAMILIES == aggregate.FAMILIES
     again = aggregated(*flags, "--output", tmp_path / "again.json")
     assert again.results == results
     other = aggregated(*flags, "--seed", 1, "--output", tmp_path / "other.json")
@@ -87,6 +88,26 @@ def test_intervals_cover_the_truth():
         low, high = aggregate.mean(random.gamma(2.0, 1.0, 60), seed=0)["interval"]
         hits += low <= 2.0 <= high
     assert 86 <= hits < 100
+
+
+def bootstrap(statistic, *columns: np.ndarray, seed: int) -> np.ndarray:
+    """The 2.5th and 97.5th percentile of 1,000 resamples of the rows, spelled out."""
+    random = np.random.default_rng(seed)
+    draws = [random.integers(0, len(columns[0]), len(columns[0])) for _ in range(1000)]
+    values = sorted(statistic(*(column[draw] for column in columns)) for draw in draws)
+    return np.percentile(values, [2.5, 97.5])
+
+
+def test_intervals_are_the_seeded_bootstraps_95_percent():
+    values, weights = np.random.default_rng(6).gamma(2.0, 1.0, (2, 40))
+    found = aggregate.mean(values, seed=3)["interval"]
+    assert found == pytest.approx(bootstrap(np.mean, values, seed=3), rel=1e-12)
+
+    def ratio(a, b):
+        return a.sum() / b.sum()
+
+    found = aggregate.interval(ratio, values, weights, seed=4)["interval"]
+    assert found == pytest.approx(bootstrap(ratio, values, weights, seed=4), rel=1e-12)
 
 
 def test_alignment(tmp_path):
@@ -126,15 +147,18 @@ def test_fid(tmp_path):
         "n": 10,
         "n_reference": 10,
     }
-    assert results["kid"]["value"] == pytest.approx(frechet.kid(real, generated)[0])
-    assert results["kid"]["standard_error"] > 0
+    # the shards are in another order than the reference: pairs are found by their ids
+    kid = frechet.kid(real, generated, paired=True)
+    assert (results["kid"]["value"], results["kid"]["standard_error"]) == pytest.approx(kid)
     assert results["fid_floor"]["n"] == 5
     # clean-fid's features are twice the others: the distance is four times as large
     assert results["fid_clean"]["value"] == pytest.approx(4 * results["fid"]["value"], rel=1e-5)
     crops = [arrays(x)["patches"] for x in (real, generated)]
     assert results["patch_fid"]["value"] == pytest.approx(frechet.fid(*crops))
     assert (results["patch_fid"]["n"], results["patch_fid"]["crops"]) == (10, 20)
-    assert results["patch_kid"]["value"] == pytest.approx(frechet.kid(*crops, crops=2)[0])
+    kid = frechet.kid(*crops, crops=2, paired=True)
+    assert results["patch_kid"]["value"] == pytest.approx(kid[0])
+    assert results["patch_kid"]["standard_error"] == pytest.approx(kid[1])
     half = [shard(tmp_path / "h.json", scores.Alignment, rows, arrays(real, clean=False))]
     assert "fid_clean" not in aggregate.family("fid", shards, reference=half, expected=10)
     assert not any("interval" in result for result in results.values())
@@ -144,6 +168,17 @@ def test_fid(tmp_path):
     wrong = [shard(tmp_path / "x.json", scores.Alignment, strangers, arrays(real))]
     with pytest.raises(UserError, match="i0, i1, .* of the reference set are not among"):
         aggregate.family("fid", wrong, reference=reference, expected=10)
+
+
+def test_patch_kid_takes_the_same_prompts_of_both_sets(monkeypatch):
+    """Too many crops are thinned by whole prompts; a set and itself stay pairs, at no distance."""
+    monkeypatch.setattr(aggregate, "MOST_CROPS", 12)
+    features = np.random.default_rng(1).normal(size=(20, 2, 8))
+    paired = aggregate.patches(features, features, paired=True, seed=0)["patch_kid"]
+    assert paired["value"] == pytest.approx(0, abs=1e-12)
+    assert (paired["n"], paired["crops"]) == (6, 12)
+    apart = aggregate.patches(features, features[:15], seed=0)["patch_kid"]
+    assert abs(apart["value"]) > 0.01 and apart["n"] == 6
 
 
 def test_distance_and_reconstruction(tmp_path):

@@ -1,6 +1,8 @@
 """Paired differences between models, and correlation with human ratings."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +11,12 @@ from scipy import stats
 import compare as compare_script
 import correlate as correlate_script
 from diffusion4k import manifest
+from diffusion4k.config import RATED
+from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import aggregate, compare, correlation, scores
-from test_aggregate import alignments, shard, textures
+from test_aggregate import alignments, bootstrap, shard, textures
+from test_config import resolve
 
 
 def clip_rows(values) -> list[scores.Alignment]:
@@ -44,6 +49,8 @@ def test_a_difference_is_that_of_the_aggregates_and_its_interval_is_paired(tmp_p
     assert found["value"] == pytest.approx(means[0]["value"] - means[1]["value"])
     low, high = found["interval"]
     assert 0 < low < found["value"] < high
+    expected = bootstrap(lambda a, b: a.mean() - b.mean(), ours, other, seed=0)
+    assert [low, high] == pytest.approx(expected, rel=1e-9)
     # the two means' own intervals overlap by far: without pairs nothing could be said
     assert means[0]["interval"][0] < means[1]["interval"][1]
     width = means[0]["interval"][1] - means[0]["interval"][0]
@@ -118,6 +125,35 @@ def test_correlations_are_scipys_with_intervals_that_hold_them():
     assert turned["srcc"]["value"] == pytest.approx(-found["srcc"]["value"])
 
 
+def rated(prompts: int, models: int) -> tuple[dict, dict]:
+    """Scores and ratings of several models' images, which the prompt decides by far."""
+    random = np.random.default_rng(4)
+    hard = random.normal(0, 3, (2, prompts, 1))
+    scored, ratings = hard + random.normal(0, 0.3, (2, prompts, models))
+    names = [(f"m{j}", f"i{i:02}") for i in range(prompts) for j in range(models)]
+    return tuple(dict(zip(names, values.ravel(), strict=True)) for values in (scored, ratings))
+
+
+def test_several_models_images_of_a_prompt_are_drawn_together():
+    """Eight images of a prompt say little more than one: as if apart, the interval is a third."""
+    scored, ratings = rated(prompts=25, models=8)
+
+    def apart(values: dict) -> dict:
+        return {(model, f"{model}-{id}"): value for (model, id), value in values.items()}
+
+    together = correlation.correlate(scored, ratings, seed=2)
+    alone = correlation.correlate(apart(scored), apart(ratings), seed=2)
+    for name in ("srcc", "plcc"):
+        assert together[name]["value"] == pytest.approx(alone[name]["value"])
+        assert together[name]["n"] == 200
+        widths = [np.ptp(found[name]["interval"]) for found in (together, alone)]
+        assert widths[0] > 2 * widths[1]
+    # spelled out: prompts are drawn, each with its eight images
+    x, y = (np.array(list(values.values())).reshape(25, 8) for values in (scored, ratings))
+    expected = bootstrap(lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1], x, y, seed=2)
+    assert together["plcc"]["interval"] == pytest.approx(expected, rel=1e-9)
+
+
 def test_few_ratings_give_no_nan():
     ratings = {("m", str(i)): float(i > 0) for i in range(4)}
     found = correlation.correlate({image: i + 0.5 for i, image in enumerate(ratings)}, ratings)
@@ -161,4 +197,27 @@ def test_a_row_of_table_1(tmp_path):
         results = manifest.read(tmp_path / f"{metric}.json").results
         assert results["srcc"]["value"] == pytest.approx(1)
         assert results["srcc"]["n"] == 5
-    assert tuple(correlation.METRICS) == correlate_script.METRICS
+    assert tuple(correlation.METRICS) == correlate_script.METRICS == tuple(RATED)
+
+
+def test_the_choice_of_entropy_reaches_table_1(tmp_path):
+    """Ordered by true entropy, the images stand the other way round: the choice decides."""
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_text("model,id,rating\n" + "".join(f"m,i{i},{i}\n" for i in range(4)))
+    settings = resolve(
+        fidelity={"glcm_entropy": "corrected"},
+        ratings={"path": str(ratings), "evaluation": "eval_4096", "models": ["sd3_f16"]},
+        sources={name: {"path": str(tmp_path)} for name in ("musiq", "maniqa")},
+    )
+    for metric, expected in (("glcm", True), ("cr", True), ("musiq", False)):
+        asked = Stages(settings).correlate_flags(SimpleNamespace(metric=metric))
+        assert ("--choice corrected" in asked) is expected
+    rows = [replace(row, glcm_entropy=-row.glcm) for row in textures(range(4))]
+    made = shard(tmp_path / "texture.json", scores.Texture, rows)
+    flags = ["--metric", "glcm", "--ratings", ratings, "--scores", f"m={made.path}"]
+    flags += ["--expected", 4, "--output", tmp_path / "glcm.json", "--choice"]
+    for choice, expected in (("published", 1), ("corrected", -1)):
+        args = correlate_script.parser().parse_args([str(f) for f in (*flags, choice)])
+        correlate_script.run(args)
+        found = manifest.read(tmp_path / "glcm.json").results
+        assert found["srcc"]["value"] == pytest.approx(expected)

@@ -109,13 +109,98 @@ def test_kid_takes_subsets_of_large_sets():
 
 
 def test_kid_is_unbiased_and_its_error_honest():
-    """One distribution: the values scatter around zero by what the standard error says."""
+    """One distribution: values around zero, and an error that is 1.4 times too large or a bit more.
+
+    Two distributions: values scatter by what the standard error says.
+    """
     draws = [frechet.kid(sample(40, 2 * i), sample(60, 2 * i + 1)) for i in range(60)]
     values, errors = np.array(draws).T
     assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
+    assert 1.2 < errors.mean() / values.std(ddof=1) < 1.9
     shifted = [frechet.kid(sample(40, 2 * i), sample(60, 2 * i + 1, 0.5)) for i in range(60)]
     values, errors = np.array(shifted).T
     assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.35)
+
+
+def paired_sample(n: int, seed: int, shift: float = 0.0) -> list[np.ndarray]:
+    """Two sets of one distribution (but for `shift`) whose rows are alike pair by pair."""
+    random = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(DIMENSION, DIMENSION)) / np.sqrt(DIMENSION)
+    common, *own = random.normal(size=(3, n, DIMENSION))
+    return [
+        np.abs((np.sqrt(0.8) * common + np.sqrt(0.2) * noise) @ mixing + moved)
+        for noise, moved in zip(own, (0, shift), strict=True)
+    ]
+
+
+def test_kid_of_pairs_is_unbiased_and_its_error_honest():
+    """The field's value counts a picture against its own photograph, and falls below zero."""
+    draws = [frechet.kid(*paired_sample(60, i), paired=True) for i in range(60)]
+    values, errors = np.array(draws).T
+    assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
+    assert 1.2 < errors.mean() / values.std(ddof=1) < 1.9
+    fields = np.array([frechet.kid(*paired_sample(60, i)) for i in range(60)])
+    assert fields[:, 0].mean() < -2 * fields[:, 1].mean()
+    shifted = [frechet.kid(*paired_sample(60, i, 0.5), paired=True) for i in range(60)]
+    values, errors = np.array(shifted).T
+    assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.3)
+    # and no other quantity than of sets without pairs
+    apart = [frechet.kid(sample(60, 2 * i), sample(60, 2 * i + 1, 0.5))[0] for i in range(60)]
+    noise = np.hypot(values.std(), np.std(apart)) / np.sqrt(60)
+    assert abs(values.mean() - np.mean(apart)) < 3 * noise
+
+
+def test_a_set_and_itself_as_pairs_have_no_distance():
+    found = frechet.kid(sample(20, 0), sample(20, 0), paired=True)
+    assert found == pytest.approx((0, 0), abs=1e-12)
+    with pytest.raises(ValueError, match="30 and 20 rows are no pairs"):
+        frechet.kid(sample(30, 0), sample(20, 0), paired=True)
+
+
+def by_hand(x: np.ndarray, y: np.ndarray, crops: int, paired: bool) -> float:
+    """The squared MMD as means over the pairs that count, one by one."""
+
+    def mean(a: np.ndarray, b: np.ndarray, without_own: bool) -> float:
+        values = [
+            (float(a[i].astype(np.float64) @ b[j]) / len(a[i]) + 1) ** 3
+            for i in range(len(a))
+            for j in range(len(b))
+            if not (without_own and i // crops == j // crops)
+        ]
+        return float(np.mean(values))
+
+    return mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, paired)
+
+
+@pytest.mark.parametrize("crops", [1, 3])
+@pytest.mark.parametrize("paired", [False, True], ids=["apart", "paired"])
+def test_kid_and_its_error_are_those_by_hand(crops, paired):
+    """The jackknife, spelled out: without each image in turn, of one set or of both."""
+    images = (7, 7) if paired else (7, 5)
+    x, y = (sample(n * crops, seed, 0.2 * seed) for seed, n in enumerate(images, start=30))
+    value, error = frechet.kid(x, y, crops=crops, paired=paired)
+    assert value == pytest.approx(by_hand(x, y, crops, paired), rel=1e-9)
+
+    def without(features: np.ndarray, image: int) -> np.ndarray:
+        return np.delete(features, np.s_[image * crops : (image + 1) * crops], axis=0)
+
+    if paired:
+        left = [[(without(x, i), without(y, i)) for i in range(7)]]
+    else:
+        left = [[(without(x, i), y) for i in range(7)], [(x, without(y, i)) for i in range(5)]]
+    variance = 0.0
+    for sets in left:
+        values = [by_hand(*pair, crops, paired) for pair in sets]
+        variance += (len(values) - 1) * np.var(values)
+    assert error == pytest.approx(np.sqrt(variance), rel=1e-6)
+
+
+def test_subsets_of_pairs_are_of_pairs():
+    x, y = paired_sample(150, 3)
+    whole, error = frechet.kid(x, y, paired=True)
+    value, same = frechet.kid(x, y, subsets=50, subset_size=60, paired=True)
+    assert error == same
+    assert value == pytest.approx(whole, abs=error / 2)
 
 
 def cropped(images: int, seed: int, crops: int = 4) -> np.ndarray:

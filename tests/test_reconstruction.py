@@ -216,11 +216,44 @@ def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
     assert all(np.array_equal(both[name], rows[name]) for name in rows)
 
 
-def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path):
+def test_reconstruct_after_a_kill_with_another_limit(reconstruct_flags, tmp_path, monkeypatch):
+    """Another set of images shows other pictures: a row without its pictures is made again."""
+    (tmp_path / "four").mkdir()
+    flags = [*reconstruct_flags, "--dataset", write_dataset(tmp_path / "four", 4)]
+    flags += ["--pictures", 2, "--output", tmp_path / "r.json"]
+    compare, calls = reconstruction.compare, []
+
+    def killed(*pair):
+        calls.append(pair)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return compare(*pair)
+
+    stale = tmp_path / "pictures" / "p2-real.png"
+    images.save_png(stale, photograph(9, 64, 64))
+    monkeypatch.setattr(reconstruction, "compare", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(reconstruct, *flags)
+    assert not stale.exists()  # an earlier run's; p0 and p1 are shown
+    made = run(reconstruct, *flags, "--limit", 2)
+    assert made.results == {"n": 2, "pictures": ["p0", "p2"]}
+    assert manifest.verify(made) == []
+    assert len(calls) == 5  # p2 again, for its pictures; p0 has them
+
+
+def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypatch):
     """F8 is the VAE as it was trained; a VAE of its own is read where it lies (an SC-VAE)."""
     from diffusers import AutoencoderKL
 
-    pictures = {}
+    pictures, tiles = {}, {}
+    encode = AutoencoderKL.encode
+
+    def watched(vae, *inputs):
+        size = (vae.tile_sample_min_size, vae.tile_latent_min_size)
+        tiles.setdefault(name, vae.use_tiling and size)
+        return encode(vae, *inputs)
+
+    monkeypatch.setattr(AutoencoderKL, "encode", watched)
     alone = source(tmp_path / "pipeline", "vae")
     forms = {
         "f8": ["--factor", 8],
@@ -229,6 +262,7 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path):
         "alone": ["--vae", alone],
         "whole": ["--size", 128],
         "tiled": ["--size", 128, "--vae-tiling"],
+        "f8_tiled": ["--size", 128, "--vae-tiling", "--factor", 8],
     }
     for name, more in forms.items():
         (tmp_path / name).mkdir()
@@ -245,6 +279,9 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path):
         expected = images.from_float(vae.decode(latent).sample[0].numpy())
     assert np.array_equal(pictures["f8"], expected)
     assert np.array_equal(pictures["alone"], pictures["f16"])
+    # F8 works at twice F16's resolution inside: half the side takes the same memory
+    assert tiles["whole"] is tiles["f8"] is False
+    assert (tiles["tiled"], tiles["f8_tiled"]) == ((64, 4), (32, 4))
     # this VAE's tiles are 64 px: normalised each by itself, and a note says so
     assert pictures["tiled"].shape == pictures["whole"].shape
     assert not np.array_equal(pictures["tiled"], pictures["whole"])

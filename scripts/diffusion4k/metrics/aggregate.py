@@ -14,7 +14,6 @@ from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 from diffusion4k.metrics import compression, frechet, scores
 
-CHOICES = ("published", "corrected")
 RESAMPLES, LEVEL = 1000, 0.95
 MOST_CROPS = 4000  # of a set in its patch KID, which needs n x n matrices
 CLIP_CONTEXT = 77  # tokens; a longer prompt is cut
@@ -30,17 +29,27 @@ Results = dict[str, dict[str, Any]]
 
 
 def interval(
-    statistic: Callable[..., float], *columns: np.ndarray, seed: int
+    statistic: Callable[..., float],
+    *columns: np.ndarray,
+    seed: int,
+    prompts: np.ndarray | None = None,
 ) -> dict[str, list[float]]:
     """{"interval": [low, high]}: percentile bootstrap over images, rows drawn together.
 
-    Empty for fewer than two images, where nothing can be said.
+    Where several rows are of one prompt, which makes them alike, `prompts` names each row's: then
+    prompts are drawn, each with all of its rows. Empty for fewer than two images or prompts, where
+    nothing can be said.
     """
-    n = len(columns[0])
+    clusters = None
+    if prompts is not None:
+        clusters = [np.flatnonzero(prompts == prompt) for prompt in np.unique(prompts)]
+    n = len(columns[0]) if clusters is None else len(clusters)
     if n < 2:
         return {}
     random = np.random.default_rng(seed)
     draws = (random.integers(0, n, n) for _ in range(RESAMPLES))
+    if clusters is not None:
+        draws = (np.concatenate([clusters[i] for i in draw]) for draw in draws)
     values = [statistic(*(column[draw] for column in columns)) for draw in draws]
     tail = 50 * (1 - LEVEL)
     low, high = np.nanpercentile(values, [tail, 100 - tail])
@@ -114,8 +123,9 @@ def fid(
 ) -> Results:
     """FID (as published and clean-fid's), KID and the floor, of generated against real images.
 
-    The same of crops: patch_fid and patch_kid, with the number of crops. Both sets have the same
-    ids; `fid_clean` is there when both were scored by clean-fid's network.
+    The same of crops: patch_fid and patch_kid, with the number of crops. Both sets must have the
+    same ids, and so are pairs (see frechet.kid); `fid_clean` is there when both were scored by
+    clean-fid's network.
     """
     kind = scores.Alignment
     ids = [scores.read_rows(s, kind, expected)["id"].tolist() for s in (reference, shards)]
@@ -133,20 +143,25 @@ def fid(
         found = [(scores.read_features(s, name), order) for s, order in sets]
         return [x.reshape(expected, -1, x.shape[1])[order] for x, order in found]
 
-    results = distances(*pair("features"), seed=seed)
+    results = distances(*pair("features"), paired=True, seed=seed)
     if all(scores.has_features(s, "clean") for s in (reference, shards)):
         value = frechet.fid(*(x[:, 0] for x in pair("clean")))
         results["fid_clean"] = {"value": value, "n": expected, "n_reference": expected}
-    return results | patches(*pair("patches"), seed=seed)
+    return results | patches(*pair("patches"), paired=True, seed=seed)
 
 
-def distances(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
-    """fid, kid and fid_floor of (images, 1, d) features, of as many images as there are."""
+def distances(
+    real: np.ndarray, generated: np.ndarray, *, paired: bool = False, seed: int
+) -> Results:
+    """fid, kid and fid_floor of (images, 1, d) features, of as many images as there are.
+
+    `paired`: image i of both sets is of one prompt; see frechet.kid.
+    """
     real, generated = real[:, 0], generated[:, 0]
     sizes = {"n": len(generated), "n_reference": len(real)}
     results: Results = {"fid": {"value": frechet.fid(real, generated), **sizes}}
     if min(sizes.values()) > 2:
-        value, error = frechet.kid(real, generated, seed=seed)
+        value, error = frechet.kid(real, generated, paired=paired, seed=seed)
         results["kid"] = {"value": value, "standard_error": error, **sizes}
     if len(real) > 3:
         value, deviation = frechet.split_floor(real, seed=seed)
@@ -155,8 +170,8 @@ def distances(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
     return results
 
 
-def patches(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
-    """patch_fid and patch_kid of (images, crops, d) features."""
+def patches(real: np.ndarray, generated: np.ndarray, *, paired: bool = False, seed: int) -> Results:
+    """patch_fid and patch_kid of (images, crops, d) features; `paired` as in `distances`."""
     crops, width = real.shape[1:]
     pair = [x.reshape(-1, width) for x in (real, generated)]
     sizes = {"n": len(generated), "crops": len(generated) * crops}
@@ -164,9 +179,12 @@ def patches(real: np.ndarray, generated: np.ndarray, *, seed: int) -> Results:
     if min(len(real), len(generated)) > 2:
         random = np.random.default_rng(seed)
         most = max(MOST_CROPS // crops, 3)
-        thinned = [x[random.permutation(len(x))[:most]] for x in (real, generated)]
+        orders = [random.permutation(len(x))[:most] for x in (real, generated)]
+        if paired:
+            orders[1] = orders[0]
+        thinned = [x[order] for x, order in zip((real, generated), orders, strict=True)]
         pair = [x.reshape(-1, width) for x in thinned]
-        value, error = frechet.kid(*pair, crops=crops, seed=seed)
+        value, error = frechet.kid(*pair, crops=crops, paired=paired, seed=seed)
         sizes = {"n": len(thinned[1]), "crops": len(pair[1])}
         results["patch_kid"] = {"value": value, "standard_error": error, **sizes}
     return results

@@ -31,8 +31,3 @@ def sizes(path: str | Path) -> tuple[int, int, int]:
 def ratio(raw: np.ndarray, compressed: np.ndarray) -> float:
     """The paper's ratio of sums over a set: sum of raw bytes / sum of compressed bytes."""
     return float(np.sum(raw) / np.sum(compressed))
-
-
-def mean_ratio(raw: np.ndarray, compressed: np.ndarray) -> float:
-    """The mean of the images' own ratios, for comparison."""
-    return float(np.mean(raw / compressed))

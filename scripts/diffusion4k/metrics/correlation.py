@@ -3,25 +3,27 @@
 The paper's ratings were never released, so ours come from a file: a CSV with the header
 `model,id,rating`, one line a rating; several of one image are averaged. A metric whose lower values
 are better (Compression Ratio) is counted with its sign turned, as the paper's positive numbers
-imply. PLCC is of the scores as they are; no curve is fitted to them first.
+imply. PLCC is of the scores as they are; no curve is fitted to them first. Several models' images
+of one prompt resemble each other, in scores and in ratings: intervals resample prompts.
 """
 
 import csv
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from diffusion4k.errors import UserError
+from diffusion4k.manifest import Manifest
 from diffusion4k.metrics import aggregate
 
-# metric: (family, column, sign)
+# metric: (family, the aggregate that is the mean of an image's scores, sign)
 METRICS = {
     "glcm": ("texture", "glcm", 1),
-    "cr": ("texture", "ratio", -1),
+    "cr": ("texture", "cr_mean", -1),
     "musiq": ("quality", "musiq", 1),
     "maniqa": ("quality", "maniqa", 1),
 }
@@ -50,10 +52,21 @@ def read_ratings(path: Path) -> dict[Image, float]:
     return {image: float(np.mean(values)) for image, values in found.items()}
 
 
+def read_scores(
+    metric: str, model: str, shards: Sequence[Manifest], *, expected: int, choice: str
+) -> dict[Image, float]:
+    """A model's scores by one of METRICS, an image each; see aggregate.statistics for `choice`."""
+    family, name, _ = METRICS[metric]
+    rows = aggregate.rows(family, shards, expected)
+    _, (column,) = aggregate.statistics(family, rows, choice)[name]
+    pairs = zip(rows["id"], rows[column], strict=True)
+    return {(model, str(id)): float(value) for id, value in pairs}
+
+
 def correlate(
     scores: Mapping[Image, float], ratings: Mapping[Image, float], *, sign: int = 1, seed: int = 0
 ) -> aggregate.Results:
-    """{"srcc", "plcc"} with n and a 95 % percentile bootstrap interval over the rated images.
+    """{"srcc", "plcc"} with n and a 95 % percentile bootstrap interval over the rated prompts.
 
     UserError when a rated image has no score, or when nothing can be correlated.
     """
@@ -64,6 +77,7 @@ def correlate(
         raise UserError(f"ratings of {', '.join(missing[:10])}, of which there is no score")
     x = sign * np.array([scores[image] for image in ratings], dtype=np.float64)
     y = np.array(list(ratings.values()), dtype=np.float64)
+    prompts = np.array([id for _, id in ratings])
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         raise UserError(f"{len(x)} ratings: at least 3, scores and ratings not all equal, needed")
 
@@ -77,5 +91,6 @@ def correlate(
     results = {}
     for name, coefficient in (("srcc", stats.spearmanr), ("plcc", stats.pearsonr)):
         of = statistic(coefficient)
-        results[name] = {"value": of(x, y), "n": len(x)} | aggregate.interval(of, x, y, seed=seed)
+        results[name] = {"value": of(x, y), "n": len(x)}
+        results[name] |= aggregate.interval(of, x, y, seed=seed, prompts=prompts)
     return results

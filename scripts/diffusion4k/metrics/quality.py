@@ -21,7 +21,10 @@ METRICS = ("musiq", "maniqa")  # pyiqa's names: both trained on KonIQ-10k
 
 
 class Quality:
-    """MUSIQ and MANIQA at the image's own resolution, float32."""
+    """MUSIQ and MANIQA, float32, given the image at its own resolution.
+
+    MUSIQ sees all of it, at three scales; MANIQA 20 crops of 224 px, 6 % of an image of 4096 px.
+    """
 
     def __init__(self, weights: Mapping[str, Path], device: torch.device):
         self.networks = {name: load(name, weights[name], device) for name in METRICS}
