@@ -22,16 +22,19 @@ JPEG = {
 Image.MAX_IMAGE_PIXELS = 1_000_000_000
 
 
-def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
+def load_rgb(path: str | Path, *, exif_transpose: bool, strict: bool = False) -> Image.Image:
     """Decode the whole file as 8-bit RGB; `exif_transpose` turns it upright as training does.
 
-    Palette, grey and CMYK images are converted, alpha is composited on white. Raises UserError,
-    naming the file and the reason, for one that is empty, truncated, no image, or 16 bits deep
-    (Pillow would clip those values, not scale them).
+    Palette, grey and CMYK images are converted, alpha is composited on white, and of 16-bit colour
+    the upper 8 bits count, as wherever the released code reads a photograph. With `strict`, for
+    pictures that are scored, grey, CMYK and 16-bit ones are refused. Raises UserError, naming the
+    file and the reason, for those and for one that is empty, truncated, no image, or 16-bit grey
+    (Pillow would clip its values, not scale them).
     """
     path = Path(path)
     try:
         with Image.open(path) as opened:
+            kind = _unlike_rgb(opened)  # load() forgets the depth
             opened.load()
             image = ImageOps.exif_transpose(opened) if exif_transpose else opened.copy()
     except FileNotFoundError:
@@ -39,12 +42,27 @@ def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "zero bytes" if path.stat().st_size == 0 else error
         raise UserError(f"{path}: cannot be decoded ({reason}); fetch it again") from None
-    if image.mode.startswith(("I", "F")):
-        raise UserError(f"{path}: mode {image.mode}, more than 8 bits a channel; convert it first")
+    if kind and (strict or image.mode.startswith(("I", "F"))):
+        raise UserError(f"{path}: {kind}; convert it to 8-bit RGB first")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def _unlike_rgb(opened: Image.Image) -> str:
+    """What a file that is opened but not decoded has instead of 8-bit colour; "" if it has that.
+
+    Pillow opens 16-bit RGB and RGBA as if they had 8 bits: only a tile's raw mode (`RGB;16B`) says
+    so. `BGR;16` is no such mode but 16 bits a pixel, in BMP.
+    """
+    modes = [tile.args if isinstance(tile.args, str) else tile.args[0] for tile in opened.tile]
+    deep = [mode for mode in modes if ";16" in mode and not mode.startswith("BGR")]
+    if deep or opened.mode.startswith(("I", "F")):
+        return f"mode {(deep or [opened.mode])[0]}, more than 8 bits a channel"
+    if opened.mode in ("1", "L", "LA"):
+        return "greyscale"
+    return "CMYK" if opened.mode == "CMYK" else ""
 
 
 def resize_shorter_side(image: Image.Image, size: int) -> Image.Image:
