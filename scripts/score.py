@@ -105,9 +105,13 @@ def check(args: argparse.Namespace) -> None:
 
 
 def pictures(args: argparse.Namespace) -> list:
+    """Those of the folder, their headers checked; damage shows when they are decoded."""
     from diffusion4k.metrics import inputs
 
-    return inputs.folder(args.folder, args.size)
+    found = inputs.folder(args.folder, args.size)
+    for picture in found:
+        picture.check()
+    return found
 
 
 def means(rows: list[Row]) -> dict[str, dict]:
@@ -202,22 +206,23 @@ def fid(args: argparse.Namespace) -> tuple[list[Row], dict]:
     from diffusion4k.metrics import aggregate, device, inception, inputs
 
     found, photographs = pictures(args), inputs.folder(args.reference)
-    width, height = found[0].load().size  # what all must have
-    if args.crop > min(width, height):
+    height, width = size = images.sides(found[0].path)
+    if args.crop > min(size):
         raise UserError(f"--crop {args.crop}: more than the {height}x{width} px of the images")
-    found = [replace(picture, size=(height, width)) for picture in found]
+    for picture in found:
+        replace(picture, size=size).check()
+    for path in () if args.size else [picture.path for picture in photographs]:
+        if (has := images.sides(path)) != size:
+            raise UserError(
+                f"{path}: {has[0]}x{has[1]} px (height x width), the images have {height}x{width}:"
+                " give --size, to which photographs are resized and cropped"
+            )
 
     def photograph(picture):
-        """As the workflow prepares its references; without --size only if it fits as it is."""
+        """As the workflow prepares its references."""
         if args.size:
             return inputs.photograph(picture.path, args.size, upright=False)
-        image = images.load_rgb(picture.path, exif_transpose=False)
-        if image.size != (width, height):
-            raise UserError(
-                f"{picture.path}: {image.height}x{image.width} px (height x width), the images have"
-                f" {height}x{width}: give --size, to which photographs are resized and cropped"
-            )
-        return image
+        return images.load_rgb(picture.path, exif_transpose=False)
 
     network = load_inception(args, device.choose(args.device))
     rows, sets = [], []

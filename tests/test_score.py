@@ -123,6 +123,15 @@ def test_fid_prepares_photographs_as_the_workflow_does(folder, tmp_path, incepti
         run("fid", folder, reference, "--size", 128, *flags)
 
 
+def test_headers_are_checked_before_anything_is_scored(folder, monkeypatch):
+    monkeypatch.setattr(images, "load_rgb", lambda *_, **__: pytest.fail("decoded"))
+    of_another_size(folder / "p4.jpg")
+    fid = ["fid", folder, folder, "--weights", folder / "p0.jpg", "--crop", 64]
+    for flags in (["glcm", folder, "--size", 128], fid):
+        with pytest.raises(UserError, match="p4.jpg: 128x96 px .* where 128x128 is expected"):
+            run(*flags)
+
+
 def test_fid_takes_no_other_weights_unasked(folder, tmp_path, inception_weights):
     flags = ["fid", folder, folder, "--crop", 64, "--weights"]
     for protocol, digest in script.INCEPTION.items():
@@ -265,7 +274,7 @@ def test_folders_that_cannot_be_scored(folder, tmp_path):
 def test_no_set_becomes_a_smaller_or_a_larger_one(folder):
     for i in (6, 7):
         (folder / f"p{i}.jpg").symlink_to(folder / "gone.jpg")
-    with pytest.raises(UserError, match="images: p6.jpg, p7.jpg are links to nothing"):
+    with pytest.raises(UserError, match="images: links to nothing: p6.jpg, p7.jpg;"):
         run("glcm", folder)
     for i in (6, 7):
         (folder / f"p{i}.jpg").unlink()

@@ -43,11 +43,12 @@ def take(path: Path, target: Path, size: int) -> str:
     other format is written as quality-95 4:2:0 JPEG. Raises UserError with the reason for one that
     is damaged, greyscale or CMYK, deeper than 8 bits, or of another size.
     """
-    picture = images.load_rgb(path, exif_transpose=False, strict=True)
+    height, width = images.rgb_sides(path)
+    if (height, width) != (size, size):
+        raise UserError(f"{path}: {width} x {height} px, not {size} x {size}")
+    picture = images.load_rgb(path, exif_transpose=False)
     with Image.open(path) as opened:
         form = opened.format
-    if picture.size != (size, size):
-        raise UserError(f"{path}: {picture.width} x {picture.height} px, not {size} x {size}")
     if form == "JPEG":
         with files.atomic(target) as temporary:
             shutil.copyfile(path, temporary)

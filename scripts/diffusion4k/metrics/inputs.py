@@ -22,21 +22,25 @@ class Picture:
     path: Path
     size: tuple[int, int] | None
 
-    def load(self) -> Image.Image:
-        """Decode as RGB; UserError when it is damaged, of another size, or not 8-bit RGB.
+    def check(self) -> None:
+        """UserError when the header tells of another size or of anything but 8-bit RGB.
 
         The released program lets OpenCV turn grey into three equal channels and 16 bits into 8:
         the GLCM Score of the former stays, but its Compression Ratio would count bytes of two
         channels that the file does not have, and a set of both kinds would compare unlikes. So
         would CMYK, whose bytes are those of four.
         """
-        image = images.load_rgb(self.path, exif_transpose=False, strict=True)
-        if self.size and (image.height, image.width) != self.size:
+        height, width = images.rgb_sides(self.path)
+        if self.size and (height, width) != self.size:
             raise UserError(
-                f"{self.path}: {image.height}x{image.width} px (height x width) where"
+                f"{self.path}: {height}x{width} px (height x width) where"
                 f" {self.size[0]}x{self.size[1]} is expected; generate it again"
             )
-        return image
+
+    def load(self) -> Image.Image:
+        """Check and decode as RGB; UserError, too, when it is damaged."""
+        self.check()
+        return images.load_rgb(self.path, exif_transpose=False)
 
 
 def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
@@ -58,7 +62,7 @@ def folder(where: Path, size: int | None = None) -> list[Picture]:
     files = [path for path in sorted(where.iterdir()) if not path.name.startswith(".")]
     files = [path for path in files if path.name != "metadata.jsonl"]
     if lost := [path.name for path in files if not path.exists()]:
-        raise UserError(f"{where}: {some(lost)} are links to nothing; bring the images back")
+        raise UserError(f"{where}: links to nothing: {some(lost)}; bring the images back")
     ids: dict[str, Path] = {}
     for path in files:
         if not path.is_file() or path.suffix.lower() not in _PICTURES:
