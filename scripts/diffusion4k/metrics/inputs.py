@@ -38,9 +38,10 @@ class Picture:
             )
 
     def load(self) -> Image.Image:
-        """Check and decode as RGB; UserError, too, when it is damaged."""
+        """Decode as RGB and check; UserError, too, when it is damaged."""
+        image = images.load_rgb(self.path, exif_transpose=False)
         self.check()
-        return images.load_rgb(self.path, exif_transpose=False)
+        return image
 
 
 def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
