@@ -8,19 +8,29 @@
 
 Every file in the folder must be a whole image (metadata.jsonl and hidden files apart); one that is
 not is named with the reason, and nothing is scored. --output writes the rows as parquet.
+
+FID as published is of squares: give --size, to which the photographs of REF are resized and cropped
+as the workflow does with its references. Weights are checked against --sha256.
 """
 
 import argparse
 import os
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from diffusion4k import cli
 from diffusion4k.errors import UserError
+from diffusion4k.files import sha256
 
 Row = dict[str, Any]
-INCEPTION_CLEAN = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
+# of the weights that FID's protocols mean, as in config/config.yaml
+INCEPTION = {
+    "published": "6726825d",
+    "clean": "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
     fid = _add(metrics, "fid", networks=True)
     fid.add_argument("reference", type=Path, help="folder of photographs")
     fid.add_argument("--weights", type=Path, required=True, help="of Inception")
-    fid.add_argument("--protocol", choices=("published", "clean"), default="published")
-    fid.add_argument("--sha256", default=INCEPTION_CLEAN, help="of clean-fid's weights")
+    fid.add_argument("--protocol", choices=tuple(INCEPTION), default="published")
+    fid.add_argument("--sha256", help="of the weights, or its beginning; default: the protocol's")
     fid.add_argument("--crop", type=int, default=299, help="px, of the crops for patch FID")
     fid.add_argument("--crops", type=int, default=4, help="of them along each side")
     return flags
@@ -64,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     score: dict[str, Callable] = {"glcm": glcm, "cr": cr, "clip": clip}
     score |= {"aesthetics": aesthetics, "fid": fid}
+    check(args)
     rows, results = score[args.metric](args)
     print(f"{'metric':<22}{'value':>12}  {'95 % interval':<22}{'n':>6}")
     for name, result in results.items():
@@ -71,7 +82,8 @@ def run(args: argparse.Namespace) -> None:
         spread = f"[{ends[0]:.4f}, {ends[1]:.4f}]" if ends else ""
         if "standard_error" in result and not ends:
             spread = f"± {result['standard_error']:.4f} (s.e.)"
-        print(f"{name:<22}{result['value']:>12.4f}  {spread:<22}{result['n']:>6}")
+        against = f" against {result['n_reference']}" if "n_reference" in result else ""
+        print(f"{name:<22}{result['value']:>12.4f}  {spread:<22}{result['n']:>6}{against}")
     if args.output:
         import pandas as pd
 
@@ -81,10 +93,25 @@ def run(args: argparse.Namespace) -> None:
             pd.DataFrame(rows).to_parquet(temporary, index=False)
 
 
-def pictures(args: argparse.Namespace, folder: Path | None = None) -> list:
+def check(args: argparse.Namespace) -> None:
+    """Refuse counts below 1 and files of weights that are not there, before anything is loaded."""
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    for name in ("size", "threads", "crop", "crops"):
+        if given.get(name, 1) < 1:
+            raise UserError(f"--{name} {given[name]}: must be 1 at least")
+    for name in ("weights", "head"):
+        if name in given and not given[name].is_file():
+            raise UserError(f"--{name} {given[name]}: no such file")
+
+
+def pictures(args: argparse.Namespace) -> list:
+    """Those of the folder, their headers checked; damage shows when they are decoded."""
     from diffusion4k.metrics import inputs
 
-    return inputs.folder(folder or args.folder, args.size)
+    found = inputs.folder(args.folder, args.size)
+    for picture in found:
+        picture.check()
+    return found
 
 
 def means(rows: list[Row]) -> dict[str, dict]:
@@ -116,14 +143,18 @@ def glcm(args: argparse.Namespace) -> tuple[list[Row], dict]:
 def cr(args: argparse.Namespace) -> tuple[list[Row], dict]:
     import numpy as np
 
+    from diffusion4k.generate import adopt
     from diffusion4k.metrics import aggregate, compression
 
-    rows = []
+    rows, said = [], []
     for picture in cli.progress(pictures(args), desc="cr", unit="image"):
         picture.load()
         height, width, size = compression.sizes(picture.path)
         raw = height * width * 3
         rows.append({"id": picture.id, "raw": raw, "bytes": size, "cr_mean": raw / size})
+        said.append(adopt.jpeg_note(picture.path))
+    for note in adopt.notes(args.folder, said):
+        print(f"note: {note}")
     raw, packed = (np.array([row[name] for row in rows]) for name in ("raw", "bytes"))
     whole = {"value": compression.ratio(raw, packed), "n": len(rows)}
     whole |= aggregate.interval(compression.ratio, raw, packed, seed=0)
@@ -134,13 +165,19 @@ def clip(args: argparse.Namespace) -> tuple[list[Row], dict]:
     from dataclasses import asdict
 
     from diffusion4k import metadata
-    from diffusion4k.metrics import clip, device
+    from diffusion4k.metrics import clip, device, inputs
 
     found = pictures(args)
     where = args.prompts or args.folder
     prompts = {sample.id: sample.text for sample in metadata.read(where, ".")}
-    if missing := [picture.id for picture in found if picture.id not in prompts]:
-        raise UserError(f"{where}/metadata.jsonl has no text for {', '.join(missing[:10])}")
+    ids = {picture.id for picture in found}
+    if unknown := [picture.id for picture in found if picture.id not in prompts]:
+        raise UserError(f"{where}/metadata.jsonl has no text for {inputs.some(unknown)}")
+    if missing := [id for id in prompts if id not in ids]:
+        raise UserError(
+            f"{args.folder}: no image for {inputs.some(missing)} of {where}/metadata.jsonl; a"
+            " smaller set is another mean: bring them, or leave their lines out"
+        )
     network = clip.Clip(args.clip, device.choose(args.device))
     rows = []
     for picture in cli.progress(found, desc="clip", unit="image"):
@@ -153,10 +190,11 @@ def clip(args: argparse.Namespace) -> tuple[list[Row], dict]:
 def aesthetics(args: argparse.Namespace) -> tuple[list[Row], dict]:
     from diffusion4k.metrics import aesthetics, clip, device
 
+    found = pictures(args)
     network = aesthetics.Aesthetics(clip.Clip(args.clip, device.choose(args.device)), args.head)
     rows = [
         {"id": picture.id, "aesthetics": network.score([picture.load()])[0]}
-        for picture in cli.progress(pictures(args), desc="aesthetics", unit="image")
+        for picture in cli.progress(found, desc="aesthetics", unit="image")
     ]
     return rows, means(rows)
 
@@ -164,18 +202,35 @@ def aesthetics(args: argparse.Namespace) -> tuple[list[Row], dict]:
 def fid(args: argparse.Namespace) -> tuple[list[Row], dict]:
     import numpy as np
 
-    from diffusion4k.metrics import aggregate, device, inception
+    from diffusion4k import images
+    from diffusion4k.metrics import aggregate, device, inception, inputs
 
-    chosen = device.choose(args.device)
-    if args.protocol == "clean":
-        network = inception.CleanInception(args.weights, args.sha256, chosen)
-    else:
-        network = inception.Inception(args.weights, chosen)
+    found, photographs = pictures(args), inputs.folder(args.reference)
+    height, width = size = images.sides(found[0].path)
+    if args.crop > min(size):
+        raise UserError(f"--crop {args.crop}: more than the {height}x{width} px of the images")
+    for picture in found:
+        replace(picture, size=size).check()
+    for path in () if args.size else [picture.path for picture in photographs]:
+        if (has := images.sides(path)) != size:
+            raise UserError(
+                f"{path}: {has[0]}x{has[1]} px (height x width), the images have {height}x{width}:"
+                " give --size, to which photographs are resized and cropped"
+            )
+
+    def photograph(picture):
+        """As the workflow prepares its references."""
+        if args.size:
+            return inputs.photograph(picture.path, args.size, upright=False)
+        return images.load_rgb(picture.path, exif_transpose=False)
+
+    network = load_inception(args, device.choose(args.device))
     rows, sets = [], []
-    for folder in (args.reference, args.folder):
+    loaded = (args.reference, photographs, photograph), (args.folder, found, inputs.Picture.load)
+    for folder, members, load in loaded:
         features = {"whole": [], "crops": []}
-        for picture in cli.progress(pictures(args, folder), desc=folder.name, unit="image"):
-            pixels = np.asarray(picture.load())
+        for picture in cli.progress(members, desc=folder.name, unit="image"):
+            pixels = np.asarray(load(picture))
             features["whole"].append(network([pixels]))
             features["crops"].append(network(inception.crops(pixels, args.crop, args.crops)))
             rows.append(
@@ -183,7 +238,26 @@ def fid(args: argparse.Namespace) -> tuple[list[Row], dict]:
             )
         sets.append({name: np.stack(values) for name, values in features.items()})
     whole, crops = ([s[name] for s in sets] for name in ("whole", "crops"))
-    return rows, aggregate.distances(*whole, seed=0) | aggregate.patches(*crops, seed=0)
+    how = {"paired": [p.id for p in found] == [p.id for p in photographs], "seed": 0}
+    return rows, aggregate.distances(*whole, **how) | aggregate.patches(*crops, **how)
+
+
+def load_inception(args: argparse.Namespace, chosen) -> Callable:
+    """The protocol's network on the device `chosen`; UserError for weights of another checksum."""
+    from diffusion4k.metrics import inception
+
+    wanted = args.sha256 if args.sha256 is not None else INCEPTION[args.protocol]
+    if not re.fullmatch("[0-9a-f]{8,64}", wanted):
+        raise UserError(f"--sha256 {wanted}: needs 8 to 64 digits of 0-9 and a-f")
+    digest = sha256(args.weights)
+    if not digest.startswith(wanted):
+        raise UserError(
+            f"{args.weights}: its sha256 is {digest}, not {wanted}; give the weights of the"
+            f" {args.protocol} protocol, or --sha256 for others, whose values do not compare"
+        )
+    if args.protocol == "clean":
+        return inception.CleanInception(args.weights, digest, chosen)
+    return inception.Inception(args.weights, chosen)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import tiny
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.generate.adopt import jpeg_differences
+from test_images import write_deep
 
 SIZE = 128
 
@@ -82,8 +83,29 @@ def test_metrics_take_it_unchanged(data, folder, tmp_path):
     assert manifest.read(output).results["n"] == 3
 
 
+def test_editing_the_original_leaves_what_was_taken(data, folder, tmp_path):
+    [record] = take(data, folder, tmp_path / "out", shards=1)
+    for brought in ("photo_0.jpg", "photo_1.JPEG", "photo_2.png"):
+        with (folder / brought).open("r+b") as file:
+            file.write(b"edited in place")
+    assert manifest.verify(record) == []
+
+
 def save_16_bit(path):
-    Image.fromarray(np.zeros((SIZE, SIZE), np.uint16)).save(path)
+    write_deep(path, (SIZE, SIZE))
+
+
+def save_16_bit_rgb(path):
+    write_deep(path, (SIZE, SIZE, 3))
+
+
+def save_16_bit_rgba(path):
+    write_deep(path, (SIZE, SIZE, 4))
+
+
+def move_to_16_bit_tiff(path):
+    path.unlink()
+    write_deep(path.with_suffix(".tiff"), (SIZE, SIZE, 3))
 
 
 def save_cmyk(path):
@@ -97,8 +119,11 @@ def save_cmyk(path):
         ("photo_0.jpg", lambda p: p.write_bytes(p.read_bytes()[:-400]), "truncated"),
         ("photo_0.jpg", lambda p: p.write_bytes(b""), "zero bytes"),
         ("photo_0.jpg", lambda p: p.write_bytes(b"hello"), "photo_0: cannot be decoded"),
-        ("photo_0.jpg", save_cmyk, "photo_0: CMYK, where RGB is needed"),
-        ("photo_2.png", save_16_bit, "more than 8 bits"),
+        ("photo_0.jpg", save_cmyk, "photo_0: CMYK; convert it to 8-bit RGB first"),
+        ("photo_2.png", save_16_bit, "photo_2: mode I;16B, more than 8 bits"),
+        ("photo_2.png", save_16_bit_rgb, "photo_2: mode RGB;16B, more than 8 bits"),
+        ("photo_2.png", save_16_bit_rgba, "photo_2: mode RGBA;16B, more than 8 bits"),
+        ("photo_2.png", move_to_16_bit_tiff, "photo_2: mode RGB;16N, more than 8 bits"),
         ("photo_2.png", lambda p: Image.new("L", (SIZE, SIZE)).save(p), "photo_2: greyscale"),
         ("photo_2.png", lambda p: images.save_png(p, pixels(0, 64)), "64 x 64 px, not 128 x 128"),
         ("photo_0.png", lambda p: images.save_png(p, pixels(0)), "photo_0.jpg and photo_0.png"),

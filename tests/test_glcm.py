@@ -140,12 +140,21 @@ def test_a_constant_patch_has_the_properties_that_skimage_gives_it():
         glcm.Settings(patch=32, levels=16, distances=(1, 3), angles=(0, 90)),
         glcm.Settings(patch=48, levels=256, distances=(2, 7), angles=(45, 180, 225)),
         glcm.Settings(patch=256, levels=8, distances=(1,), angles=(0,)),
+        glcm.Settings(patch=256, levels=64),
     ],
     ids=str,
 )
 def test_other_parameters(parameters):
     grey = glcm.grey(np.asarray(images.load_rgb(FOLDER / "coffee.png", exif_transpose=False)))
     assert np.abs(ours(grey, parameters) - literal_image(grey, parameters)).max() < EXACT
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_the_largest_count_that_a_patch_can_have(value):
+    """65,280 pairs of one kind, just below what 16 bits hold."""
+    flat, parameters = np.full((256, 256), value, np.uint8), glcm.Settings(patch=256)
+    assert np.abs(ours(flat, parameters) - literal_image(flat, parameters)).max() < EXACT
+    check_properties(flat, parameters)
 
 
 def test_known_values():
@@ -171,6 +180,12 @@ def test_bad_input():
         glcm.score(np.zeros((40, 200), np.uint8))
     with pytest.raises(UserError, match="distances"):
         glcm.score(np.zeros((64, 64), np.uint8), glcm.Settings(patch=4))
+    for distances in ((0, 1), (0,), (-1,), ()):
+        with pytest.raises(UserError, match="needs 0 < distances < patch"):
+            glcm.Settings(distances=distances)
+    for angles in ((), (float("nan"),)):
+        with pytest.raises(UserError, match="angles"):
+            glcm.Settings(angles=angles)
     with pytest.raises(ValueError, match="uint8"):
         glcm.score(np.zeros((64, 64)))
 

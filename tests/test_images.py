@@ -1,5 +1,7 @@
 """Images as they come: every mode becomes 8-bit RGB, or is refused by name and reason."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -72,6 +74,72 @@ def test_more_than_eight_bits_are_refused_and_not_clipped(tmp_path, image, name)
     path = saved(tmp_path, image, name)
     with pytest.raises(UserError, match=rf"{name}: mode .*more than 8 bits a channel"):
         load(path)
+
+
+def write_deep(path, shape):
+    """16-bit noise, as OpenCV writes it: 1 (no third axis), 3 or 4 channels."""
+    import cv2
+
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 65536, shape, np.uint16))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tiff"])
+@pytest.mark.parametrize("shape", [(8, 6), (8, 6, 3), (8, 6, 4)], ids=len)
+def test_pictures_that_are_scored_have_eight_bits(tmp_path, name, shape):
+    write_deep(tmp_path / name, shape)
+    with pytest.raises(UserError, match=rf"{name}: mode .*;16.*, more than 8 bits a channel; conv"):
+        images.rgb_sides(tmp_path / name)
+
+
+def test_tiff_without_compression_is_deep_too(tmp_path):
+    import tifffile
+
+    pixels = np.full((8, 6, 3), 40000, np.uint16)
+    for order in "<>":
+        tifffile.imwrite(tmp_path / "a.tiff", pixels, photometric="rgb", byteorder=order)
+        with pytest.raises(UserError, match="a.tiff: mode RGB;16., more than 8 bits"):
+            images.rgb_sides(tmp_path / "a.tiff")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tiff"])
+def test_a_16_bit_photograph_is_read_as_the_released_code_reads_it(tmp_path, name):
+    write_deep(tmp_path / name, (8, 6, 3))
+    with Image.open(tmp_path / name) as opened:
+        expected = np.asarray(opened.convert("RGB"))
+    assert np.array_equal(np.asarray(load(tmp_path / name)), expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "reason"),
+    [
+        ("1", "a.png", "greyscale"),
+        ("L", "a.jpg", "greyscale"),
+        ("LA", "a.png", "greyscale"),
+        ("CMYK", "a.jpg", "CMYK"),
+        ("RGB", "a.jpg", ""),
+        ("RGB", "a.webp", ""),
+        ("RGBA", "a.png", ""),
+        ("P", "a.png", ""),
+    ],
+)
+def test_pictures_that_are_scored_have_colour(tmp_path, mode, name, reason):
+    path = saved(tmp_path, Image.new(mode, (4, 6)), name)
+    if not reason:
+        assert images.rgb_sides(path) == (6, 4)
+        return
+    with pytest.raises(UserError, match=f"{name}: {reason}; convert it to 8-bit RGB first"):
+        images.rgb_sides(path)
+
+
+def test_sixteen_bits_a_pixel_are_not_a_channel(tmp_path):
+    """A BMP of 5, 6 and 5 bits, which Pillow reads and does not write."""
+    header = struct.pack("<2sIHHI", b"BM", 14 + 52 + 4, 0, 0, 14 + 52)
+    header += struct.pack("<IiiHHIIiiII", 52, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(
+        header + struct.pack("<III", 0xF800, 0x7E0, 0x1F) + b"\xff" * 4
+    )
+    assert images.rgb_sides(tmp_path / "a.bmp") == (1, 2)
+    assert load(tmp_path / "a.bmp").getpixel((1, 0)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize(

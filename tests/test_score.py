@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import quality as quality_script
@@ -13,9 +14,11 @@ import score as script
 import texture
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.metrics import compression, frechet, glcm, inputs, quality
+from diffusion4k.files import sha256
+from diffusion4k.metrics import compression, frechet, glcm, inception, inputs, quality
 from test_aggregate import generated
 from test_clip_scores import clip_folder, head_file, inception_file, picture
+from test_images import write_deep
 
 
 def run(*flags: object) -> None:
@@ -53,25 +56,120 @@ def test_cr(folder, capsys):
     assert shown["cr_mean"] == pytest.approx((128 * 128 * 3 / sizes).mean(), abs=1e-4)
 
 
-def test_fid(folder, tmp_path, capsys):
-    from diffusion4k.metrics import inception
+def test_cr_says_which_jpegs_are_not_encoded_as_generated_ones(folder, capsys):
+    run("cr", folder)
+    assert "note" not in capsys.readouterr().out
+    for name, options in (("p1", {"quality": 80}), ("p3", {"progressive": True})):
+        options = images.JPEG | options
+        Image.open(folder / f"{name}.jpg").save(folder / f"{name}.jpg", **options)
+    run("cr", folder)
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 2 and all("Compression Ratio does not compare" in n for n in notes)
+    assert "1 pictures are JPEG of other progressive, Huffman tables" in notes[0]
+    assert "1 pictures are JPEG of other quality" in notes[1]
 
+
+@pytest.fixture(scope="module")
+def inception_weights(tmp_path_factory) -> Path:
+    return inception_file(tmp_path_factory.mktemp("inception") / "weights.pth")
+
+
+def fid_flags(weights: Path) -> list[object]:
+    flags = ["--weights", weights, "--sha256", sha256(weights)[:8], "--device", "cpu"]
+    return [*flags, "--crop", 64, "--crops", 1]
+
+
+def test_fid(folder, tmp_path, inception_weights, capsys):
     reference = tmp_path / "reference"
     for i in range(4):
         images.save_png(reference / f"r{i}.png", np.asarray(picture(50 + i, 128, 128)))
-    weights = inception_file(tmp_path / "weights.pth")
-    flags = ["--weights", weights, "--crop", 64, "--crops", 1, "--device", "cpu"]
-    run("fid", folder, reference, *flags)
-    shown = numbers(capsys.readouterr().out)
-    network = inception.Inception(weights, torch.device("cpu"))
+    run("fid", folder, reference, *fid_flags(inception_weights))
+    out = capsys.readouterr().out
+    network = inception.Inception(inception_weights, torch.device("cpu"))
     sets = [
         network([np.asarray(Image.open(path)) for path in sorted(where.iterdir())])
         for where in (reference, folder)
     ]
+    shown = numbers(out)
     assert shown["fid"] == pytest.approx(frechet.fid(*sets), rel=1e-3)
     assert {"kid", "fid_floor", "patch_fid", "patch_kid"} <= set(shown)
-    with pytest.raises(UserError, match="its sha256 is not f58cb9b6"):
-        run("fid", folder, reference, "--protocol", "clean", *flags)
+    assert next(line for line in out.splitlines() if line.startswith("fid ")).endswith(
+        "5 against 4"
+    )
+
+
+def test_fid_prepares_photographs_as_the_workflow_does(folder, tmp_path, inception_weights):
+    reference = tmp_path / "reference"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the released FID does not turn it
+    reference.mkdir()
+    for i in range(2):
+        picture(50 + i, 160, 480).save(reference / f"r{i}.jpg", exif=exif, quality=95)
+    picture(60, 200, 150).convert("L").save(reference / "grey.jpg")
+    flags = ["fid", folder, reference, *fid_flags(inception_weights)]
+    run(*flags, "--size", 128, "--output", tmp_path / "rows.parquet")
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    rows = rows[rows["set"] == str(reference)].set_index("id")["features"]
+    assert sorted(rows.index) == ["grey", "r0", "r1"]
+    network = inception.Inception(inception_weights, torch.device("cpu"))
+    for path in reference.iterdir():
+        expected, turned = (
+            network([np.asarray(inputs.photograph(path, 128, upright=upright))])[0]
+            for upright in (False, True)
+        )
+        assert np.array_equal(rows[path.stem], expected)
+        assert path.stem == "grey" or not np.array_equal(expected, turned)
+    with pytest.raises(UserError, match=r"grey.jpg: 200x150 px .*128x128: give --size"):
+        run(*flags)
+    of_another_size(folder / "p2.jpg")
+    with pytest.raises(UserError, match="p2.jpg: 128x96 px .* 128x128 is expected"):
+        run(*flags, "--size", 128)
+
+
+def test_headers_are_checked_before_anything_is_scored(folder, monkeypatch):
+    monkeypatch.setattr(images, "load_rgb", lambda *_, **__: pytest.fail("decoded"))
+    of_another_size(folder / "p4.jpg")
+    fid = ["fid", folder, folder, "--weights", folder / "p0.jpg", "--crop", 64]
+    for flags in (["glcm", folder, "--size", 128], fid):
+        with pytest.raises(UserError, match="p4.jpg: 128x96 px .* where 128x128 is expected"):
+            run(*flags)
+
+
+def test_fid_takes_no_other_weights_unasked(folder, tmp_path, inception_weights):
+    flags = ["fid", folder, folder, "--crop", 64, "--weights"]
+    for protocol, digest in script.INCEPTION.items():
+        with pytest.raises(UserError, match=f"its sha256 is .*, not {digest}; give the weights"):
+            run(*flags, inception_weights, "--protocol", protocol)
+    with pytest.raises(UserError, match="its sha256 is .*, not 01234567;"):
+        run(*flags, inception_weights, "--sha256", "01234567")
+    with pytest.raises(UserError, match="--sha256 : needs 8 to 64 digits"):
+        run(*flags, inception_weights, "--sha256", "")
+
+
+def test_the_checksums_are_those_of_the_configuration():
+    path = Path(__file__).parent.parent / "config" / "config.yaml"
+    sources = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
+    pinned = [sources[name]["sha256"] for name in ("inception", "inception_clean")]
+    assert list(script.INCEPTION.values()) == pinned
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("glcm {0} --threads 0", "--threads 0: must be 1 at least"),
+        ("cr {0} --size -1", "--size -1: must be 1 at least"),
+        ("fid {0} {0} --weights {0}/p0.jpg --crops 0", "--crops 0: must be 1 at least"),
+        ("fid {0} {0} --weights {0}/p0.jpg", "--crop 299: more than the 128x128 px of the images"),
+        ("fid {0} {0} --weights /nonexistent", "--weights /nonexistent: no such file"),
+        ("aesthetics {0} --clip x --head /nonexistent", "--head /nonexistent: no such file"),
+        ("glcm {0} --distances 0 1", "needs 0 < distances < patch"),
+        ("glcm {0} --angles nan", "angles .nan,.: needs"),
+    ],
+)
+def test_flags_that_make_no_sense_are_one_line(folder, flags, says):
+    with pytest.raises(UserError, match=says) as raised:
+        run(*flags.format(folder).split())
+    assert "\n" not in str(raised.value)
 
 
 def test_clip_and_aesthetics(folder, tmp_path, capsys):
@@ -84,6 +182,10 @@ def test_clip_and_aesthetics(folder, tmp_path, capsys):
     assert np.isfinite(numbers(capsys.readouterr().out)["aesthetics"])
     (folder / "metadata.jsonl").write_text("\n".join(lines[:3]))
     with pytest.raises(UserError, match="has no text for p3, p4"):
+        run("clip", folder, "--clip", tmp_path / "clip", "--device", "cpu")
+    more = [f'{{"file_name": "q{i:02}.jpg", "text": "a photograph"}}' for i in range(12)]
+    (folder / "metadata.jsonl").write_text("\n".join(lines + more))
+    with pytest.raises(UserError, match="no image for q00, .*, q09 and 2 more of .*metadata.jsonl"):
         run("clip", folder, "--clip", tmp_path / "clip", "--device", "cpu")
 
 
@@ -102,6 +204,14 @@ def greyscale(path: Path) -> None:
     Image.open(path).convert("L").save(path)
 
 
+def greyscale_with_alpha(path: Path) -> None:
+    Image.open(path).convert("LA").save(path, format="PNG")
+
+
+def cmyk(path: Path) -> None:
+    Image.open(path).convert("CMYK").save(path)
+
+
 def of_another_size(path: Path) -> None:
     Image.open(path).resize((96, 128)).save(path)
 
@@ -110,7 +220,9 @@ BAD = [
     (truncated, "p2.jpg: cannot be decoded"),
     (lambda path: path.write_bytes(b""), "p2.jpg: cannot be decoded .zero bytes"),
     (not_an_image, "p2.jpg: cannot be decoded"),
-    (greyscale, "p2.jpg: greyscale, where 8-bit RGB is scored"),
+    (greyscale, "p2.jpg: greyscale; convert it to 8-bit RGB"),
+    (greyscale_with_alpha, "p2.jpg: greyscale; convert it to 8-bit RGB"),
+    (cmyk, "p2.jpg: CMYK; convert it to 8-bit RGB"),
     (of_another_size, "p2.jpg: 128x96 px .height x width. where 128x128 is expected"),
 ]
 
@@ -136,23 +248,10 @@ def test_the_workflow_names_them_too(tmp_path, spoil, says):
     assert not (tmp_path / "t.json").exists()
 
 
-def write_deep_rgb(path: Path) -> None:
-    import cv2
-
-    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 65535, (64, 64, 3), np.uint16))
-
-
-def write_deep_grey(path: Path) -> None:
-    Image.fromarray(np.full((64, 64), 40000, np.uint16)).save(path)
-
-
-@pytest.mark.parametrize(
-    ("write", "says"),
-    [(write_deep_rgb, "16 bits a channel"), (write_deep_grey, "more than 8 bits a channel")],
-)
-def test_16_bit_images_are_refused(tmp_path, write, says):
-    write(tmp_path / "deep.png")
-    with pytest.raises(UserError, match=f"deep.png: .*{says}"):
+@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 3), (64, 64, 4)], ids=len)
+def test_16_bit_images_are_refused(tmp_path, shape):
+    write_deep(tmp_path / "deep.png", shape)
+    with pytest.raises(UserError, match="deep.png: .* more than 8 bits a channel; convert it"):
         run("glcm", tmp_path)
 
 
@@ -166,9 +265,27 @@ def test_folders_that_cannot_be_scored(folder, tmp_path):
     with pytest.raises(UserError, match="notes.txt: not an image"):
         run("glcm", folder)
     (folder / "notes.txt").unlink()
+    (folder / "more").mkdir()
+    with pytest.raises(UserError, match="more: not an image"):
+        run("glcm", folder)
+    (folder / "more").rmdir()
     Image.new("RGB", (64, 64)).save(folder / "p9.png")
     with pytest.raises(UserError, match="p9.png: PNG, but the Compression Ratio counts"):
         run("cr", folder)
+
+
+def test_no_set_becomes_a_smaller_or_a_larger_one(folder):
+    for i in (6, 7):
+        (folder / f"p{i}.jpg").symlink_to(folder / "gone.jpg")
+    with pytest.raises(UserError, match="images: links to nothing: p6.jpg, p7.jpg;"):
+        run("glcm", folder)
+    for i in (6, 7):
+        (folder / f"p{i}.jpg").unlink()
+    (folder / "p6.jpg").symlink_to(folder / "p1.jpg")
+    assert [p.id for p in inputs.folder(folder)] == [f"p{i}" for i in (0, 1, 2, 3, 4, 6)]
+    Image.open(folder / "p2.jpg").save(folder / "p2.png")
+    with pytest.raises(UserError, match="images: p2.jpg and p2.png: one id"):
+        run("glcm", folder)
 
 
 def test_greyscale_would_be_another_compression_ratio(tmp_path):

@@ -1,5 +1,7 @@
 """Images in and out, with Pillow: the one decoder, resizer, cropper and encoder of every stage."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,26 +27,63 @@ Image.MAX_IMAGE_PIXELS = 1_000_000_000
 def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
     """Decode the whole file as 8-bit RGB; `exif_transpose` turns it upright as training does.
 
-    Palette, grey and CMYK images are converted, alpha is composited on white. Raises UserError,
-    naming the file and the reason, for one that is empty, truncated, no image, or 16 bits deep
-    (Pillow would clip those values, not scale them).
+    Palette, grey and CMYK images are converted, alpha is composited on white, and of 16-bit colour
+    the upper 8 bits count, as wherever the released code reads a photograph; see `rgb_sides` for
+    pictures that are scored. Raises UserError, naming the file and the reason, for one that is
+    empty, truncated, no image, or 16-bit grey (Pillow would clip its values, not scale them).
     """
-    path = Path(path)
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened) if exif_transpose else opened.copy()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "zero bytes" if path.stat().st_size == 0 else error
-        raise UserError(f"{path}: cannot be decoded ({reason}); fetch it again") from None
+    with _opening(path) as opened:
+        unlike = _unlike_rgb(opened)  # load() forgets the depth
+        opened.load()
+        image = ImageOps.exif_transpose(opened) if exif_transpose else opened.copy()
     if image.mode.startswith(("I", "F")):
-        raise UserError(f"{path}: mode {image.mode}, more than 8 bits a channel; convert it first")
+        raise UserError(f"{path}: {unlike}; convert it to 8-bit RGB first")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def sides(path: str | Path) -> tuple[int, int]:
+    """(height, width) as a file's header says, not transposed; UserError when it is no image."""
+    with _opening(path) as opened:
+        return opened.height, opened.width
+
+
+def rgb_sides(path: str | Path) -> tuple[int, int]:
+    """`sides` of a picture to score; UserError with the reason when its header is not 8-bit RGB."""
+    with _opening(path) as opened:
+        if unlike := _unlike_rgb(opened):
+            raise UserError(f"{path}: {unlike}; convert it to 8-bit RGB first")
+        return opened.height, opened.width
+
+
+@contextmanager
+def _opening(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image; what goes wrong until the block ends becomes a UserError."""
+    try:
+        with Image.open(path) as opened:
+            yield opened
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such image") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "zero bytes" if Path(path).stat().st_size == 0 else error
+        raise UserError(f"{path}: cannot be decoded ({reason}); fetch it again") from None
+
+
+def _unlike_rgb(opened: Image.Image) -> str:
+    """What a file that is opened but not decoded has instead of 8-bit colour; "" if it has that.
+
+    Pillow opens 16-bit RGB and RGBA as if they had 8 bits: only a tile's raw mode (`RGB;16B`) says
+    so. `BGR;16` is no such mode but 16 bits a pixel, in BMP.
+    """
+    modes = [tile.args if isinstance(tile.args, str) else tile.args[0] for tile in opened.tile]
+    deep = [mode for mode in modes if ";16" in mode and not mode.startswith("BGR")]
+    if deep or opened.mode.startswith(("I", "F")):
+        return f"mode {(deep or [opened.mode])[0]}, more than 8 bits a channel"
+    if opened.mode in ("1", "L", "LA"):
+        return "greyscale"
+    return "CMYK" if opened.mode == "CMYK" else ""
 
 
 def resize_shorter_side(image: Image.Image, size: int) -> Image.Image:

@@ -4,6 +4,7 @@ A smaller set is never scored: whatever is missing or wrong is named, with the r
 """
 
 import io
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -37,23 +38,29 @@ def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]
 def take(path: Path, target: Path, size: int) -> str:
     """Let `target`, a .jpg, be the picture at `path`, `size` x `size` px; returns a note or "".
 
-    A JPEG is taken as it lies, and the note says when its encoding is not that of generated images;
-    any other format is written as quality-95 4:2:0 JPEG. Raises UserError with the reason for one
-    that is damaged, greyscale or CMYK, deeper than 8 bits, or of another size.
+    A JPEG is copied as it lies (no hard link: who edits the original later must not change what a
+    manifest vouches for), and the note says when its encoding is not that of generated images; any
+    other format is written as quality-95 4:2:0 JPEG. Raises UserError with the reason for one that
+    is damaged, greyscale or CMYK, deeper than 8 bits, or of another size.
     """
+    height, width = images.rgb_sides(path)
+    if (height, width) != (size, size):
+        raise UserError(f"{path}: {width} x {height} px, not {size} x {size}")
     picture = images.load_rgb(path, exif_transpose=False)
     with Image.open(path) as opened:
-        form, mode = opened.format, opened.mode
-    if mode in ("1", "L", "LA", "CMYK"):
-        raise UserError(f"{path}: {'CMYK' if mode == 'CMYK' else 'greyscale'}, where RGB is needed")
-    if picture.size != (size, size):
-        raise UserError(f"{path}: {picture.width} x {picture.height} px, not {size} x {size}")
+        form = opened.format
     if form == "JPEG":
-        differences = jpeg_differences(path)
-        files.link(path, target)
-        return f"JPEG of other {', '.join(differences)}" if differences else ""
+        with files.atomic(target) as temporary:
+            shutil.copyfile(path, temporary)
+        return jpeg_note(target)
     images.save_jpeg(target, np.asarray(picture))
     return form
+
+
+def jpeg_note(path: str | Path) -> str:
+    """What `notes` shall say of a JPEG file: "" when its bytes compare with those of generation."""
+    differences = jpeg_differences(path)
+    return f"JPEG of other {', '.join(differences)}" if differences else ""
 
 
 def jpeg_differences(path: str | Path) -> list[str]:

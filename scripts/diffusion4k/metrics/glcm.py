@@ -39,7 +39,10 @@ class Settings:
     angles: tuple[float, ...] = (0, 45, 90, 135)
 
     def __post_init__(self):
-        reach = max((max(map(abs, offset)) for offset in self.offsets()), default=0)
+        # from a distance of 1 on, a patch has at most 256 * 255 pairs: counts fit 16 bits
+        sound = self.angles and all(map(math.isfinite, self.angles))
+        sound = sound and min(self.distances, default=0) >= 1
+        reach = max(max(map(abs, offset)) for offset in self.offsets()) if sound else 0
         if not (1 <= self.levels <= 256 and 0 < reach < self.patch <= 256):
             raise UserError(
                 f"GLCM: patch {self.patch}, levels {self.levels}, distances {self.distances},"

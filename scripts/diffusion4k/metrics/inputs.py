@@ -1,6 +1,6 @@
 """What the scoring scripts read: generated images, photographs, prompts, weights; and notes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,24 +22,25 @@ class Picture:
     path: Path
     size: tuple[int, int] | None
 
-    def load(self) -> Image.Image:
-        """Decode as RGB; UserError when it is damaged, of another size, grey or 16 bits deep.
+    def check(self) -> None:
+        """UserError when the header tells of another size or of anything but 8-bit RGB.
 
         The released program lets OpenCV turn grey into three equal channels and 16 bits into 8:
         the GLCM Score of the former stays, but its Compression Ratio would count bytes of two
-        channels that the file does not have, and a set of both kinds would compare unlikes.
+        channels that the file does not have, and a set of both kinds would compare unlikes. So
+        would CMYK, whose bytes are those of four.
         """
-        image = images.load_rgb(self.path, exif_transpose=False)
-        with Image.open(self.path) as opened:
-            deep = any("16" in str(tile[3]) for tile in opened.tile)  # Pillow makes 8 bits of them
-            if deep or opened.mode in ("L", "LA", "1"):
-                what = "16 bits a channel" if deep else "greyscale"
-                raise UserError(f"{self.path}: {what}, where 8-bit RGB is scored; convert it first")
-        if self.size and (image.height, image.width) != self.size:
+        height, width = images.rgb_sides(self.path)
+        if self.size and (height, width) != self.size:
             raise UserError(
-                f"{self.path}: {image.height}x{image.width} px (height x width) where"
+                f"{self.path}: {height}x{width} px (height x width) where"
                 f" {self.size[0]}x{self.size[1]} is expected; generate it again"
             )
+
+    def load(self) -> Image.Image:
+        """Decode as RGB and check; UserError, too, when it is damaged."""
+        image = images.load_rgb(self.path, exif_transpose=False)
+        self.check()
         return image
 
 
@@ -52,21 +53,33 @@ def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
 
 
 def folder(where: Path, size: int | None = None) -> list[Picture]:
-    """Every image of a folder by name; UserError for a file that is none, or an empty folder.
+    """Every image of a folder by name; UserError for what would make another set of it.
 
-    Files that are hidden or called metadata.jsonl do not count.
+    That is a file that is none, a link to nothing, two of one id (p2.jpg and p2.png), a folder, or
+    no image at all. What is hidden or called metadata.jsonl does not count.
     """
     if not where.is_dir():
         raise UserError(f"{where}: no such folder of images")
-    files = [p for p in sorted(where.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    files = [path for path in sorted(where.iterdir()) if not path.name.startswith(".")]
     files = [path for path in files if path.name != "metadata.jsonl"]
+    if lost := [path.name for path in files if not path.exists()]:
+        raise UserError(f"{where}: links to nothing: {some(lost)}; bring the images back")
+    ids: dict[str, Path] = {}
     for path in files:
-        if path.suffix.lower() not in _PICTURES:
+        if not path.is_file() or path.suffix.lower() not in _PICTURES:
             raise UserError(f"{path}: not an image ({', '.join(sorted(_PICTURES))}); move it away")
+        if ids.setdefault(path.stem, path) != path:
+            raise UserError(f"{where}: {ids[path.stem].name} and {path.name}: one id; keep one")
     if not files:
         raise UserError(f"{where}: no images there")
     expected = (size, size) if size else None
     return [Picture(path.stem, path, expected) for path in files]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first ten of `names` and how many more, for an error's one line."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
 
 
 def photograph(path: Path, size: int, *, upright: bool) -> Image.Image:
