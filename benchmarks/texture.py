@@ -50,7 +50,7 @@ def make(root: Path, size: int, count: int) -> Path:
 
 
 def score(shard: Path, threads: int) -> tuple[float, float]:
-    """(seconds of scoring, peak memory in GB) of texture.py in a process of its own."""
+    """(seconds of scoring, memory in GB of the process that needs most) of texture.py by itself."""
     output = shard.parent / f"texture-{threads}.json"
     command = [sys.executable, str(SCRIPT), "--images", str(shard), "--workers", str(threads)]
     child = os.posix_spawn(sys.executable, [*command, "--output", str(output)], os.environ)
@@ -67,13 +67,11 @@ def run(args: argparse.Namespace) -> None:
         score(shard, 1)  # compiles, where nothing is cached yet
         rounds = [{threads: score(shard, threads) for threads in (1, 2)} for _ in range(3)]
     measured = {threads: min(done[threads] for done in rounds) for threads in (1, 2)}
-    (one, small), (two, large) = measured.values()
     print(f"GLCM Score and Compression Ratio of {count} JPEGs of {size} x {size} px")
     for threads, (seconds, memory) in measured.items():
-        print(f"{threads} worker(s): {count / seconds:6.2f} images/s, peak {memory:.2f} GB")
-    print(
-        f"two workers are {one / two:.2f} x as fast; one more worker takes {large - small:.2f} GB"
-    )
+        each = f"at most {memory:.2f} GB a process"
+        print(f"{threads} worker(s): {count / seconds:6.2f} images/s, {each}")
+    print(f"two workers are {measured[1][0] / measured[2][0]:.2f} x as fast")
     result = {
         "size": size,
         "images": count,
