@@ -1,11 +1,11 @@
 """Latents and the chain of training segments."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from diffusion4k.dag.flags import flags, pick
 from diffusion4k.dag.sources import Sources
-from diffusion4k.train import progress
 
 
 class Train(Sources):
@@ -97,9 +97,14 @@ class Train(Sources):
         )
 
     def ended_slots(self, step: str, wildcards) -> int:
+        """As a training segment's progress.json tells (diffusion4k/train/progress.py)."""
         if step != "train":
             return 0
-        return progress.read(Path(self.progress_folder(wildcards), progress.NAME)).get("slots", 0)
+        try:
+            told = Path(self.progress_folder(wildcards), "progress.json").read_text("utf-8")
+            return json.loads(told).get("slots", 0)
+        except (OSError, ValueError):
+            return 0
 
     def progress_folder(self, wildcards) -> str:
         """Where a segment saves while it runs, named after all that decides its weights."""
