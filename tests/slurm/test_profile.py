@@ -1,10 +1,12 @@
 """The profile as users type it, and what each job asks of SLURM at the paper's own scale."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,6 +15,7 @@ from conftest import ROOT
 from diffusion4k import config
 from diffusion4k.cluster import submission
 from diffusion4k.dag.stages import Stages
+from diffusion4k.files import write_text
 from test_config import load, merge
 
 SITE = {"gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu"}
@@ -108,3 +111,13 @@ def test_what_needs_no_cluster_is_local():
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
     local = set(re.findall(r"^    (\w+),$", text, re.MULTILINE))
     assert {"fetch_source", "aggregate", "table", "figure", "html"} <= local
+
+
+def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = stages()
+    segment = SimpleNamespace(model="flux_f16_wlf", step=f"{made.segments[0]:06d}")
+    told = Path(made.progress_folder(segment), "progress.json")
+    for ended, memory in ((0, 800000), (1, 640000), (2, 480000), (5, 480000)):
+        write_text(told, json.dumps({"slots": ended}))
+        assert f"--mem {memory} " in sbatch(made, "train", segment.model, attempt=3)
