@@ -1,7 +1,7 @@
 """GLCM Score and Compression Ratio of a folder of JPEGs with one and two workers: speed, memory.
 
 The whole program as a rule runs it (scripts/texture.py: decoding, scoring, a save an image), each
-time in a process of its own, whose peak memory the system reports; the fastest of three rounds in
+time in a process of its own, whose peak memory the system reports; the fastest of some rounds in
 turn. Images are a real photograph, mirrored and tiled, another piece of it each.
 
     python benchmarks/texture.py            8 images of 4096 px, half a minute
@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--size", type=int, default=4096, help="px, side of an image")
     flags.add_argument("--images", type=int, default=8)
+    flags.add_argument("--rounds", type=int, default=3, help="of each; the fastest counts")
     flags.add_argument("--quick", action="store_true", help="4 images of 1024 px")
     flags.add_argument("--output", type=Path, help="write the result as JSON")
     return flags
@@ -65,7 +66,9 @@ def run(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shard = make(Path(folder), size, count)
         score(shard, 1)  # compiles, where nothing is cached yet
-        rounds = [{threads: score(shard, threads) for threads in (1, 2)} for _ in range(3)]
+        rounds = [
+            {threads: score(shard, threads) for threads in (1, 2)} for _ in range(args.rounds)
+        ]
     measured = {threads: min(done[threads] for done in rounds) for threads in (1, 2)}
     print(f"GLCM Score and Compression Ratio of {count} JPEGs of {size} x {size} px")
     for threads, (seconds, memory) in measured.items():
