@@ -7,9 +7,11 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+import efficiency
 from diffusion4k import config, plan
 from diffusion4k.architectures import RELEASED
 
+STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -33,6 +35,7 @@ def test_it_counts_the_jobs_that_snakemake_plans(checkout):
         (("train",), ("train", "train_kept")),
         (("reconstruct",), ("reconstruct",)),
         (("generate",), ("generate",)),
+        (("efficiency",), ("efficiency",)),
         (("texture",), ("texture",)),
         (("features",), ("features", "reference_features")),
         (("distance",), ("distance",)),
@@ -53,6 +56,9 @@ def test_hours_are_those_of_the_flop_model():
     generate = works["generate", "sd3_f16", "eval_4096"]
     # 50 steps, twice for guidance, and the decoder
     assert generate.flops == pytest.approx(195 * (50 * 2 * 62.8e12 + 48.6e12), rel=1e-3)
+    timed = works["efficiency", "flux_f16", "eval_4096"]
+    assert timed.flops == pytest.approx(STEPS * 418.1e12 + 48.6e12, rel=1e-3)
+    assert works["efficiency", "flux_f8", "eval_4096"].flops > 4 * timed.flops
     chain = made.wall_hours(made.tables["table_7"])
     parts = [works["latents", "sd3"], works["train", "sd3_f16_wlf"]]
     parts += [works["generate", "sd3_f16_wlf", "eval_4096"]]

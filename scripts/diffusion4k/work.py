@@ -19,6 +19,7 @@ Key = tuple[str, ...]  # (stage, backbone or model or split[, evaluation])
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # bytes a parameter: weights, their export, fp32 master weights, two moments
 STATE = {"adamw": 2 + 2 + 4 + 8, "adamw_8bit": 2 + 2 + 4 + 2}
+TIMED = 13  # denoising steps of scripts/efficiency.py
 JPEG = 11  # the paper's Compression Ratio, about: bytes of RGB over those of the JPEG
 
 
@@ -156,11 +157,13 @@ class Works:
         entry = self.config["efficiency"][cost]
         name = entry["model"]
         model, size = self.config["models"][name], self.config["evaluations"][evaluation]["size"]
+        timed = model | {"generate": model.get("generate", {}) | {"steps": TIMED}}
+        size *= 16 // entry.get("vae_factor", 16)  # of a picture with as many latents at F16
         return Work(
             ("efficiency", cost, evaluation),
             jobs=1,
             images=1,
-            flops=self._picture(model, size),
+            flops=self._picture(timed, size),
             gpus=1,
             needs=(("train", name),) if name in self.stages.trained else (),
             sources=(Path(self.stages.model_source(name)).stem,),
