@@ -1,6 +1,6 @@
 """Table 2's reconstruction of one photograph, as the rule runs it: seconds, peak memory.
 
-    python benchmarks/reconstruct.py [--size 4096] [--factor 16] [--whole] [--quick]
+    python benchmarks/reconstruct.py [--size 4096] [--factor 16] [--decoder folded] [--whole] [--quick]
 
 scripts/reconstruct.py in a process of its own: photograph, VAE of the real size there and back,
 every metric of the pair; weights are random. `ours` works in tiles (`reconstruction.vae_tiling`),
@@ -71,21 +71,23 @@ def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--size", type=int, default=4096, help="px")
     parser.add_argument("--factor", type=int, choices=(8, 16), default=16)
+    parser.add_argument("--decoder", choices=("folded", "published"), default="published")
     parser.add_argument("--whole", action="store_true", help="also not in tiles")
     args = parser.parse_args()
     device = harness.device(args)
     size = 320 if args.quick else args.size
     rows = []
+    vae = f"F{args.factor}" + (f" {args.decoder}" if args.factor == 16 else "")
     with tempfile.TemporaryDirectory() as temporary:
         flags = sources(Path(temporary), size, quick=args.quick) | {
-            "size": size, "factor": args.factor, "device": device.type,
+            "size": size, "factor": args.factor, "decoder": args.decoder, "device": device.type,
         }  # fmt: skip
         sides = {"tiles": "ours"} | ({"whole": "whole"} if args.whole else {})
         for name, side in sides.items():
             taken = run(flags, Path(temporary) / f"{name}.json")
-            rows.append({"case": f"F{args.factor}, {size} px", "side": side} | taken)
+            rows.append({"case": f"{vae}, {size} px", "side": side} | taken)
     harness.report(
-        f"reconstruct-f{args.factor}", args, harness.device_name(device), rows,
+        f"reconstruct-{vae.lower().replace(' ', '-')}", args, harness.device_name(device), rows,
         weights="random", threads=cli.threads(), load=os.getloadavg()[0],
     )  # fmt: skip
 
