@@ -10,13 +10,13 @@ from scipy import stats
 
 import compare as compare_script
 import correlate as correlate_script
+from configs import resolve
 from diffusion4k import manifest
 from diffusion4k.config import RATED
 from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import aggregate, compare, correlation, scores
 from test_aggregate import alignments, bootstrap, shard, textures
-from test_config import resolve
 
 
 def clip_rows(values) -> list[scores.Alignment]:

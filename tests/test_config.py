@@ -1,50 +1,19 @@
 """The configuration: complete, strict, explained in one line a fault, documented key by key."""
 
-import copy
 import re
 import shlex
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
 import train
+from configs import ROOT, SCHEMA, fault, load, resolve
 from diffusion4k import config, fidelity
 from diffusion4k.architectures import RELEASED
 from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 from diffusion4k.train import settings
-
-ROOT = Path(__file__).resolve().parent.parent
-SCHEMA = ROOT / "config" / "schema.yaml"
-
-
-def load(*names: str) -> dict:
-    merged: dict = {}
-    for name in names:
-        merge(merged, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
-    return merged
-
-
-def merge(base: dict, over: dict) -> None:
-    for key, value in over.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            merge(base[key], value)
-        else:
-            base[key] = copy.deepcopy(value)
-
-
-def resolve(**changes) -> dict:
-    raw = load("config.yaml")
-    merge(raw, changes)
-    return config.resolve(raw, SCHEMA)
-
-
-def fault(**changes) -> str:
-    with pytest.raises(UserError) as raised:
-        resolve(**changes)
-    return str(raised.value)
 
 
 def test_the_papers_numbers_are_in_the_default():

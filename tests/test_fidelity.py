@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import tiny
+from configs import resolve
 from diffusion4k import backbones, config, fidelity
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
@@ -18,7 +19,6 @@ from diffusion4k.train.objectives import OBJECTIVES, Bands
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import make_f16, make_pipeline_f16
 from test_clip_scores import LONG, clip_folder
-from test_config import resolve
 
 CHOICES = (fidelity.PUBLISHED, fidelity.CORRECTED)
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from configs import SCHEMA, fault, load, merge, resolve
 from diffusion4k import config, images, manifest, metadata
 from diffusion4k.dag.paper import Paper
 from diffusion4k.dag.stages import Stages
-from test_config import SCHEMA, fault, load, merge, resolve
 
 # until each is in config.yaml, with its hub repository
 ELSEWHERE = ("flux_wavelet", "flux_wavelet_v2_sc", "sana_2k", "sana_4k", "pixart_sigma_2k")

@@ -10,10 +10,10 @@ import yaml
 from PIL import Image
 
 import report as script
+from configs import resolve
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.paper import report, tables
-from test_config import resolve
 
 TEMPLATE = Path(__file__).parent.parent / "report" / "template.html"
 NOTE = "random weights (miniature)"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 
+from configs import load, merge
 from conftest import ROOT, copy_workflow
 from diffusion4k import config
 from diffusion4k.cluster import doctor, probe, room
 from diffusion4k.dag import use_own_interpreter
 from diffusion4k.dag.stages import Stages
-from test_config import load, merge
 
 SITE = {
     "gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu",

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from configs import load, merge
 from conftest import ROOT
 from diffusion4k import config
 from diffusion4k.cluster import submission
 from diffusion4k.dag.stages import Stages
 from diffusion4k.files import write_text
-from test_config import load, merge
 
 SITE = {"gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu"}
 

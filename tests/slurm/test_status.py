@@ -10,11 +10,11 @@ import pytest
 import yaml
 from cluster import until
 
+from configs import load, merge
 from conftest import ROOT
 from diffusion4k import config
 from diffusion4k.cluster import status
 from diffusion4k.dag.stages import Stages
-from test_config import load, merge
 
 RUN = Path("results/tiny")
 
