@@ -13,7 +13,7 @@ import tiny
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.generate.adopt import jpeg_differences
-from test_images import write_deep
+from tiny_pictures import write_deep
 
 SIZE = 128
 

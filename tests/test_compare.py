@@ -16,7 +16,7 @@ from diffusion4k.config import RATED
 from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import aggregate, compare, correlation, scores
-from test_aggregate import alignments, bootstrap, shard, textures
+from tiny_scores import alignments, bootstrap, shard, textures
 
 
 def clip_rows(values) -> list[scores.Alignment]:

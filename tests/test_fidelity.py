@@ -18,7 +18,7 @@ from diffusion4k.train import launch, randomness, samples
 from diffusion4k.train.objectives import OBJECTIVES, Bands
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import make_f16, make_pipeline_f16
-from test_clip_scores import LONG, clip_folder
+from tiny_metrics import LONG, clip_folder
 
 CHOICES = (fidelity.PUBLISHED, fidelity.CORRECTED)
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from diffusion4k import images
 from diffusion4k.errors import UserError
+from tiny_pictures import write_deep
 
 RED = (200, 30, 40)
 
@@ -74,13 +75,6 @@ def test_more_than_eight_bits_are_refused_and_not_clipped(tmp_path, image, name)
     path = saved(tmp_path, image, name)
     with pytest.raises(UserError, match=rf"{name}: mode .*more than 8 bits a channel"):
         load(path)
-
-
-def write_deep(path, shape):
-    """16-bit noise, as OpenCV writes it: 1 (no third axis), 3 or 4 channels."""
-    import cv2
-
-    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 65536, shape, np.uint16))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tiff"])

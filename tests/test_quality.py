@@ -1,0 +1,56 @@
+"""No-reference quality: pyiqa lives in an environment of its own."""
+
+import numpy as np
+import pytest
+import torch
+
+import quality as script
+from diffusion4k.errors import UserError
+from diffusion4k.metrics import quality
+from tiny_pictures import picture
+
+
+def test_quality_without_pyiqa_is_one_clear_line(tmp_path):
+    flags = ["--images", "i", "--musiq", "m", "--maniqa", "n", "--output", str(tmp_path / "q.json")]
+    with pytest.raises(UserError, match="run `make env-iqa`"):
+        script.run(script.parser().parse_args(flags))
+
+
+@pytest.fixture
+def pyiqa(monkeypatch):
+    """Stands in for pyiqa: a network of one layer whose constructor asks timm for a backbone."""
+    import sys
+    from types import SimpleNamespace
+
+    import timm
+
+    asked = []
+
+    def create_metric(name, *, device, pretrained):
+        assert not pretrained
+        asked.append(timm.create_model("test_vit", pretrained=True).default_cfg["architecture"])
+        metric = torch.nn.Module()
+        metric.net = torch.nn.Linear(3, 1)
+        metric.forward = lambda x: metric.net(x.mean(dim=(2, 3)))
+        return metric.to(device)
+
+    monkeypatch.setitem(sys.modules, "pyiqa", SimpleNamespace(create_metric=create_metric))
+    return asked
+
+
+def test_quality_takes_weights_from_files_alone(pyiqa, tmp_path, monkeypatch):
+    import socket
+
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("asked the network"))
+    network, paths = torch.nn.Linear(3, 1), {}
+    for name, wrap in (("musiq", lambda s: s), ("maniqa", lambda s: {"params": s})):
+        paths[name] = tmp_path / f"{name}.pth"
+        torch.save(wrap(network.state_dict()), paths[name])
+    found = quality.Quality(paths, torch.device("cpu"))(picture(0))
+    assert found["musiq"] == found["maniqa"]
+    mean = torch.from_numpy(np.asarray(picture(0)).mean((0, 1)) / 255).float()
+    assert found["musiq"] == pytest.approx(network(mean).item(), rel=1e-5)
+    assert pyiqa == ["test_vit", "test_vit"]
+    torch.save({"other": torch.zeros(1)}, paths["musiq"])
+    with pytest.raises(UserError, match="musiq.pth: not pyiqa's weights of musiq"):
+        quality.Quality(paths, torch.device("cpu"))
