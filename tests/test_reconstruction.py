@@ -1,6 +1,5 @@
-"""Reconstruction scores against skimage and lpips; reconstruct.py and distance.py."""
+"""Reconstruction scores against skimage and lpips; reconstruct.py."""
 
-import json
 import time
 from pathlib import Path
 
@@ -8,26 +7,14 @@ import lpips
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-import distance
 import reconstruct
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import perceptual, reconstruction, scores
-
-
-def photograph(seed: int, height: int = 90, width: int = 120) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    small = random.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def disturbed(pixels: np.ndarray, strength: float, seed: int = 0) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(0, strength, pixels.shape)
-    return np.clip(pixels + noise, 0, 255).round().astype(np.uint8)
+from tiny_dataset import disturbed, photograph, run, source, write_dataset
 
 
 @pytest.mark.parametrize("strength", [0.5, 8, 60])
@@ -92,32 +79,6 @@ def test_lpips_names_a_wrong_backbone(tmp_path):
         perceptual.Lpips(tmp_path / "other.safetensors", torch.device("cpu"))
 
 
-def source(root: Path, name: str, files=(), notes=()) -> Path:
-    path = root / f"{name}.json"
-    (root / name).mkdir(exist_ok=True)
-    manifest.write(
-        path,
-        root=root / name,
-        files=files,
-        inputs={},
-        settings={},
-        started=time.time(),
-        notes=notes,
-    )
-    return path
-
-
-def write_dataset(root: Path, count: int) -> Path:
-    folder = root / "data" / "train"
-    folder.mkdir(parents=True)
-    lines = []
-    for i in range(count):
-        images.save_png(folder / f"p{i}.png", photograph(i, 80 + i, 100))
-        lines.append(json.dumps({"file_name": f"p{i}.png", "text": "a photograph"}))
-    (folder / "metadata.jsonl").write_text("\n".join(lines))
-    return source(root, "data", notes=["made from noise"])
-
-
 class Features:
     """A stand-in for Inception: what counts here is which rows come where."""
 
@@ -162,12 +123,6 @@ def reconstruct_flags(tmp_path, vgg, monkeypatch) -> list[str]:
     flags = f"--vae {source(tmp_path, 'pipeline')} --folder train --size 64 --crop 16 --crops 2"
     flags += f" --dataset {write_dataset(tmp_path, 3)} --vgg16 {tmp_path / 'vgg16.json'}"
     return f"{flags} --inception {source(tmp_path, 'inception', [weights])} --device cpu".split()
-
-
-def run(script, *flags: object) -> manifest.Manifest:
-    args = script.parser().parse_args([str(flag) for flag in flags])
-    script.run(args)
-    return manifest.read(args.output)
 
 
 def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
@@ -289,23 +244,3 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypat
     # the released partition is the exact form shifted by one pixel
     assert np.array_equal(pictures["f16"][1:, 1:], pictures["exact"][:-1, :-1])
     assert not np.array_equal(pictures["f16"], pictures["exact"])
-
-
-def test_distance(tmp_path):
-    dataset = write_dataset(tmp_path, 3)
-    files = []
-    for i, strength in enumerate((0, 0, 80)):
-        whole = Image.fromarray(photograph(i, 80 + i, 100))
-        square = images.center_crop(images.resize_shorter_side(whole, 64), 64)
-        files.append(tmp_path / "generated" / f"p{i}.jpg")
-        images.save_jpeg(files[-1], disturbed(np.asarray(square), strength))
-    shard = source(tmp_path, "generated", files)
-    flags = ["--images", shard, "--dataset", dataset, "--folder", "train"]
-    flags += ["--output", tmp_path / "distance-0-of-1.json"]
-    rows = scores.read_rows([run(distance, *flags, "--size", 64)], scores.Distance, 3)
-    assert (rows["rmse"][:2] < 0.05).all() and rows["rmse"][2] > 0.1
-    assert rows["psnr"] == pytest.approx(-20 * np.log10(rows["rmse"]))
-    near = run(distance, *flags, "--size", 64, "--compare-size", 4)
-    assert scores.read_rows([near], scores.Distance, 3)["rmse"][2] < rows["rmse"][2]
-    with pytest.raises(UserError, match="64x64 px .* 128x128 is expected"):
-        run(distance, *flags, "--size", 128)
