@@ -15,6 +15,7 @@ PARTS = (
     "Snakefile", "rules", "scripts", "config", "profiles", "slurm", "envs", "report", "benchmarks",
 )  # fmt: skip
 pytest_plugins = ["slurm_fixtures"]
+pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared
 
 
 @dataclass(frozen=True)
