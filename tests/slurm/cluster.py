@@ -20,26 +20,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cluster_files import CONFIGURATION, RECORD, SHIM
+
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 PATHS = os.pathsep.join(
     [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
 )
 GPU_NODES, CPU_NODES, GPUS = ("g1", "g2"), ("c1", "c2"), 8
 NODE_CPUS, NODE_MB = 64, 640_000
-
-# An executor's inner srun runs without SLURM_CONF. sbatch calls are recorded; while there is a file
-# `moved` (two folders, a line each) they name the second instead of the first, as a node would see
-# it that does not share the first.
-SHIM = """#!/bin/sh
-export SLURM_CONF={conf}
-{extra}exec {program} "$@"
-"""
-RECORD = """{{ printf '%s ' "$@"; echo; }} >> {folder}/sbatch.calls
-if [ -e {folder}/moved ]; then
-    {{ read -r from; read -r to; }} < {folder}/moved
-    for word; do shift; set -- "$@" "$(printf %s "$word" | sed "s#$from#$to#g")"; done
-fi
-"""
 
 
 def missing() -> list[str]:
@@ -228,53 +216,6 @@ class Cluster:
                 env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, cwd=self.folder,
             )  # fmt: skip
-
-
-CONFIGURATION = """\
-ClusterName=test
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={port}
-SlurmUser={user}
-SlurmdUser={user}
-AuthType=auth/munge
-CredType=cred/munge
-AuthInfo=socket={folder}/munge.sock
-PlugStackConfig={folder}/plugstack.conf
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool/%n
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/%n.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/%n.log
-# no cgroups: a container may not have them
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SwitchType=switch/none
-MpiDefault=none
-MailProg=/bin/true
-AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=1
-JobAcctGatherParams=OverMemoryKill
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1
-SlurmdParameters=config_overrides
-GresTypes=gpu
-# what takes minutes on a real cluster takes seconds here
-EpilogMsgTime=0
-SlurmdTimeout=8
-SlurmctldTimeout=10
-MessageTimeout=10
-KillWait=5
-InactiveLimit=0
-ReturnToService=2
-MinJobAge=3600
-JobRequeue=1
-{nodes}
-PartitionName=cpu Nodes={cpu_nodes} Default=YES MaxTime=2-0 DefaultTime=10
-PartitionName=gpu Nodes={gpu_nodes} MaxTime=2-0 DefaultTime=10
-"""
 
 
 @contextlib.contextmanager
