@@ -1,6 +1,6 @@
 """Table 2's reconstruction of one photograph, as the rule runs it: seconds, peak memory.
 
-    python benchmarks/reconstruct.py [--size 4096] [--factor 16] [--decoder folded] [--whole] [--quick]
+    python benchmarks/reconstruct.py [--size 4096] [--factor 16] [--decoder published] [--whole]
 
 scripts/reconstruct.py in a process of its own: photograph, VAE of the real size there and back,
 every metric of the pair; weights are random. `ours` works in tiles (`reconstruction.vae_tiling`),
