@@ -16,6 +16,7 @@ as the workflow does with its references. Weights are checked against --sha256.
 import argparse
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
     score |= {"aesthetics": aesthetics, "fid": fid}
     check(args)
     rows, results = score[args.metric](args)
+    finite(rows)
     print(f"{'metric':<22}{'value':>12}  {'95 % interval':<22}{'n':>6}")
     for name, result in results.items():
         ends = result.get("interval")
@@ -94,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse counts below 1 and files of weights that are not there, before anything is loaded."""
+    """Refuse what can be seen to be wrong before anything is loaded: counts, weights, --output."""
     given = {name: value for name, value in vars(args).items() if value is not None}
     for name in ("size", "threads", "crop", "crops"):
         if given.get(name, 1) < 1:
@@ -102,6 +104,30 @@ def check(args: argparse.Namespace) -> None:
     for name in ("weights", "head"):
         if name in given and not given[name].is_file():
             raise UserError(f"--{name} {given[name]}: no such file")
+    if args.output:
+        writable(args.output)
+
+
+def writable(output: Path) -> None:
+    """Refuse an --output that could not be written once everything is scored."""
+    if output.is_dir():
+        raise UserError(f"--output {output}: a folder; name a file, such as {output / 'a.parquet'}")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written ({error.strerror})") from None
+
+
+def finite(rows: list[Row]) -> None:
+    """Refuse NaN, which damaged weights give, before it is in a mean or a file."""
+    import numpy as np
+
+    for row in rows:
+        for name, value in row.items():
+            if not isinstance(value, str) and not np.isfinite(value).all():
+                raise UserError(f"{row['id']}: {name} is no number; are the weights whole?")
 
 
 def pictures(args: argparse.Namespace) -> list:
@@ -206,6 +232,9 @@ def fid(args: argparse.Namespace) -> tuple[list[Row], dict]:
     from diffusion4k.metrics import aggregate, device, inception, inputs
 
     found, photographs = pictures(args), inputs.folder(args.reference)
+    for folder, members in ((args.folder, found), (args.reference, photographs)):
+        if len(members) < 2:
+            raise UserError(f"{folder}: 1 image; a Fréchet distance needs 2 at least")
     height, width = size = images.sides(found[0].path)
     if args.crop > min(size):
         raise UserError(f"--crop {args.crop}: more than the {height}x{width} px of the images")

@@ -27,6 +27,12 @@ def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1500])
 
 
+def zeros_at_its_end(path: Path) -> None:
+    """As a file system that lost a node leaves a file: the length is right, half is not there."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+
+
 def not_an_image(path: Path) -> None:
     path.write_text("an error page that a download left here")
 
@@ -44,7 +50,8 @@ def cmyk(path: Path) -> None:
 
 
 BAD = [
-    (truncated, "p2.jpg: cannot be decoded"),
+    (truncated, "p2.jpg: (cannot be decoded .*truncated|truncated .no end marker)"),
+    (zeros_at_its_end, "p2.jpg: truncated .no end marker"),
     (lambda path: path.write_bytes(b""), "p2.jpg: cannot be decoded .zero bytes"),
     (not_an_image, "p2.jpg: cannot be decoded"),
     (greyscale, "p2.jpg: greyscale; convert it to 8-bit RGB"),

@@ -176,10 +176,11 @@ def test_what_cannot_be_correlated_is_said():
         ("model,id,rating\nm,a,3\nm,b,good\n", "line 3: the rating is no number"),
         ("model,id,rating\nm,a,nan\n", "line 2: the rating is no number"),
         ("model,id,rating\nm,a\n", "line 2: the rating is no number"),
+        ("model,id,rating\nm,caf\xe9,3\n", "ratings.csv: not UTF-8"),
     ],
 )
 def test_a_bad_line_of_ratings_is_named(tmp_path, text, says):
-    (tmp_path / "ratings.csv").write_text(text)
+    (tmp_path / "ratings.csv").write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=says):
         correlation.read_ratings(tmp_path / "ratings.csv")
 

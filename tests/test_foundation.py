@@ -81,10 +81,33 @@ def test_metadata_cannot_leave_its_folder(tmp_path, name):
         metadata.read(tmp_path, ".")
 
 
-def test_a_bad_line_of_metadata_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{",
+        '{"file_name": "b.jpg"}',
+        '{"file_name": 5, "text": "t"}',
+        '{"file_name": "b.jpg", "text": ["t"]}',
+    ],
+)
+def test_a_bad_line_of_metadata_is_named(tmp_path, bad):
     good = json.dumps({"file_name": "a.jpg", "text": "t"})
-    (tmp_path / "metadata.jsonl").write_text(f"{good}\n{{", encoding="utf-8")
-    with pytest.raises(UserError, match="line 2"):
+    (tmp_path / "metadata.jsonl").write_text(f"{good}\n{bad}", encoding="utf-8")
+    with pytest.raises(UserError, match="line 2: not a JSON object with file_name and text"):
+        metadata.read(tmp_path, ".")
+
+
+def test_metadata_are_lines_of_utf_8_and_texts_may_hold_other_separators(tmp_path):
+    texts = ["a cat\u2028on a mat", "caf\u00e9\u0085", ""]
+    lines = [
+        json.dumps({"file_name": f"{i}.jpg", "text": text}, ensure_ascii=False)
+        for i, text in enumerate(texts)
+    ]
+    listing = tmp_path / "metadata.jsonl"
+    listing.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    assert [sample.text for sample in metadata.read(tmp_path, ".")] == texts
+    listing.write_bytes(lines[1].encode("latin-1"))
+    with pytest.raises(UserError, match="metadata.jsonl: not UTF-8"):
         metadata.read(tmp_path, ".")
 
 

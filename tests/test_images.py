@@ -114,6 +114,7 @@ def test_a_16_bit_photograph_is_read_as_the_released_code_reads_it(tmp_path, nam
         ("RGB", "a.webp", ""),
         ("RGBA", "a.png", ""),
         ("P", "a.png", ""),
+        ("P", "a.gif", ""),
     ],
 )
 def test_pictures_that_are_scored_have_colour(tmp_path, mode, name, reason):

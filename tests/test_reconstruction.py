@@ -73,7 +73,19 @@ def test_lpips_equals_the_package(vgg):
     assert ours(real, other, tile=64) == pytest.approx(tiles / 96, rel=1e-4)
 
 
+def test_a_narrow_rest_of_the_image_joins_its_neighbour(vgg):
+    assert perceptual.tiles(4096, 512) == [slice(i, i + 512) for i in range(0, 4096, 512)]
+    assert perceptual.tiles(80, 64) == [slice(0, 64), slice(64, 80)]
+    assert perceptual.tiles(79, 64) == [slice(0, 79)] and perceptual.tiles(9, 64) == [slice(0, 9)]
+    real = photograph(3, 65, 143)
+    ours = perceptual.Lpips(vgg[1], torch.device("cpu"))
+    assert 0 < ours(real, disturbed(real, 30), tile=64) < 1
+
+
 def test_lpips_names_a_wrong_backbone(tmp_path):
+    (tmp_path / "pointer.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(UserError, match="pointer.safetensors: not VGG-16 .*a pointer of Git LFS"):
+        perceptual.Lpips(tmp_path / "pointer.safetensors", torch.device("cpu"))
     save_file({"conv.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match=r"no tensor features\.0"):
         perceptual.Lpips(tmp_path / "other.safetensors", torch.device("cpu"))

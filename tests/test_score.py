@@ -156,6 +156,8 @@ def test_the_checksums_are_those_of_the_configuration():
         ("fid {0} {0} --weights {0}/p0.jpg", "--crop 299: more than the 128x128 px of the images"),
         ("fid {0} {0} --weights /nonexistent", "--weights /nonexistent: no such file"),
         ("aesthetics {0} --clip x --head /nonexistent", "--head /nonexistent: no such file"),
+        ("glcm {0} --output {0}", "--output .*: a folder; name a file"),
+        ("glcm {0} --output {0}/p0.jpg/rows.parquet", "--output .*: cannot be written"),
         ("glcm {0} --distances 0 1", "needs 0 < distances < patch"),
         ("glcm {0} --angles nan", "angles .nan,.: needs"),
     ],
@@ -181,3 +183,21 @@ def test_clip_and_aesthetics(folder, tmp_path, capsys):
     (folder / "metadata.jsonl").write_text("\n".join(lines + more))
     with pytest.raises(UserError, match="no image for q00, .*, q09 and 2 more of .*metadata.jsonl"):
         run("clip", folder, "--clip", tmp_path / "clip", "--device", "cpu")
+
+
+def test_weights_that_give_nan_give_no_score(folder, tmp_path, capsys):
+    state = torch.load(head_file(tmp_path / "head.pth"), weights_only=True)
+    torch.save({name: value * float("nan") for name, value in state.items()}, tmp_path / "nan.pth")
+    flags = ["--clip", clip_folder(tmp_path / "large", 768), "--device", "cpu"]
+    flags += ["--head", tmp_path / "nan.pth", "--output", tmp_path / "rows.parquet"]
+    with pytest.raises(UserError, match="p0: aesthetics is no number"):
+        run("aesthetics", folder, *flags)
+    assert "aesthetics" not in capsys.readouterr().out
+    assert not (tmp_path / "rows.parquet").exists()
+
+
+def test_one_image_has_no_frechet_distance(folder, tmp_path):
+    images.save_jpeg(tmp_path / "one" / "p0.jpg", np.asarray(picture(0, 128, 128)))
+    flags = ["--weights", folder / "p0.jpg", "--crop", 32]
+    with pytest.raises(UserError, match="one: 1 image; a Fréchet distance needs 2 at least"):
+        run("fid", folder, tmp_path / "one", *flags)

@@ -55,7 +55,18 @@ def rgb_sides(path: str | Path) -> tuple[int, int]:
     with _opening(path) as opened:
         if unlike := _unlike_rgb(opened):
             raise UserError(f"{path}: {unlike}; convert it to 8-bit RGB first")
+        if opened.format == "JPEG" and not _ends(Path(path).read_bytes()):
+            raise UserError(f"{path}: truncated (no end marker); make it again")
         return opened.height, opened.width
+
+
+def _ends(jpeg: bytes) -> bool:
+    """Whether an end marker follows the last scan.
+
+    A file system that lost a node may leave a file of the right length that ends in zeros: its
+    decoder takes them for flat picture and says nothing.
+    """
+    return jpeg.rfind(b"\xff\xd9") > jpeg.rfind(b"\xff\xda")
 
 
 @contextmanager
@@ -77,8 +88,9 @@ def _unlike_rgb(opened: Image.Image) -> str:
     Pillow opens 16-bit RGB and RGBA as if they had 8 bits: only a tile's raw mode (`RGB;16B`) says
     so. `BGR;16` is no such mode but 16 bits a pixel, in BMP.
     """
-    modes = [tile.args if isinstance(tile.args, str) else tile.args[0] for tile in opened.tile]
-    deep = [mode for mode in modes if ";16" in mode and not mode.startswith("BGR")]
+    args = [tile.args for tile in opened.tile]
+    modes = [a[0] if isinstance(a, tuple) and a else a for a in args]  # of a GIF, a number of bits
+    deep = [m for m in modes if isinstance(m, str) and ";16" in m and not m.startswith("BGR")]
     if deep or opened.mode.startswith(("I", "F")):
         return f"mode {(deep or [opened.mode])[0]}, more than 8 bits a channel"
     if opened.mode in ("1", "L", "LA"):

@@ -28,15 +28,22 @@ def read(root: str | Path, folder: str) -> list[Sample]:
     if not listing.is_file():
         raise UserError(f"{listing}: not found; is {root} a folder laid out like Aesthetic-4K?")
     samples: dict[str, Sample] = {}
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = listing.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{listing}: not UTF-8 ({error}); save it as UTF-8") from None
+    # at line feeds alone: str.splitlines also parts at U+2028 and U+0085, which JSON texts may have
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
             name, text = record["file_name"], record["text"]
+            if not isinstance(name, str) or not isinstance(text, str | None):
+                raise TypeError
         except (ValueError, TypeError, KeyError):
             raise UserError(
-                f"{listing}, line {number}: not a JSON object with file_name and text"
+                f"{listing}, line {number}: not a JSON object with file_name and text, both strings"
             ) from None
         sample = Sample(Path(name).stem, inside(where, name), text or "")
         if sample.id in samples:

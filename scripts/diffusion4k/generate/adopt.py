@@ -25,10 +25,13 @@ def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]
     Other files of the folder are no fault: it may hold pictures for other prompts too.
     """
     found: dict[str, list[Path]] = {id: [] for id in ids}
+    others = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES and path.stem in found:
             found[path.stem].append(path)
-    faults = [f"{id}: missing" for id, paths in found.items() if not paths]
+        else:
+            others[path.stem] = f", and {path.name} is of no format that is read"
+    faults = [f"{id}: missing{others.get(id, '')}" for id, paths in found.items() if not paths]
     for id, paths in found.items():
         if len(paths) > 1:
             faults.append(f"{id}: several, {' and '.join(path.name for path in paths)}")

@@ -5,7 +5,6 @@ without activations (sac+logos+ava1-l14-linearMSE.pth).
 """
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from PIL import Image
@@ -13,6 +12,7 @@ from torch import nn
 
 from diffusion4k.errors import UserError
 from diffusion4k.metrics.clip import Clip
+from diffusion4k.metrics.weight_files import loading
 
 WIDTH = 768
 
@@ -51,11 +51,8 @@ def load_head(path: Path) -> nn.Module:
         nn.Linear(64, 16),
         nn.Linear(16, 1),
     )
-    try:
+    with loading(path, "LAION's linear aesthetics head"):
         nn.ModuleDict({"layers": layers}).load_state_dict(
             torch.load(path, map_location="cpu", weights_only=True)
         )
-    except (UnpicklingError, RuntimeError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not LAION's linear aesthetics head ({reason})") from None
     return layers.eval().requires_grad_(False)

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from diffusion4k.errors import UserError
+from diffusion4k.metrics.weight_files import loading
 
 CONTEXT = 77  # tokens, start and end included
 
@@ -45,9 +46,12 @@ class Clip:
         import open_clip
 
         name = f"local-dir:{Path(folder).absolute()}"
-        self.model, self.preprocess = open_clip.create_model_from_pretrained(name, device=device)
+        with loading(folder, "a model that open_clip can load"):
+            self.model, self.preprocess = open_clip.create_model_from_pretrained(
+                name, device=device
+            )
+            self.tokenizer = open_clip.get_tokenizer(name)
         self.model.eval().requires_grad_(False)
-        self.tokenizer = open_clip.get_tokenizer(name)
         self.device, self.prepare = device, prepare
 
     @torch.inference_mode()

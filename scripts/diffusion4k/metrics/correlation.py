@@ -35,7 +35,7 @@ def read_ratings(path: Path) -> dict[Image, float]:
     """The mean rating of each image; UserError, with the line, for a rating that is no number."""
     found: dict[Image, list[float]] = defaultdict(list)
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
             if reader.fieldnames != HEADER:
                 raise UserError(f"{path}: the header must be {','.join(HEADER)}")
@@ -49,6 +49,8 @@ def read_ratings(path: Path) -> dict[Image, float]:
                 found[line["model"], line["id"]].append(rating)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of ratings") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
     return {image: float(np.mean(values)) for image, values in found.items()}
 
 

@@ -8,13 +8,13 @@ inside the network; of a 4096 px image a few pixels in a hundred count. As clean
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
 
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256
+from diffusion4k.metrics.weight_files import loading
 
 DIMENSION = 2048
 _PIXELS = 2**24  # a batch at most, so that 4K images in float32 fit
@@ -26,16 +26,12 @@ class Inception:
     def __init__(self, weights: Path, device: torch.device):
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-        try:  # torch-fidelity unpickles the file: let it only when there is nothing but tensors
+        with loading(weights, "the Inception weights of torch-fidelity"):
+            # torch-fidelity unpickles the file: let it only when there is nothing but tensors
             torch.load(weights, map_location="cpu", weights_only=True)
             network = FeatureExtractorInceptionV3(
                 "inception-v3-compat", [str(DIMENSION)], feature_extractor_weights_path=str(weights)
             )
-        except (UnpicklingError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"{weights}: not the Inception weights of torch-fidelity ({reason})"
-            ) from None
         self.network = network.to(device).eval()
         self.device = device
 
@@ -66,12 +62,9 @@ class CleanInception:
 
         if sha256(weights) != digest:
             raise UserError(f"{weights}: its sha256 is not {digest}; not loaded, fetch it again")
-        try:
-            with warnings.catch_warnings(action="ignore"):  # deprecated, but what the file is
-                self.layers = torch.jit.load(weights, map_location=device).eval().layers
-        except (RuntimeError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{weights}: not clean-fid's TorchScript ({reason})") from None
+        quiet = warnings.catch_warnings(action="ignore")  # deprecated, but what the file is
+        with loading(weights, "clean-fid's TorchScript"), quiet:
+            self.layers = torch.jit.load(weights, map_location=device).eval().layers
         self.resize = build_resizer("clean")
         self.device, self.prepare = device, prepare
 

@@ -8,14 +8,13 @@ backbone whose weights its checkpoint replaces.
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
 
-from diffusion4k.errors import UserError
+from diffusion4k.metrics.weight_files import loading
 
 METRICS = ("musiq", "maniqa")  # pyiqa's names: both trained on KonIQ-10k
 
@@ -49,11 +48,8 @@ def load(name: str, path: Path, device: torch.device) -> torch.nn.Module:
 
     with mock.patch.object(timm, "create_model", offline):
         metric = pyiqa.create_metric(name, device=device, pretrained=False)
-    try:
+    with loading(path, f"pyiqa's weights of {name}"):
         state = torch.load(path, map_location=device, weights_only=True)
         state = state.get("params", state)
         metric.net.load_state_dict({k.removeprefix("module."): v for k, v in state.items()})
-    except (UnpicklingError, RuntimeError, AttributeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not pyiqa's weights of {name} ({reason})") from None
     return metric.eval().requires_grad_(False)
