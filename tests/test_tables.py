@@ -171,7 +171,8 @@ def test_a_difference_inside_its_interval_is_marked(values, tmp_path):
     text = render.markdown(table)
     assert "≈ 31.65" in text
     assert text.count("≈") == 2  # one cell and its explanation below the table
-    assert "+0.40 [−0.20, +1.00] vs SD3-F16@2048" in render.html(table)
+    html = render.html(table)
+    assert "+0.40 [−0.20, +1.00]<" in html and ">vs SD3-F16@2048<" in html
     assert r"$\approx$ 31.65" in latex.latex(table)
     assert "0.4,-0.2,1.0" in render.tidy_csv(table)
     with pytest.raises(UserError, match="no such row"):

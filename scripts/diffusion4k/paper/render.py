@@ -43,7 +43,8 @@ _FRAGMENT = """\
 <td class="ours"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
 {%- if cell.best[1] %}<strong>{{ text[1] }}</strong>{% else %}{{ text[1] }}{% endif %}
 {%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
-{%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>{% endif %}
+{%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>
+<span class="interval">vs {{ cell.against.label }}</span>{% endif %}
 {%- if cell.status != 'ok' %}<span class="reason">{{ cell.status }}</span>{% endif %}</td>
 {%- if compared %}
 <td class="difference">{{ text[2] }}</td>
@@ -183,7 +184,7 @@ def _interval(cell: dict[str, Any], digits: int) -> str:
 def _against(cell: dict[str, Any], digits: int) -> str:
     against = cell["against"]
     low, high = (_signed(value, digits) for value in against["interval"])
-    return f"{_signed(against['difference'], digits)} [{low}, {high}] vs {against['label']}"
+    return f"{_signed(against['difference'], digits)} [{low}, {high}]"
 
 
 def _signed(value: float, digits: int) -> str:
