@@ -126,12 +126,15 @@ def load(args: argparse.Namespace, sources: dict) -> tuple[Callable, Callable, C
     from diffusion4k.metrics import inception, inputs, perceptual
     from diffusion4k.metrics.device import choose
     from diffusion4k.vae.f16 import make_f16
+    from diffusion4k.weight_files import SAFELY, loading
 
     torch.set_num_threads(cli.threads())
     device, dtype = choose(args.device), getattr(torch, args.dtype)
     folder = sources["vae"].root / "vae"  # in a pipeline, or the VAE by itself
     folder = folder if folder.is_dir() else sources["vae"].root
-    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=dtype).to(device).eval()
+    with loading(folder, "an AutoencoderKL"):
+        vae = AutoencoderKL.from_pretrained(folder, torch_dtype=dtype, **SAFELY)
+    vae.to(device).eval()
     if args.factor == 16:
         make_f16(vae, encoder=args.encoder, decoder=args.decoder)
     if args.vae_tiling:

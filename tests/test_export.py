@@ -121,5 +121,5 @@ def test_loading_what_is_no_pipeline(sources, tmp_path):
     with pytest.raises(UserError, match="no diffusers pipeline"):
         pipelines.load(tmp_path, **load)
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(UserError, match="cannot be loaded"):
+    with pytest.raises(UserError, match="not a pipeline that diffusers can load"):
         pipelines.load(tmp_path, **load)

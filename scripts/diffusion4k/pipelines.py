@@ -15,6 +15,7 @@ from pathlib import Path
 from diffusion4k import manifest
 from diffusion4k.errors import OTHER_CODE, UserError
 from diffusion4k.files import link, write_text
+from diffusion4k.weight_files import SAFELY, loading
 
 INDEX, OURS, TRANSFORMER = "model_index.json", "diffusion4k.json", "transformer"
 CLASSES = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
@@ -133,11 +134,8 @@ def load(
     chosen = forms(root, encoder, decoder, vae_factor)
     _check_code(root)
     parts = {TRANSFORMER: None} if without_transformer else {}
-    try:
+    with loading(root, "a pipeline that diffusers can load"):
         pipeline = _from_pretrained(root, dtype, parts)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{root}: cannot be loaded ({reason}); make or fetch it again") from error
     if chosen["vae_factor"] == 16:
         make_pipeline_f16(pipeline, encoder=chosen["encoder"], decoder=chosen["decoder"])
     if tiling:
@@ -157,7 +155,7 @@ def _from_pretrained(root: Path, dtype, parts: dict):
     """The pipeline as it lies, from safetensors; of SD3 and Flux the VAE by itself."""
     from diffusers import AutoencoderKL
 
-    how = {"torch_dtype": dtype, "local_files_only": True, "use_safetensors": True}
+    how = {"torch_dtype": dtype} | SAFELY
     kind = adapter(root)
     if kind.name == "stock":
         return kind.load(root, **how)

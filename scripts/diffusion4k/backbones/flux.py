@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffusion4k import backbones
 from diffusion4k.errors import UserError
+from diffusion4k.weight_files import SAFELY
 
 
 class Flux:
@@ -32,7 +33,7 @@ class Flux:
     def load_transformer(self, root: Path, dtype: torch.dtype) -> torch.nn.Module:
         """The transformer of `root/transformer`."""
         return FluxTransformer2DModel.from_pretrained(
-            root, subfolder="transformer", torch_dtype=dtype
+            root, subfolder="transformer", torch_dtype=dtype, **SAFELY
         )
 
     def normalise(self, z: Tensor, scaling: float, shift: float, *, subtract_shift: bool) -> Tensor:

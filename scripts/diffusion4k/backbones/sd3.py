@@ -8,6 +8,7 @@ from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from torch import Tensor
 
 from diffusion4k import backbones
+from diffusion4k.weight_files import SAFELY
 
 
 class SD3:
@@ -36,7 +37,7 @@ class SD3:
     def load_transformer(self, root: Path, dtype: torch.dtype) -> torch.nn.Module:
         """The transformer of `root/transformer`."""
         return SD3Transformer2DModel.from_pretrained(
-            root, subfolder="transformer", torch_dtype=dtype
+            root, subfolder="transformer", torch_dtype=dtype, **SAFELY
         )
 
     def normalise(self, z: Tensor, scaling: float, shift: float, *, subtract_shift: bool) -> Tensor:

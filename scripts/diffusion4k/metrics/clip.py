@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from diffusion4k.errors import UserError
-from diffusion4k.metrics.weight_files import loading
+from diffusion4k.weight_files import loading
 
 CONTEXT = 77  # tokens, start and end included
 

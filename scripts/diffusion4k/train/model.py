@@ -13,6 +13,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.train.samples import Header
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import load_f16
+from diffusion4k.weight_files import loading
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # the kernels that scaled_dot_product_attention calls
@@ -32,7 +33,8 @@ def transformer(settings: Settings, backbone, root: Path) -> tuple[nn.Module, to
     # DeepSpeed keeps fp32 master weights in its optimizer; else the model has them itself
     sharded = settings.zero_stage and settings.precision == "bfloat16"
     dtype = torch.bfloat16 if sharded else torch.float32
-    made = backbone.load_transformer(root, dtype).train()
+    with loading(root / "transformer", "a transformer that diffusers can load"):
+        made = backbone.load_transformer(root, dtype).train()
     if settings.gradient_checkpointing:
         recompute(made, keep_attention=settings.keep_attention)
     if settings.compile:

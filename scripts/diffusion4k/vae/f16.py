@@ -6,11 +6,14 @@ state-dict keys stay those of the F8 model, so `save_pretrained` writes a plain 
 `make_pipeline_f16` has to be called after every load.
 """
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusion4k.errors import UserError
+from diffusion4k.weight_files import SAFELY, loading
 
 FACTOR = 16  # pixels a latent, each way
 
@@ -133,13 +136,8 @@ def load_f16(root, *, dtype, device, encoder: str = "stride", decoder: str = "fo
     """The VAE of the pipeline folder `root`, made F16, frozen; UserError when it is not there."""
     from diffusers import AutoencoderKL
 
-    try:
-        vae = AutoencoderKL.from_pretrained(
-            root, subfolder="vae", torch_dtype=dtype, local_files_only=True
-        )
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{root}: its vae cannot be loaded ({reason}); fetch it again") from None
+    with loading(Path(root) / "vae", "a VAE that diffusers can load"):
+        vae = AutoencoderKL.from_pretrained(root, subfolder="vae", torch_dtype=dtype, **SAFELY)
     return make_f16(vae, encoder=encoder, decoder=decoder).to(device).eval().requires_grad_(False)
 
 
