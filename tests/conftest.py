@@ -70,3 +70,20 @@ def workflow(tmp_path: Path) -> Workflow:
 def checkout() -> Workflow:
     """The repository itself, for plans that change nothing."""
     return Workflow(ROOT)
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory) -> dict[str, Path]:
+    """Tiny random networks of the metrics, each in a folder of its own."""
+    import tiny_metrics
+
+    return tiny_metrics.networks(tmp_path_factory.mktemp("networks"))
+
+
+@pytest.fixture(scope="session")
+def small(networks):
+    """The smaller CLIP of `networks`."""
+    import tiny_metrics
+    from diffusion4k.metrics import clip
+
+    return clip.Clip(networks["clip"], tiny_metrics.CPU)

@@ -1,27 +1,14 @@
 """CLIPScore, Aesthetics and Inception features with tiny random networks."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-import tiny_metrics
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import aesthetics, clip, device, inception
 from tiny_metrics import CPU, LAYERS, LONG, PROMPTS
 from tiny_pictures import picture
-
-
-@pytest.fixture(scope="session")
-def networks(tmp_path_factory) -> dict[str, Path]:
-    return tiny_metrics.networks(tmp_path_factory.mktemp("networks"))
-
-
-@pytest.fixture(scope="session")
-def small(networks) -> clip.Clip:
-    return clip.Clip(networks["clip"], CPU)
 
 
 def test_truncation(small):

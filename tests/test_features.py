@@ -9,22 +9,11 @@ import pytest
 from PIL import Image
 
 import features
-import tiny_metrics
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.metrics import clip, inception, inputs, scores
+from diffusion4k.metrics import inception, inputs, scores
 from tiny_metrics import CPU, PROMPTS, source
 from tiny_pictures import picture
-
-
-@pytest.fixture(scope="session")
-def networks(tmp_path_factory) -> dict[str, Path]:
-    return tiny_metrics.networks(tmp_path_factory.mktemp("networks"))
-
-
-@pytest.fixture(scope="session")
-def small(networks) -> clip.Clip:
-    return clip.Clip(networks["clip"], CPU)
 
 
 def write_dataset(root: Path, count: int) -> Path:
