@@ -186,3 +186,14 @@ def test_resizing_is_torchvisions(tmp_path):
 def test_a_crop_stays_inside():
     with pytest.raises(UserError, match="leaves an image"):
         images.crop(Image.new("RGB", (40, 40)), 10, 0, 32)
+
+
+def test_what_follows_a_whole_jpeg_is_free(tmp_path):
+    """Phones append videos, in which any marker may stand."""
+    path = saved(tmp_path, Image.new("RGB", (64, 64)), "a.jpg")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"\xff\xda trailer \xff\xda")
+    assert images.rgb_sides(path) == (64, 64)
+    path.write_bytes(whole.removesuffix(b"\xff\xd9") + bytes(99))
+    with pytest.raises(UserError, match="truncated"):
+        images.rgb_sides(path)

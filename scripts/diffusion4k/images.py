@@ -61,12 +61,15 @@ def rgb_sides(path: str | Path) -> tuple[int, int]:
 
 
 def _ends(jpeg: bytes) -> bool:
-    """Whether an end marker follows the last scan.
+    """Whether an end marker follows the start of the first scan; what comes after it is free.
 
     A file system that lost a node may leave a file of the right length that ends in zeros: its
     decoder takes them for flat picture and says nothing.
     """
-    return jpeg.rfind(b"\xff\xd9") > jpeg.rfind(b"\xff\xda")
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
+        at += 1 if jpeg[at + 1] == 0xFF else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return jpeg.find(b"\xff\xd9", at) >= 0
 
 
 @contextmanager
