@@ -93,3 +93,5 @@ def test_the_librarys_first_sentence_is_the_reason(tmp_path):
         raise RuntimeError("no such layer. Try weights_only=False.\nMore lines")
     with pytest.raises(UserError, match="^mine$"), loading(tmp_path, "a model"):
         raise UserError("mine")
+    with pytest.raises(torch.OutOfMemoryError), loading(tmp_path, "a model"):
+        raise torch.OutOfMemoryError

@@ -21,13 +21,16 @@ def loading(path: str | Path, what: str) -> Iterator[None]:
     """Load `path`, a file or a folder, in the block; UserError when it turns out not to be `what`.
 
     The reason is what is wrong with the file (with the first damaged one of a folder), else the
-    library's first sentence, without torch's advice to load the file with weights_only=False.
+    library's first sentence, without torch's advice to load the file with weights_only=False. A GPU
+    that is out of memory stays what it is.
     """
     try:
         yield
     except UserError:
         raise
     except (*_ERRORS, SafetensorError, UnpicklingError) as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, a RuntimeError: no fault of files
+            raise
         reason = _damage(Path(path)) or _first_sentence(error)
         raise UserError(f"{path}: not {what} ({reason}); fetch it again") from error
 
