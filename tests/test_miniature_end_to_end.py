@@ -49,8 +49,8 @@ SPLITS = ["pixart_30k", "train", "eval_2048", "eval_4096"]
 
 
 RECONSTRUCTION = {"rfid": (0, 1e4), "nmse": (0, 1), "psnr": (12, 40), "ssim": (0.2, 1)}
-ALIGNMENT = {"clipscore": (0, 100), "aesthetics": (0, 10)}
-TEXTURE = {"glcm": (0, 4), "cr": (1, 200)}
+ALIGNMENT = {"clipscore": (0, 100), "clipscore_end_token": (0, 100), "aesthetics": (0, 10)}
+TEXTURE = {"glcm": (0, 4), "glcm_entropy": (0, 12), "cr": (1, 200), "cr_mean": (1, 200)}
 TRAINING = {"images_per_second": (0.1, 1e4), "steps": (600, 600)}
 
 
@@ -78,10 +78,10 @@ def test_tables_hold_plausible_numbers_of_the_right_rows(demo, name, rows, range
 
 HEADINGS = {
     "table_2": "rFID, NMSE, root NMSE, PSNR (dB), SSIM, LPIPS",
-    "table_3": "FID, CLIPScore, Aesthetics",
-    "table_4": "GLCM Score, Compression Ratio",
-    "table_7": "CLIPScore, Aesthetics",
-    "table_8": "GLCM Score, Compression Ratio",
+    "table_3": "FID, CLIPScore, CLIPScore (end token), Aesthetics",
+    "table_4": "GLCM Score, GLCM entropy (bits), Compression Ratio, mean of ratios",
+    "table_7": "CLIPScore, CLIPScore (end token), Aesthetics",
+    "table_8": "GLCM Score, GLCM entropy (bits), Compression Ratio, mean of ratios",
     "table_9": "median height, median width, mean height, mean width",
     "table_10": "steps, images/s",
 }

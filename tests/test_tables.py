@@ -264,9 +264,21 @@ def test_a_zero_difference_has_no_sign():
 
 def test_a_table_that_the_paper_lacks_shows_ours_alone(values):
     table = tables.assemble(SPEC, {}, values)
-    assert render.headings(table) == ("ours",)
     assert "published" not in render.html(table)
     assert "| **40.00** |" in " ".join(render.markdown(table).split())
+
+
+def test_a_column_that_nobody_published_shows_ours_alone_among_others(values):
+    said = published.read(PUBLISHED / "table_3.csv")
+    table = tables.assemble(SPEC, {k: v for k, v in said.items() if k[1] != "fid"}, values)
+    fid, clipscore = table["columns"]
+    assert render.headings(table, fid) == ("ours",)
+    assert render.headings(table, clipscore) == ("published", "ours", "Δ")
+    html = render.html(table)
+    assert html.count('<th scope="col" class="sub') == 1 + 3
+    assert ' colspan="1" scope="colgroup">FID' in html
+    assert r"\multicolumn{3}{c}{CLIPScore" in latex.latex(table)
+    assert "| FID ↓ ours | CLIPScore ↑ published |" in " ".join(render.markdown(table).split())
 
 
 def test_texts_are_escaped(values):

@@ -82,19 +82,21 @@ def statistics(
 ) -> dict[str, tuple[Callable[..., float], list[str]]]:
     """{metric: (statistic, the columns it is of)}: what a family's rows are summed up to.
 
-    texture: `choice` is the GLCM Score's, of the value histogram (`published`) or true entropy
-    (`corrected`); cr is the paper's ratio of sums, cr_mean the mean of ratios. alignment: it is the
-    truncation of long prompts, without or with an end token.
+    texture: `choice` is what the headline `glcm` is, the entropy of the value histogram
+    (`published`, also there as glcm_published) or of the matrix (`corrected`, glcm_entropy); cr is
+    the paper's ratio of sums, cr_mean the mean of ratios. alignment: the headline `clipscore` is of
+    long prompts cut without (clipscore_published) or with their end token (clipscore_end_token).
     """
     if family == "texture":
-        glcm = {"published": "glcm", "corrected": "glcm_entropy"}[choice]
-        means = {"glcm": glcm, "glcm_entropy": "glcm_entropy", "cr_mean": "ratio"}
+        means = {"glcm_published": "glcm", "glcm_entropy": "glcm_entropy", "cr_mean": "ratio"}
+        headline = {"published": "glcm_published", "corrected": "glcm_entropy"}[choice]
+        means |= {"glcm": means[headline]}
         means |= {name: name for name in scores.PROPERTIES if name in columns}
         return _means(means) | {"cr": (compression.ratio, ["raw", "bytes"])}
     if family == "alignment":
-        ends = {"published": "clipscore_published", "corrected": "clipscore_end_token"}
-        names = ("clipscore_end_token", "aesthetics")
-        return _means({"clipscore": ends[choice]} | {name: name for name in names})
+        names = ("clipscore_published", "clipscore_end_token", "aesthetics")
+        headline = {"published": names[0], "corrected": names[1]}[choice]
+        return _means({"clipscore": headline} | {name: name for name in names})
     return _means({name: name for name in columns if name != "id"})
 
 

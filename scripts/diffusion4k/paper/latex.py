@@ -5,25 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from diffusion4k.paper.render import headings, label, pick, texts
+from diffusion4k.paper.render import headings, label, line
 
 
 def latex(table: dict[str, Any]) -> str:
     r"""A table environment for \usepackage{booktabs}; UTF-8, notes below the rules."""
-    cells = [
-        [
-            part
-            for column in table["columns"]
-            for cell in [row["cells"][column["key"]]]
-            for part in pick(table, texts(cell, column["digits"]), cell["best"])
-        ]
-        for row in table["rows"]
-    ]
+    cells = [line(table, row) for row in table["rows"]]
     columns = pd.MultiIndex.from_tuples(
-        [(label(column), name) for column in table["columns"] for name in headings(table)]
+        [(label(column), name) for column in table["columns"] for name in headings(table, column)]
     )
-    frame = pd.DataFrame([[text for text, _ in line] for line in cells], columns=columns)
-    bold = [["textbf:--rwrap;" if best else "" for _, best in line] for line in cells]
+    frame = pd.DataFrame([[text for text, _ in row] for row in cells], columns=columns)
+    bold = [["textbf:--rwrap;" if best else "" for _, best in row] for row in cells]
     styles = pd.DataFrame(bold, frame.index, columns)
     styler = frame.style.apply(lambda _: styles, axis=None)
     styler.format(_symbols, escape="latex")

@@ -19,10 +19,10 @@ _FRAGMENT = """\
 <thead>
 <tr><th rowspan="2" scope="col" class="key"></th>
 {%- for column in table.columns %}
-<th colspan="{{ headings|length }}" scope="colgroup">{{ column.label }}
+<th colspan="{{ headings(column)|length }}" scope="colgroup">{{ column.label }}
 {%- if arrow(column) %}<span class="arrow">{{ arrow(column) }}</span>{% endif %}</th>
 {%- endfor %}</tr>
-<tr>{% for _ in table.columns %}{% for heading in headings %}
+<tr>{% for column in table.columns %}{% for heading in headings(column) %}
 <th scope="col" class="sub{{ ' first' if loop.first }}">{{ heading }}</th>
 {%- endfor %}{% endfor %}</tr>
 </thead>
@@ -32,15 +32,15 @@ _FRAGMENT = """\
 <th scope="row" class="key">{{ row.label }}
 {%- if row.reason %}<span class="reason">{{ row.reason }}</span>{% endif %}</th>
 {%- for column in table.columns %}{% set cell = row.cells[column.key] %}
-{%- set text = texts(cell, column.digits) %}
+{%- set text, compared = texts(cell, column.digits), headings(column)|length > 1 %}
 {%- if compared %}
 <td class="first published">
 {%- if cell.best[0] %}<strong>{{ text[0] }}</strong>{% else %}{{ text[0] }}{% endif %}</td>
 {%- endif %}
 {%- if cell.ours is none %}
-<td class="empty" colspan="{{ 2 if compared else 1 }}">{{ text[1] }}</td>
+<td class="empty{{ '' if compared else ' first' }}" colspan="{{ 2 if compared else 1 }}">{{ text[1] }}</td>
 {%- else %}
-<td class="ours"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
+<td class="ours{{ '' if compared else ' first' }}"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
 {%- if cell.best[1] %}<strong>{{ text[1] }}</strong>{% else %}{{ text[1] }}{% endif %}
 {%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
 {%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>
@@ -80,19 +80,21 @@ thead th { text-align: center; } thead tr:last-child { border-bottom: 1px solid;
 _jinja = jinja2.Environment(autoescape=True, undefined=jinja2.ChainableUndefined)
 
 
-def headings(table: dict[str, Any]) -> tuple[str, ...]:
-    """The columns below each metric: ours alone where the paper has no such table."""
-    cells = [cell for row in table["rows"] for cell in row["cells"].values()]
+def headings(table: dict[str, Any], column: dict[str, Any]) -> tuple[str, ...]:
+    """What stands below a metric: ours alone where nobody published a number of it."""
+    cells = [row["cells"][column["key"]] for row in table["rows"]]
     said = any(cell["published"] is not None or cell["published_note"] for cell in cells)
     return ("published", "ours", "Δ") if said else ("ours",)
 
 
-def pick(
-    table: dict[str, Any], shown_texts: tuple[str, str, str], best: list[bool]
-) -> list[tuple[str, bool]]:
-    """(text, whether bold) for each of a cell's `headings`."""
-    parts = list(zip(shown_texts, (*best, False), strict=True))
-    return parts if len(headings(table)) > 1 else parts[1:2]
+def line(table: dict[str, Any], row: dict[str, Any]) -> list[tuple[str, bool]]:
+    """(text, whether bold) for each of the `headings` of a row's cells, from left to right."""
+    found = []
+    for column in table["columns"]:
+        cell = row["cells"][column["key"]]
+        parts = zip(texts(cell, column["digits"]), (*cell["best"], False), strict=True)
+        found += list(parts) if len(headings(table, column)) > 1 else list(parts)[1:2]
+    return found
 
 
 def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
@@ -123,8 +125,8 @@ def tidy_csv(table: dict[str, Any]) -> str:
             name = row["label"] if row.get("context") else row["key"]
             against = cell.get("against", {})
             ends = against.get("interval", [None, None])
-            line = [name, column["key"], *(cell[part] for part in header[2:])]
-            lines.append([*line, against.get("difference"), *ends])
+            values = [name, column["key"], *(cell[part] for part in header[2:])]
+            lines.append([*values, against.get("difference"), *ends])
     header += ["against", "against_low", "against_high"]
     frame = pd.DataFrame(lines, columns=header).astype({"n": "Int64"})
     return frame.to_csv(index=False)
@@ -132,20 +134,15 @@ def tidy_csv(table: dict[str, Any]) -> str:
 
 def markdown(table: dict[str, Any]) -> str:
     """A table for the terminal: columns aligned, the best in bold."""
-    names = headings(table)
-    grid = [[""] + [f"{label(c)} {h}" for c in table["columns"] for h in names]]
+    grid = [[""] + [f"{label(c)} {h}" for c in table["columns"] for h in headings(table, c)]]
     for row in table["rows"]:
-        line = [row["label"]]
-        for column in table["columns"]:
-            cell = row["cells"][column["key"]]
-            for text, best in pick(table, texts(cell, column["digits"]), cell["best"]):
-                line.append(f"**{text}**" if best else text)
-        grid.append([text.replace("|", "\\|") for text in line])
+        cells = [f"**{text}**" if best else text for text, best in line(table, row)]
+        grid.append([text.replace("|", "\\|") for text in [row["label"], *cells]])
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     grid.insert(1, ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]])
     lines = []
-    for line in grid:
-        first, *others = zip(line, widths, strict=True)
+    for cells in grid:
+        first, *others = zip(cells, widths, strict=True)
         aligned = [first[0].ljust(first[1])] + [text.rjust(width) for text, width in others]
         lines.append(f"| {' | '.join(aligned)} |")
     notes = [f"- {line}" for line in table["footer"]]
@@ -156,8 +153,7 @@ def html(table: dict[str, Any]) -> str:
     """The bare <table>, for the report's style sheet."""
     return _jinja.from_string(_FRAGMENT).render(
         table=table,
-        headings=headings(table),
-        compared=len(headings(table)) > 1,
+        headings=lambda column: headings(table, column),
         texts=texts,
         interval=_interval,
         against=_against,

@@ -124,18 +124,17 @@ def size(count: float) -> str:
 
 
 def _table(made: Manifest) -> dict[str, Any]:
+    results = made.results
     try:
-        fragment = Markup(render.html(made.results))
+        return {
+            "id": made.path.stem,
+            "title": results["title"],
+            "caption": results["caption"],
+            "html": Markup(render.html(results)),
+            "footer": results["footer"],
+        }
     except (KeyError, TypeError) as error:
         raise UserError(f"{made.path}: not a table ({error}); make it again") from None
-    results = made.results
-    return {
-        "id": made.path.stem,
-        "title": results["title"],
-        "caption": results["caption"],
-        "html": fragment,
-        "footer": results["footer"],
-    }
 
 
 def _figure(made: Manifest) -> dict[str, Any]:
