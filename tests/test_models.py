@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from PIL import Image
 
 from configs import SCHEMA, fault, load, merge, resolve
 from diffusion4k import config, images, manifest, metadata
@@ -70,6 +71,39 @@ def test_one_entry_makes_a_row(tmp_path):
     for name in mine["tables"]:
         assert made["tables"][name]["rows"] == [*resolve()["tables"][name]["rows"], "mine"]
     assert "no tables entry 'table_33'" in fault(models={"mine": mine | {"tables": ["table_33"]}})
+
+
+def rows_of(name: str, made: dict) -> list[str]:
+    return [table for table, spec in made["tables"].items() if name in spec["rows"]]
+
+
+def test_a_model_that_names_no_tables_is_in_those_that_are_open(pipeline, tmp_path):
+    of = {2048: ["table_3", "table_4"], 4096: ["table_7", "table_8"]}
+    made = resolve(
+        models={"mine": {"pipeline": pipeline}, "none": {"pipeline": "a/b", "tables": []}}
+    )
+    assert rows_of("mine", made) == of[2048] + of[4096] and not rows_of("none", made)
+    assert config.resolve(made, SCHEMA) == made
+    # finished pictures: the evaluation is that of their folder, or else of their size
+    mine = {"images": str(tmp_path)}
+    assert rows_of("mine", resolve(models={"mine": mine})) == of[2048] + of[4096]
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (4096, 4096)).save(picture, compress_level=1)
+    assert rows_of("mine", resolve(models={"mine": mine})) == of[4096]
+    picture.write_bytes(b"")
+    assert rows_of("mine", resolve(models={"mine": mine})) == of[2048] + of[4096]
+    (tmp_path / "eval_2048").mkdir()
+    assert rows_of("mine", resolve(models={"mine": mine})) == of[2048]
+    # a row by name, and the paper's own models that an overlay drops, are left as they are
+    named = resolve(
+        models={"mine": mine},
+        tables={"table_9": {"rows": ["train"]}, "table_s1": {"rows": ["mine"], "against": {}}},
+    )
+    assert rows_of("mine", named) == ["table_s1"]
+    dropped = resolve(
+        tables={t: {"rows": ["sd3_f16"], "against": {}} for t in rows_of("flux_f16", made)}
+    )
+    assert rows_of("flux_f16", dropped) == []
 
 
 def test_further_faults(pipeline):

@@ -1,66 +1,18 @@
 """Tables built from made-up manifests."""
 
-import csv
-import io
-import json
-import time
-from pathlib import Path
-
 import pytest
 
 import table as script
+import tiny_tables
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.paper import latex, published, render, tables
-
-PUBLISHED = Path(__file__).parent.parent / "config" / "published"
-NOTE = "random weights (miniature)"
-SPEC = {
-    "title": "Table 3: Aesthetic-Eval@2048",
-    "columns": [
-        {"metric": "fid", "label": "FID", "direction": "lower", "digits": 2, "family": "fid"},
-        {"metric": "clipscore", "label": "CLIPScore", "direction": "higher", "digits": 2}
-        | {"family": "alignment"},
-    ],
-    "rows": [
-        {"key": "sd3_f16", "label": "SD3-F16@2048"},
-        {"key": "sd3_f16_wlf", "label": "SD3-F16-WLF@2048", "reason": None},
-        {"key": "flux_f16", "label": "Flux-F16@2048"},
-        {"key": "pixart_30k", "label": "PixArt-30k", "reason": "data never released"},
-    ],
-    "footer": ["fidelity: published"],
-}
-
-
-def made(path, results, notes=(NOTE,), files=()):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    manifest.write(
-        path,
-        root=path.parent,
-        files=files,
-        inputs={},
-        settings={},
-        results=results,
-        started=time.time() - 90,
-        notes=notes,
-    )
-    return manifest.read(path)
+from tiny_tables import NOTE, PUBLISHED, SPEC, assemble, made
 
 
 @pytest.fixture
 def values(tmp_path):
-    fid = {"sd3_f16": 45.0, "sd3_f16_wlf": 40.004, "flux_f16": 39.996}
-    found = {
-        (row, "fid"): made(tmp_path / f"{row}-fid.json", {"fid": {"value": value, "n": 12}})
-        for row, value in fid.items()
-    }
-    score = {"value": 31.25, "n": 6, "interval": [30.5, 32.0]}
-    found["sd3_f16", "alignment"] = made(tmp_path / "align.json", {"clipscore": score})
-    return found
-
-
-def assemble(values, spec=SPEC, **more):
-    return tables.assemble(spec, published.read(PUBLISHED / "table_3.csv"), values, **more)
+    return tiny_tables.values(tmp_path)
 
 
 def rows(table):
@@ -232,73 +184,3 @@ def test_values_without_a_place_are_refused(values):
         assemble({("sd3_f16", "texture"): stray})
     with pytest.raises(UserError, match="write ROW:FAMILY=MANIFEST"):
         script.read_values(["sd3_f16=here.json"])
-
-
-def test_formats(values):
-    table = assemble(values)
-    lines = list(csv.DictReader(io.StringIO(render.tidy_csv(table))))
-    assert len(lines) == 8
-    assert lines[0] | {"difference": ""} == {
-        **{"row": "sd3_f16", "metric": "fid", "published": "43.82", "ours": "45.0"},
-        **{"difference": "", "n": "12", "status": "ok"},
-        **{"against": "", "against_low": "", "against_high": ""},
-    }
-    text = " ".join(render.markdown(table).split())
-    assert "| FID ↓ published | FID ↓ ours | FID ↓ Δ |" in text
-    assert "| **40.18** | **40.00** | −0.18 |" in text
-    assert "| 30.41 | not run | |" in text
-    page = render.page(table)
-    assert "<strong>40.00</strong>" in page
-    assert "[30.50, 32.00]" in page
-    assert "src=" not in page
-    tex = latex.latex(table)
-    assert r"\toprule" in tex
-    assert r"SD3-F16-WLF@2048 & \textbf{40.18} & \textbf{40.00} & $-$0.18" in tex
-    assert r"\multicolumn{3}{c}{FID $\downarrow$}" in tex
-
-
-def test_a_zero_difference_has_no_sign():
-    assert tables.shown(-0.001, 2) == "0.00"
-    assert tables.shown(-0.006, 2) == "-0.01"
-
-
-def test_a_table_that_the_paper_lacks_shows_ours_alone(values):
-    table = tables.assemble(SPEC, {}, values)
-    assert "published" not in render.html(table)
-    assert "| **40.00** |" in " ".join(render.markdown(table).split())
-
-
-def test_a_column_that_nobody_published_shows_ours_alone_among_others(values):
-    said = published.read(PUBLISHED / "table_3.csv")
-    table = tables.assemble(SPEC, {k: v for k, v in said.items() if k[1] != "fid"}, values)
-    fid, clipscore = table["columns"]
-    assert render.headings(table, fid) == ("ours",)
-    assert render.headings(table, clipscore) == ("published", "ours", "Δ")
-    html = render.html(table)
-    assert html.count('<th scope="col" class="sub') == 1 + 3
-    assert ' colspan="1" scope="colgroup">FID' in html
-    assert r"\multicolumn{3}{c}{CLIPScore" in latex.latex(table)
-    assert "| FID ↓ ours | CLIPScore ↑ published |" in " ".join(render.markdown(table).split())
-
-
-def test_texts_are_escaped(values):
-    table = assemble(values, SPEC | {"title": "<b>5 % & more_", "footer": ["a_b # {c}"]})
-    assert "&lt;b&gt;5 % &amp; more_" in render.page(table)
-    assert r"5 \% \& more\_" in latex.latex(table)
-    assert r"a\_b \# \{c\}" in latex.latex(table)
-
-
-def test_the_script_writes_every_format_and_a_manifest(values, tmp_path):
-    output = tmp_path / "tables" / "table_3.json"
-    pairs = [f"{row}:{family}={one.path}" for (row, family), one in values.items()]
-    words = ["--name", "table_3", "--spec", json.dumps(SPEC), "--output", str(output)]
-    words += ["--published", str(PUBLISHED / "table_3.csv"), "--values", *pairs]
-    script.run(script.parser().parse_args(words))
-    found = manifest.read(output)
-    assert manifest.verify(found) == []
-    assert [file.name for file in found.files] == [
-        f"table_3.{s}" for s in ["csv", "html", "md", "tex"]
-    ]
-    assert found.results == json.loads(json.dumps(assemble(values)))
-    assert found.notes == [NOTE]
-    assert found.inputs["sd3_f16:fid"] == str(values["sd3_f16", "fid"].path)

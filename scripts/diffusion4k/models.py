@@ -6,8 +6,11 @@ one line each. config/README.md and docs/your-model.md say what each kind is for
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from diffusion4k.errors import UserError
 
 # what a model is made from -> the keys that go with it
 KINDS = {
@@ -21,9 +24,11 @@ INDEX = "model_index.json"
 
 
 def expand(config: dict[str, Any]) -> None:
-    """In place: labels, rows of the tables that models name, a source for each sound `pipeline:`.
+    """In place: labels, models' rows in tables, a source for each sound `pipeline:`.
 
-    The source is called `model_<name>`, so that fetching, manifests and licences are those of every
+    A model is added to the `tables` that it names; yours that names none and stands in none, to
+    those that are `open` (of finished pictures: of the evaluation that they are of). The
+    source is called `model_<name>`, so that fetching, manifests and licences are those of every
     source. What is not sound is left as it is, for `faults` to explain.
     """
     models, sources = config.get("models"), config.get("sources")
@@ -33,10 +38,7 @@ def expand(config: dict[str, Any]) -> None:
         if not isinstance(model, dict):
             continue
         model.setdefault("label", name)
-        for table in model["tables"] if isinstance(model.get("tables"), list) else ():
-            rows = config.get("tables", {}).get(table, {}).get("rows")
-            if isinstance(rows, list) and name not in rows:
-                rows.append(name)
+        _add_rows(name, model, config)
         wrong = [*_kind_faults(name, model), *_pipeline_faults(name, model, sources)]
         where = model.get("pipeline")
         if isinstance(where, str) and not wrong:
@@ -46,6 +48,47 @@ def expand(config: dict[str, Any]) -> None:
                 origin["revision"] = model.pop("revision")
             sources[f"model_{name}"] = origin
             model["source"] = f"model_{name}"
+
+
+def _add_rows(name: str, model: dict[str, Any], config: dict[str, Any]) -> None:
+    tables = config.get("tables")
+    if not isinstance(tables, dict):
+        return
+    sound = {k: t for k, t in tables.items() if isinstance(t, dict)}
+    sound = {k: t for k, t in sound.items() if isinstance(t.get("rows"), list)}
+    named = model.get("tables")
+    if "tables" not in model and {"pipeline", "images"} & set(model):
+        if any(name in table["rows"] for table in sound.values()):
+            return
+        named = [k for k, table in sound.items() if table.get("open")]
+        if isinstance(model.get("images"), str):
+            of = pictured(model["images"], config.get("evaluations"))
+            named = [k for k in named if tables[k].get("evaluation") in of]
+    for table in named if isinstance(named, list) else ():
+        if table in sound and name not in tables[table]["rows"]:
+            tables[table]["rows"].append(name)
+
+
+def pictured(folder: str, evaluations: Any) -> list[str]:
+    """The evaluations that a folder has pictures of: those it has a folder for, else by size.
+
+    The size is that of the first picture; when it is nobody's, all of them, so that what is wrong
+    is told when the pictures are taken.
+    """
+    from diffusion4k.generate.adopt import SUFFIXES
+    from diffusion4k.images import sides
+
+    where = Path(folder).expanduser()
+    if not isinstance(evaluations, dict) or not where.is_dir():
+        return []
+    if named := [name for name in evaluations if (where / name).is_dir()]:
+        return named
+    pictures = sorted(path for path in where.iterdir() if path.suffix.lower() in SUFFIXES)
+    with suppress(UserError, IndexError):
+        side = max(sides(pictures[0]))
+        if fit := [name for name, e in evaluations.items() if e.get("size") == side]:
+            return fit
+    return list(evaluations)
 
 
 def faults(config: dict[str, Any], known: Callable[..., Iterator[str]]) -> Iterator[str]:

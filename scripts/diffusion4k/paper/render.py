@@ -33,14 +33,15 @@ _FRAGMENT = """\
 {%- if row.reason %}<span class="reason">{{ row.reason }}</span>{% endif %}</th>
 {%- for column in table.columns %}{% set cell = row.cells[column.key] %}
 {%- set text, compared = texts(cell, column.digits), headings(column)|length > 1 %}
+{%- set first = '' if compared else ' first' %}
 {%- if compared %}
 <td class="first published">
 {%- if cell.best[0] %}<strong>{{ text[0] }}</strong>{% else %}{{ text[0] }}{% endif %}</td>
 {%- endif %}
 {%- if cell.ours is none %}
-<td class="empty{{ '' if compared else ' first' }}" colspan="{{ 2 if compared else 1 }}">{{ text[1] }}</td>
+<td class="empty{{ first }}" colspan="{{ 2 if compared else 1 }}">{{ text[1] }}</td>
 {%- else %}
-<td class="ours{{ '' if compared else ' first' }}"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
+<td class="ours{{ first }}"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
 {%- if cell.best[1] %}<strong>{{ text[1] }}</strong>{% else %}{{ text[1] }}{% endif %}
 {%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
 {%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>

@@ -1,0 +1,88 @@
+"""A table as CSV, Markdown, HTML and LaTeX."""
+
+import csv
+import io
+import json
+
+import pytest
+
+import table as script
+import tiny_tables
+from diffusion4k import manifest
+from diffusion4k.paper import latex, published, render, tables
+from tiny_tables import NOTE, PUBLISHED, SPEC, assemble
+
+
+@pytest.fixture
+def values(tmp_path):
+    return tiny_tables.values(tmp_path)
+
+
+def test_formats(values):
+    table = assemble(values)
+    lines = list(csv.DictReader(io.StringIO(render.tidy_csv(table))))
+    assert len(lines) == 8
+    assert lines[0] | {"difference": ""} == {
+        **{"row": "sd3_f16", "metric": "fid", "published": "43.82", "ours": "45.0"},
+        **{"difference": "", "n": "12", "status": "ok"},
+        **{"against": "", "against_low": "", "against_high": ""},
+    }
+    text = " ".join(render.markdown(table).split())
+    assert "| FID ↓ published | FID ↓ ours | FID ↓ Δ |" in text
+    assert "| **40.18** | **40.00** | −0.18 |" in text
+    assert "| 30.41 | not run | |" in text
+    page = render.page(table)
+    assert "<strong>40.00</strong>" in page
+    assert "[30.50, 32.00]" in page
+    assert "src=" not in page
+    tex = latex.latex(table)
+    assert r"\toprule" in tex
+    assert r"SD3-F16-WLF@2048 & \textbf{40.18} & \textbf{40.00} & $-$0.18" in tex
+    assert r"\multicolumn{3}{c}{FID $\downarrow$}" in tex
+
+
+def test_a_zero_difference_has_no_sign():
+    assert tables.shown(-0.001, 2) == "0.00"
+    assert tables.shown(-0.006, 2) == "-0.01"
+
+
+def test_a_table_that_the_paper_lacks_shows_ours_alone(values):
+    table = tables.assemble(SPEC, {}, values)
+    assert "published" not in render.html(table)
+    assert "| **40.00** |" in " ".join(render.markdown(table).split())
+
+
+def test_a_column_that_nobody_published_shows_ours_alone_among_others(values):
+    said = published.read(PUBLISHED / "table_3.csv")
+    table = tables.assemble(SPEC, {k: v for k, v in said.items() if k[1] != "fid"}, values)
+    fid, clipscore = table["columns"]
+    assert render.headings(table, fid) == ("ours",)
+    assert render.headings(table, clipscore) == ("published", "ours", "Δ")
+    html = render.html(table)
+    assert html.count('<th scope="col" class="sub') == 1 + 3
+    assert ' colspan="1" scope="colgroup">FID' in html
+    assert r"\multicolumn{3}{c}{CLIPScore" in latex.latex(table)
+    assert "| FID ↓ ours | CLIPScore ↑ published |" in " ".join(render.markdown(table).split())
+
+
+def test_texts_are_escaped(values):
+    table = assemble(values, SPEC | {"title": "<b>5 % & more_", "footer": ["a_b # {c}"]})
+    assert "&lt;b&gt;5 % &amp; more_" in render.page(table)
+    assert r"5 \% \& more\_" in latex.latex(table)
+    assert r"a\_b \# \{c\}" in latex.latex(table)
+
+
+def test_the_script_writes_every_format_and_a_manifest(values, tmp_path):
+    output = tmp_path / "tables" / "table_3.json"
+    pairs = [f"{row}:{family}={one.path}" for (row, family), one in values.items()]
+    words = ["--name", "table_3", "--spec", json.dumps(SPEC), "--output", str(output)]
+    words += ["--published", str(PUBLISHED / "table_3.csv"), "--values", *pairs]
+    script.run(script.parser().parse_args(words))
+    found = manifest.read(output)
+    assert manifest.verify(found) == []
+    assert [file.name for file in found.files] == [
+        f"table_3.{s}" for s in ["csv", "html", "md", "tex"]
+    ]
+    assert found.results == json.loads(json.dumps(assemble(values)))
+    assert found.notes == [NOTE]
+    assert found.inputs["sd3_f16:fid"] == str(values["sd3_f16", "fid"].path)
