@@ -70,6 +70,23 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         ({"metrics": {"glcm": {"patch": 512}}}, ["metrics.glcm.patch", "512"]),
         ({"ratings": {"path": "no.csv", "evaluation": "eval_4096"}}, ["ratings", "missing models"]),
         ({"fidelity": {"glcm": "corrected"}}, ["fidelity.glcm", "no such row"]),
+        ({"recipes": {"wlf": {"wavelet": "dbx"}}}, ["recipes.wlf.wavelet", "'dbx'", "db2"]),
+        ({"recipes": {"wlf": {"levels": 9}}}, ["recipes.wlf.levels", "9", "256 x 256"]),
+        ({"recipes": {"wlf": {"band_weights": [1] * 5}}}, ["recipes.wlf.band_weights", "give 4"]),
+        (
+            {"recipes": {"wlf": {"levels": 2, "band_weights": [1] * 10}}},
+            ["10 weights for 2 levels", "give 4 or 7"],
+        ),
+        ({"recipes": {"wlf": {"band_weights": [0] * 4}}}, ["recipes.wlf.band_weights", "zero"]),
+        ({"recipes": {"mine": {}}}, ["recipes.mine: missing objective, wavelet, levels, band_w"]),
+        (
+            {"models": {"sd3_f16": {"images": "."}}},
+            ["models.sd3_f16", "backbone and images", "choose another name"],
+        ),
+        (
+            {"models": {"mine": {"images": ".", "label": "SD3-F16", "tables": ["table_3"]}}},
+            ["tables.table_3.rows: sd3_f16 and mine are both called SD3-F16", "models.mine.label"],
+        ),
         ({"fidelity": "exact"}, ["fidelity", "exact"]),
         ({"run": "../elsewhere"}, ["run", "elsewhere"]),
     ],

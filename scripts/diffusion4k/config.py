@@ -53,7 +53,7 @@ def resolve(raw: Config, schema: str | Path) -> Config:
     faults = [line for error in validator.iter_errors(config) for line in _explain(error)]
     faults = faults or list(_relations(config))
     if faults:
-        raise UserError("\n".join(f"config: {fault}" for fault in faults))
+        raise UserError("\n".join(f"config: {fault}" for fault in dict.fromkeys(faults)))
     return config
 
 
@@ -157,6 +157,7 @@ def _relations(config: Config) -> Iterator[str]:
     for section in ("latents", "reconstruction"):
         yield from known(f"{section}.split", config[section]["split"], "splits")
     yield from models.faults(config, known)
+    yield from models.recipe_faults(config)
     slot = config["resources"]["train"]["runtime"]
     slot = min(slot, config["site"].get("max_runtime", slot))
     if config["train"]["time_margin"] >= slot:
@@ -239,6 +240,8 @@ def _table_relations(config: Config, known) -> Iterator[str]:
             yield from known(f"tables.{name}.rows", row, section, "unavailable")
             if "training" in families and "recipe" not in config["models"].get(row, {"recipe": 1}):
                 yield f"tables.{name}.rows: {row} is not trained; give it a recipe or drop the row"
+        if section == "models":
+            yield from _twice(name, table["rows"], config["models"])
         for pair in table.get("against", {}).items():
             for row in pair:
                 yield from known(f"tables.{name}.against", row, "models")
@@ -251,10 +254,24 @@ def _table_relations(config: Config, known) -> Iterator[str]:
                 )
 
 
+def _twice(table: str, rows: list[str], entries: Config) -> Iterator[str]:
+    """Rows that a reader could not tell apart."""
+    first: dict[str, str] = {}
+    for row in rows:
+        label = entries[row]["label"] if row in entries else row
+        other = first.setdefault(label, row)
+        if other != row:
+            yield (
+                f"tables.{table}.rows: {other} and {row} are both called {label}; change"
+                f" models.{row}.label"
+            )
+
+
 def _metric_relations(config: Config, known) -> Iterator[str]:
     for name, cost in config["efficiency"].items():
         yield from known(f"efficiency.{name}.model", cost["model"], "models")
-        if "images" in config["models"].get(cost["model"], {}):
+        kinds = {*models.KINDS} & set(config["models"].get(cost["model"], {}))
+        if kinds == {"images"}:
             yield f"efficiency.{name}.model: {cost['model']} is a folder of images, not a pipeline"
     for name, vae in config["vaes"].items():
         yield from known(f"vaes.{name}.source", vae["source"], "sources")

@@ -107,10 +107,38 @@ def faults(config: dict[str, Any], known: Callable[..., Iterator[str]]) -> Itera
             yield f"models.{name}.images: {model['images']} is no folder"
 
 
+def recipe_faults(config: dict[str, Any]) -> Iterator[str]:
+    """One line for each mistake of a recipe that its training would stop at."""
+    latent = config["latents"]["size"] // 16
+    for name, recipe in config["recipes"].items():
+        levels, weights = recipe["levels"], recipe["band_weights"]
+        if recipe["wavelet"] != "haar":
+            import pywt
+
+            if recipe["wavelet"] not in pywt.wavelist(kind="discrete"):
+                yield (
+                    f"recipes.{name}.wavelet: {recipe['wavelet']!r} is no discrete wavelet of"
+                    " PyWavelets; haar, db2 and sym4 are"
+                )
+        if latent < 2**levels:
+            yield f"recipes.{name}.levels: {levels} do not fit latents of {latent} x {latent}"
+        elif len(weights) not in (4, 1 + 3 * levels):
+            count = " or ".join(map(str, sorted({4, 1 + 3 * levels})))
+            yield (
+                f"recipes.{name}.band_weights: {len(weights)} weights for {levels} levels; give"
+                f" {count} (LL, then LH, HL, HH of each level, coarse to fine)"
+            )
+        if not any(weights):
+            yield f"recipes.{name}.band_weights: all are zero, there would be no loss"
+
+
 def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
     kinds = [kind for kind in KINDS if kind in model]
     if len(kinds) != 1:
-        found = f"not {' and '.join(kinds)} together" if kinds else "it has none"
+        found = "it has none"
+        if kinds:
+            found = f"not {' and '.join(kinds)} together"
+            found += " (entries of one name are merged: choose another name for yours)"
         yield f"models.{name}: needs one of {', '.join(KINDS)}; {found}"
         return
     for key in model:
