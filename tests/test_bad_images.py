@@ -45,17 +45,23 @@ def greyscale_with_alpha(path: Path) -> None:
     Image.open(path).convert("LA").save(path, format="PNG")
 
 
+def two_frames(path: Path) -> None:
+    frame = Image.open(path).convert("RGB")
+    frame.save(path, format="TIFF", save_all=True, append_images=[frame])
+
+
 def cmyk(path: Path) -> None:
     Image.open(path).convert("CMYK").save(path)
 
 
 BAD = [
-    (truncated, "p2.jpg: (cannot be decoded .*truncated|truncated .no end marker)"),
-    (zeros_at_its_end, "p2.jpg: truncated .no end marker"),
+    (truncated, "p2.jpg: cannot be decoded .truncated: no end marker.; fetch it again"),
+    (zeros_at_its_end, "p2.jpg: cannot be decoded .truncated: no end marker"),
     (lambda path: path.write_bytes(b""), "p2.jpg: cannot be decoded .zero bytes"),
     (not_an_image, "p2.jpg: cannot be decoded"),
     (greyscale, "p2.jpg: greyscale; convert it to 8-bit RGB"),
     (greyscale_with_alpha, "p2.jpg: greyscale; convert it to 8-bit RGB"),
+    (two_frames, "p2.jpg: 2 frames, not one picture"),
     (cmyk, "p2.jpg: CMYK; convert it to 8-bit RGB"),
     (of_another_size, "p2.jpg: 128x96 px .height x width. where 128x128 is expected"),
 ]

@@ -197,3 +197,14 @@ def test_what_follows_a_whole_jpeg_is_free(tmp_path):
     path.write_bytes(whole.removesuffix(b"\xff\xd9") + bytes(99))
     with pytest.raises(UserError, match="truncated"):
         images.rgb_sides(path)
+
+
+def test_a_photograph_that_ends_in_zeros_is_not_taken_for_flat_picture(tmp_path):
+    path = saved(tmp_path, Image.effect_noise((64, 64), 40).convert("RGB"), "a.jpg")
+    whole = path.read_bytes()
+    pixels = load(path).tobytes()
+    path.write_bytes(whole + bytes(99))
+    assert load(path).tobytes() == pixels
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    with pytest.raises(UserError, match=r"a.jpg: .*truncated: no end marker.*fetch it again"):
+        load(path)

@@ -51,12 +51,12 @@ def sides(path: str | Path) -> tuple[int, int]:
 
 
 def rgb_sides(path: str | Path) -> tuple[int, int]:
-    """`sides` of a picture to score; UserError with the reason when its header is not 8-bit RGB."""
+    """`sides` of a picture to score; UserError with the reason when it is not one in 8-bit RGB."""
     with _opening(path) as opened:
         if unlike := _unlike_rgb(opened):
             raise UserError(f"{path}: {unlike}; convert it to 8-bit RGB first")
-        if opened.format == "JPEG" and not _ends(Path(path).read_bytes()):
-            raise UserError(f"{path}: truncated (no end marker); make it again")
+        if (frames := getattr(opened, "n_frames", 1)) > 1:
+            raise UserError(f"{path}: {frames} frames, not one picture; keep the one to score")
         return opened.height, opened.width
 
 
@@ -64,7 +64,7 @@ def _ends(jpeg: bytes) -> bool:
     """Whether an end marker follows the start of the first scan; what comes after it is free.
 
     A file system that lost a node may leave a file of the right length that ends in zeros: its
-    decoder takes them for flat picture and says nothing.
+    decoder, which refuses a shorter file, takes them for flat picture and says nothing.
     """
     at = 2
     while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
@@ -77,6 +77,8 @@ def _opening(path: str | Path) -> Iterator[Image.Image]:
     """Open an image; what goes wrong until the block ends becomes a UserError."""
     try:
         with Image.open(path) as opened:
+            if opened.format in ("JPEG", "MPO") and not _ends(Path(path).read_bytes()):
+                raise ValueError("truncated: no end marker")
             yield opened
     except FileNotFoundError:
         raise UserError(f"{path}: no such image") from None
