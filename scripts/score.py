@@ -1,6 +1,6 @@
 """Score a folder of images by hand, one metric at a time; prints a small table.
 
-  score.py glcm DIR          GLCM Score and the other properties of co-occurrence matrices
+  score.py glcm DIR          GLCM Score, as released and as true entropy
   score.py cr DIR            Compression Ratio of a folder of JPEGs
   score.py clip DIR          CLIPScore with the prompts of a metadata.jsonl
   score.py aesthetics DIR    LAION aesthetics
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     glcm.add_argument("--distances", type=int, nargs="+", default=[1, 2, 3, 4], help="px")
     glcm.add_argument("--angles", type=float, nargs="+", default=[0, 45, 90, 135], help="degrees")
     glcm.add_argument("--threads", type=int, default=cli.threads())
+    glcm.add_argument("--properties", action="store_true", help="contrast, energy, … too; slower")
     _add(metrics, "cr")
     clip = _add(metrics, "clip", networks=True)
     clip.add_argument("--clip", type=Path, required=True, help="folder: timm's CLIP ViT-B/16")
@@ -73,8 +74,7 @@ def _add(metrics, name: str, networks: bool = False) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    score: dict[str, Callable] = {"glcm": glcm, "cr": cr, "clip": clip}
-    score |= {"aesthetics": aesthetics, "fid": fid}
+    score = {"glcm": glcm, "cr": cr, "clip": clip, "aesthetics": aesthetics, "fid": fid}
     check(args)
     rows, results = score[args.metric](args)
     finite(rows)
@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> None:
         if "standard_error" in result and not ends:
             spread = f"± {result['standard_error']:.4f} (s.e.)"
         against = f" against {result['n_reference']}" if "n_reference" in result else ""
-        print(f"{name:<22}{result['value']:>12.4f}  {spread:<22}{result['n']:>6}{against}")
+        value = 0 if abs(result["value"]) < 5e-5 else result["value"]  # no "-0.0000"
+        print(f"{name:<22}{value:>12.4f}  {spread:<22}{result['n']:>6}{against}")
     if args.output:
         import pandas as pd
 
@@ -105,13 +106,15 @@ def check(args: argparse.Namespace) -> None:
         if name in given and not given[name].is_file():
             raise UserError(f"--{name} {given[name]}: no such file")
     if args.output:
-        writable(args.output)
+        writable(args.output, args.folder)
 
 
-def writable(output: Path) -> None:
-    """Refuse an --output that could not be written once everything is scored."""
-    if output.is_dir():
-        raise UserError(f"--output {output}: a folder; name a file, such as {output / 'a.parquet'}")
+def writable(output: Path, folder: Path) -> None:
+    """Refuse an --output that could not be written, or not be read, once everything is scored."""
+    if output.suffix != ".parquet":
+        raise UserError(f"--output {output}: rows are written as parquet; name a .parquet file")
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"--output {output}: among the images, as one of which it would count")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output.parent):
@@ -137,6 +140,8 @@ def pictures(args: argparse.Namespace) -> list:
     found = inputs.folder(args.folder, args.size)
     for picture in found:
         picture.check()
+    if others := [p for p in found if p.path.suffix.lower() not in (".jpg", ".jpeg")]:
+        print(f"note: {len(others)} images are no JPEG; the workflow scores the JPEG of each")
     return found
 
 
@@ -153,16 +158,19 @@ def means(rows: list[Row]) -> dict[str, dict]:
 def glcm(args: argparse.Namespace) -> tuple[list[Row], dict]:
     import numpy as np
 
-    from diffusion4k.metrics import glcm
+    from diffusion4k import images
+    from diffusion4k.metrics import glcm, inputs
 
     settings = glcm.Settings(args.patch, args.levels, tuple(args.distances), tuple(args.angles))
 
-    def score(picture) -> Row:
+    how = {"threads": args.threads, "properties": args.properties}
+    found = pictures(args)
+    if small := [p.path.name for p in found if min(images.sides(p.path)) < args.patch]:
+        raise UserError(f"{inputs.some(small)}: no patch of {args.patch} px fits; lower --patch")
+    rows = []
+    for picture in cli.progress(found, desc="glcm", unit="image"):
         grey = glcm.grey(np.asarray(picture.load()))
-        found = glcm.score(grey, settings, threads=args.threads, properties=True)
-        return {"id": picture.id} | found
-
-    rows = [score(picture) for picture in cli.progress(pictures(args), desc="glcm", unit="image")]
+        rows.append({"id": picture.id} | glcm.score(grey, settings, **how))
     return rows, means(rows)
 
 
@@ -262,9 +270,8 @@ def fid(args: argparse.Namespace) -> tuple[list[Row], dict]:
             pixels = np.asarray(load(picture))
             features["whole"].append(network([pixels]))
             features["crops"].append(network(inception.crops(pixels, args.crop, args.crops)))
-            rows.append(
-                {"id": picture.id, "set": str(folder), "features": features["whole"][-1][0]}
-            )
+            row = {"id": picture.id, "set": str(folder)}
+            rows.append(row | {"features": features["whole"][-1][0]})
         sets.append({name: np.stack(values) for name, values in features.items()})
     whole, crops = ([s[name] for s in sets] for name in ("whole", "crops"))
     how = {"paired": [p.id for p in found] == [p.id for p in photographs], "seed": 0}

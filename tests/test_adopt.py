@@ -118,6 +118,7 @@ def save_cmyk(path):
         ("photo_0.jpg", lambda p: p.unlink(), "photo_0: missing"),
         ("photo_0.jpg", lambda p: p.write_bytes(p.read_bytes()[:-400]), "truncated"),
         ("photo_0.jpg", lambda p: p.rename(p.with_suffix(".gif")), "photo_0.gif is of no format"),
+        ("photo_0.jpg", lambda p: p.rename(p.with_name("Photo_0.jpg")), "Photo_0.jpg is spelt"),
         ("photo_0.jpg", lambda p: p.write_bytes(b""), "zero bytes"),
         ("photo_0.jpg", lambda p: p.write_bytes(b"hello"), "photo_0: cannot be decoded"),
         ("photo_0.jpg", save_cmyk, "photo_0: CMYK; convert it to 8-bit RGB first"),

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import skimage
@@ -15,6 +16,7 @@ from skimage.measure import shannon_entropy
 from diffusion4k import images
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import compression, glcm
+from diffusion4k.metrics.compiled import compiled
 
 EXACT = 1e-12
 FOLDER = Path(skimage.__file__).parent / "data"
@@ -217,3 +219,18 @@ def test_compression_ratio(tmp_path):
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
     with pytest.raises(UserError, match="PNG"):
         compression.sizes(tmp_path / "a.png")
+
+
+def test_without_a_place_for_its_cache_a_function_is_compiled_all_the_same(monkeypatch):
+    compile = numba.njit
+
+    def refuses(*, cache=False, **options):
+        def decorate(function):
+            if cache:
+                raise RuntimeError("cannot cache function: no locator available")
+            return compile(**options)(function)
+
+        return decorate
+
+    monkeypatch.setattr(numba, "njit", refuses)
+    assert compiled(lambda x: x + 1)(2) == 3

@@ -32,7 +32,8 @@ def numbers(text: str) -> dict[str, float]:
 
 
 def test_glcm(folder, tmp_path, capsys):
-    run("glcm", folder, "--output", tmp_path / "glcm.parquet", "--patch", 32, "--levels", 16)
+    flags = ["glcm", folder, "--patch", 32, "--levels", 16]
+    run(*flags, "--properties", "--output", tmp_path / "glcm.parquet")
     shown = numbers(capsys.readouterr().out)
     rows = pd.read_parquet(tmp_path / "glcm.parquet").set_index("id")
     grey = glcm.grey(np.asarray(Image.open(folder / "p3.jpg")))
@@ -40,6 +41,9 @@ def test_glcm(folder, tmp_path, capsys):
     assert rows.loc["p3"].to_dict() == expected
     assert shown["glcm"] == pytest.approx(rows["glcm"].mean(), abs=1e-4)
     assert shown["homogeneity"] == pytest.approx(rows["homogeneity"].mean(), abs=1e-4)
+    run(*flags)
+    plain = numbers(capsys.readouterr().out)
+    assert plain == {name: shown[name] for name in ("glcm", "glcm_entropy")}
 
 
 def test_cr(folder, capsys):
@@ -53,14 +57,17 @@ def test_cr(folder, capsys):
 def test_cr_says_which_jpegs_are_not_encoded_as_generated_ones(folder, capsys):
     run("cr", folder)
     assert "note" not in capsys.readouterr().out
+    with (folder / "p0.jpg").open("ab") as handle:
+        handle.write(b"a trailer")
     for name, options in (("p1", {"quality": 80}), ("p3", {"progressive": True})):
         options = images.JPEG | options
         Image.open(folder / f"{name}.jpg").save(folder / f"{name}.jpg", **options)
     run("cr", folder)
     notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
-    assert len(notes) == 2 and all("Compression Ratio does not compare" in n for n in notes)
-    assert "1 pictures are JPEG of other progressive, Huffman tables" in notes[0]
-    assert "1 pictures are JPEG of other quality" in notes[1]
+    assert len(notes) == 3 and all("Compression Ratio does not compare" in n for n in notes)
+    assert "1 pictures are JPEG of other length (bytes follow the picture)" in notes[0]
+    assert "1 pictures are JPEG of other progressive, Huffman tables" in notes[1]
+    assert "1 pictures are JPEG of other quality" in notes[2]
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +163,10 @@ def test_the_checksums_are_those_of_the_configuration():
         ("fid {0} {0} --weights {0}/p0.jpg", "--crop 299: more than the 128x128 px of the images"),
         ("fid {0} {0} --weights /nonexistent", "--weights /nonexistent: no such file"),
         ("aesthetics {0} --clip x --head /nonexistent", "--head /nonexistent: no such file"),
-        ("glcm {0} --output {0}", "--output .*: a folder; name a file"),
-        ("glcm {0} --output {0}/p0.jpg/rows.parquet", "--output .*: cannot be written"),
+        ("glcm {0} --output {0}", "--output .*: rows are written as parquet; name a .parquet"),
+        ("glcm {0} --output {0}/rows.parquet", "--output .*: among the images"),
+        ("glcm {0} --output /proc/no/rows.parquet", "--output .*: cannot be written"),
+        ("glcm {0} --patch 256", "p0.jpg, p1.jpg, .*: no patch of 256 px fits; lower --patch"),
         ("glcm {0} --distances 0 1", "needs 0 < distances < patch"),
         ("glcm {0} --angles nan", "angles .nan,.: needs"),
     ],

@@ -1,6 +1,7 @@
 """What every command-line script shares: one-line errors, progress in a log, shards, devices."""
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -13,6 +14,9 @@ from tqdm import tqdm
 
 from diffusion4k.errors import UserError
 
+# what a file system refuses, and no fault of a program's
+FILE_SYSTEMS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+
 
 def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `run`; a UserError becomes one line and exit status 1."""
@@ -23,6 +27,10 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         run(args)
     except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in FILE_SYSTEMS or not error.filename:
+            raise
+        sys.exit(f"error: {error.filename}: {error.strerror}")
 
 
 class _Lines:
@@ -91,4 +99,5 @@ def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator
 
 def threads() -> int:
     """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
+    return int(asked) if asked.strip().isdecimal() else os.cpu_count() or 1

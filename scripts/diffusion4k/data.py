@@ -12,8 +12,6 @@ from diffusion4k.errors import UserError
 from diffusion4k.files import atomic, sha256
 from diffusion4k.metadata import Sample
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
-
 
 @dataclass(frozen=True)
 class Inspection:
@@ -53,7 +51,7 @@ def inspect_all(samples: list[Sample], *, min_side: int, workers: int) -> Iterat
 def unlisted(folder: Path, samples: Iterable[Sample]) -> list[str]:
     """Names of the image files in `folder` that its metadata.jsonl does not list, sorted."""
     listed = {sample.path.name for sample in samples}
-    names = {path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
+    names = {path.name for path in folder.iterdir() if path.suffix.lower() in images.SUFFIXES}
     return sorted(names - listed)
 
 

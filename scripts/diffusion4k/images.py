@@ -20,6 +20,9 @@ JPEG = {
     "progressive": False,
 }
 
+# What counts as an image in a folder.
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+
 # Photographs of 100 megapixels and more are this project's business, not an attack.
 Image.MAX_IMAGE_PIXELS = 1_000_000_000
 

@@ -75,8 +75,7 @@ def pictured(folder: str, evaluations: Any) -> list[str]:
     The size is that of the first picture; when it is nobody's, all of them, so that what is wrong
     is told when the pictures are taken.
     """
-    from diffusion4k.generate.adopt import SUFFIXES
-    from diffusion4k.images import sides
+    from diffusion4k.images import SUFFIXES, sides
 
     where = Path(folder).expanduser()
     if not isinstance(evaluations, dict) or not where.is_dir():

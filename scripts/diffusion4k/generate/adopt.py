@@ -5,6 +5,7 @@ A smaller set is never scored: whatever is missing or wrong is named, with the r
 
 import io
 import shutil
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from PIL import Image, JpegImagePlugin
 from diffusion4k import files, images
 from diffusion4k.errors import UserError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 SHOWN = 10  # faults in the line for people; the file has them all
 
 
@@ -25,17 +25,29 @@ def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]
     Other files of the folder are no fault: it may hold pictures for other prompts too.
     """
     found: dict[str, list[Path]] = {id: [] for id in ids}
-    others = {}
+    others: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.stem in found:
+        if path.suffix.lower() in images.SUFFIXES and path.stem in found:
             found[path.stem].append(path)
         else:
-            others[path.stem] = f", and {path.name} is of no format that is read"
-    faults = [f"{id}: missing{others.get(id, '')}" for id, paths in found.items() if not paths]
+            others[_plain(path.stem)] = path.name
+    faults = []
+    for id in (id for id, paths in found.items() if not paths):
+        other, hint = others.get(_plain(id)), ""
+        if other:
+            same = Path(other).stem == id
+            hint = "is of no format that is read" if same else "is spelt otherwise; rename it"
+            hint = f", and {other} {hint}"
+        faults.append(f"{id}: missing{hint}")
     for id, paths in found.items():
         if len(paths) > 1:
             faults.append(f"{id}: several, {' and '.join(path.name for path in paths)}")
     return {id: paths[0] for id, paths in found.items() if len(paths) == 1}, faults
+
+
+def _plain(name: str) -> str:
+    """A name without what file systems treat alike: case, and how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def take(path: Path, target: Path, size: int) -> str:
@@ -78,8 +90,9 @@ def jpeg_differences(path: str | Path) -> list[str]:
             "metadata": bool({"exif", "icc_profile", "xmp", "comment"} & set(theirs.info)),
         }
     # Pillow does not tell optimised Huffman tables from the standard ones
-    theirs = _huffman_tables(Path(path).read_bytes())
-    differs["Huffman tables"] = theirs != _huffman_tables(buffer.getvalue())
+    data = Path(path).read_bytes()
+    differs["Huffman tables"] = _huffman_tables(data) != _huffman_tables(buffer.getvalue())
+    differs["length (bytes follow the picture)"] = not data.endswith(b"\xff\xd9")
     return [name for name, different in differs.items() if different]
 
 

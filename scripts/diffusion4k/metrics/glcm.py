@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 from diffusion4k.errors import UserError
+from diffusion4k.metrics.compiled import compiled
 
 
 def _round(value: float) -> int:
@@ -151,7 +152,7 @@ def score(
     return {name: float(values.mean()) for name, values in found.items()}
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, log, out):
     """Fill out (rows, columns, 2 or 8) with the scores of each patch of the grey image (H, W)."""
     matrix = np.zeros((levels * levels + 3) // 4 * 4, np.uint16)
@@ -201,7 +202,7 @@ def _entropies(image, side, levels, offsets, weights, pairs, starts, fractions, 
             out[i, j, 2:] /= matrices
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _words(matrix, low, high, levels, words):
     """Empty `matrix` and return its cells that are not, as 64-bit words of four with one at least.
 
@@ -217,7 +218,7 @@ def _words(matrix, low, high, levels, words):
     return words[:found]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _spectrum(words, spectrum, rare):
     """Add to spectrum (counts, 8) how many cells hold a count; its row 0 means nothing.
 
@@ -243,7 +244,7 @@ def _spectrum(words, spectrum, rare):
     return many
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _add_properties(matrix, low, high, levels, pairs, weight, out):
     """Add `weight` times the PROPERTIES of one matrix of counts to out[2:]; exact sums of integers.
 
@@ -274,7 +275,7 @@ def _add_properties(matrix, low, high, levels, pairs, weight, out):
     out[7] += weight * asm
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _copy(image, top, left, side, levels, patch):
     """Quantise one patch into the flat `patch`; return its lowest and highest level."""
     low, high = 255, 0
@@ -286,7 +287,7 @@ def _copy(image, top, left, side, levels, patch):
     return low, high
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _count(patch, side, levels, down, right, matrix):
     """Add the co-occurrences at one offset. Unsigned indices: no test for negative ones (2x)."""
     first, last = numba.uint64(max(0, -right)), numba.uint64(side - max(0, right))

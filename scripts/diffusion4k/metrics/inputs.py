@@ -10,7 +10,6 @@ from diffusion4k import images, metadata
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 
-_PICTURES = {".jpg", ".jpeg", ".png"}
 _WEIGHTS = {".pth", ".pt", ".safetensors"}
 
 
@@ -48,7 +47,7 @@ def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
     """The images of a shard of generation: squares of `size` px, else of the size it was asked."""
     asked = (size, size) if size else (shard.settings.get("height"), shard.settings.get("width"))
     expected = asked if all(asked) else None
-    pictures = [p for p in shard.paths() if p.suffix.lower() in _PICTURES]
+    pictures = [p for p in shard.paths() if p.suffix.lower() in images.SUFFIXES]
     return [Picture(path.stem, path, expected) for path in pictures]
 
 
@@ -66,8 +65,10 @@ def folder(where: Path, size: int | None = None) -> list[Picture]:
         raise UserError(f"{where}: links to nothing: {some(lost)}; bring the images back")
     ids: dict[str, Path] = {}
     for path in files:
-        if not path.is_file() or path.suffix.lower() not in _PICTURES:
-            raise UserError(f"{path}: not an image ({', '.join(sorted(_PICTURES))}); move it away")
+        if not path.is_file() or path.suffix.lower() not in images.SUFFIXES:
+            raise UserError(
+                f"{path}: not an image ({', '.join(sorted(images.SUFFIXES))}); move it away"
+            )
         if ids.setdefault(path.stem, path) != path:
             raise UserError(f"{where}: {ids[path.stem].name} and {path.name}: one id; keep one")
     if not files:
