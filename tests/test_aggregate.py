@@ -112,7 +112,9 @@ def test_fid(tmp_path):
     # the shards are in another order than the reference: pairs are found by their ids
     kid = frechet.kid(real, generated, paired=True)
     assert (results["kid"]["value"], results["kid"]["standard_error"]) == pytest.approx(kid)
-    assert results["fid_floor"]["n"] == 5
+    assert results["fid_floor"]["n"] == results["patch_fid_floor"]["n"] == 5
+    floor = results["fid_floor"]["value"]
+    assert results["fid_clean_floor"]["value"] == pytest.approx(4 * floor, rel=1e-5)
     # clean-fid's features are twice the others: the distance is four times as large
     assert results["fid_clean"]["value"] == pytest.approx(4 * results["fid"]["value"], rel=1e-5)
     crops = [arrays(x)["patches"] for x in (real, generated)]

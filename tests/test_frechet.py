@@ -231,6 +231,18 @@ def test_split_floor():
     assert value > frechet.split_floor(sample(400, 11))[0]  # the bias falls with n
 
 
+def test_the_floor_of_crops_never_parts_an_image():
+    """Four equal crops of each image have the covariances of one, but for the divisor of n."""
+    images = sample(60, 4)
+    crops = np.repeat(images[:, None], 4, axis=1)
+    whole = frechet.split_floor(images, seed=1)[0]
+    assert frechet.split_floor(crops, seed=1)[0] == pytest.approx(whole, rel=0.05)
+    parted = frechet.split_floor(crops.reshape(240, -1), seed=1)[0]
+    assert parted < 0.5 * whole
+    with pytest.raises(UserError, match="at least 4 images"):
+        frechet.split_floor(images[:3])
+
+
 def test_bad_features():
     with pytest.raises(UserError, match="at least 2 images"):
         frechet.fid(sample(1, 0), sample(5, 1))

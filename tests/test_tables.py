@@ -148,7 +148,8 @@ def test_a_standard_error_stands_beside_its_value(tmp_path):
     measured = kid | floor | {"fid": {"value": 91.0, "n": 9}}
     wide = spec | {"columns": [column, *more]}
     table = tables.assemble(wide, {}, {("a", "fid"): made(tmp_path / "c.json", measured)})
-    assert any("88.50 (n = 4)" in line for line in table["footer"])
+    said = "Of one half of the reference photographs to the other (n = 4): fid 88.50; a perfect"
+    assert any(line.startswith(said) for line in table["footer"])
     assert "patch FID: 36 crops of 9 images, at full resolution" in table["footer"]
     broken = kid | {"kid": kid["kid"] | {"standard_error": "much"}}
     with pytest.raises(UserError, match="not a finite number"):

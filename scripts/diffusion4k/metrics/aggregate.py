@@ -147,8 +147,10 @@ def fid(
 
     results = distances(*pair("features"), paired=True, seed=seed)
     if all(scores.has_features(s, "clean") for s in (reference, shards)):
-        value = frechet.fid(*(x[:, 0] for x in pair("clean")))
+        real, generated = pair("clean")
+        value = frechet.fid(real[:, 0], generated[:, 0])
         results["fid_clean"] = {"value": value, "n": expected, "n_reference": expected}
+        results |= floor("fid_clean", real, seed)
     return results | patches(*pair("patches"), paired=True, seed=seed)
 
 
@@ -165,19 +167,28 @@ def distances(
     if min(sizes.values()) > 2:
         value, error = frechet.kid(real, generated, paired=paired, seed=seed)
         results["kid"] = {"value": value, "standard_error": error, **sizes}
-    if len(real) > 3:
-        value, deviation = frechet.split_floor(real, seed=seed)
-        half = {"n": len(real) // 2, "standard_deviation": deviation}
-        results["fid_floor"] = {"value": value, **half}
-    return results
+    return results | floor("fid", real, seed)
+
+
+def floor(metric: str, real: np.ndarray, seed: int) -> Results:
+    """{metric_floor} of photographs' features, (images, d) or (images, crops, d); see split_floor.
+
+    Empty for fewer than four images.
+    """
+    if len(real) < 4:
+        return {}
+    value, deviation = frechet.split_floor(real, seed=seed)
+    half = {"n": len(real) // 2, "standard_deviation": deviation}
+    return {f"{metric}_floor": {"value": value, **half}}
 
 
 def patches(real: np.ndarray, generated: np.ndarray, *, paired: bool = False, seed: int) -> Results:
-    """patch_fid and patch_kid of (images, crops, d) features; `paired` as in `distances`."""
+    """patch_fid, its floor, patch_kid of (images, crops, d) features; `paired` as in `distances`."""
     crops, width = real.shape[1:]
     pair = [x.reshape(-1, width) for x in (real, generated)]
     sizes = {"n": len(generated), "crops": len(generated) * crops}
     results: Results = {"patch_fid": {"value": frechet.fid(*pair), **sizes}}
+    results |= floor("patch_fid", real, seed)
     if min(len(real), len(generated)) > 2:
         random = np.random.default_rng(seed)
         most = max(MOST_CROPS // crops, 3)
@@ -193,7 +204,10 @@ def patches(real: np.ndarray, generated: np.ndarray, *, paired: bool = False, se
 
 
 def reconstruction(shards: Sequence[Manifest], *, expected: int, seed: int) -> Results:
-    """Table 2: rFID of photographs and reconstructions, whole and cropped, and the pairs' means."""
+    """Table 2: rFID of photographs and reconstructions, whole and cropped, and the pairs' means.
+
+    It has no floor: both sets are the same images, whose sampling moves it little.
+    """
     means = summary("reconstruction", rows("reconstruction", shards, expected), "", seed)
     results: Results = {}
     for name, suffix in (("rfid", ""), ("patch_rfid", "_patches")):

@@ -133,15 +133,18 @@ def split_floor(real: np.ndarray, *, splits: int = 5, seed: int = 0) -> tuple[fl
     """FID between random halves of one set (real against real): mean and deviation over `splits`.
 
     Two perfect models would differ by that much at n / 2 images each: the bias of FID, made
-    visible. The halves have n // 2 rows each.
+    visible. `real` is (n, d), or (n, crops, d) of which the crops of an image stay in one half; the
+    halves have n // 2 images each.
     """
-    (features,) = _checked(real, least=4)
+    if len(real) < 4:
+        raise UserError(f"features of shape {real.shape}: at least 4 images needed")
     random = np.random.default_rng(seed)
-    half = len(features) // 2
+    half = len(real) // 2
     values = []
     for _ in range(splits):
-        order = random.permutation(len(features))
-        values.append(fid(features[order[:half]], features[order[half : 2 * half]]))
+        order = random.permutation(len(real))
+        halves = real[order[:half]], real[order[half : 2 * half]]
+        values.append(fid(*(x.reshape(-1, real.shape[-1]) for x in halves)))
     return float(np.mean(values)), float(np.std(values))
 
 

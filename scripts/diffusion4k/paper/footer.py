@@ -15,7 +15,7 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     metrics = {column["metric"] for column in spec["columns"]}
     found += _crops(values, metrics)
     found += _long_prompts(values)
-    found += _floor(values) if "fid" in metrics else []
+    found += _floors(values, spec["columns"])
     found += _baselines(rows)
     found += [f"{row['label']}: {row['reason']}" for row in rows if row.get("reason")]
     said: dict[str, list[str]] = {}
@@ -72,15 +72,18 @@ def _long_prompts(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
     ]
 
 
-def _floor(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
+def _floors(values: Mapping[tuple[str, str], Manifest], columns: list) -> list[str]:
     """What FID is between photographs and photographs: its bias, at half of n."""
-    found = [
-        source.results["fid_floor"] for source in values.values() if "fid_floor" in source.results
-    ]
+    floors: dict[int, dict[str, float]] = {}
+    for column in columns:
+        found = (s.results.get(f"{column['metric']}_floor") for s in values.values())
+        if floor := next(filter(None, found), None):
+            floors.setdefault(floor["n"], {})[column["label"]] = floor["value"]
     return [
-        f"FID of one half of the reference photographs to the other: {floor['value']:.2f}"
-        f" (n = {floor['n']:,}); a perfect model would score about that with as few images"
-        for floor in found[:1]
+        f"Of one half of the reference photographs to the other (n = {n:,}): "
+        + ", ".join(f"{label} {value:.2f}" for label, value in said.items())
+        + "; a perfect model would score about that with as few images"
+        for n, said in floors.items()
     ]
 
 
