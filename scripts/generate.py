@@ -9,6 +9,7 @@ where it stopped: run the same command again.
 """
 
 import argparse
+import json
 import re
 import time
 from dataclasses import asdict
@@ -41,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--steps", type=int, help="denoising steps (SD3 28, Flux 50)")
     flags.add_argument("--guidance", type=float, help="guidance scale (SD3 and Flux 7.0)")
     flags.add_argument("--t5-tokens", type=int, help="1 to 512 (SD3 256, Flux 512)")
+    flags.add_argument(
+        "--of-class", type=json.loads, default={}, metavar="JSON",
+        help='other defaults, by class: {"sd3": {"steps": 50}, "flux": {"guidance": 7}}'
+    )  # fmt: skip
     flags.add_argument("--negative-prompt", default="", help="not for Flux")
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument(
@@ -146,7 +151,8 @@ def sampling(args: argparse.Namespace, backbone) -> dict[str, float | int | None
         if value is not None and name not in backbone.defaults:
             flag = "--" + name.replace("_", "-")
             raise UserError(f"{flag}: {backbone.pipeline_class.__name__} takes none; leave it out")
-    return {k: backbone.defaults.get(k) if v is None else v for k, v in given.items()}
+    defaults = backbone.defaults | args.of_class.get(backbone.name, {})
+    return {k: defaults.get(k) if v is None else v for k, v in given.items()}
 
 
 def check(args: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """Sampling, its resume and shards."""
 
+import json
 import re
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+import generate as script
 import tiny
 from diffusion4k import backbones, pipelines
+from diffusion4k.backbones.stock import Stock
 from diffusion4k.errors import UserError
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
@@ -41,6 +44,16 @@ def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
     ).images[0]
     actual = Image.open(tmp_path / "lossless" / "photo_1.png")
     assert np.array_equal(np.asarray(actual), np.asarray(expected))
+
+
+def test_a_pipeline_is_sampled_as_others_of_its_class_are_told(sources, tmp_path):
+    said = json.dumps({"sd3": {"steps": 3, "guidance": 4.0, "t5_tokens": 9}, "flux": {"steps": 1}})
+    flags = script.parser().parse_args(["--of-class", said, "--guidance", "2"])
+    wanted = {"steps": 3, "guidance": 2.0, "t5_tokens": 9}
+    assert script.sampling(flags, backbones.get("sd3")) == wanted
+    assert script.sampling(flags, backbones.get("flux"))["steps"] == 1
+    other = script.sampling(flags, Stock("StableDiffusionXLPipeline"))
+    assert other == {"steps": 50, "guidance": 2.0, "t5_tokens": None}
 
 
 def test_one_shard_equals_three(sources, tmp_path):

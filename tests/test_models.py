@@ -1,5 +1,7 @@
 """Models of all kinds in the configuration and in the DAG, and the overlay with the baselines."""
 
+import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -161,7 +163,11 @@ def test_flags_say_how_a_baseline_is_sampled_and_shown():
     stages = Stages(config.resolve(overlay(), SCHEMA))
     how = stages.generate_flags(SimpleNamespace(model="sana_4k", evaluation="eval_4096"))
     assert "--vae-tiling" in how and "--steps 20 --guidance 5.0" in how
+    # what its class turns out to be decides when it is loaded
+    (ours,) = re.findall("--of-class '(.*?)'", how)
+    assert json.loads(ours)["sd3"] == {"guidance": 7.0, "steps": 50, "t5_tokens": 77}
     how = stages.generate_flags(SimpleNamespace(model="flux_f16", evaluation="eval_2048"))
+    assert "--of-class" not in how
     assert "--no-vae-tiling" in how and "--steps 50 --t5-tokens 512 --guidance 7.0" in how
     figure = Paper(stages).figure_flags(SimpleNamespace(figure="figure_7"))
     assert "--zoom 896 896 256" in figure

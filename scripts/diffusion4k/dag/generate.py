@@ -1,5 +1,6 @@
 """Generated images: of which pipeline, for which prompts, in which shards; or somebody's own."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,9 @@ class Generate(Train):
 
     def generate_flags(self, wildcards) -> str:
         model = self.config["models"][wildcards.model]
-        own = self.config["backbones"][model["backbone"]]["generate"] if "backbone" in model else {}
+        ours = {name: b["generate"] for name, b in self.config["backbones"].items()}
+        # whose class is known when it is loaded: one of SD3's or Flux's is sampled as theirs are
+        own = ours.get(model.get("backbone")) or {"of_class": json.dumps(ours)}
         common = pick(
             self.config["generate"],
             "negative_prompt vae_tiling seed_policy dtype attention compile",

@@ -183,7 +183,7 @@ def floor(metric: str, real: np.ndarray, seed: int) -> Results:
 
 
 def patches(real: np.ndarray, generated: np.ndarray, *, paired: bool = False, seed: int) -> Results:
-    """patch_fid, its floor, patch_kid of (images, crops, d) features; `paired` as in `distances`."""
+    """patch_fid, floor and patch_kid of (images, crops, d) features; `paired` as in `distances`."""
     crops, width = real.shape[1:]
     pair = [x.reshape(-1, width) for x in (real, generated)]
     sizes = {"n": len(generated), "crops": len(generated) * crops}
