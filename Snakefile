@@ -6,6 +6,8 @@
 #
 # Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
 # plan, doctor.
+import time
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -59,6 +61,9 @@ rule report:
         f"{R}/report.html",
 
 
+BEGAN = time.time()
+
+
 onstart:
     try:
         takeover.settle(workflow)
@@ -68,7 +73,10 @@ onstart:
 
 
 onsuccess:
-    if made := sorted(Path(R).glob("tables/*.md")):
-        print(f"\nMade in {R}/: {len(made)} tables in {R}/tables/, logs in {R}/logs/")
-    if (report := Path(R, "report.html")).is_file():
-        print(f"The report: {report}")
+    report, tables = Path(R, "report.html"), sorted(Path(R).glob("tables/*.md"))
+    made = [path.stem for path in tables if path.stat().st_mtime >= BEGAN]
+    if made:
+        print(f"\nMade in {R}/tables/: {', '.join(made)}; logs in {R}/logs/")
+    if report.is_file():
+        old = made and report.stat().st_mtime < BEGAN
+        print(f"The report{' of before (the target report makes it anew)' if old else ''}: {report}")

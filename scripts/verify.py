@@ -15,6 +15,10 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     manifests = manifest.find(args.run)
+    if not manifests:
+        nothing = f"{args.run}: nothing has been made there; is `run` the one that you mean?"
+        print(nothing)  # the rule's log has what is raised
+        raise UserError(nothing)
     broken = []
     for found in cli.progress(manifests, desc="verify", unit="manifest"):
         lines = manifest.verify(found)

@@ -168,6 +168,11 @@ def test_deleting_the_tables_rebuilds_only_tables(demo):
     assert (demo.folder / RUN / "tables" / "table_3.json").is_file()
 
 
+def test_verify_of_a_run_that_made_nothing_says_so(demo):
+    empty = demo.run(*PROFILE, "--config", "run=empty", "--", "verify", check=False)
+    assert empty.returncode != 0 and "results/empty: nothing has been made there" in empty.stdout
+
+
 def test_verify_passes_and_names_a_broken_file(demo):
     assert "as they were made" in demo.run(*PROFILE, "--", "verify").stdout
     image = next((demo.folder / RUN / "generate/sd3_f16_wlf/eval_4096/images").iterdir())

@@ -157,6 +157,12 @@ def _pipeline_faults(name: str, model: dict[str, Any], sources: dict[str, Any]) 
             yield f"models.{name}.revision: {where} is a folder here; only the hub has revisions"
     elif not HUB.fullmatch(where):
         yield f"{key}: {where} is neither a folder here nor a hub repository, owner/name"
+    elif Path(where).parent.is_dir():
+        there = ", ".join(sorted(p.name for p in Path(where).parent.iterdir() if p.is_dir())[:10])
+        yield (
+            f"{key}: no folder {where}; in {Path(where).parent} are {there or 'none'}. A hub"
+            " repository of that name: sources.NAME.hub, and models.NAME.source"
+        )
     if f"model_{name}" in sources:
         yield f"{key}: its source would be model_{name}, which is taken; rename one of them"
 
