@@ -17,7 +17,7 @@ from diffusion4k import config as configuration
 from diffusion4k import flops, plan
 from diffusion4k.architectures import RELEASED
 
-SIZES = (1024, 2048, 3072, 4096, 5120, 6144)  # px; SD3's positions end at 6144
+SIZES = (1024, 2048, 3072, 4096, 6144)  # px; SD3's positions end at 6144
 PROMPTS = (1, 3, 10, 30, 100)
 GPUS = (1, 2, 4, 8)
 
@@ -83,7 +83,7 @@ def draw(rows: list[harness.Row], path: Path, title: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     labels = {
         "resolution": "side of the picture (px)",
@@ -92,13 +92,22 @@ def draw(rows: list[harness.Row], path: Path, title: str) -> None:
     }
     figure, panels = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
     for panel, (axis, label) in zip(panels, labels.items(), strict=True):
+        unit = 3600 if axis == "prompts" else 1
         for case in dict.fromkeys(row["case"] for row in rows if row["axis"] == axis):
-            points = [(row["at"], row["seconds"]) for row in rows if row["case"] == case]
+            points = [(row["at"], row["seconds"] / unit) for row in rows if row["case"] == case]
             panel.plot(*zip(*points, strict=True), marker="o", label=case)
         ticks = sorted({row["at"] for row in rows if row["axis"] == axis})
-        panel.set(xscale="log", yscale="log", xlabel=label, ylabel="seconds of a GPU")
+        panel.set(
+            xscale="log",
+            yscale="log",
+            xlabel=label,
+            ylabel=f"{'hours' if unit > 1 else 'seconds'} of a GPU",
+        )
         panel.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
         panel.minorticks_off()
+        # plain numbers at 1, 2, 5, …: a range may hold a single power of ten
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=20))
+        panel.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
         panel.legend(fontsize=8)
     panels[-1].set_ylabel("seconds")
     figure.suptitle(title, fontsize=10)

@@ -101,11 +101,13 @@ def line(table: dict[str, Any], row: dict[str, Any]) -> list[tuple[str, bool]]:
 def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
     """What the cell shows: published, ours, difference, rounded, with a sign on the difference."""
     published, ours, difference = (cell[part] for part in PARTS)
-    said = shown(published, digits) if published is not None else cell["published_note"] or NOTHING
+    said = cell["published_note"] or NOTHING
+    if published is not None:
+        said = _minus(shown(published, digits))
     if ours is None:
         # a longer reason stands with the row and in the footer, not in every cell
         return said, NOT_RUN if cell["status"] == NOT_RUN else NOTHING, ""
-    measured = shown(ours, digits)
+    measured = _minus(shown(ours, digits))
     if "standard_error" in cell:
         measured += f" ± {shown(cell['standard_error'], digits)}"
     if "against" in cell and not cell["against"]["distinguishable"]:
@@ -174,7 +176,7 @@ def label(column: dict[str, Any]) -> str:
 
 
 def _interval(cell: dict[str, Any], digits: int) -> str:
-    low, high = (shown(value, digits) for value in cell["interval"])
+    low, high = (_minus(shown(value, digits)) for value in cell["interval"])
     return f"[{low}, {high}]"
 
 
@@ -186,5 +188,9 @@ def _against(cell: dict[str, Any], digits: int) -> str:
 
 def _signed(value: float, digits: int) -> str:
     text = shown(value, digits)
-    sign = "" if float(text) == 0 else "−" if text.startswith("-") else "+"
-    return sign + text.lstrip("-")
+    return _minus(text) if float(text) <= 0 else f"+{text}"
+
+
+def _minus(text: str) -> str:
+    """A number with the sign as it is set: shown's hyphen is for parsing."""
+    return text.replace("-", "−")

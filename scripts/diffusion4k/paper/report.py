@@ -157,12 +157,13 @@ def _figure(made: Manifest) -> dict[str, Any]:
 def _scaling(path: Path) -> dict[str, Any]:
     """The plots of cost against resolution, prompts and GPUs, with what they were reckoned from."""
     picture = path.with_suffix(".png")
+    basis = json.loads(path.read_text(encoding="utf-8"))["basis"]
     with Image.open(picture) as opened:
         width, height = opened.size
     return {
         "id": "scaling",
         "title": "Cost as the work grows",
-        "caption": json.loads(path.read_text(encoding="utf-8"))["basis"],
+        "caption": f"At the paper's scale, not this run's. {basis[:1].upper()}{basis[1:]}.",
         "data": data_uri(picture),
         "width": width,
         "height": height,
