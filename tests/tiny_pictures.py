@@ -15,10 +15,10 @@ def picture(seed: int, height: int = 96, width: int = 96) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def write_folder(folder: Path) -> Path:
+def write_folder(folder: Path, seed: int = 0) -> Path:
     """Five JPEGs of 128 px, encoded as generated ones."""
     for i in range(5):
-        pixels = np.asarray(picture(i, 128, 128))
+        pixels = np.asarray(picture(seed + i, 128, 128))
         images.save_jpeg(folder / f"p{i}.jpg", pixels)
     return folder
 
