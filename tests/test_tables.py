@@ -7,6 +7,7 @@ import tiny_tables
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.paper import latex, published, render, tables
+from diffusion4k.paper.footer import together
 from tiny_tables import NOTE, PUBLISHED, SPEC, assemble, made
 
 
@@ -58,6 +59,12 @@ def test_best_is_found_after_rounding_so_that_ties_are_both_bold(values):
     # one value competes with nobody
     assert cells["sd3_f16"]["clipscore"]["best"] == [False, False]
     assert cells["sd3_f16_wlf"]["clipscore"]["best"] == [True, False]
+
+
+def test_what_is_said_of_several_is_said_once():
+    said = "is random: its scores mean nothing"
+    notes = [f"clip {said}", f"head {said}", "train: 2 images come twice", f"clip {said}"]
+    assert together(notes) == [f"clip, head: each {said}", "train: 2 images come twice"]
 
 
 @pytest.mark.parametrize("bad", ["NaN", "Infinity", '"12"', "true", "null"])

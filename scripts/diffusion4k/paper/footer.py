@@ -1,6 +1,6 @@
 """What stands below a table: choices, n, floors, cut prompts, comparisons, notes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.spec import column_key
@@ -17,7 +17,11 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     found += _long_prompts(values)
     found += _floors(values, spec["columns"])
     found += _baselines(rows)
-    found += [f"{row['label']}: {row['reason']}" for row in rows if row.get("reason")]
+    empty: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get("reason"):
+            empty.setdefault(row["reason"], []).append(row["label"])
+    found += [f"{', '.join(labels)}: {reason}" for reason, labels in empty.items()]
     said: dict[str, list[str]] = {}
     for row in spec["rows"]:
         for column in spec["columns"]:
@@ -27,8 +31,20 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     found += [f"Published {', '.join(where)}: {note}" for note, where in said.items()]
     sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
     found += [f"[{i}] as published by {source}" for i, source in enumerate(sources, start=1)]
-    found += [note for source in values.values() for note in source.notes]
+    found += together(note for source in values.values() for note in source.notes)
     return list(dict.fromkeys(found))
+
+
+def together(notes: Iterable[str]) -> list[str]:
+    """The notes, once each; those that say the same of several names become one line."""
+    names: dict[str, list[str]] = {}
+    for note in dict.fromkeys(notes):
+        name, _, said = note.partition(" ")
+        names.setdefault(said, []).append(name)
+    return [
+        f"{name[0]} {said}".rstrip() if len(name) == 1 else f"{', '.join(name)}: each {said}"
+        for said, name in names.items()
+    ]
 
 
 def _sample_sizes(columns: list, rows: list) -> list[str]:

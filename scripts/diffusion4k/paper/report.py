@@ -19,6 +19,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.fidelity import states
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render
+from diffusion4k.paper.footer import together
 
 # What makes a run's numbers say nothing about the paper.
 PLUMBING = re.compile(r"\b(miniature|random)\b", re.IGNORECASE)
@@ -64,7 +65,7 @@ def build(
         title=title,
         run=run,
         made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
-        warnings=[note for note in notes if PLUMBING.search(note)],
+        warnings=together(note for note in notes if PLUMBING.search(note)),
         tables=[_table(made) for made in tables],
         figures=[_figure(made) for made in figures] + ([_scaling(scaling)] if scaling else []),
         sources=[_source(made, config.get("sources") or {}) for made in sources],
@@ -150,7 +151,7 @@ def _figure(made: Manifest) -> dict[str, Any]:
         "data": data_uri(pictures[0]),
         "width": width,
         "height": height,
-        "notes": made.notes,
+        "notes": together(made.notes),
     }
 
 
