@@ -7,6 +7,11 @@ from pathlib import Path
 from diffusion4k import cli, manifest
 
 FAMILIES = ("fid", "texture", "alignment", "distance", "quality", "reconstruction")
+# networks of features.py, which serves two families at once, that the other one's numbers are of
+OTHERS = {
+    "fid": ("clip", "clip_large", "aesthetics_head"),
+    "alignment": ("inception", "inception_clean"),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.metrics import aggregate, inputs
+    from diffusion4k.metrics import aggregate
 
     started = time.time()
     shards = [manifest.read(path) for path in args.scores]
@@ -49,10 +54,21 @@ def run(args: argparse.Namespace) -> None:
         settings=vars(args),
         results=results,
         started=started,
-        notes=inputs.notes(*shards, *reference),
+        notes=notes(args.family, [*shards, *reference]),
     )
     for name, result in results.items():
         print(f"{name}: {result['value']:.6g} (n = {result['n']})")
+
+
+def notes(family: str, shards: list[manifest.Manifest]) -> list[str]:
+    """What is said of the shards, but for what is said of networks that the family does not use."""
+    from diffusion4k.metrics import inputs
+
+    paths = [
+        Path(shard.inputs.get(name, "")) for shard in shards for name in OTHERS.get(family, ())
+    ]
+    unused = inputs.notes(*(manifest.read(path) for path in set(paths) if path.is_file()))
+    return [note for note in inputs.notes(*shards) if note not in unused]
 
 
 if __name__ == "__main__":

@@ -49,6 +49,17 @@ def test_texture(tmp_path):
     assert other.results["glcm"]["interval"] != results["glcm"]["interval"]
 
 
+def test_what_is_said_of_networks_goes_with_the_numbers_that_are_theirs(tmp_path):
+    said = {"clip": "clip is random", "inception": "inception is random"}
+    inputs = {name: shard(tmp_path / f"{name}.json", scores.Texture, [], notes=[note]).path
+              for name, note in said.items()}  # fmt: skip
+    notes = [*said.values(), "tiny photographs"]
+    made = shard(tmp_path / "f.json", scores.Alignment, alignments(range(3)), notes=notes, **inputs)
+    assert script.notes("fid", [made]) == [said["inception"], "tiny photographs"]
+    assert script.notes("alignment", [made]) == [said["clip"], "tiny photographs"]
+    assert script.notes("texture", [made]) == notes
+
+
 def test_intervals_cover_the_truth():
     """95 % intervals of means of 60: most, and not all, of 100 hold the true mean."""
     random = np.random.default_rng(5)

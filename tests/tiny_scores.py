@@ -9,7 +9,7 @@ from diffusion4k import manifest
 from diffusion4k.metrics import scores
 
 
-def shard(path: Path, kind: type, rows: list, features: dict | None = None, notes=()):
+def shard(path: Path, kind: type, rows: list, features: dict | None = None, notes=(), **inputs):
     """A shard of scores, as the scoring scripts write them."""
     bulk = [path.with_suffix(".parquet")]
     scores.write_rows(bulk[0], kind, rows)
@@ -20,7 +20,7 @@ def shard(path: Path, kind: type, rows: list, features: dict | None = None, note
         path,
         root=path.parent,
         files=bulk,
-        inputs={},
+        inputs=inputs,
         settings={},
         started=time.time(),
         notes=notes,
