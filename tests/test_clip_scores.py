@@ -21,6 +21,38 @@ def test_truncation(small):
     assert published[2, -1] == small.tokenizer.encode(LONG)[75]
 
 
+ODD = [
+    "it’s a “quiet” morning — mist",
+    "rock &amp; roll, &lt;b&gt;",
+    "ﬁeld  ofＦull width\u2028and a\tTAB",
+    "I’ll, I'LL and CAFE\u0301",
+    "İstanbul ΣΑΣ, 1234 №5 🦊🏽",
+    LONG,
+]
+
+
+@pytest.mark.parametrize("prompt", ODD)
+def test_prompts_have_the_tokens_that_the_release_gives_them(small, prompt):
+    """torchmetrics tokenizes with transformers, whose CLIP tokenizer cleans less than open_clip's.
+
+    The vocabulary is open_clip's own, written out as transformers reads it.
+    """
+    from transformers import CLIPTokenizer
+
+    ours = small.tokenizer
+    ends = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocabulary = {ends.get(token, token): id for token, id in ours.encoder.items()}
+    merges = sorted(ours.bpe_ranks, key=ours.bpe_ranks.get)
+    theirs = CLIPTokenizer(vocab=vocabulary, merges=[tuple(pair) for pair in merges])
+    assert [49406, *ours.encode(prompt), 49407] == theirs(prompt)["input_ids"]
+
+
+def test_another_clip_gives_no_clipscore(networks):
+    large = clip.Clip(networks["clip_large"], CPU)
+    with pytest.raises(UserError, match="CLIPScore embeds in 768 dimensions, ViT-B/16 in 512"):
+        large.score([picture(0)], ["a cat"])
+
+
 def test_clipscore_equals_torchmetrics(small):
     """torchmetrics cuts the tokens itself; only the networks are ours."""
     from types import SimpleNamespace
@@ -86,7 +118,7 @@ def test_wrong_files_are_named(networks, small, tmp_path):
             aesthetics.load_head(tmp_path / name)
         with pytest.raises(UserError, match=f"{name}: not the Inception"):
             inception.Inception(tmp_path / name, CPU)
-    with pytest.raises(UserError, match="16 dimensions"):
+    with pytest.raises(UserError, match="512 dimensions"):
         aesthetics.Aesthetics(small, head).score([picture(0)])
     with pytest.raises(UserError, match="no open_clip_config"):
         clip.Clip(tmp_path, CPU)

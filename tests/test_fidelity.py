@@ -205,7 +205,7 @@ def headline(family: str, rows, choice: str, name: str) -> float:
 
 def test_row_clip_truncation(tmp_path, monkeypatch):
     """Cut without its end token, a long prompt's embedding is another one; a short one's is not."""
-    network = clip.Clip(clip_folder(tmp_path / "clip", 64), torch.device("cpu"))
+    network = clip.Clip(clip_folder(tmp_path / "clip", 512), torch.device("cpu"))
     # a random network's cosines are as often negative, which CLIPScore counts as 0: keep them
     monkeypatch.setattr(clip.np, "maximum", lambda values, zero: values)
     for prompt, same in (("a cat", True), (LONG, False)):
@@ -218,7 +218,7 @@ def test_row_clip_truncation(tmp_path, monkeypatch):
             headline("alignment", rows, s["metrics"]["clip_choice"], "clipscore")
             for s in both("clip_truncation")
         )
-        assert abs(published) > 1
+        assert abs(published) > 1e-3
         assert (published == pytest.approx(corrected)) is same
 
 

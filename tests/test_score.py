@@ -180,7 +180,7 @@ def test_flags_that_make_no_sense_are_one_line(folder, flags, says):
 def test_clip_and_aesthetics(folder, tmp_path, capsys):
     lines = [f'{{"file_name": "p{i}.jpg", "text": "a photograph"}}' for i in range(5)]
     (folder / "metadata.jsonl").write_text("\n".join(lines))
-    run("clip", folder, "--clip", clip_folder(tmp_path / "clip", 16), "--device", "cpu")
+    run("clip", folder, "--clip", clip_folder(tmp_path / "clip", 512), "--device", "cpu")
     assert 0 <= numbers(capsys.readouterr().out)["published"] <= 100
     large, head = clip_folder(tmp_path / "large", 768), head_file(tmp_path / "head.pth")
     run("aesthetics", folder, "--clip", large, "--head", head, "--device", "cpu")

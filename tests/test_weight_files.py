@@ -32,7 +32,7 @@ def whole(tmp_path_factory) -> Path:
     """A pipeline in sd3/, and the networks of the metrics."""
     root = tmp_path_factory.mktemp("whole")
     tiny.pipeline("sd3").save_pretrained(root / "sd3")
-    tiny_metrics.clip_folder(root / "clip", 16)
+    tiny_metrics.clip_folder(root / "clip", 512)
     tiny_metrics.head_file(root / "head.pth")
     tiny_metrics.inception_file(root / "inception.pth")
     save_file({"features.0.weight": torch.zeros(64)}, root / "vgg16.safetensors")

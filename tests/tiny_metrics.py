@@ -80,7 +80,7 @@ def networks(root: Path) -> dict[str, Path]:
     head_file(root / "head" / "sac+logos+ava1-l14-linearMSE.pth")
     inception_file(root / "inception" / "weights-inception-2015-12-05-6726825d.pth")
     clean_file(root / "clean")
-    clip_folder(root / "clip", 16)
+    clip_folder(root / "clip", 512)
     clip_folder(root / "clip_large", 768)
     return {name: root / name for name in ("clip", "clip_large", "head", "inception", "clean")}
 

@@ -30,7 +30,7 @@ class Aesthetics:
         embeddings = self.clip.embed_images(images)
         if embeddings.shape[1] != WIDTH:
             raise UserError(
-                f"--clip-large embeds in {embeddings.shape[1]} dimensions, the aesthetics head"
+                f"the CLIP for Aesthetics embeds in {embeddings.shape[1]} dimensions, its head"
                 f" needs {WIDTH}: give timm/vit_large_patch14_clip_224.openai"
             )
         return self.head(embeddings.float()).squeeze(-1).tolist()

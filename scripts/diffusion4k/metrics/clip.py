@@ -6,6 +6,8 @@ highest id happens to stand (torchmetrics issue 2883). `published` reproduces th
 replaces the last token by the end token. Both are the same for shorter prompts.
 """
 
+import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.weight_files import loading
 
 CONTEXT = 77  # tokens, start and end included
+WIDTH = 512  # of ViT-B/16's embeddings, by which another CLIP is told from it
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Clip:
                 name, device=device
             )
             self.tokenizer = open_clip.get_tokenizer(name)
+        self.tokenizer.clean_fn = clean
         self.model.eval().requires_grad_(False)
         self.device, self.prepare = device, prepare
 
@@ -76,11 +80,26 @@ class Clip:
         return published, end, [len(tokens) + 2 for tokens in ids]
 
     def score(self, images: list[Image.Image], prompts: list[str]) -> list[ClipScore]:
-        """CLIPScore of each image with its prompt."""
+        """CLIPScore of each image with its prompt; UserError when it is no ViT-B/16's."""
         seen = self.embed_images(images)
+        if seen.shape[1] != WIDTH:
+            raise UserError(
+                f"the CLIP for CLIPScore embeds in {seen.shape[1]} dimensions, ViT-B/16 in {WIDTH}:"
+                " give timm/vit_base_patch16_clip_224.openai"
+            )
         published, end, lengths = self.tokenize(prompts)
         scores = [_cosines(seen, self.embed_tokens(tokens)) for tokens in (published, end)]
         return [ClipScore(*values) for values in zip(*scores, lengths, strict=True)]
+
+
+def clean(prompt: str) -> str:
+    """A prompt as transformers' CLIP tokenizer, which the release scores with, prepares it.
+
+    open_clip's own straightens curly quotes, splits ligatures and resolves HTML besides: such a
+    prompt would have other tokens, and other lengths.
+    """
+    plain = re.sub(r"\s+", " ", unicodedata.normalize("NFC", prompt))
+    return "".join(map(str.lower, plain))  # letter by letter: no final sigma
 
 
 def _cosines(a: torch.Tensor, b: torch.Tensor) -> list[float]:
