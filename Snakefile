@@ -66,6 +66,7 @@ BEGAN = time.time()
 
 onstart:
     try:
+        check_licences()
         takeover.settle(workflow)
     except UserError as error:
         raise WorkflowError(str(error)) from None
@@ -73,10 +74,11 @@ onstart:
 
 
 onsuccess:
-    report, tables = Path(R, "report.html"), sorted(Path(R).glob("tables/*.md"))
-    made = [path.stem for path in tables if path.stat().st_mtime >= BEGAN]
-    if made:
-        print(f"\nMade in {R}/tables/: {', '.join(made)}; logs in {R}/logs/")
+    report = Path(R, "report.html")
+    made = [*Path(R).glob("tables/*.json"), *Path(R).glob("figures/*.json")]
+    times = {path.stem: path.stat().st_mtime for path in sorted(made)}
+    if new := [name for name, at in times.items() if at >= BEGAN]:
+        print(f"\nMade in {R}/: {', '.join(new)}; logs in {R}/logs/")
     if report.is_file():
-        old = made and report.stat().st_mtime < BEGAN
+        old = report.stat().st_mtime < max(times.values(), default=0)
         print(f"The report{' of before (the target report makes it anew)' if old else ''}: {report}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
-from diffusion4k import config as configuration
+from diffusion4k import config as configuration, models
 from diffusion4k.cluster import takeover
 from diffusion4k.dag import use_own_interpreter
 from diffusion4k.dag.flags import alternatives, flags
@@ -24,6 +24,10 @@ except UserError as error:
 
 if workflow.is_main_process and not workflow.dryrun:
     takeover.release_dead_lock()
+
+if workflow.is_main_process:
+    for line in models.told(CONFIG):
+        print(f"note: {line}", file=sys.stderr)
 
 S = Stages(CONFIG)
 P = Paper(S)
@@ -43,18 +47,25 @@ wildcard_constraints:
     step=r"\d{6}",
 
 
-def check_licence(wildcards, told=set()):
-    """Before any job starts: a gated repository needs a token and an accepted licence."""
+LICENCES = {}  # source -> what it needs, of the gated ones that are to be fetched
+
+
+def check_licence(wildcards):
+    """Note that a gated repository needs a token and an accepted licence; see check_licences."""
     need = S.licence(wildcards.source)
     if not need or Path(S.source(wildcards.source)).exists() or configuration.hub_offline():
         return []
-    if not (workflow.dryrun or configuration.hub_token()):
-        raise WorkflowError(need)
-    if wildcards.source not in told:
-        told.add(wildcards.source)
+    if wildcards.source not in LICENCES and (workflow.dryrun or configuration.hub_token()):
         found = "a token is set" if configuration.hub_token() else "no token is set"
         print(f"note: {need} ({found})", file=sys.stderr)
+    LICENCES[wildcards.source] = need
     return []
+
+
+def check_licences():
+    """Before any job starts: all that lacks a token, a line each."""
+    if LICENCES and not configuration.hub_token():
+        raise UserError("\n".join(LICENCES.values()))
 
 
 CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}

@@ -20,12 +20,6 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--scores", type=Path, nargs="+", required=True, help="shard manifests")
     flags.add_argument("--reference", type=Path, nargs="+", default=[], help="for --family fid")
     flags.add_argument("--expected", type=int, required=True, help="images that there must be")
-    flags.add_argument(
-        "--choice",
-        choices=("published", "corrected"),
-        default="published",
-        help="texture: value histogram or true entropy; alignment: truncation without or with end",
-    )
     flags.add_argument("--seed", type=int, default=0, help="of the bootstrap, subsets and splits")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
@@ -42,7 +36,6 @@ def run(args: argparse.Namespace) -> None:
         shards,
         reference=reference,
         expected=args.expected,
-        choice=args.choice,
         seed=args.seed,
     )
     every = [("scores", shards), ("reference", reference)]

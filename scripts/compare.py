@@ -15,7 +15,6 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--scores", type=Path, nargs="+", required=True, help="shard manifests")
     flags.add_argument("--against", type=Path, nargs="+", required=True, help="the other model's")
     flags.add_argument("--expected", type=int, required=True, help="images that there must be")
-    flags.add_argument("--choice", choices=("published", "corrected"), default="published")
     flags.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
@@ -34,7 +33,6 @@ def run(args: argparse.Namespace) -> None:
         sides["scores"],
         sides["against"],
         expected=args.expected,
-        choice=args.choice,
         seed=args.seed,
     )
     manifest.write(

@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 import tiny
 from configs import resolve
 from diffusion4k import backbones, config, fidelity
+from diffusion4k.dag.paper import Paper
+from diffusion4k.dag.stages import Stages
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
 from diffusion4k.metrics import aggregate, clip, glcm, scores
@@ -187,20 +189,25 @@ def test_row_glcm_entropy():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     values = glcm.score(noise)
     rows = [scores.Texture("a", 64, 64, 9, **values), scores.Texture("b", 64, 64, 9, **values)]
-    found = [
-        headline("texture", rows, s["metrics"]["glcm_choice"], "glcm") for s in both("glcm_entropy")
-    ]
+    found = [headline("texture", rows, s, "table_4") for s in both("glcm_entropy")]
     assert found == [values["glcm"], values["glcm_entropy"]]
     assert 3 < found[0] < 4 and 10 < found[1] < 12
+    published, corrected = (shown(s, "table_4") for s in both("glcm_entropy"))
+    assert published == ["glcm", "glcm_entropy", "cr", "cr_mean"]
+    assert corrected == ["glcm_entropy", "glcm", "cr", "cr_mean"]
 
 
-def headline(family: str, rows, choice: str, name: str) -> float:
-    """What a table shows of `rows` under a choice; read_rows is stood in for, not tested here."""
+def shown(settings, table: str) -> list[str]:
+    return Paper(Stages(settings)).columns(table)
+
+
+def headline(family: str, rows, settings, table: str) -> float:
+    """What a table shows of `rows` in the family's first column; read_rows is stood in for."""
+    name = next(c for c in shown(settings, table) if settings["columns"][c]["family"] == family)
     columns = {key: np.array([getattr(r, key) for r in rows]) for key in vars(rows[0])}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "read_rows", lambda *_arguments, **_options: columns)
-        results = aggregate.family(family, [], expected=len(rows), choice=choice)
-        return results[name]["value"]
+        return aggregate.family(family, [], expected=len(rows))[name]["value"]
 
 
 def test_row_clip_truncation(tmp_path, monkeypatch):
@@ -215,8 +222,7 @@ def test_row_clip_truncation(tmp_path, monkeypatch):
             for i, s in enumerate(scored)
         ]
         published, corrected = (
-            headline("alignment", rows, s["metrics"]["clip_choice"], "clipscore")
-            for s in both("clip_truncation")
+            headline("alignment", rows, s, "table_6") for s in both("clip_truncation")
         )
         assert abs(published) > 1e-3
         assert (published == pytest.approx(corrected)) is same

@@ -1,5 +1,6 @@
 """Images as they come: every mode becomes 8-bit RGB, or is refused by name and reason."""
 
+import io
 import struct
 
 import numpy as np
@@ -208,3 +209,34 @@ def test_a_photograph_that_ends_in_zeros_is_not_taken_for_flat_picture(tmp_path)
     path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
     with pytest.raises(UserError, match=r"a.jpg: .*truncated: no end marker.*fetch it again"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("TIFF", "a.tif"), ("JPEG", "a.jpg"), ("WEBP", "a.webp")]
+)
+def test_a_damaged_header_is_never_a_traceback(tmp_path, form, name):
+    """Pillow raises TypeError and struct.error, too, from what a flipped byte makes of a tag."""
+    exif = Image.Exif()
+    exif[274], exif[305] = 6, "abc"
+    buffer = io.BytesIO()
+    Image.effect_noise((32, 32), 40).convert("RGB").save(buffer, form, exif=exif)
+    whole, path, random = buffer.getvalue(), tmp_path / f"a.{form}", np.random.default_rng(0)
+    refused = 0
+    for _ in range(1500):
+        data = bytearray(whole)
+        for at in random.integers(0, min(len(data), 400), random.integers(1, 5)):
+            data[at] = random.integers(256)
+        path.write_bytes(data)
+        for look in (load, images.rgb_sides, images.sides):
+            try:
+                look(path)
+            except UserError as error:
+                refused += path.name in str(error)
+    assert refused > 100
+
+
+def test_what_is_not_rgb_is_no_picture_to_score(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.new("LAB", (8, 8)).save(path)
+    with pytest.raises(UserError, match="a.tif: LAB; convert it to 8-bit RGB"):
+        images.rgb_sides(path)

@@ -1,5 +1,6 @@
 """Images in and out, with Pillow: the one decoder, resizer, cropper and encoder of every stage."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
     empty, truncated, no image, or 16-bit grey (Pillow would clip its values, not scale them).
     """
     with _opening(path) as opened:
+        _check_end(opened, path)
         unlike = _unlike_rgb(opened)  # load() forgets the depth
         opened.load()
         image = ImageOps.exif_transpose(opened) if exif_transpose else opened.copy()
@@ -58,21 +60,30 @@ def rgb_sides(path: str | Path) -> tuple[int, int]:
     with _opening(path) as opened:
         if unlike := _unlike_rgb(opened):
             raise UserError(f"{path}: {unlike}; convert it to 8-bit RGB first")
+        _check_end(opened, path)
         if (frames := getattr(opened, "n_frames", 1)) > 1:
             raise UserError(f"{path}: {frames} frames, not one picture; keep the one to score")
         return opened.height, opened.width
 
 
-def _ends(jpeg: bytes) -> bool:
-    """Whether an end marker follows the start of the first scan; what comes after it is free.
+def _check_end(opened: Image.Image, path: str | Path) -> None:
+    """ValueError for a JPEG without an end marker after the start of its first scan.
 
     A file system that lost a node may leave a file of the right length that ends in zeros: its
-    decoder, which refuses a shorter file, takes them for flat picture and says nothing.
+    decoder, which refuses a shorter file, takes them for flat picture and says nothing. What comes
+    after the marker is free.
     """
-    at = 2
+    if opened.format not in ("JPEG", "MPO"):
+        return
+    jpeg, at = Path(path).read_bytes(), 2
     while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
         at += 1 if jpeg[at + 1] == 0xFF else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
-    return jpeg.find(b"\xff\xd9", at) >= 0
+    if jpeg.find(b"\xff\xd9", at) < 0:
+        raise ValueError("truncated: no end marker")
+
+
+# what Pillow's decoders raise, by format and by what is broken: pixels, tags, lengths
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error)
 
 
 @contextmanager
@@ -80,12 +91,10 @@ def _opening(path: str | Path) -> Iterator[Image.Image]:
     """Open an image; what goes wrong until the block ends becomes a UserError."""
     try:
         with Image.open(path) as opened:
-            if opened.format in ("JPEG", "MPO") and not _ends(Path(path).read_bytes()):
-                raise ValueError("truncated: no end marker")
             yield opened
     except FileNotFoundError:
         raise UserError(f"{path}: no such image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
         reason = "zero bytes" if Path(path).stat().st_size == 0 else error
         raise UserError(f"{path}: cannot be decoded ({reason}); fetch it again") from None
 
@@ -103,7 +112,7 @@ def _unlike_rgb(opened: Image.Image) -> str:
         return f"mode {(deep or [opened.mode])[0]}, more than 8 bits a channel"
     if opened.mode in ("1", "L", "LA"):
         return "greyscale"
-    return "CMYK" if opened.mode == "CMYK" else ""
+    return "" if opened.mode in ("RGB", "RGBA", "P", "PA") else opened.mode
 
 
 def resize_shorter_side(image: Image.Image, size: int) -> Image.Image:

@@ -72,9 +72,10 @@ def _add_rows(name: str, model: dict[str, Any], config: dict[str, Any]) -> None:
 def pictured(folder: str, evaluations: Any) -> list[str]:
     """The evaluations that a folder has pictures of: those it has a folder for, else by size.
 
-    The size is that of the first picture; when it is nobody's, all of them, so that what is wrong
-    is told when the pictures are taken.
+    The sizes are those of some of the pictures; when they are nobody's, all of them, so that what
+    is wrong is told when the pictures are taken.
     """
+    from diffusion4k import cli
     from diffusion4k.images import SUFFIXES, sides
 
     where = Path(folder).expanduser()
@@ -83,15 +84,26 @@ def pictured(folder: str, evaluations: Any) -> list[str]:
     if named := [name for name in evaluations if (where / name).is_dir()]:
         return named
     pictures = sorted(path for path in where.iterdir() if path.suffix.lower() in SUFFIXES)
-    with suppress(UserError, IndexError):
-        side = max(sides(pictures[0]))
-        if fit := [name for name, e in evaluations.items() if e.get("size") == side]:
-            return fit
-    return list(evaluations)
+    found = set()
+    for picture in cli.spread(pictures, 20):
+        with suppress(UserError):
+            found.update(sides(picture))
+    sizes = {name: e.get("size") for name, e in evaluations.items() if isinstance(e, dict)}
+    return [name for name, size in sizes.items() if size in found] or list(evaluations)
+
+
+def told(config: dict[str, Any]) -> Iterator[str]:
+    """One line for each model that names no tables: which it is a row of."""
+    for name, model in config["models"].items():
+        if "images" in model and "tables" not in model:
+            rows = [key for key, table in config["tables"].items() if name in table["rows"]]
+            yield f"models.{name}: a row of {', '.join(rows) or 'no table'}"
 
 
 def faults(config: dict[str, Any], known: Callable[..., Iterator[str]]) -> Iterator[str]:
     """One line for each mistake among the models; `known` checks a name against a section."""
+    if "reference" in config["models"]:
+        yield "models.reference: the photographs' scores have that name; choose another"
     for name, model in config["models"].items():
         yield from _kind_faults(name, model)
         yield from _pipeline_faults(name, model, config["sources"])

@@ -9,6 +9,11 @@ from diffusion4k.dag.flags import flags
 from diffusion4k.dag.stages import Stages
 
 CONTEXT = "config/published/context.csv"
+# a headline, as released -> (the choice, the column that is chosen instead)
+CORRECTED = {
+    "glcm": ("glcm_choice", "glcm_entropy"),
+    "clipscore": ("clip_choice", "clipscore_end_token"),
+}
 
 
 class Paper:
@@ -76,6 +81,19 @@ class Paper:
         columns = self.config["tables"][name]["columns"]
         return list(dict.fromkeys(self.config["columns"][c]["family"] for c in columns))
 
+    def columns(self, name: str) -> list[str]:
+        """A table's columns; where it was chosen, what corrects a headline stands in its place.
+
+        Where both are columns they change places, so that the published number stays beside the
+        released definition.
+        """
+        found = self.config["tables"][name]["columns"]
+        for headline, (choice, correct) in CORRECTED.items():
+            if self.config["metrics"][choice] == fidelity.CORRECTED:
+                places = {headline: correct} | ({correct: headline} if headline in found else {})
+                found = [places.get(column, column) for column in found]
+        return found
+
     def table_comparisons(self, name: str) -> list[tuple[str, str]]:
         """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
         table = self.config["tables"][name]
@@ -100,7 +118,7 @@ class Paper:
         columns = [
             {"key": column, "metric": self.config["columns"][column].get("metric", column)}
             | self.config["columns"][column]
-            for column in table["columns"]
+            for column in self.columns(wildcards.table)
         ]
         rows = [
             {

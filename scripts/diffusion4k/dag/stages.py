@@ -88,14 +88,8 @@ class Stages(Generate):
     def compare_flags(self, wildcards) -> str:
         return flags(
             expected=self.evaluation_count(wildcards.evaluation),
-            choice=self.choice(wildcards.family),
             seed=self.config["seed"],
         )
-
-    def choice(self, family: str) -> str | None:
-        """What the fidelity rows make of a family's headline; None where there is one only."""
-        key = {"texture": "glcm_choice", "alignment": "clip_choice"}.get(family)
-        return self.config["metrics"][key] if key else None
 
     def evaluation_count(self, evaluation: str) -> int:
         return self.config["splits"][self.evaluation_split(evaluation)]["count"]
@@ -115,6 +109,6 @@ class Stages(Generate):
             metric=wildcards.metric,
             scores=[f"{model}={path}" for model, path in self.rated_scores(wildcards.metric)],
             expected=self.evaluation_count(ratings["evaluation"]),
-            choice=self.choice(RATED[wildcards.metric]),
+            choice=self.config["metrics"]["glcm_choice"] if wildcards.metric == "glcm" else None,
             seed=self.config["seed"],
         )

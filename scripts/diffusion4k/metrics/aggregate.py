@@ -78,25 +78,21 @@ def rows(family: str, shards: Sequence[Manifest], expected: int) -> dict[str, np
 
 
 def statistics(
-    family: str, columns: Mapping[str, np.ndarray], choice: str
+    family: str, columns: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[Callable[..., float], list[str]]]:
     """{metric: (statistic, the columns it is of)}: what a family's rows are summed up to.
 
-    texture: `choice` is what the headline `glcm` is, the entropy of the value histogram
-    (`published`, also there as glcm_published) or of the matrix (`corrected`, glcm_entropy); cr is
-    the paper's ratio of sums, cr_mean the mean of ratios. alignment: the headline `clipscore` is of
-    long prompts cut without (clipscore_published) or with their end token (clipscore_end_token).
+    texture: glcm is the released entropy of the value histogram, glcm_entropy the matrix's; cr the
+    paper's ratio of sums, cr_mean the mean of ratios. alignment: clipscore is of long prompts cut
+    as released, without their end token, clipscore_end_token with it.
     """
     if family == "texture":
-        means = {"glcm_published": "glcm", "glcm_entropy": "glcm_entropy", "cr_mean": "ratio"}
-        headline = {"published": "glcm_published", "corrected": "glcm_entropy"}[choice]
-        means |= {"glcm": means[headline]}
+        means = {"glcm": "glcm", "glcm_entropy": "glcm_entropy", "cr_mean": "ratio"}
         means |= {name: name for name in scores.PROPERTIES if name in columns}
         return _means(means) | {"cr": (compression.ratio, ["raw", "bytes"])}
     if family == "alignment":
-        names = ("clipscore_published", "clipscore_end_token", "aesthetics")
-        headline = {"published": names[0], "corrected": names[1]}[choice]
-        return _means({"clipscore": headline} | {name: name for name in names})
+        names = ("clipscore_end_token", "aesthetics")
+        return _means({"clipscore": "clipscore_published"} | {name: name for name in names})
     return _means({name: name for name in columns if name != "id"})
 
 
@@ -104,10 +100,10 @@ def _means(names: Mapping[str, str]) -> dict[str, tuple[Callable[..., float], li
     return {metric: (np.mean, [column]) for metric, column in names.items()}
 
 
-def summary(family: str, columns: Mapping[str, np.ndarray], choice: str, seed: int) -> Results:
+def summary(family: str, columns: Mapping[str, np.ndarray], seed: int) -> Results:
     """The family's statistics over all rows, with their uncertainty."""
     results: Results = {}
-    for metric, (statistic, names) in statistics(family, columns, choice).items():
+    for metric, (statistic, names) in statistics(family, columns).items():
         values = [columns[name] for name in names]
         if statistic is np.mean:
             results[metric] = mean(values[0], seed)
@@ -208,7 +204,7 @@ def reconstruction(shards: Sequence[Manifest], *, expected: int, seed: int) -> R
 
     It has no floor: both sets are the same images, whose sampling moves it little.
     """
-    means = summary("reconstruction", rows("reconstruction", shards, expected), "", seed)
+    means = summary("reconstruction", rows("reconstruction", shards, expected), seed)
     results: Results = {}
     for name, suffix in (("rfid", ""), ("patch_rfid", "_patches")):
         pair = [scores.read_features(shards, kind + suffix) for kind in ("real", "reconstructed")]
@@ -223,17 +219,16 @@ def family(
     *,
     reference: Sequence[Manifest] = (),
     expected: int,
-    choice: str = "published",
     seed: int = 0,
 ) -> Results:
-    """The results of one of FAMILIES; see `statistics` for `choice`."""
+    """The results of one of FAMILIES."""
     if name == "fid":
         if not reference:
             raise UserError("--family fid: give the photographs' features by --reference")
         return fid(shards, reference, expected=expected, seed=seed)
     if name == "reconstruction":
         return reconstruction(shards, expected=expected, seed=seed)
-    return summary(name, rows(name, shards, expected), choice, seed)
+    return summary(name, rows(name, shards, expected), seed)
 
 
 FAMILIES = ("fid", *KINDS)

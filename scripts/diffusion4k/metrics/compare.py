@@ -24,7 +24,6 @@ def compare(
     other: Sequence[Manifest],
     *,
     expected: int,
-    choice: str = "published",
     seed: int = 0,
 ) -> aggregate.Results:
     """{metric: {"value": ours - other, "n", "interval" (95 %)}} of one family's metrics.
@@ -39,7 +38,7 @@ def compare(
             f" ({', '.join(strangers[:10])}); compare models on one evaluation"
         )
     results = {}
-    for name, (statistic, names) in aggregate.statistics(family, columns[0], choice).items():
+    for name, (statistic, names) in aggregate.statistics(family, columns[0]).items():
         pair = [[c[n] for n in names] for c in columns]
         results[name] = _difference(statistic, *pair, seed=seed)
     return results

@@ -57,10 +57,12 @@ def read_ratings(path: Path) -> dict[Image, float]:
 def read_scores(
     metric: str, model: str, shards: Sequence[Manifest], *, expected: int, choice: str
 ) -> dict[Image, float]:
-    """A model's scores by one of METRICS, an image each; see aggregate.statistics for `choice`."""
+    """A model's scores by one of METRICS, an image each; the GLCM Score's as `choice` has it."""
     family, name, _ = METRICS[metric]
+    if (metric, choice) == ("glcm", "corrected"):
+        name = "glcm_entropy"
     rows = aggregate.rows(family, shards, expected)
-    _, (column,) = aggregate.statistics(family, rows, choice)[name]
+    _, (column,) = aggregate.statistics(family, rows)[name]
     pairs = zip(rows["id"], rows[column], strict=True)
     return {(model, str(id)): float(value) for id, value in pairs}
 
