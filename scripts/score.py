@@ -111,7 +111,7 @@ def check(args: argparse.Namespace) -> None:
 
 def writable(output: Path, folder: Path) -> None:
     """Refuse an --output that could not be written, or not be read, once everything is scored."""
-    if output.suffix != ".parquet":
+    if output.suffix != ".parquet" or output.is_dir():
         raise UserError(f"--output {output}: rows are written as parquet; name a .parquet file")
     if output.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"--output {output}: among the images, as one of which it would count")

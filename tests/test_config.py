@@ -11,6 +11,7 @@ import train
 from configs import ROOT, SCHEMA, fault, load, resolve
 from diffusion4k import config, fidelity
 from diffusion4k.architectures import RELEASED
+from diffusion4k.dag.paper import Paper
 from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 from diffusion4k.train import settings
@@ -77,6 +78,8 @@ def test_miniature_changes_only_sizes_counts_and_sources():
             {"recipes": {"wlf": {"levels": 2, "band_weights": [1] * 10}}},
             ["10 weights for 2 levels", "give 4 or 7"],
         ),
+        ({"recipes": {"finetune": {"band_weights": [1, 2, 2, 2]}}}, ["finetune", "no bands"]),
+        ({"models": {"reference": {"images": "."}}}, ["models.reference", "choose another"]),
         ({"recipes": {"wlf": {"band_weights": [0] * 4}}}, ["recipes.wlf.band_weights", "zero"]),
         ({"recipes": {"mine": {}}}, ["recipes.mine: missing objective, wavelet, levels, band_w"]),
         (
@@ -127,9 +130,15 @@ def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
     ratings = {"path": str(tmp_path / "r.csv"), "evaluation": "eval_4096", "models": ["sd3_f16"]}
     assert "ratings.path" in fault(ratings=ratings)
     (tmp_path / "r.csv").touch()
-    text = fault(ratings=ratings)
+    paper = Paper(Stages(resolve(ratings=ratings)))
+    assert [row for row, _ in paper.table_values("table_1")] == [
+        "glcm:correlation",
+        "cr:correlation",
+    ]
+    reason = paper.reason("musiq", ["correlation"])
+    assert "sources.maniqa.path" in reason and "sources.musiq.path" in reason
+    text = fault(tables={"table_4": {"columns": ["musiq"]}})
     assert "sources.musiq.path" in text and "sources.maniqa.path" in text
-    assert resolve(ratings=ratings, tables={"table_1": {"rows": ["glcm", "cr"]}})["ratings"]
 
 
 def test_every_fidelity_row_changes_the_configuration():

@@ -25,8 +25,10 @@ def test_formats(values):
     assert lines[0] | {"difference": ""} == {
         **{"row": "sd3_f16", "metric": "fid", "published": "43.82", "ours": "45.0"},
         **{"difference": "", "n": "12", "status": "ok"},
+        **dict.fromkeys(("standard_error", "low", "high"), ""),
         **{"against": "", "against_low": "", "against_high": ""},
     }
+    assert (lines[1]["low"], lines[1]["high"]) == ("30.5", "32.0")
     text = " ".join(render.markdown(table).split())
     assert "| FID ↓ published | FID ↓ ours | FID ↓ Δ |" in text
     assert "| **40.18** | **40.00** | −0.18 |" in text
@@ -63,6 +65,17 @@ def test_a_column_that_nobody_published_shows_ours_alone_among_others(values):
     assert ' colspan="1" scope="colgroup">FID' in html
     assert r"\multicolumn{3}{c}{CLIPScore" in latex.latex(table)
     assert "| FID ↓ ours | CLIPScore ↑ published |" in " ".join(render.markdown(table).split())
+
+
+def test_correlations_show_their_intervals_in_every_form(tmp_path):
+    column = {"metric": "srcc", "label": "SRCC", "digits": 2, "family": "correlation"}
+    spec = {"title": "t", "columns": [column], "rows": [{"key": "glcm", "label": "GLCM"}]}
+    found = {"srcc": {"value": 0.75, "n": 9, "interval": [-0.1, 0.9]}}
+    values = {("glcm", "correlation"): tiny_tables.made(tmp_path / "a.json", found)}
+    table = tables.assemble(spec, {}, values)
+    assert "| 0.75 [−0.10, 0.90] |" in " ".join(render.markdown(table).split())
+    assert "0.75 [$-$0.10, 0.90]" in latex.latex(table)
+    assert render.html(table).count("[−0.10, 0.90]") == 1
 
 
 def test_texts_are_escaped(values):

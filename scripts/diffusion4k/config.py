@@ -245,8 +245,7 @@ def _table_relations(config: Config, known) -> Iterator[str]:
         for pair in table.get("against", {}).items():
             for row in pair:
                 yield from known(f"tables.{name}.against", row, "models")
-        rated = {RATED.get(row) for row in table["rows"]} if "ratings" in config else set()
-        if "quality" in families or ("correlation" in families and "quality" in rated):
+        if "quality" in families:
             for network in sorted({"musiq", "maniqa"} - set(config["sources"])):
                 yield (
                     f"tables.{name}: needs pyiqa's weights of {network}, which are never"

@@ -113,7 +113,12 @@ def find(folder: str | Path) -> list[Manifest]:
     found: list[Manifest] = []
     bulk: set[Path] = set()
     for path in sorted(Path(folder).rglob("*.json"), key=lambda path: len(path.parts)):
-        record = None if path in bulk else json.loads(path.read_text(encoding="utf-8"))
+        if path in bulk:
+            continue
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path}: not JSON ({error}); delete it and run again") from None
         if isinstance(record, dict) and {"root", "made", "files"} <= record.keys():
             found.append(read(path))
             bulk.update(found[-1].paths())

@@ -139,6 +139,11 @@ def recipe_faults(config: dict[str, Any]) -> Iterator[str]:
                 f"recipes.{name}.band_weights: {len(weights)} weights for {levels} levels; give"
                 f" {count} (LL, then LH, HL, HH of each level, coarse to fine)"
             )
+        if recipe["objective"] == "velocity" and len(set(weights)) > 1:
+            yield (
+                f"recipes.{name}.band_weights: the objective velocity has no bands; choose"
+                " wavelet_velocity, or leave all weights 1"
+            )
         if not any(weights):
             yield f"recipes.{name}.band_weights: all are zero, there would be no loss"
 

@@ -75,6 +75,11 @@ class Paper:
         """Why no run can fill a row, if none can."""
         if "correlation" in families and "ratings" not in self.config:
             return "ratings were never released: give ratings.path"
+        if "correlation" in families and RATED[row] == "quality":
+            lacking = sorted({"musiq", "maniqa"} - set(self.config["sources"]))
+            if lacking:
+                paths = " and ".join(f"sources.{network}.path" for network in lacking)
+                return f"pyiqa's weights are never downloaded: give {paths}"
         return self.config["unavailable"].get(row, {}).get("reason")
 
     def families(self, name: str) -> list[str]:

@@ -44,10 +44,10 @@ def read_ratings(path: Path) -> dict[Image, float]:
                     rating = float(line["rating"])
                 except (TypeError, ValueError):
                     rating = math.nan
-                if not math.isfinite(rating):
+                if None in line or not math.isfinite(rating):
                     raise UserError(f"{path}, line {reader.line_num}: the rating is no number")
                 found[line["model"], line["id"]].append(rating)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path}: no such file of ratings") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None

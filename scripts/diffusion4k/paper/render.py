@@ -93,7 +93,10 @@ def line(table: dict[str, Any], row: dict[str, Any]) -> list[tuple[str, bool]]:
     found = []
     for column in table["columns"]:
         cell = row["cells"][column["key"]]
-        parts = zip(texts(cell, column["digits"]), (*cell["best"], False), strict=True)
+        shown_texts = list(texts(cell, column["digits"]))
+        if column.get("intervals") and cell.get("interval"):
+            shown_texts[1] += f" {_interval(cell, column['digits'])}"
+        parts = zip(shown_texts, (*cell["best"], False), strict=True)
         found += list(parts) if len(headings(table, column)) > 1 else list(parts)[1:2]
     return found
 
@@ -118,7 +121,8 @@ def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
 def tidy_csv(table: dict[str, Any]) -> str:
     """One line a cell, unrounded: row, metric, published, ours, difference, n, status.
 
-    Then the paired difference to the baseline row and the ends of its interval, where there is one.
+    Then the standard error and the interval of ours, and the paired difference to the baseline row
+    with the ends of its interval, where there are such.
     """
     header = ["row", "metric", *PARTS, "n", "status"]
     lines = []
@@ -128,9 +132,10 @@ def tidy_csv(table: dict[str, Any]) -> str:
             name = row["label"] if row.get("context") else row["key"]
             against = cell.get("against", {})
             ends = against.get("interval", [None, None])
+            own = cell.get("standard_error"), *cell.get("interval", [None, None])
             values = [name, column["key"], *(cell[part] for part in header[2:])]
-            lines.append([*values, against.get("difference"), *ends])
-    header += ["against", "against_low", "against_high"]
+            lines.append([*values, *own, against.get("difference"), *ends])
+    header += ["standard_error", "low", "high", "against", "against_low", "against_high"]
     frame = pd.DataFrame(lines, columns=header).astype({"n": "Int64"})
     return frame.to_csv(index=False)
 

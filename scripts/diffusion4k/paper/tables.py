@@ -30,8 +30,8 @@ def assemble(
     `values` maps (row key, family) to the manifest that holds ours: results[metric] is {"value",
     "n", "interval"? or "standard_error"?} or a bare number; results["failed"] says why there is
     none. `comparisons` has the paired differences to the row that spec["against"] names. Returns
-    {"title", "caption", "columns": [{key, label, direction, digits}], "rows": [{key, label, reason,
-    cells: {metric: {published, published_note, ours, difference, n, interval?, standard_error?,
+    {"title", "caption", "columns": [{key, label, direction, digits, intervals}],
+    "rows": [{key, label, reason, cells: {metric: {published, published_note, ours, difference, n, interval?, standard_error?,
     against?, status, best: [published?, ours?]}}}], "footer", "provenance"}. A cell's `against` is
     {label, difference, interval, distinguishable}, the last of which is false when the interval
     holds zero. Status is "ok", "not run", "out of tolerance …", or the row's reason. The best
@@ -57,6 +57,8 @@ def assemble(
                 "label": column["label"],
                 "direction": column.get("direction", "none"),
                 "digits": column["digits"],
+                # what a correlation says is said by its interval: shown in every form
+                "intervals": column["family"] == "correlation",
             }
             for column in columns
         ],
