@@ -31,10 +31,10 @@ def assemble(
     "n", "interval"? or "standard_error"?} or a bare number; results["failed"] says why there is
     none. `comparisons` has the paired differences to the row that spec["against"] names. Returns
     {"title", "caption", "columns": [{key, label, direction, digits, intervals}],
-    "rows": [{key, label, reason, cells: {metric: {published, published_note, ours, difference, n, interval?, standard_error?,
-    against?, status, best: [published?, ours?]}}}], "footer", "provenance"}. A cell's `against` is
-    {label, difference, interval, distinguishable}, the last of which is false when the interval
-    holds zero. Status is "ok", "not run", "out of tolerance …", or the row's reason. The best
+    "rows": [{key, label, reason, cells: {metric: {published, published_note, ours, difference, n,
+    interval?, standard_error?, against?, status, best: [published?, ours?]}}}], "footer",
+    "provenance"}. A cell's `against` is {label, difference, interval, distinguishable}, the last of
+    which is false when the interval holds zero. Status is "ok", "not run", "out of tolerance …", or the row's reason. The best
     published and the best of ours are found after rounding, so that ties are all best.
 
     Raises UserError for NaN and infinities, and for a value whose row or family has no place.
