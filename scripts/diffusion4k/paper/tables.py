@@ -34,8 +34,9 @@ def assemble(
     "rows": [{key, label, reason, cells: {metric: {published, published_note, ours, difference, n,
     interval?, standard_error?, against?, status, best: [published?, ours?]}}}], "footer",
     "provenance"}. A cell's `against` is {label, difference, interval, distinguishable}, the last of
-    which is false when the interval holds zero. Status is "ok", "not run", "out of tolerance …", or the row's reason. The best
-    published and the best of ours are found after rounding, so that ties are all best.
+    which is false when the interval holds zero. Status is "ok", "not run", "out of tolerance …", or
+    the row's reason. The best published and the best of ours are found after rounding, so that ties
+    are all best.
 
     Raises UserError for NaN and infinities, and for a value whose row or family has no place.
     """
