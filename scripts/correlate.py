@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
     _, _, sign = correlation.METRICS[args.metric]
     ratings = correlation.read_ratings(args.ratings)
     every = [shard for part in shards.values() for shard in part]
+    rated = f"{len(ratings)} of {len(scores)} images of {', '.join(shards)} are rated"
     manifest.write(
         args.output,
         root=args.output.parent,
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         settings=vars(args),
         results=correlation.correlate(scores, ratings, sign=sign, seed=args.seed),
         started=started,
-        notes=inputs.notes(*every),
+        notes=[*inputs.notes(*every), f"{args.ratings.name}: {rated}"],
     )
 
 

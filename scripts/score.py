@@ -203,7 +203,7 @@ def clip(args: argparse.Namespace) -> tuple[list[Row], dict]:
 
     found = pictures(args)
     where = args.prompts or args.folder
-    prompts = {sample.id: sample.text for sample in metadata.read(where, ".")}
+    prompts = {s.id: s.text for s in metadata.read(where, ".") if s.text.strip()}
     ids = {picture.id for picture in found}
     if unknown := [picture.id for picture in found if picture.id not in prompts]:
         raise UserError(f"{where}/metadata.jsonl has no text for {inputs.some(unknown)}")

@@ -106,7 +106,7 @@ def test_folders_that_cannot_be_scored(folder, tmp_path):
         run("glcm", folder)
     (folder / "notes.txt").unlink()
     (folder / "more").mkdir()
-    with pytest.raises(UserError, match="more: not an image"):
+    with pytest.raises(UserError, match="more: a folder, not an image"):
         run("glcm", folder)
     (folder / "more").rmdir()
     Image.new("RGB", (64, 64)).save(folder / "p9.png")

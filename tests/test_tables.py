@@ -56,6 +56,10 @@ def test_best_is_found_after_rounding_so_that_ties_are_both_bold(values):
     assert best["sd3_f16_wlf"] == [True, True]
     assert best["flux_f16"] == [False, True]
     assert best["sd3_f16"] == [False, False]
+    same = tables.assemble(
+        SPEC, {}, {k: values["flux_f16", "fid"] for k in values if k[1] == "fid"}
+    )
+    assert not any(cell["best"][1] for row in rows(same).values() for cell in row.values())
     # one value competes with nobody
     assert cells["sd3_f16"]["clipscore"]["best"] == [False, False]
     assert cells["sd3_f16_wlf"]["clipscore"]["best"] == [True, False]

@@ -65,7 +65,9 @@ def folder(where: Path, size: int | None = None) -> list[Picture]:
         raise UserError(f"{where}: links to nothing: {some(lost)}; bring the images back")
     ids: dict[str, Path] = {}
     for path in files:
-        if not path.is_file() or path.suffix.lower() not in images.SUFFIXES:
+        if path.is_dir():
+            raise UserError(f"{path}: a folder, not an image; score one folder at a time")
+        if path.suffix.lower() not in images.SUFFIXES:
             raise UserError(
                 f"{path}: not an image ({', '.join(sorted(images.SUFFIXES))}); move it away"
             )

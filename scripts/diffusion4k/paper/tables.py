@@ -174,6 +174,8 @@ def _mark_best(columns: list, rows: list[dict]) -> None:
             rounded = [float(shown(cell[name], column["digits"])) for cell in cells]
             if len(rounded) < 2:
                 continue
+            if len(set(rounded)) == 1:
+                continue  # nobody is better
             best = min(rounded) if direction == "lower" else max(rounded)
             for cell, value in zip(cells, rounded, strict=True):
                 cell["best"][position] = value == best
