@@ -69,6 +69,7 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         ({"tables": {"table_1": {"rows": ["fid"]}}}, ["table_1.rows", "fid", "maniqa"]),
         ({"evaluations": {"eval_2048": {"crop": 4096}}}, ["eval_2048.crop", "4096", "2048 px"]),
         ({"metrics": {"glcm": {"patch": 512}}}, ["metrics.glcm.patch", "512"]),
+        ({"metrics": {"glcm": {"distances": [64]}}}, ["metrics.glcm: distances [64]", "patch"]),
         ({"ratings": {"path": "no.csv", "evaluation": "eval_4096"}}, ["ratings", "missing models"]),
         ({"fidelity": {"glcm": "corrected"}}, ["fidelity.glcm", "no such row"]),
         ({"recipes": {"wlf": {"wavelet": "dbx"}}}, ["recipes.wlf.wavelet", "'dbx'", "db2"]),

@@ -280,6 +280,13 @@ def _metric_relations(config: Config, known) -> Iterator[str]:
     ]:
         if entry["crop"] > entry["size"]:
             yield f"{where}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+    glcm = config["metrics"]["glcm"]
+    smallest = min(evaluation["size"] for evaluation in config["evaluations"].values())
+    if not max(glcm["distances"]) < glcm["patch"] <= smallest:
+        yield (
+            f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
+            f" px, and that into the smallest pictures, {smallest} px"
+        )
     if ratings := config.get("ratings"):
         yield from known("ratings.evaluation", ratings["evaluation"], "evaluations")
         for model in ratings["models"]:
