@@ -81,4 +81,6 @@ onsuccess:
         print(f"\nMade in {R}/: {', '.join(new)}; logs in {R}/logs/")
     if report.is_file():
         old = report.stat().st_mtime < max(times.values(), default=0)
-        print(f"The report{' of before (the target report makes it anew)' if old else ''}: {report}")
+        print(
+            f"The report{' of before (the target report makes it anew)' if old else ''}: {report}"
+        )
