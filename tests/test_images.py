@@ -222,7 +222,7 @@ def test_a_damaged_header_is_never_a_traceback(tmp_path, form, name):
     Image.effect_noise((32, 32), 40).convert("RGB").save(buffer, form, exif=exif)
     whole, path, random = buffer.getvalue(), tmp_path / f"a.{form}", np.random.default_rng(0)
     refused = 0
-    for _ in range(1500):
+    for _ in range(500):
         data = bytearray(whole)
         for at in random.integers(0, min(len(data), 400), random.integers(1, 5)):
             data[at] = random.integers(256)
@@ -232,7 +232,7 @@ def test_a_damaged_header_is_never_a_traceback(tmp_path, form, name):
                 look(path)
             except UserError as error:
                 refused += path.name in str(error)
-    assert refused > 100
+    assert refused > 30
 
 
 def test_what_is_not_rgb_is_no_picture_to_score(tmp_path):
