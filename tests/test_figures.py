@@ -1,7 +1,6 @@
 """Figures from made-up manifests: the right picture in the right place."""
 
 import json
-import time
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 
 import figure
+import tiny_tables
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.paper import figures
@@ -17,17 +17,7 @@ NOTE = "random weights (miniature)"
 
 
 def made(path, results, notes=(), files=()):
-    manifest.write(
-        path,
-        root=path.parent,
-        files=files,
-        inputs={},
-        settings={},
-        results=results,
-        started=time.time(),
-        notes=notes,
-    )
-    return manifest.read(path)
+    return tiny_tables.made(path, results, notes, files)
 
 
 def draw(*words):

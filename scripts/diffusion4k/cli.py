@@ -27,8 +27,6 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         run(args)
     except UserError as error:
         sys.exit(f"error: {error}")
-    except BrokenPipeError:  # `… | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if error.errno not in FILE_SYSTEMS or not error.filename:
             raise
