@@ -17,7 +17,8 @@ import networks
 import numpy as np
 import torch
 
-from diffusion4k import backbones, flops
+from diffusion4k import backbones
+from diffusion4k.estimate import flops
 from diffusion4k.generate import kernels, sampler
 
 

@@ -16,7 +16,8 @@ import networks
 import torch
 from pictures import photographs
 
-from diffusion4k import backbones, cli, flops
+from diffusion4k import backbones, cli
+from diffusion4k.estimate import flops
 from diffusion4k.latents import encode, store
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from diffusion4k.metadata import Sample
+from diffusion4k.data.captions import Sample
 
 
 def photographs(folder: Path, count: int, *, height: int, width: int) -> list[Sample]:

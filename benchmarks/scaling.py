@@ -13,9 +13,9 @@ from pathlib import Path
 import harness
 import yaml
 
-from diffusion4k import config as configuration
-from diffusion4k import flops, plan
 from diffusion4k.architectures import RELEASED
+from diffusion4k.config import resolve as configuration
+from diffusion4k.estimate import flops, plan
 
 SIZES = (1024, 2048, 3072, 4096, 6144)  # px; SD3's positions end at 6144
 PROMPTS = (1, 3, 10, 30, 100)

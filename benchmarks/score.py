@@ -24,8 +24,8 @@ from pictures import photographs
 
 import features
 from diffusion4k import cli, manifest
+from diffusion4k.device import choose
 from diffusion4k.metrics import aesthetics, clip, compression, glcm, inception, inputs
-from diffusion4k.metrics.device import choose
 from diffusion4k.sources.miniature import metric_networks
 
 # OpenAI's CLIPs as open_clip describes them

@@ -27,9 +27,10 @@ import networks
 import torch
 from released_step import Released
 
-from diffusion4k import backbones, flops, manifest
-from diffusion4k.compilation import compile_transformer
+from diffusion4k import backbones, manifest
+from diffusion4k.estimate import flops
 from diffusion4k.latents import store
+from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train import launch, samples, step
 from diffusion4k.train.model import recompute
 from diffusion4k.train.settings import Settings

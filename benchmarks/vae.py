@@ -11,7 +11,7 @@ import harness
 import networks
 import torch
 
-from diffusion4k import flops
+from diffusion4k.estimate import flops
 
 FORMS = {"folded": "ours", "upsample": "upsample", "published": "reference"}
 

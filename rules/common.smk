@@ -7,8 +7,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
-from diffusion4k import config as configuration, models
-from diffusion4k.cluster import takeover
+from diffusion4k.config import resolve as configuration
+from diffusion4k.config import models
+from diffusion4k.cluster import leftovers as takeover
 from diffusion4k.dag import use_own_interpreter
 from diffusion4k.dag.flags import alternatives, flags
 from diffusion4k.dag.paper import Paper

@@ -80,9 +80,9 @@ for evaluation in CONFIG["evaluations"]:
         resources:
             **S.resources("check"),
         params:
-            code=lambda w: S.code("adopt.py"),
+            code=lambda w: S.code("import_images.py"),
             flags=S.adopt_flags(evaluation),
             files=S.adopted_files(evaluation),
         shell:
-            "python scripts/adopt.py --dataset {input.dataset} {params.flags}"
+            "python scripts/import_images.py --dataset {input.dataset} {params.flags}"
             " --output {output} > {log} 2>&1"

@@ -4,7 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest, metadata
+from diffusion4k import cli, files, manifest
+from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 
 
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k import data
+    from diffusion4k.data import check as data
 
     started = time.time()
     source = manifest.read(args.dataset)

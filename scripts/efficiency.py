@@ -10,9 +10,11 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest, memory, pipelines
+from diffusion4k import cli, manifest
+from diffusion4k import peak_memory as memory
+from diffusion4k.data.captions import Sample
 from diffusion4k.errors import UserError
-from diffusion4k.metadata import Sample
+from diffusion4k.pipelines import open as pipelines
 
 PROMPT = "A photograph of a mountain lake in the morning"
 WARM = 3  # steps before the clock starts: kernels are chosen, and compiled, at their first call

@@ -7,7 +7,8 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest, pipelines
+from diffusion4k import cli, manifest
+from diffusion4k.pipelines import open as pipelines
 
 
 def parser() -> argparse.ArgumentParser:

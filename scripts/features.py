@@ -13,7 +13,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusion4k import cli, manifest, metadata
+from diffusion4k import cli, manifest
+from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 
 
@@ -135,8 +136,8 @@ def scorer(args: argparse.Namespace, sources: dict, pool: Executor) -> tuple[Cal
     import numpy as np
     import torch
 
+    from diffusion4k.device import choose
     from diffusion4k.metrics import aesthetics, clip, inception, inputs, scores
-    from diffusion4k.metrics.device import choose
 
     torch.set_num_threads(cli.threads())
     chosen = choose(args.device)

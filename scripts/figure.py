@@ -4,7 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest, metadata
+from diffusion4k import cli, manifest
+from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 
 PANELS = {

@@ -15,8 +15,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from diffusion4k import cli, digest, manifest, metadata, pipelines
+from diffusion4k import cli, digest, manifest
+from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
+from diffusion4k.pipelines import open as pipelines
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import yaml
 
-from diffusion4k import cli, plan
-from diffusion4k import config as configuration
+from diffusion4k import cli
+from diffusion4k.config import resolve as configuration
 from diffusion4k.errors import UserError
+from diffusion4k.estimate import plan
 
 FIGURES = ("jobs", "PFLOP", "GPU time", "wall time", "GB")
 

@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> None:
     except ImportError as error:
         raise UserError(f"{error}; run `make env-iqa` and use .venv-iqa/bin/python") from None
 
+    from diffusion4k.device import choose
     from diffusion4k.metrics import inputs, quality, scores
-    from diffusion4k.metrics.device import choose
 
     started = time.time()
     torch.set_num_threads(cli.threads())

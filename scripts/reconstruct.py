@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from diffusion4k import cli, images, manifest, metadata
+from diffusion4k import cli, images, manifest
+from diffusion4k.data import captions as metadata
 
 ARRAYS = ("real", "reconstructed", "real_patches", "reconstructed_patches")
 FORMS = {"encoder": ("stride", "dilation"), "decoder": ("folded", "upsample", "published")}
@@ -123,10 +124,10 @@ def load(args: argparse.Namespace, sources: dict) -> tuple[Callable, Callable, C
     import torch
     from diffusers import AutoencoderKL
 
+    from diffusion4k.device import choose
     from diffusion4k.metrics import inception, inputs, perceptual
-    from diffusion4k.metrics.device import choose
     from diffusion4k.vae.f16 import make_f16
-    from diffusion4k.weight_files import SAFELY, loading
+    from diffusion4k.weights import SAFELY, loading
 
     torch.set_num_threads(cli.threads())
     device, dtype = choose(args.device), getattr(torch, args.dtype)

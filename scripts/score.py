@@ -177,7 +177,7 @@ def glcm(args: argparse.Namespace) -> tuple[list[Row], dict]:
 def cr(args: argparse.Namespace) -> tuple[list[Row], dict]:
     import numpy as np
 
-    from diffusion4k.generate import adopt
+    from diffusion4k.generate import own_images as adopt
     from diffusion4k.metrics import aggregate, compression
 
     rows, said = [], []
@@ -198,8 +198,9 @@ def cr(args: argparse.Namespace) -> tuple[list[Row], dict]:
 def clip(args: argparse.Namespace) -> tuple[list[Row], dict]:
     from dataclasses import asdict
 
-    from diffusion4k import metadata
-    from diffusion4k.metrics import clip, device, inputs
+    from diffusion4k import device
+    from diffusion4k.data import captions as metadata
+    from diffusion4k.metrics import clip, inputs
 
     found = pictures(args)
     where = args.prompts or args.folder
@@ -222,7 +223,8 @@ def clip(args: argparse.Namespace) -> tuple[list[Row], dict]:
 
 
 def aesthetics(args: argparse.Namespace) -> tuple[list[Row], dict]:
-    from diffusion4k.metrics import aesthetics, clip, device
+    from diffusion4k import device
+    from diffusion4k.metrics import aesthetics, clip
 
     found = pictures(args)
     network = aesthetics.Aesthetics(clip.Clip(args.clip, device.choose(args.device)), args.head)
@@ -236,8 +238,8 @@ def aesthetics(args: argparse.Namespace) -> tuple[list[Row], dict]:
 def fid(args: argparse.Namespace) -> tuple[list[Row], dict]:
     import numpy as np
 
-    from diffusion4k import images
-    from diffusion4k.metrics import aggregate, device, inception, inputs
+    from diffusion4k import device, images
+    from diffusion4k.metrics import aggregate, inception, inputs
 
     found, photographs = pictures(args), inputs.folder(args.reference)
     for folder, members in ((args.folder, found), (args.reference, photographs)):

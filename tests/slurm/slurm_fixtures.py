@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import Cluster, cluster, missing, until
 from snakemake.utils import update_config
 
+from cluster import Cluster, cluster, missing, until
 from conftest import ROOT, copy_workflow
 
 HERE = Path(__file__).resolve().parent

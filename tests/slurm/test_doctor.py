@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
 
+from cluster import Cluster
 from configs import load, merge
 from conftest import ROOT, copy_workflow
-from diffusion4k import config
 from diffusion4k.cluster import doctor, probe, room
+from diffusion4k.config import resolve as config
 from diffusion4k.dag import use_own_interpreter
 from diffusion4k.dag.stages import Stages
 

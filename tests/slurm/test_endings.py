@@ -8,10 +8,10 @@ import resource
 import time
 
 import pytest
-from cluster import until
-from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
 
+from cluster import until
 from conftest import Workflow
+from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
 
 TARGET = f"{MODEL}/step-000040.json"
 

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
+
 from cluster import GPU_NODES, until
 from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
 

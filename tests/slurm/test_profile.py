@@ -13,8 +13,8 @@ import yaml
 
 from configs import load, merge
 from conftest import ROOT
-from diffusion4k import config
 from diffusion4k.cluster import submission
+from diffusion4k.config import resolve as config
 from diffusion4k.dag.stages import Stages
 from diffusion4k.files import write_text
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from safetensors.numpy import load_file
+
 from slurm_fixtures import MODEL, Arena, checkout
 
 TARGET = f"{MODEL}/step-000040.json"

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from cluster import until
 
+from cluster import until
 from configs import load, merge
 from conftest import ROOT
-from diffusion4k import config
 from diffusion4k.cluster import status
+from diffusion4k.config import resolve as config
 from diffusion4k.dag.stages import Stages
 
 RUN = Path("results/tiny")

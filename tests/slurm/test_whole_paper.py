@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from slurm_fixtures import HERE, SIZES, Arena, checkout, configure
 
 from conftest import copy_workflow
 from diffusion4k import manifest
+from slurm_fixtures import HERE, SIZES, Arena, checkout, configure
 
 RUN = Path("results/tiny")
 GPU_RULES = (

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from diffusion4k import backbones
 from diffusion4k.errors import UserError
-from diffusion4k.weight_files import SAFELY
+from diffusion4k.weights import SAFELY
 
 
 class Flux:

@@ -8,7 +8,7 @@ from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from torch import Tensor
 
 from diffusion4k import backbones
-from diffusion4k.weight_files import SAFELY
+from diffusion4k.weights import SAFELY
 
 
 class SD3:

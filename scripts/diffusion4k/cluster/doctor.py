@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-from diffusion4k import config as configuration
-from diffusion4k import plan
 from diffusion4k.cluster import room, slurm, submission
+from diffusion4k.config import resolve as configuration
 from diffusion4k.dag.requests import RAISED
 from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
+from diffusion4k.estimate import plan
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 

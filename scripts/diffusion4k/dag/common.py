@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from diffusion4k import config as configuration
 from diffusion4k import digest
+from diffusion4k.config import resolve as configuration
 
 
 class Common:

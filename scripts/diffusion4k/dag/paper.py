@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from diffusion4k import fidelity
-from diffusion4k.config import PAIRED, RATED
+from diffusion4k.config import fidelity
+from diffusion4k.config.resolve import PAIRED, RATED
 from diffusion4k.dag.flags import flags
 from diffusion4k.dag.stages import Stages
 

@@ -4,7 +4,7 @@
 (common, sources, train, generate), and the last, reconstruction and metrics, is here.
 """
 
-from diffusion4k.config import RATED
+from diffusion4k.config.resolve import RATED
 from diffusion4k.dag.flags import flags, pick
 from diffusion4k.dag.generate import Generate
 

@@ -8,7 +8,7 @@ import torch
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 from torch import nn
 
-from diffusion4k.compilation import compile_transformer
+from diffusion4k.pipelines.compilation import compile_transformer
 
 NATIVE = "native"  # torch's scaled_dot_product_attention, which picks a kernel by itself
 # the fastest first; those that are not installed, or do not run on the device, are passed over

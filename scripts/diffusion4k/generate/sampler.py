@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from diffusion4k.data.captions import Sample
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256, write_text
 from diffusion4k.images import save_jpeg, save_png
-from diffusion4k.metadata import Sample
 
 
 class TooLarge(UserError):

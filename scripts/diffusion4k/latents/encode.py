@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from diffusion4k import images
+from diffusion4k.data.captions import Sample
 from diffusion4k.errors import UserError
 from diffusion4k.latents.store import sample_path, valid, write_sample
-from diffusion4k.metadata import Sample
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from diffusion4k.errors import UserError
 from diffusion4k.metrics.clip import Clip
-from diffusion4k.weight_files import loading
+from diffusion4k.weights import loading
 
 WIDTH = 768
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from diffusion4k.errors import UserError
-from diffusion4k.weight_files import loading
+from diffusion4k.weights import loading
 
 CONTEXT = 77  # tokens, start and end included
 WIDTH = 512  # of ViT-B/16's embeddings, by which another CLIP is told from it

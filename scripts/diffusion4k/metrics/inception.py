@@ -14,7 +14,7 @@ import torch
 
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256
-from diffusion4k.weight_files import loading
+from diffusion4k.weights import loading
 
 DIMENSION = 2048
 _PIXELS = 2**24  # a batch at most, so that 4K images in float32 fit

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from diffusion4k import images, metadata
+from diffusion4k import images
+from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from diffusion4k.errors import UserError
-from diffusion4k.weight_files import loading
+from diffusion4k.weights import loading
 
 TILE = 512  # px; 512-px tiles differ from the whole by 0.03-0.07 % and take 1.8 GB instead of 45
 SMALLEST = 16  # px of a side; of fewer, VGG-16's four poolings leave nothing

@@ -15,8 +15,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from diffusion4k import manifest
+from diffusion4k.config.fidelity import states
 from diffusion4k.errors import UserError
-from diffusion4k.fidelity import states
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render
 from diffusion4k.paper.footer import together

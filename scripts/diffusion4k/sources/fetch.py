@@ -18,7 +18,7 @@ from typing import Any
 
 from diffusion4k.errors import UserError
 from diffusion4k.files import inside, sha256
-from diffusion4k.sources.patience import answer, patiently, reason
+from diffusion4k.sources.retry import answer, patiently, reason
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TIMEOUT = 30  # seconds without a byte from a URL's server

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import torch
 
-from diffusion4k import cli, manifest, memory, metadata
+from diffusion4k import cli, manifest
+from diffusion4k import peak_memory as memory
+from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
 from diffusion4k.train import launch, model, monitor, randomness, samples, state, step

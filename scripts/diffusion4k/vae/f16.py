@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusion4k.errors import UserError
-from diffusion4k.weight_files import SAFELY, loading
+from diffusion4k.weights import SAFELY, loading
 
 FACTOR = 16  # pixels a latent, each way
 

@@ -1,0 +1,1 @@
+"""Captioned image folders: their layout, their check."""

@@ -1,0 +1,123 @@
+"""What a run takes before it starts: jobs, GPU hours, wall time, disk; a table's and in all."""
+
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+from diffusion4k.config.resolve import RATED, Config, origin
+from diffusion4k.dag.paper import Paper
+from diffusion4k.estimate.cost import STAGES, Key, Work, Works
+
+# families of columns whose numbers are made by a stage of another name
+ALONE = {"sizes": "check", "training": "train", "reconstruction": "reconstruct"}
+STAGE = {"alignment": "features", "fid": "features"}
+# GB of sources where known (docs/sources.md)
+SOURCE_GB = {
+    "stabilityai/stable-diffusion-3-medium-diffusers": 15,
+    "black-forest-labs/FLUX.1-dev": 34,
+    "zhang0jhon/flux_wavelet": 44,
+    "zhang0jhon/flux_wavelet_v2_sc": 44,
+}
+
+
+class Plan:
+    """The work of one configuration, and sums over the part that a target needs."""
+
+    def __init__(self, config: Config, measured: dict[tuple[str, str], float] | None = None):
+        self.config, self.measured = config, measured or {}
+        self.works = Works(config)
+        self.paper = Paper(self.works.stages)
+
+    def tflops(self, work: Work) -> float:
+        """The sustained rate of a GPU at this work: measured, or plan.tflops."""
+        name = work.key[1]
+        backbone = self.config["models"].get(name, {}).get("backbone", name)
+        return self.measured.get((work.key[0], backbone), self.config["plan"]["tflops"])
+
+    @cached_property
+    def tables(self) -> dict[str, list[Work]]:
+        """Everything that each table needs, in the order data flows."""
+        return {name: self.closure(self._table_keys(name)) for name in self.config["tables"]}
+
+    @cached_property
+    def everything(self) -> list[Work]:
+        """What all tables together need, each work once."""
+        return self.closure(key for name in self.config["tables"] for key in self._table_keys(name))
+
+    def closure(self, keys: Iterable[Key]) -> list[Work]:
+        """The works of these keys and all that they need, those that are needed first."""
+        found: dict[Key, Work] = {}
+
+        def add(key: Key) -> None:
+            if key not in found:
+                work = self.works.work(key)
+                for other in work.needs:
+                    add(other)
+                found[key] = work
+
+        for key in keys:
+            add(key)
+        order = list(STAGES)
+        return sorted(found.values(), key=lambda work: order.index(work.key[0]))
+
+    def gpu_hours(self, works: Iterable[Work]) -> float:
+        return sum(work.gpu_hours(self.tflops(work)) for work in works)
+
+    def wall_hours(self, works: list[Work]) -> float:
+        """The longest chain of work that waits for other work; every job finds its GPUs free."""
+        known = {work.key: work for work in works}
+
+        def until(key: Key) -> float:
+            work = known[key]
+            own = work.wall_hours(self.tflops(work))
+            return own + max((until(k) for k in work.needs if k in known), default=0.0)
+
+        return max((until(key) for key in known), default=0.0)
+
+    def sources(self, works: Iterable[Work]) -> list[str]:
+        """The sources that these works read, as the configuration orders them."""
+        read = {source for work in works for source in work.sources}
+        return [name for name in self.config["sources"] if name in read]
+
+    def source_gb(self, name: str) -> float | None:
+        """GB to download; None where unknown, 0 for what you have or what is made here."""
+        source = self.config["sources"][name]
+        if origin(source) in ("path", "make"):
+            return 0.0
+        return SOURCE_GB.get(source.get("hub", ""))
+
+    def _table_keys(self, name: str) -> list[Key]:
+        """The works that a table's numbers are read from."""
+        table, keys = self.config["tables"][name], []
+        against, evaluation = table.get("against", {}), table.get("evaluation")
+        values = self.paper.table_values(name)
+        pairs = [key.split(":") for key, _ in values]
+        pairs += [(against[row], family) for row, family in self._compared(name)]
+        for row, family in pairs:
+            if family in ALONE:
+                keys.append((ALONE[family], row))
+            elif family == "correlation":
+                ratings = self.config["ratings"]
+                kind = STAGE.get(RATED[row], RATED[row])
+                keys += [(kind, model, ratings["evaluation"]) for model in ratings["models"]]
+            else:
+                keys.append((STAGE.get(family, family), row, evaluation))
+            if family == "fid":
+                keys.append(("features", "reference", evaluation))
+        return keys
+
+    def _compared(self, name: str) -> list[list[str]]:
+        return [key.split(":") for key, _ in self.paper.table_comparisons(name)]
+
+
+def measured(folder: Path, device: str | None) -> dict[tuple[str, str], float]:
+    """(stage, backbone) => TFLOP/s, from the last full run of each benchmark on this device."""
+    found: dict[tuple[str, str], float] = {}
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    for record in sorted(records, key=lambda record: record["date"]):
+        if record["device"] == device and not record.get("quick"):
+            for row in record.get("rows", []):
+                if row.get("side") == "ours" and "stage" in row and "tflops" in row:
+                    found[row["stage"], row["backbone"]] = row["tflops"]
+    return found

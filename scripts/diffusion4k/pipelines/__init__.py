@@ -1,0 +1,1 @@
+"""Diffusers pipelines on disk: opened as F16, exported, compiled."""

@@ -1,0 +1,78 @@
+"""Take a folder of finished images as a generated set: the same manifests, so every metric runs.
+
+  python scripts/import_images.py --images my/pictures --dataset …/aesthetic_4k.json \\
+      --folder eval/size_4096 --size 4096 --output results/paper/generate/mine/eval_4096/shard.json
+
+Images are named after the prompts' ids (the stem of the prompt's file_name). If any is missing or
+wrong, all that are wrong are listed beside the output, and nothing is taken.
+"""
+
+import argparse
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from diffusion4k import cli, manifest
+from diffusion4k.data import captions as metadata
+from diffusion4k.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    flags.add_argument("--images", type=Path, required=True, help="folder with <id>.jpg, .png, …")
+    flags.add_argument("--dataset", type=Path, required=True, help="manifest of the prompts' data")
+    flags.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_2048")
+    flags.add_argument("--size", type=int, required=True, help="side of every image, px")
+    flags.add_argument("--threads", type=int, default=cli.threads(), help="images at a time")
+    flags.add_argument(
+        "--output", type=Path, nargs="+", required=True,
+        help="manifests to write, one a shard; the images lie in images/ beside them",
+    )  # fmt: skip
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.generate import own_images as adopt
+
+    started = time.time()
+    if not args.images.is_dir():
+        raise UserError(f"--images {args.images}: no such folder")
+    dataset = manifest.read(args.dataset)
+    ids = [sample.id for sample in metadata.read(dataset.root, args.folder)]
+    found, faults = adopt.match(args.images, ids)
+    root = args.output[0].parent
+    targets = {id: root / "images" / f"{id}.jpg" for id in found}
+
+    def take(id: str) -> tuple[str, str]:
+        """(note, fault), at most one of them a text."""
+        try:
+            return adopt.take(found[id], targets[id], args.size), ""
+        except UserError as error:
+            reason = str(error).removeprefix(f"{found[id]}: ").removesuffix("; fetch it again")
+            return "", f"{id}: {reason}"
+
+    with ThreadPoolExecutor(max(args.threads, 1)) as pool:
+        taken = pool.map(take, found)
+        said = dict(zip(found, cli.progress(taken, total=len(found), desc="adopt"), strict=True))
+    faults += [fault for _, fault in said.values() if fault]
+    adopt.refuse(args.images, faults, len(ids), root / "wrong.txt")
+    notes = adopt.notes(args.images, (note for note, _ in said.values()))
+    for index, output in enumerate(args.output):
+        shard = cli.shard(ids, index, len(args.output))
+        manifest.write(
+            output,
+            root=root,
+            files=[targets[id] for id in shard],
+            inputs={"dataset": args.dataset},
+            settings=vars(args) | {"height": args.size, "width": args.size},
+            results={"images": len(shard)},
+            started=started,
+            notes=[*dataset.notes, *notes],
+        )
+    print(f"{root}: {len(ids)} pictures of {args.images}")
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

@@ -1,0 +1,98 @@
+"""Every benchmark still runs, tiny and on the CPU; no time is asserted."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffusion4k.train.settings import Settings
+from slurm_fixtures import need_slurm
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+# those that time through benchmarks/harness.py; glcm.py and texture.py have a test file each
+TIMED = sorted(
+    path
+    for path in BENCHMARKS.glob("*.py")
+    if "import harness" in path.read_text("utf-8") and "def main" in path.read_text("utf-8")
+)
+
+
+def run(script: Path, monkeypatch, *flags) -> None:
+    monkeypatch.setattr(sys, "argv", [str(script), "--quick", *map(str, flags)])
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    runpy.run_path(str(script), run_name="__main__")
+
+
+@pytest.mark.parametrize("script", TIMED, ids=lambda path: path.stem)
+def test_it_measures_side_by_side_and_writes_json(script, monkeypatch, tmp_path, capsys):
+    if script.stem == "slurm":
+        need_slurm()
+    run(script, monkeypatch, "--repeats", 1, "--output", tmp_path)
+    (path,) = tmp_path.glob(f"{script.stem}-*.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["quick"] and record["device"] and record["date"] and record["versions"]
+    assert all(row["seconds"] > 0 for row in record["rows"])
+    text = capsys.readouterr().out
+    assert all(f"| {row['case']} | {row['side']} |" in text for row in record["rows"])
+    if script.stem in ("generate", "train", "latents", "score", "vae", "slurm"):
+        assert {"ours", "reference"} <= {row["side"] for row in record["rows"]}
+
+
+def test_the_released_optimizer_in_the_cpus_memory_is_adamw_with_clipping(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    made = runpy.run_path(str(BENCHMARKS / "released_step.py"))
+    how = {"learning_rate": 1e-2, "clip": 0.1, "global_batch": 1, "micro_batch": 1}
+    recipe = Settings(backbone="sd3", weight_decay=0.1, **how)
+    torch.manual_seed(0)
+    here, there = (torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Linear(7, 3)) for _ in "12")
+    there.load_state_dict(here.state_dict())
+    plain = torch.optim.AdamW(here.parameters(), lr=1e-2, weight_decay=0.1)
+    offloaded = made["Offloaded"](there.parameters(), recipe)
+    for x in torch.randn(3, 4, 5) * torch.tensor([1.0, 9.0, 1e-3]).view(3, 1, 1):
+        for model in (here, there):
+            model(x).square().mean().backward()
+        torch.nn.utils.clip_grad_norm_(here.parameters(), recipe.clip)
+        plain.step()
+        plain.zero_grad()
+        offloaded.step()
+        assert all(parameter.grad is None for parameter in there.parameters())
+    for expected, found in zip(here.parameters(), there.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+    # unfused, it took twelve times as long as DeepSpeed's
+    assert offloaded.optimizer.defaults["fused"]
+
+
+def test_the_gpus_idle_time_is_what_no_kernel_covers(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    uncovered = runpy.run_path(str(BENCHMARKS / "train.py"))["uncovered"]
+    assert uncovered([(2, 3), (0, 4), (9, 10), (6, 8)]) == pytest.approx(0.3)
+    assert uncovered([(5, 7)]) == 0
+
+
+def test_the_figures_of_the_wavelet_loss(monkeypatch, capsys):
+    run(BENCHMARKS / "wavelet_loss.py", monkeypatch)
+    assert len(capsys.readouterr().out.splitlines()) > 3
+
+
+def test_a_steps_memory_is_counted_and_autocasts_cache_would_add_to_it(monkeypatch, capsys):
+    found = []
+    for flags in ((), ("--cache",)):
+        run(BENCHMARKS / "memory.py", monkeypatch, *flags)
+        rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines()[2:]]
+        found.append({part.strip(): float(size) for part, size in rows})
+    own, cached = found
+    parameters = own["weights"] / 4
+    assert own["gradients"] == own["weights"]
+    assert own["optimizer states"] == pytest.approx(2.03125 * parameters, abs=1e-6)
+    assert own["peak"] > sum(size for part, size in own.items() if part != "peak")
+    assert cached["peak"] > own["peak"]
+
+
+def test_results_are_of_full_runs():
+    for path in (BENCHMARKS / "results").glob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert not record.get("quick"), path
+        assert record["device"] and record["date"], path

@@ -1,0 +1,210 @@
+"""The configuration: complete, strict, explained in one line a fault, documented key by key."""
+
+import re
+import shlex
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+import train
+from configs import ROOT, SCHEMA, fault, load, resolve
+from diffusion4k.architectures import RELEASED
+from diffusion4k.config import fidelity
+from diffusion4k.config import resolve as config
+from diffusion4k.dag.paper import Paper
+from diffusion4k.dag.stages import Stages
+from diffusion4k.errors import UserError
+from diffusion4k.train import settings
+
+
+def test_the_papers_numbers_are_in_the_default():
+    paper = resolve()
+    counts = {name: split["count"] for name, split in paper["splits"].items()}
+    assert counts == {"train": 12015, "eval_2048": 2781, "eval_4096": 195}
+    assert paper["train"]["steps"] == 20000 and paper["train"]["learning_rate"] == 1e-6
+    assert paper["backbones"]["sd3"]["train"]["global_batch"] == 64
+    assert paper["backbones"]["flux"]["train"]["global_batch"] == 32
+
+
+def test_miniature_changes_only_sizes_counts_and_sources():
+    allowed = {
+        "run", "sources", "splits", "evaluations", "backbones", "latents", "train", "generate",
+        "reconstruction", "plan", "resources",
+    }  # fmt: skip
+    assert set(load("miniature.yaml")) <= allowed
+    paper = resolve()
+    small = config.resolve(load("config.yaml", "miniature.yaml"), SCHEMA)
+    for same in ("models", "recipes", "tables", "figures", "columns", "fidelity", "metrics", "vae"):
+        assert small[same] == paper[same]
+    for name, evaluation in paper["evaluations"].items():
+        assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trian": {}}, ["trian", "did you mean train"]),
+        ({"train": {"setps": 3}}, ["train", "setps", "did you mean steps"]),
+        ({"train": {"steps": "many"}}, ["train.steps", "many", "integer"]),
+        ({"evaluations": {"eval_2048": {"size": 2050}}}, ["size", "2050", "multiple of 32"]),
+        ({"sources": {"sd3": {"path": "/no/such/folder"}}}, ["sources.sd3.path", "does not exist"]),
+        ({"tables": {"table_3": {"rows": ["sd4"]}}}, ["tables.table_3.rows", "sd4", "sd3_f16_wlf"]),
+        ({"tables": {"table_3": {"columns": ["fdi"]}}}, ["tables.table_3.columns", "fdi"]),
+        ({"tables": {"table_10": {"rows": ["sd3_f16"]}}}, ["sd3_f16", "not trained"]),
+        ({"models": {"mine": {"label": "Mine", "backbone": "sdxl"}}}, ["models.mine", "sdxl"]),
+        ({"backbones": {"sd3": {"train": {"global_batch": 7}}}}, ["global_batch", "multiple"]),
+        ({"train": {"keep": [123]}}, ["train.keep", "123"]),
+        ({"train": {"zero_stage": 0}}, ["train.offload_optimizer", "zero_stage: 2"]),
+        ({"train": {"optimizer": "adamw_8bit"}}, ["adamw_8bit", "offload_optimizer: false"]),
+        (
+            {
+                "train": {"optimizer": "adamw_8bit", "offload_optimizer": False},
+                "backbones": {"flux": {"train": {"gpus": 4}}},
+            },
+            ["backbones.flux.train.gpus", "2^31", "zero_stage: 0"],
+        ),
+        ({"efficiency": {"sd3_f8": {"model": "sd4"}}}, ["efficiency.sd3_f8.model", "sd4"]),
+        ({"vaes": {"mine": {"source": "sd5", "label": "Mine"}}}, ["vaes.mine.source", "sd5"]),
+        ({"tables": {"table_3": {"against": {"sd3_f16_wlf": "sd4"}}}}, ["table_3.against", "sd4"]),
+        ({"tables": {"table_1": {"rows": ["fid"]}}}, ["table_1.rows", "fid", "maniqa"]),
+        ({"evaluations": {"eval_2048": {"crop": 4096}}}, ["eval_2048.crop", "4096", "2048 px"]),
+        ({"metrics": {"glcm": {"patch": 512}}}, ["metrics.glcm.patch", "512"]),
+        ({"metrics": {"glcm": {"distances": [64]}}}, ["metrics.glcm: distances [64]", "patch"]),
+        ({"ratings": {"path": "no.csv", "evaluation": "eval_4096"}}, ["ratings", "missing models"]),
+        ({"fidelity": {"glcm": "corrected"}}, ["fidelity.glcm", "no such row"]),
+        ({"recipes": {"wlf": {"wavelet": "dbx"}}}, ["recipes.wlf.wavelet", "'dbx'", "db2"]),
+        ({"recipes": {"wlf": {"levels": 9}}}, ["recipes.wlf.levels", "9", "256 x 256"]),
+        ({"recipes": {"wlf": {"band_weights": [1] * 5}}}, ["recipes.wlf.band_weights", "give 4"]),
+        (
+            {"recipes": {"wlf": {"levels": 2, "band_weights": [1] * 10}}},
+            ["10 weights for 2 levels", "give 4 or 7"],
+        ),
+        ({"recipes": {"finetune": {"band_weights": [1, 2, 2, 2]}}}, ["finetune", "no bands"]),
+        ({"models": {"reference": {"images": "."}}}, ["models.reference", "choose another"]),
+        ({"recipes": {"wlf": {"band_weights": [0] * 4}}}, ["recipes.wlf.band_weights", "zero"]),
+        ({"recipes": {"mine": {}}}, ["recipes.mine: missing objective, wavelet, levels, band_w"]),
+        (
+            {"models": {"sd3_f16": {"images": "."}}},
+            ["models.sd3_f16", "backbone and images", "choose another name"],
+        ),
+        (
+            {"models": {"mine": {"images": ".", "label": "SD3-F16", "tables": ["table_3"]}}},
+            ["tables.table_3.rows: sd3_f16 and mine are both called SD3-F16", "models.mine.label"],
+        ),
+        ({"fidelity": "exact"}, ["fidelity", "exact"]),
+        ({"run": "../elsewhere"}, ["run", "elsewhere"]),
+    ],
+)
+def test_a_fault_is_one_clear_line(changes, words):
+    text = fault(**changes)
+    assert "\n" not in text
+    assert all(word in text for word in words), text
+
+
+def test_what_you_have_wins_over_what_would_be_fetched(tmp_path):
+    entry = resolve(sources={"sd3": {"path": str(tmp_path)}})["sources"]["sd3"]
+    assert entry == {"path": str(tmp_path)}
+
+
+def test_a_files_checksum_is_kept_when_it_is_given_by_path(tmp_path):
+    known = resolve()["sources"]["inception"]["sha256"]
+    entry = resolve(sources={"inception": {"path": str(tmp_path)}})["sources"]["inception"]
+    assert entry == {"path": str(tmp_path), "sha256": known}
+    made = config.resolve(load("config.yaml", "miniature.yaml"), SCHEMA)
+    assert made["sources"]["inception"] == {"make": "inception"}
+
+
+def test_a_gpu_model_that_the_executor_refuses_says_what_to_do():
+    text = fault(site={"gpu_model": "nvidia_a100-sxm4-80gb"})
+    assert "site.gpu_model: 'nvidia_a100-sxm4-80gb': Snakemake's SLURM plugin takes" in text
+    assert "leave site.gpu_model out" in text and "site.constraint" in text
+
+
+def test_clean_fids_network_needs_a_checksum(tmp_path):
+    raw = load("config.yaml")
+    raw["sources"]["inception_clean"] = {"path": str(tmp_path)}
+    with pytest.raises(UserError, match="sources.inception_clean: needs sha256"):
+        config.resolve(raw, SCHEMA)
+
+
+def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
+    ratings = {"path": str(tmp_path / "r.csv"), "evaluation": "eval_4096", "models": ["sd3_f16"]}
+    assert "ratings.path" in fault(ratings=ratings)
+    (tmp_path / "r.csv").touch()
+    paper = Paper(Stages(resolve(ratings=ratings)))
+    assert [row for row, _ in paper.table_values("table_1")] == [
+        "glcm:correlation",
+        "cr:correlation",
+    ]
+    reason = paper.reason("musiq", ["correlation"])
+    assert "sources.maniqa.path" in reason and "sources.musiq.path" in reason
+    text = fault(tables={"table_4": {"columns": ["musiq"]}})
+    assert "sources.musiq.path" in text and "sources.maniqa.path" in text
+
+
+def test_every_fidelity_row_changes_the_configuration():
+    published = resolve()
+    for row in fidelity.ROWS:
+        changed = resolve(fidelity={row: "corrected"})
+        changed.pop("fidelity")
+        assert changed != {k: v for k, v in published.items() if k != "fidelity"}, row
+
+
+def test_fidelity_corrected_turns_every_row_and_an_own_key_wins():
+    corrected = resolve(fidelity="corrected")
+    assert set(corrected["fidelity"].values()) == {"corrected"}
+    assert corrected["vae"]["decoder"] == "folded"
+    own = resolve(fidelity="corrected", vae={"decoder": "upsample"})
+    assert own["vae"]["decoder"] == "upsample"
+
+
+def test_a_footer_names_the_rows_corrected_and_what_was_set_by_hand():
+    assert fidelity.describe(resolve()) == "fidelity: published"
+    assert fidelity.describe(resolve(fidelity="corrected")) == "fidelity: corrected (every row)"
+    one = resolve(fidelity={"flips": "corrected"})
+    assert fidelity.describe(one) == "fidelity: published; corrected flips"
+    own = resolve(vae={"decoder": "upsample"}, train={"flip_probability": 0.1})
+    told = "set by hand: vae.decoder = upsample, train.flip_probability = 0.1"
+    assert fidelity.describe(own) == f"fidelity: published; {told}"
+    # a row that was corrected and set by hand is the hand's; the same value as the row's is not
+    mixed = resolve(fidelity="corrected", vae={"decoder": "upsample", "encoder": "dilation"})
+    assert fidelity.describe(mixed) == "fidelity: corrected; set by hand: vae.decoder = upsample"
+
+
+def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_right():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    section = re.search(r"## Flux-12B in full(.*?)\n`tests/", text, re.DOTALL)[1]
+    changes = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
+    stages, job = Stages(resolve(**changes)), SimpleNamespace(model="flux_f16_wlf")
+    needed = "--pipeline p --latents l --stop-step 1 --progress-folder f --output o"
+    words = f"{needed} {stages.train_flags(job)} {stages.train_execution(job)}"
+    args = train.parser().parse_args(shlex.split(words))
+    recipe = settings.from_arguments(args)
+    assert (args.processes, recipe.accumulation(args.processes)) == (1, 32)
+    assert recipe.gradient_checkpointing and not recipe.zero_stage
+    assert (recipe.optimizer, recipe.precision) == ("adamw_8bit", "bfloat16")
+    count = RELEASED["flux"].parameters
+    rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
+    weights, gradients, states, *rest, total = map(float, rows[1:])
+    assert f"{count:,}" in section and weights == gradients == round(4 * count / 1e9, 1)
+    assert states == round((2 + 2 * 4 / 256) * count / 1e9, 1)
+    assert total == pytest.approx(weights + gradients + states + sum(rest), abs=0.1)
+
+
+def keys(schema: dict, prefix: str = "") -> set[str]:
+    """Every key of the schema as documented: `train.steps`, `models.<name>.label`, …"""
+    found = set()
+    for key, value in schema.get("properties", {}).items():
+        found |= {prefix + key} | keys(value, f"{prefix}{key}.")
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict) and "properties" in extra:
+        found |= keys(extra, f"{prefix}<name>.")
+    return found
+
+
+def test_every_key_is_documented_and_every_documented_key_exists():
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert documented == keys(schema)

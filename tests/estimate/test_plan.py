@@ -1,0 +1,137 @@
+"""What `plan` reckons: its jobs are Snakemake's, its hours those of the FLOP model."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+import efficiency
+from diffusion4k.architectures import RELEASED
+from diffusion4k.config import resolve as config
+from diffusion4k.estimate import plan
+
+STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def resolved(*names: str, **changes) -> dict:
+    raw: dict = {}
+    for name in ("config.yaml", *names):
+        update_config(raw, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
+    update_config(raw, changes)
+    return config.resolve(raw, ROOT / "config/schema.yaml")
+
+
+def jobs(works, *stages: str) -> int:
+    return sum(work.jobs for work in works if work.key[0] in stages)
+
+
+def test_it_counts_the_jobs_that_snakemake_plans(checkout):
+    made, dry = plan.Plan(resolved()), checkout.plan("tables", "--config", "run=unmade")
+    for stages, rules in (
+        (("check",), ("check_data",)),
+        (("latents",), ("latents",)),
+        (("train",), ("train", "train_kept")),
+        (("reconstruct",), ("reconstruct",)),
+        (("generate",), ("generate",)),
+        (("efficiency",), ("efficiency",)),
+        (("texture",), ("texture",)),
+        (("features",), ("features", "reference_features")),
+        (("distance",), ("distance",)),
+        (("quality",), ("quality",)),
+    ):
+        assert jobs(made.everything, *stages) == sum(dry.get(rule, 0) for rule in rules), stages
+    assert len(made.sources(made.everything)) == dry["fetch_source"]
+
+
+def test_hours_are_those_of_the_flop_model():
+    made = plan.Plan(resolved())
+    works = {work.key: work for work in made.everything}
+    train = works["train", "flux_f16_wlf"]
+    # 20,000 steps of 32 images, 402.3 TFLOP forward, backward and recomputed: facts of Table 10
+    assert train.flops == pytest.approx(20000 * 32 * 4 * 402.3e12, rel=1e-3)
+    assert made.gpu_hours([train]) == pytest.approx(train.flops / 170e12 / 3600)
+    assert made.wall_hours([train]) == pytest.approx(made.gpu_hours([train]) / 8)
+    generate = works["generate", "sd3_f16", "eval_4096"]
+    # 50 steps, twice for guidance, and the decoder
+    assert generate.flops == pytest.approx(195 * (50 * 2 * 62.8e12 + 48.6e12), rel=1e-3)
+    timed = works["efficiency", "flux_f16", "eval_4096"]
+    assert timed.flops == pytest.approx(STEPS * 418.1e12 + 48.6e12, rel=1e-3)
+    assert works["efficiency", "flux_f8", "eval_4096"].flops > 4 * timed.flops
+    chain = made.wall_hours(made.tables["table_7"])
+    parts = [works["latents", "sd3"], works["train", "sd3_f16_wlf"]]
+    parts += [works["generate", "sd3_f16_wlf", "eval_4096"]]
+    assert chain == pytest.approx(sum(made.wall_hours([part]) for part in parts))
+
+
+def test_disk():
+    made = plan.Plan(resolved())
+    works = {work.key: work for work in made.everything}
+    # posteriors of each image and its mirror image 2 x 50 GB, texts 15 GB and 7.6 GB
+    assert works["latents", "sd3"].gb == pytest.approx(100 + 15, rel=0.02)
+    assert works["latents", "flux"].gb == pytest.approx(100 + 7.6, rel=0.02)
+    state = 16 * RELEASED["flux"].parameters / 1e9
+    assert state == pytest.approx(190, rel=0.01)
+    # docs/training.md: 0.8 TB
+    assert works["train", "flux_f16_wlf"].gb == pytest.approx(4 * state)
+
+
+def test_online_latents_cost_no_disk_but_a_slower_training():
+    stored, online = (plan.Plan(resolved(latents={"mode": m})) for m in ("precomputed", "online"))
+    assert online.works.latents("sd3").gb == pytest.approx(15, rel=0.02)
+    assert online.works.latents("sd3").flops == 0
+    assert online.works.train("sd3_f16_wlf").flops > stored.works.train("sd3_f16_wlf").flops
+
+
+def test_a_table_takes_only_what_it_needs():
+    made = plan.Plan(resolved())
+    assert {work.key[0] for work in made.tables["table_9"]} == {"check"}
+    assert made.gpu_hours(made.tables["table_9"]) == 0
+    assert "vgg16" in made.sources(made.tables["table_2"])
+    assert "vgg16" not in made.sources(made.tables["table_3"])
+
+
+def test_models_that_are_not_of_our_backbones_have_jobs_but_no_hours():
+    made = plan.Plan(resolved("baselines.yaml"))
+    works = {work.key: work for work in made.tables["table_3"]}
+    sana = works["generate", "sana_2k", "eval_2048"]
+    assert (sana.jobs, sana.images, sana.flops) == (28, 2781, 0)
+    assert {"sana_2k", "pixart_sigma_2k", "flux_wavelet"} <= set(made.sources(works.values()))
+
+
+def test_human_ratings_bring_the_scores_that_they_are_compared_with(tmp_path):
+    (tmp_path / "ratings.csv").write_text("model,id,rating\n", encoding="utf-8")
+    path = str(tmp_path / "ratings.csv")
+    ratings = {"path": path, "evaluation": "eval_4096", "models": ["sd3_f16"]}
+    weights = {name: {"path": path} for name in ("musiq", "maniqa")}
+    without, made = plan.Plan(resolved()), plan.Plan(resolved(ratings=ratings, sources=weights))
+    assert without.tables["table_1"] == []
+    stages = {work.key[0] for work in made.tables["table_1"]}
+    assert stages == {"generate", "texture", "quality"}
+
+
+def test_measured_rates_of_the_device_win(tmp_path):
+    row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 450.0}
+    for name, device, quick, tflops in (
+        ("old", "NVIDIA H200", False, 400.0),
+        ("new", "NVIDIA H200", False, 450.0),
+        ("quick", "NVIDIA H200", True, 1.0),
+        ("other", "NVIDIA A100", False, 2.0),
+    ):
+        record = {"date": {"old": "2026-01-01"}.get(name, "2026-02-02"), "device": device}
+        rows = [row | {"tflops": tflops}, row | {"side": "reference", "tflops": 3.0}]
+        text = json.dumps(record | {"quick": quick, "rows": rows})
+        (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
+    made = plan.Plan(resolved(), plan.measured(tmp_path, "NVIDIA H200"))
+    assert made.tflops(made.works.train("flux_f16_wlf")) == 450
+    assert made.tflops(made.works.train("sd3_f16_wlf")) == 170
+    assert plan.measured(tmp_path, None) == {}
+
+
+def test_the_target_prints_it_and_needs_no_source(workflow):
+    done = workflow.run("plan", "--configfile", "config/miniature.yaml")
+    assert "train        flux_f16_wlf" in done.stdout
+    made = {path.name for path in (workflow.folder / "results/miniature").iterdir()}
+    assert made == {"config.yaml", "logs"}

@@ -1,0 +1,115 @@
+"""One of several processes of a training that is killed at every step, started by test_resume.py.
+
+    torchrun --standalone --nproc_per_node=2 tests/helpers/resume_ranks.py INPUTS FOLDER MODE
+
+Trains 20 steps straight, then 20 times killed after 0, 1, … 19 steps and resumed, all in one pair
+of processes because starting them costs more than the steps. Each rank checks that what follows
+is the straight training, bit for bit, and prints a line.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+import tiny_training as training
+from diffusion4k.errors import UserError
+from diffusion4k.train import launch, monitor
+
+STEPS, EVERY = 20, 3
+MODES = {
+    "ddp": {"precision": "float32", "micro_batch": 2, "gradient_checkpointing": False},
+    "zero": {"precision": "bfloat16", "micro_batch": 1, "zero_stage": 2},
+}
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing catches it."""
+
+
+def none(*_arguments, **_options) -> None:
+    """Nothing."""
+
+
+def run(inputs: Path, folder: Path, mode: str, stop: int | None = None) -> None:
+    """Train; with `stop`, die in the step that follows `stop` finished ones, before it counts."""
+    training.fresh()
+    job = training.job_for(inputs, folder, stop_step=STEPS, save_every=EVERY, processes=2)
+    ailment = monitor.ailment
+
+    def dying(row, past):
+        if len(past) == stop:
+            raise Killed
+        return ailment(row, past)
+
+    monitor.ailment = dying
+    try:
+        training.trainer.train(training.recipe(**MODES[mode]), job, training.backbones.get("sd3"))
+    finally:
+        monitor.ailment = ailment
+
+
+def states(folder: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of the final state: weights, and with ZeRO each rank's optimizer shard."""
+    found = {}
+    root = folder / f"step-{STEPS:06d}" / "state"
+    for path in sorted(p for p in root.rglob("*") if p.suffix in (".pt", ".bin", ".safetensors")):
+        if path.suffix == ".safetensors":
+            content = training.load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=False)
+        for name, value in leaves(content, path.name):
+            found[name] = value
+    return found
+
+
+def leaves(node, name: str):
+    if isinstance(node, torch.Tensor):
+        yield name, node
+    elif isinstance(node, dict | list | tuple):
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in items:
+            yield from leaves(value, f"{name}/{key}")
+
+
+def main() -> None:
+    inputs, folder, mode = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    torch.set_num_threads(1)
+    # the trainer ends its process group as it ends; here the next training goes on in it
+    end, torch.distributed.destroy_process_group = torch.distributed.destroy_process_group, none
+    run(inputs, folder / "straight", mode)
+    expected = states(folder / "straight")
+    assert len(expected) > 40
+    for stop in range(STEPS):
+        killed = folder / f"killed-{stop}"
+        try:
+            run(inputs, killed, mode, stop)
+        except Killed:
+            pass
+        else:
+            raise AssertionError(f"not killed at {stop}")
+        run(inputs, killed, mode)
+        found = states(killed)
+        assert found.keys() == expected.keys()
+        different = [name for name in found if not torch.equal(found[name], expected[name])]
+        assert not different, (stop, different[:5])
+        same = training.history(killed / f"step-{STEPS:06d}.json")
+        assert same == training.history(folder / "straight" / f"step-{STEPS:06d}.json")
+    refused_elsewhere(inputs, folder, mode)
+    print(f"{mode}: {STEPS} kills, every state equal", flush=True)
+    end()
+
+
+def refused_elsewhere(inputs: Path, folder: Path, mode: str) -> None:
+    """Sharded states go on with as many processes only: a wrong promise is refused in one line."""
+    training.fresh()
+    try:
+        launch.accelerator_for(training.recipe(**MODES[mode] | {"micro_batch": 1}), 4)
+    except UserError as error:
+        assert "--processes 4, but 2 started" in str(error)
+    else:
+        raise AssertionError("four processes promised, two started, and nothing said")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Manifests, atomic files, metadata and the digest of code."""
+
+import argparse
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from diffusion4k import cli, digest, files, manifest
+from diffusion4k.data import captions as metadata
+from diffusion4k.errors import UserError
+
+
+def write(tmp_path, **options):
+    (tmp_path / "bulk").mkdir(exist_ok=True)
+    (tmp_path / "bulk" / "a.txt").write_text("a", encoding="utf-8")
+    manifest.write(
+        tmp_path / "made.json",
+        root=tmp_path / "bulk",
+        files=[tmp_path / "bulk" / "a.txt"],
+        inputs={"source": tmp_path / "source.json"},
+        settings={"size": 32},
+        started=time.time(),
+        **options,
+    )
+    return manifest.read(tmp_path / "made.json")
+
+
+def test_a_manifest_says_what_was_made_and_moves_with_its_bulk(tmp_path):
+    (tmp_path / "here").mkdir()
+    made = write(tmp_path / "here", results={"n": 1}, notes=["miniature", "miniature"])
+    assert made.files[0].name == "a.txt" and made.files[0].bytes == 1
+    assert made.results == {"n": 1} and made.notes == ["miniature"]
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    moved = manifest.read(tmp_path / "there" / "made.json")
+    assert moved.paths() == [tmp_path / "there" / "bulk" / "a.txt"]
+    assert manifest.verify(moved) == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "word"),
+    [
+        (lambda path: path.unlink(), "missing"),
+        (lambda path: path.write_text("ab", encoding="utf-8"), "bytes"),
+        (lambda path: path.write_text("b", encoding="utf-8"), "changed"),
+    ],
+)
+def test_verify_names_what_is_broken(tmp_path, harm, word):
+    made = write(tmp_path)
+    harm(made.paths()[0])
+    [line] = manifest.verify(made)
+    assert "a.txt" in line and word in line
+
+
+def test_nan_never_reaches_a_manifest(tmp_path):
+    with pytest.raises(ValueError):
+        write(tmp_path, results={"fid": float("nan")})
+    assert not (tmp_path / "made.json").exists()
+
+
+def test_a_manifest_cannot_name_files_outside_its_root(tmp_path):
+    made = write(tmp_path)
+    record = json.loads(made.path.read_text(encoding="utf-8"))
+    record["files"][0]["name"] = "../../secret"
+    made.path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(UserError, match="leaves its folder"):
+        manifest.read(made.path).paths()
+
+
+def test_an_atomic_write_is_whole_or_absent(tmp_path):
+    with pytest.raises(RuntimeError), files.atomic(tmp_path / "x.txt") as temporary:
+        temporary.write_text("half", encoding="utf-8")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/etc/passwd", "", "a/../../b.jpg"])
+def test_metadata_cannot_leave_its_folder(tmp_path, name):
+    line = json.dumps({"file_name": name, "text": "t"})
+    (tmp_path / "metadata.jsonl").write_text(line, encoding="utf-8")
+    with pytest.raises(UserError, match="leaves its folder"):
+        metadata.read(tmp_path, ".")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{",
+        '{"file_name": "b.jpg"}',
+        '{"file_name": 5, "text": "t"}',
+        '{"file_name": "b.jpg", "text": ["t"]}',
+    ],
+)
+def test_a_bad_line_of_metadata_is_named(tmp_path, bad):
+    good = json.dumps({"file_name": "a.jpg", "text": "t"})
+    (tmp_path / "metadata.jsonl").write_text(f"{good}\n{bad}", encoding="utf-8")
+    with pytest.raises(UserError, match="line 2: not a JSON object with file_name and text"):
+        metadata.read(tmp_path, ".")
+
+
+def test_metadata_are_lines_of_utf_8_and_texts_may_hold_other_separators(tmp_path):
+    texts = ["a cat\u2028on a mat", "caf\u00e9\u0085", ""]
+    lines = [
+        json.dumps({"file_name": f"{i}.jpg", "text": text}, ensure_ascii=False)
+        for i, text in enumerate(texts)
+    ]
+    listing = tmp_path / "metadata.jsonl"
+    listing.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    assert [sample.text for sample in metadata.read(tmp_path, ".")] == texts
+    listing.write_bytes(lines[1].encode("latin-1"))
+    with pytest.raises(UserError, match="metadata.jsonl: not UTF-8"):
+        metadata.read(tmp_path, ".")
+
+
+def test_shards_are_the_whole_in_order():
+    items = list(range(23))
+    assert sum((cli.shard(items, index, 5) for index in range(5)), []) == items
+    with pytest.raises(UserError):
+        cli.shard(items, 5, 5)
+    assert cli.spread(items, 3) == [0, 7, 15] and cli.spread(items, None) == items
+
+
+@pytest.mark.parametrize(("asked", "granted"), [("3", 3), ("4,2", 4), ("", None), ("all", None)])
+def test_threads_are_those_that_openmp_is_told(monkeypatch, asked, granted):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert cli.threads() == (granted or os.cpu_count())
+
+
+def test_what_a_file_system_refuses_is_one_line_and_what_a_program_does_wrong_is_not(monkeypatch):
+    parser = argparse.ArgumentParser()
+    monkeypatch.setattr("sys.argv", ["script.py"])
+    with pytest.raises(SystemExit, match=r"error: .*x{300}: File name too long"):
+        cli.main(lambda args: Path("x" * 300).write_text(""), parser)
+    with pytest.raises(FileNotFoundError):
+        cli.main(lambda args: Path("/no/such").read_text(), parser)
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    monkeypatch.setattr(digest, "SCRIPTS", tmp_path)
+    package = tmp_path / "diffusion4k" / "room"
+    package.mkdir(parents=True)
+    (tmp_path / "diffusion4k" / "__init__.py").write_text("", encoding="utf-8")
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "far.py").write_text("X = 1\n", encoding="utf-8")
+    (package / "near.py").write_text("from . import far\n", encoding="utf-8")
+    script = "def run():\n    from diffusion4k.room import near\n"
+    (tmp_path / "step.py").write_text(script, encoding="utf-8")
+
+    def of(**changes):
+        for name, text in changes.items():
+            path = tmp_path / "step.py" if name == "step" else package / f"{name}.py"
+            path.write_text(text, encoding="utf-8")
+        for cached in (digest.digest, digest.imports, digest._parse, digest._tree):
+            cached.cache_clear()
+        return digest.digest("step.py")
+
+    return of
+
+
+def test_the_digest_follows_imports_and_ignores_what_does_not_run(code):
+    before = code()
+    assert code(far='"""A docstring."""\n# a comment\nX = (1)\n') == before
+    assert code(far="X = 2\n") != before
+    assert code(far="X = 1\n") == before
+    assert (
+        code(step='def run():\n    """Said."""\n    from diffusion4k.room import near\n') == before
+    )
+    assert code(step="def run():\n    pass\n") != before

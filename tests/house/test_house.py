@@ -1,0 +1,82 @@
+"""The house's own rules: imports follow the flow of data, files stay small, names stay out."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from diffusion4k import digest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "scripts" / "diffusion4k"
+# each room may import from those named with it, and from the files of the library's own folder
+ROOMS = {
+    "data": set(),
+    "backbones": set(),
+    "vae": set(),
+    "pipelines": {"backbones", "vae"},
+    "sources": {"vae"},  # the miniature pretrains the VAE that it will use as F16
+    "latents": {"backbones", "data", "pipelines", "vae"},
+    "train": {"backbones", "data", "latents", "pipelines", "vae"},
+    "generate": {"data", "pipelines"},
+    "metrics": {"data"},
+    "paper": {"config", "data"},
+    "config": set(),
+    "dag": {"config"},
+    "estimate": {"config", "dag", "sources"},
+    "cluster": {"config", "dag", "estimate", "sources", "train"},
+}
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [ROOT / name for name in listed.stdout.split() if (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nothing_imports_upwards(room):
+    allowed = ROOMS[room] | {room}
+    for path in (LIBRARY / room).rglob("*.py"):
+        for name in digest.imports(path):
+            other = name.split(".")[1] if "." in name else room
+            assert other not in ROOMS or other in allowed, f"{path} imports {name}"
+
+
+def test_every_room_is_known():
+    found = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+    assert found == set(ROOMS)
+
+
+def test_no_file_is_longer_than_300_lines():
+    for path in tracked("*.py", "*.smk", "Snakefile"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+
+
+def test_the_trainer_and_the_sampler_know_no_backbone_by_name():
+    for room in ("train", "generate"):
+        for path in (LIBRARY / room).rglob("*.py"):
+            code = re.sub(
+                r'""".*?"""|#.*|"[^"\n]*"', "", path.read_text(encoding="utf-8"), flags=re.S
+            )
+            assert not re.search(r"\b(flux|sd3)\b", code, re.IGNORECASE), path
+
+
+def test_no_file_names_a_package_registry():
+    hosts = re.compile(
+        "|".join(("pypi" + r"\.org", "python" + "hosted", "npm" + "js", "debian" + r"\.org"))
+    )
+    for path in tracked():
+        if path.suffix not in (".png", ".jpg", ".safetensors"):
+            assert not hosts.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-iqa.lock"])
+def test_the_lock_has_a_hash_for_every_package(lock):
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    packages = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(packages) > 100
+    assert all("==" in package and "--hash=sha256:" in package for package in packages)

@@ -1,0 +1,152 @@
+"""The report: one file that loads nothing, says what is miniature, and leads back to manifests."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+import report as script
+from configs import resolve
+from diffusion4k import manifest
+from diffusion4k.errors import UserError
+from diffusion4k.paper import report, tables
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "report" / "template.html"
+NOTE = "random weights (miniature)"
+BANNER = "The numbers here prove the plumbing, not the paper."
+
+
+def made(path, results=None, files=(), notes=(), settings=None, inputs=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write(
+        path,
+        root=path.parent,
+        files=files,
+        inputs=inputs or {},
+        settings=settings or {},
+        results=results,
+        started=time.time() - 200,
+        notes=notes,
+    )
+    return path
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Write a report whose manifests carry `notes`, and return its HTML."""
+
+    def write(*notes):
+        hub = made(tmp_path / "sources" / "sd3.json", settings={"revision": "abc123"})
+        made(tmp_path / "sources" / "unused.json")
+        before = {"model": hub, "start": tmp_path / "deleted.json"}
+        images = made(tmp_path / "generate" / "shard.json", inputs=before)
+        fid = {"fid": {"value": 41.5, "n": 12}}
+        source = made(tmp_path / "metrics" / "fid.json", fid, inputs={"images": images})
+        columns = [{"metric": "fid", "label": "FID", "direction": "lower", "digits": 2}]
+        spec = {
+            "title": "Table 3: FID & <more>",
+            "columns": [columns[0] | {"family": "fid"}],
+            "rows": [{"key": "sd3_f16", "label": "SD3-F16@2048"}],
+        }
+        said = {("sd3_f16", "fid"): tables.Published(43.82)}
+        table = tables.assemble(spec, said, {("sd3_f16", "fid"): manifest.read(source)})
+        behind = {"sd3_f16:fid": source}
+        first = made(tmp_path / "tables" / "table_3.json", table, notes=notes, inputs=behind)
+        picture = tmp_path / "figures" / "figure_9.png"
+        picture.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 30), "red").save(picture)
+        shown = {"title": "Figure 9: gallery", "caption": ""}
+        second = made(tmp_path / "figures" / "figure_9.json", shown, [picture])
+        # as the workflow saves it: resolved, with a row corrected and a value set by hand
+        own = {"sd3": {"hub": "stabilityai/sd3", "revision": "main", "gated": True}}
+        config = resolve(fidelity={"glcm_entropy": "corrected"}, vae={"encoder": "dilation"})
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"sources": own}))
+        output = tmp_path / "report.html"
+        words = ["--run", "paper", "--tables", first, "--figures", second]
+        words += ["--config", tmp_path / "config.yaml", "--template", TEMPLATE, "--output", output]
+        script.run(script.parser().parse_args([str(word) for word in words]))
+        return output.read_text(encoding="utf-8")
+
+    return write
+
+
+def test_the_cost_of_more_work_is_shown_as_reckoned(tmp_path):
+    root = TEMPLATE.parent.parent
+    text = report.build(
+        TEMPLATE,
+        title="t",
+        run="r",
+        tables=[],
+        figures=[],
+        sources=[],
+        config=resolve(),
+        scaling=root / "benchmarks" / "results" / "scaling-simulated.json",
+    )
+    assert "Cost as the work grows" in text and "not this run" in text and "Simulated: FLOP" in text
+    assert text.count('src="data:image/') == 1
+
+
+def test_the_page_is_self_contained(page):
+    text = page(NOTE)
+    assert re.findall(r'src="(?!data:)', text) == []
+    assert not re.search(r"<script|<link|@import|url\(|srcset", text)
+    assert text.count('src="data:image/png;base64,') == 1
+    assert set(re.findall(r'https?://[^"\s<]+', text)) == {"https://arxiv.org/abs/2503.18352"}
+
+
+def test_the_banner_stands_only_with_a_note(page):
+    assert BANNER in page(NOTE)
+    assert NOTE in page(NOTE)
+    assert BANNER not in page()
+    assert BANNER not in page("scored on the decoded JPEG, randomly named")
+
+
+def test_numbers_sources_fidelity_and_provenance(page, tmp_path):
+    text = page()
+    for cell in ("43.82", "41.50", "−2.32", "SD3-F16@2048", "Table 3: FID &amp; &lt;more&gt;"):
+        assert cell in text
+    assert "Ours: n = 12" in text
+    assert "stabilityai/sd3" in text
+    assert "<code>abc123</code>" in text
+    assert "<td>sd3</td>" in text and "unused" not in text
+    assert re.search(r"glcm entropy</td><td><span[^>]*>corrected", text)
+    assert re.search(r"encoder downsampling</td><td><span[^>]*>vae.encoder = dilation", text)
+    assert re.search(r"clip truncation</td><td><span[^>]*>published", text)
+    assert str(tmp_path / "metrics" / "fid.json") in text
+    assert "3 min 20 s" in text
+    assert "zhang2025diffusion4k" in text
+
+
+def test_the_script_says_what_was_made(page, capsys, tmp_path):
+    page()
+    said = capsys.readouterr().out
+    assert "### Table 3: FID & <more>" in said
+    assert "FID ↓ published" in said
+    assert said.splitlines()[-1].startswith(f"report: {tmp_path / 'report.html'} (")
+
+
+def test_a_large_figure_becomes_a_jpeg(tmp_path):
+    path = tmp_path / "noise.png"
+    Image.effect_noise((2400, 600), 90).convert("RGB").save(path)
+    assert path.stat().st_size > report.LARGEST_PNG
+    assert report.data_uri(path).startswith("data:image/jpeg;base64,")
+
+
+def test_durations_and_sizes_for_people():
+    assert [report.duration(s) for s in (0.42, 12.3, 200, 18600)] == [
+        *("0.4 s", "12 s", "3 min 20 s", "5 h 10 min")
+    ]
+    assert [report.size(n) for n in (12, 3_714_759, 44e9)] == ["12 B", "3.71 MB", "44 GB"]
+
+
+def test_what_is_no_table_is_named(tmp_path):
+    path = made(tmp_path / "table_1.json", {"n": 3})
+    with pytest.raises(UserError, match="table_1.json: not a table"):
+        report._table(manifest.read(path))
+    (tmp_path / "config.yaml").write_text(json.dumps([1]))
+    with pytest.raises(UserError, match="not a mapping"):
+        script.read_config(tmp_path / "config.yaml")

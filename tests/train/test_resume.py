@@ -1,0 +1,221 @@
+"""A training that is killed and resumed is the training, bit for bit: however often, wherever.
+
+Simulated kills at each of 20 steps for one process, DDP and ZeRO-2; real SIGKILLs at 20 random
+moments, in the middle of a checkpoint's writing too; other numbers of processes.
+"""
+
+import functools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+import resume_ranks
+from diffusion4k.errors import UserError
+from diffusion4k.train import monitor, state
+from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
+
+STEPS = 20
+VARIANTS = {
+    "sd3, fp32": ("sd3", {}),
+    "flux, bf16, checkpointing, accumulation": ("flux", {}),
+    "sd3, 8-bit Adam": ("sd3", {"optimizer": "adamw_8bit"}),
+}
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing catches it."""
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    torch.set_num_threads(1)
+    yield
+    fresh()
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_killed_at_every_step_one_process(inputs, tmp_path, monkeypatch, variant):
+    name, changes = VARIANTS[variant]
+    settings = recipe(name, **changes)
+    where = {"stop_step": STEPS, "save_every": 3}
+    straight = job_for(inputs, tmp_path / "straight", name, **where)
+    expected = train(settings, straight)
+    ailment = monitor.ailment
+    for stop in range(STEPS):
+        job = job_for(inputs, tmp_path / str(stop), name, **where)
+
+        def dying(row, past, stop=stop):
+            if len(past) == stop:
+                raise Killed
+            return ailment(row, past)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(monitor, "ailment", dying)
+            with pytest.raises(Killed):
+                train(settings, job)
+        resumed = train(settings, job)
+        assert all(torch.equal(resumed[key], expected[key]) for key in expected), stop
+        assert history(job.output) == history(straight.output)
+
+
+HELPERS = Path(__file__).resolve().parents[1] / "helpers"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HELPERS}:{SCRIPTS}"}
+
+
+@pytest.fixture(scope="module")
+def killed_ranks(inputs, tmp_path_factory):
+    """Run resume_ranks.py in a mode, once; the folder with its straight training."""
+
+    @functools.cache
+    def run(mode: str) -> Path:
+        folder = tmp_path_factory.mktemp(mode)
+        ran = subprocess.run(
+            [*TWO, str(HELPERS / "resume_ranks.py"), str(inputs), str(folder), mode],
+            capture_output=True,
+            text=True,
+            timeout=900,
+            env=os.environ | ENVIRONMENT,
+        )
+        assert ran.returncode == 0, (ran.stdout + ran.stderr)[-6000:]
+        assert ran.stdout.count(f"{mode}: {STEPS} kills, every state equal") == 2
+        return folder
+
+    return run
+
+
+@pytest.mark.parametrize("mode", ["ddp", "zero"])
+def test_killed_at_every_step_two_processes(killed_ranks, mode):
+    """DistributedDataParallel, and DeepSpeed ZeRO-2 in bf16 with fp32 master weights."""
+    assert (killed_ranks(mode) / "straight" / f"step-{STEPS:06d}.json").exists()
+
+
+def kill_in_a_save(launcher: subprocess.Popen, folder: Path) -> list[Path]:
+    """SIGKILL a launcher and its ranks while they write any save but the first; what lies there.
+
+    They are halted first: a save that is already whole by then is let go on to the next.
+    """
+    while launcher.poll() is None:
+        if [*folder.glob("checkpoints-*/checkpoint-*")] and unsealed(folder):
+            family = [psutil.Process(launcher.pid)]
+            family += family[0].children(recursive=True)
+            for process in family:
+                process.suspend()
+            if found := unsealed(folder):
+                for process in family:
+                    process.kill()
+                launcher.wait()
+                psutil.wait_procs(family)
+                return found
+            for process in family:
+                process.resume()
+        time.sleep(0.001)
+    return []
+
+
+def unsealed(folder: Path) -> list[Path]:
+    """Folders of saves that are being written."""
+    return [*folder.glob("checkpoints-*/.checkpoint-*.tmp")]
+
+
+def test_two_processes_killed_while_they_save_their_shards(inputs, tmp_path, killed_ranks):
+    """SIGKILL to launcher and ranks of scripts/train.py, a ZeRO checkpoint half-written."""
+    job = job_for(inputs, tmp_path, stop_step=STEPS)
+    command = [
+        *TWO, str(SCRIPTS / "train.py"), "--backbone", "sd3", "--processes", "2",
+        "--learning-rate", "1e-3", "--global-batch", "4", "--micro-batch", "1", "--guidance", "3.5",
+        "--no-gradient-checkpointing", "--zero-stage", "2", "--pipeline", str(job.pipeline),
+        "--latents", *map(str, job.latents), "--stop-step", str(STEPS), "--save-every", "1",
+        "--progress-folder", str(job.progress_folder), "--output", str(job.output),
+    ]  # fmt: skip
+    with (tmp_path / "log").open("w") as log:
+        first = subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log)
+        unfinished = kill_in_a_save(first, tmp_path / "progress")
+    assert unfinished, (tmp_path / "log").read_text()
+    reached = newest(job, STEPS)
+    assert 0 < reached < STEPS and f"{reached + 1:06d}" in unfinished[0].name
+    again = subprocess.run(
+        command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+    assert again.returncode == 0, again.stderr[-4000:]
+    straight = killed_ranks("zero") / "straight"
+    found, expected = resume_ranks.states(tmp_path), resume_ranks.states(straight)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def child(work) -> int:
+    """Run `work` in a fork of this process, which has imported everything already."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 2)
+        try:
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return pid
+
+
+def test_sigkill_at_20_random_moments_loses_little_and_changes_nothing(inputs, tmp_path):
+    every, steps, lives = 2, 160, 20
+    straight = job_for(inputs, tmp_path / "straight", stop_step=steps, save_every=every)
+    began = time.perf_counter()
+    expected = train(recipe(), straight)
+    step = (time.perf_counter() - began) / steps
+    fresh()
+    job = job_for(inputs, tmp_path / "killed", stop_step=steps, save_every=every)
+    moments, saved = random.Random(0), 0
+    for _ in range(lives):
+        pid = child(lambda: train(recipe(), job))
+        # up to three saves from where it starts, then any moment of two steps and their save
+        goal = saved + every * moments.randint(0, 3)
+        while newest(job, steps) < goal:
+            time.sleep(step / 10)
+        time.sleep(moments.uniform(0, 2 * step))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert newest(job, steps) >= max(saved, goal), "a save was lost"
+        saved = newest(job, steps)
+    assert every * 10 < saved < steps, "the moments did not fall into the training"
+    assert os.waitpid(child(lambda: train(recipe(), job)), 0)[1] == 0
+    ours = weights(job.output)
+    assert all(torch.equal(ours[key], expected[key]) for key in expected)
+    assert history(job.output) == history(straight.output)
+
+
+def newest(job, steps: int) -> int:
+    """The step of the newest whole checkpoint, `steps` when the segment is published."""
+    if job.output.exists():
+        return steps
+    found = [state.latest(folder) for folder in job.progress_folder.glob("checkpoints-*")]
+    return max((int(path.name.split("-")[1]) for path in found if path), default=0)
+
+
+def test_a_state_of_zero_is_refused_without_it(tmp_path):
+    """Another world: sharded optimizer states are not loaded by halves."""
+    (tmp_path / "checkpoint-000002").mkdir()
+    seal = '{"step": 2, "sharded_over": 2, "files": {}}'
+    (tmp_path / "checkpoint-000002" / "done.json").write_text(seal, encoding="utf-8")
+
+    class One:
+        num_processes, deepspeed_plugin = 1, None
+
+    with pytest.raises(UserError, match="ZeRO over 2 processes, this training has no ZeRO"):
+        state.load(One(), tmp_path / "checkpoint-000002")
