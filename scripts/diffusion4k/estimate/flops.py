@@ -1,7 +1,7 @@
 """How many floating-point operations a picture takes, from the networks' configs alone.
 
 Matrix products, convolutions and attention, a multiply-add counted as two, as
-torch.utils.flop_counter counts them (tests/estimate/test_flops.py compares). Norms, activations and the
+torch.utils.flop_counter counts them (tests/estimate/test_flops.py). Norms, activations and the
 text encoders are left out: below 1 % at 4096 px. Configs are diffusers' (architectures.py).
 """
 
