@@ -10,7 +10,7 @@ import time
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")
 
 
 configfile: "config/config.yaml"
@@ -19,6 +19,7 @@ configfile: "config/site.yaml"
 
 # the stages, in the order data flows
 include: "rules/common.smk"
+include: "rules/preflight.smk"
 include: "rules/sources.smk"
 include: "rules/data.smk"
 include: "rules/latents.smk"
@@ -41,36 +42,27 @@ rule all:
     default_target: True
     input:
         # named themselves: Snakemake does not miss what lies behind a report that is there
-        P.tables(CONFIG["tables"]),
-        P.figures(CONFIG["figures"]),
-        f"{R}/report.html",
+        paper.tables(CONFIG, CONFIG["tables"]),
+        paper.figures(CONFIG, CONFIG["figures"]),
+        "<results>/report.html",
 
 
 rule tables:
     input:
-        P.tables(CONFIG["tables"]),
+        paper.tables(CONFIG, CONFIG["tables"]),
 
 
 rule figures:
     input:
-        P.figures(CONFIG["figures"]),
+        paper.figures(CONFIG, CONFIG["figures"]),
 
 
 rule report:
     input:
-        f"{R}/report.html",
+        "<results>/report.html",
 
 
 BEGAN = time.time()
-
-
-onstart:
-    try:
-        check_licences()
-        takeover.settle(workflow)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-    configuration.save(CONFIG, f"{R}/config.yaml")
 
 
 onsuccess:

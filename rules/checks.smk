@@ -6,10 +6,10 @@ localrules:
     plan,
 
 
-# compares every file that a manifest lists with its size and checksum, and names what is broken
 rule verify:
+    "Compares every file that a manifest lists with its size and checksum; names what is broken."
     log:
-        f"{R}/logs/verify.log",
+        "<logs>/verify.log",
     conda:
         "../envs/paper.yaml"
     params:
@@ -18,11 +18,11 @@ rule verify:
         "python scripts/verify.py {params.run} 2> {log}"
 
 
-# asks the cluster whether it fits, before the first job: one line a check, with what to change;
 # in no environment of its own but in Snakemake's, which has the SLURM executor's plugin to ask
 rule doctor:
+    "Asks the cluster whether it fits, before the first job: one line a check, with what to change."
     log:
-        f"{R}/logs/doctor.log",
+        "<logs>/doctor.log",
     retries: 0
     handover: True
     resources:
@@ -34,10 +34,10 @@ rule doctor:
         "python scripts/doctor.py --config {params.config} {params.conda} 2> {log}"
 
 
-# what the run takes: jobs, GPU hours, wall time, disk, licences; needs and makes nothing
 rule plan:
+    "Says what the run takes: jobs, GPU hours, wall time, disk, licences; needs and makes nothing."
     log:
-        f"{R}/logs/plan.log",
+        "<logs>/plan.log",
     conda:
         "../envs/paper.yaml"
     params:

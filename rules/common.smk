@@ -1,38 +1,44 @@
 # Needs: config (as Snakemake merged it).
-# Gives: CONFIG (resolved and checked), R (the run's results folder), S and P (file names and flags
-#        of the stages and of the paper's tables and figures), and the check for hub tokens.
+# Gives: CONFIG, resolved and checked, and the words that every rule is written in:
+#
+#   "<results>/…", "<logs>/…", "<benchmarks>/…"   the run's folders
+#   key("latents.size")      the value of a key; names in braces are the job's wildcards, or follow
+#                            from them (scripts/diffusion4k/dag/keys.py)
+#   flags(size=key(…), …)    command-line flags; in `params`, so that a changed key runs the job again
+#   code("latents.py")       digest of a script and of all of ours that it imports
+#   **asks("latents")        memory, minutes, GPUs and launch line, from resources.<step> and `site`
+#   threads("latents")       its cores
+#
+# A stage's own helpers are in the module of its name in scripts/diffusion4k/dag.
 import sys
+from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k.config import resolve as configuration
-from diffusion4k.config import models
-from diffusion4k.cluster import leftovers as takeover
-from diffusion4k.dag import use_own_interpreter
-from diffusion4k.dag.flags import alternatives, flags
-from diffusion4k.dag.paper import Paper
-from diffusion4k.dag.stages import Stages
+from diffusion4k.dag import code as digests, keys, paths, resources
+from diffusion4k.dag.flags import alternatives
 from diffusion4k.errors import UserError
-
-use_own_interpreter()
 
 try:
     CONFIG = configuration.resolve(config, Path(workflow.basedir) / "config" / "schema.yaml")
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-if workflow.is_main_process and not workflow.dryrun:
-    takeover.release_dead_lock()
+key = partial(keys.key, CONFIG)
+flags = partial(keys.flags, CONFIG)
+code = partial(digests.of_job, CONFIG)
+asks = partial(resources.asked, CONFIG)
+threads = partial(resources.threads, CONFIG)
+R = paths.root(CONFIG)
 
-if workflow.is_main_process:
-    for line in models.told(CONFIG):
-        print(f"note: {line}", file=sys.stderr)
 
-S = Stages(CONFIG)
-P = Paper(S)
-R = S.root
+pathvars:
+    results=R,
+    logs=f"{R}/logs",
+    benchmarks=f"{R}/benchmarks",
 
 
 wildcard_constraints:
@@ -46,35 +52,3 @@ wildcard_constraints:
     shard=r"\d+",
     shards=r"\d+",
     step=r"\d{6}",
-
-
-LICENCES = {}  # source -> what it needs, of the gated ones that are to be fetched
-
-
-def check_licence(wildcards):
-    """Note that a gated repository needs a token and an accepted licence; see check_licences."""
-    need = S.licence(wildcards.source)
-    if not need or Path(S.source(wildcards.source)).exists() or configuration.hub_offline():
-        return []
-    if wildcards.source not in LICENCES and (workflow.dryrun or configuration.hub_token()):
-        found = "a token is set" if configuration.hub_token() else "no token is set"
-        print(f"note: {need} ({found})", file=sys.stderr)
-    LICENCES[wildcards.source] = need
-    return []
-
-
-def check_licences():
-    """Before any job starts: all that lacks a token, a line each."""
-    if LICENCES and not configuration.hub_token():
-        raise UserError("\n".join(LICENCES.values()))
-
-
-CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
-IQA_BIN = Path(".venv-iqa/bin").absolute()
-
-
-def check_iqa(wildcards):
-    """Before any job starts: no-reference quality needs an environment of its own."""
-    if not (CONDA or workflow.dryrun or (IQA_BIN / "python").exists()):
-        raise WorkflowError("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
-    return []

@@ -2,25 +2,32 @@
 # Gives: data/<split>.json, the check of a split (counts, every image decoded, captions) and its
 #        image sizes. Stages that depend on the check do so by ancient(): it must have passed, but
 #        checking again never re-trains.
+from diffusion4k.dag import data
 
 
 rule check_data:
+    "Decodes every image of a split, checks its captions and counts, and lists heights and widths."
     input:
-        lambda w: S.split_source(w.split),
+        lambda w: sources.of_split(CONFIG, w.split),
     output:
-        f"{R}/data/{{split}}.json",
+        "<results>/data/{split}.json",
     log:
-        f"{R}/logs/data/{{split}}.log",
+        "<logs>/data/{split}.log",
     benchmark:
-        f"{R}/benchmarks/data/{{split}}.tsv"
+        "<benchmarks>/data/{split}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.threads("check")
+    threads: threads("check")
     resources:
-        **S.resources("check"),
+        **asks("check"),
     params:
-        code=lambda w: S.code("check_data.py"),
-        flags=S.check_flags,
+        code=code("check_data.py"),
+        flags=flags(
+            folder=key("splits.{split}.folder"),
+            split="{split}",
+            expected=key("splits.{split}.count"),
+            min_side=key("splits.{split}.min_side"),
+        ),
     shell:
         "python scripts/check_data.py --dataset {input} {params.flags} --workers {threads}"
         " --output {output} > {log} 2>&1"

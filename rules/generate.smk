@@ -2,30 +2,56 @@
 # Gives: generate/<model>/<evaluation>/shard-<i>-of-<n>.json, the images beside it. A generated image
 #        depends on model, prompt id, seed policy, size and settings, never on the shard.
 #        efficiency/<cost>/<evaluation>.json, what one of its pictures takes.
+from diffusion4k.dag import generate
 
 
 rule generate:
+    "Draws the pictures of one shard of an evaluation's prompts."
     input:
-        model=lambda w: S.pipeline_file(w.model),
-        dataset=S.evaluation_source,
+        model=lambda w: generate.pipeline(CONFIG, w.model),
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
     output:
-        f"{R}/generate/{{model}}/{{evaluation}}/shard-{{shard}}-of-{{shards}}.json",
+        "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/generate/{{model}}/{{evaluation}}/{{shard}}-of-{{shards}}.log",
+        "<logs>/generate/{model}/{evaluation}/{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/generate/{{model}}/{{evaluation}}/{{shard}}-of-{{shards}}.tsv"
+        "<benchmarks>/generate/{model}/{evaluation}/{shard}-of-{shards}.tsv"
     wildcard_constraints:
-        model=alternatives(S.sampled),
+        model=alternatives(generate.sampled(CONFIG)),
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("generate")
+    threads: threads("generate")
     resources:
-        **S.resources("generate"),
+        **asks("generate"),
         # not params: offloading changes memory and time, not the image
-        offload=flags(offload=CONFIG["generate"]["offload"]),
+        offload=flags(offload=key("generate.offload")),
     params:
-        code=lambda w: S.code("generate.py", backbone=S.backbone(w.model)),
-        flags=S.generate_flags,
+        code=code("generate.py"),
+        flags=flags(
+            folder=key("splits.{split}.folder"),
+            height=key("evaluations.{evaluation}.size"),
+            width=key("evaluations.{evaluation}.size"),
+            # a model's own settings, else its backbone's; else those of its pipeline's class
+            steps=key("models.{model}.generate.steps", "backbones.{backbone}.generate.steps"),
+            guidance=key(
+                "models.{model}.generate.guidance", "backbones.{backbone}.generate.guidance"
+            ),
+            t5_tokens=key(
+                "models.{model}.generate.t5_tokens", "backbones.{backbone}.generate.t5_tokens"
+            ),
+            of_class=lambda w: generate.of_class(CONFIG, w.model),
+            negative_prompt=key("generate.negative_prompt"),
+            seed=key("seed"),
+            seed_policy=key("generate.seed_policy"),
+            dtype=key("generate.dtype"),
+            attention=key("generate.attention"),
+            compile=key("generate.compile"),
+            png=key("generate.png"),
+            vae_tiling=key("models.{model}.generate.vae_tiling", "generate.vae_tiling"),
+            vae_factor=key("models.{model}.vae_factor"),
+            encoder=key("vae.encoder"),
+            decoder=key("vae.decoder"),
+        ),
     shell:
         "{resources.launch} scripts/generate.py --model {input.model} --dataset {input.dataset}"
         " {params.flags} {resources.offload} --shard {wildcards.shard} --shards {wildcards.shards}"
@@ -33,56 +59,76 @@ rule generate:
 
 
 rule efficiency:
+    "Measures what one picture takes: memory, and seconds of a denoising step."
     input:
-        lambda w: S.pipeline_file(S.efficiency_model(w.cost)),
+        lambda w: generate.pipeline(CONFIG, generate.timed_model(CONFIG, w.cost)),
     output:
-        f"{R}/efficiency/{{cost}}/{{evaluation}}.json",
+        "<results>/efficiency/{cost}/{evaluation}.json",
     log:
-        f"{R}/logs/efficiency/{{cost}}/{{evaluation}}.log",
+        "<logs>/efficiency/{cost}/{evaluation}.log",
     benchmark:
-        f"{R}/benchmarks/efficiency/{{cost}}/{{evaluation}}.tsv"
+        "<benchmarks>/efficiency/{cost}/{evaluation}.tsv"
     wildcard_constraints:
         cost=alternatives(CONFIG["efficiency"]),
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("generate")
+    threads: threads("generate")
     resources:
-        **S.resources("generate"),
+        **asks("generate"),
     params:
-        code=lambda w: S.code("efficiency.py", backbone=S.backbone(S.efficiency_model(w.cost))),
-        flags=S.efficiency_flags,
+        code=code("efficiency.py"),
+        flags=flags(
+            size=key("evaluations.{evaluation}.size"),
+            guidance=key(
+                "models.{model}.generate.guidance", "backbones.{backbone}.generate.guidance"
+            ),
+            t5_tokens=key(
+                "models.{model}.generate.t5_tokens", "backbones.{backbone}.generate.t5_tokens"
+            ),
+            dtype=key("generate.dtype"),
+            attention=key("generate.attention"),
+            compile=key("generate.compile"),
+            offload=key("efficiency.{cost}.offload"),
+            vae_tiling=key("generate.vae_tiling"),
+            vae_factor=key("efficiency.{cost}.vae_factor", "models.{model}.vae_factor"),
+            encoder=key("vae.encoder"),
+            decoder=key("vae.decoder"),
+        ),
     shell:
         "{resources.launch} scripts/efficiency.py --model {input} {params.flags}"
         " --output {output} > {log} 2>&1"
 
 
-# a folder of images that somebody brings: matched to the prompts, checked and taken as if generated,
-# by one job an evaluation, so that all that is wrong with it is said at once
+# one rule an evaluation: all shards of it are outputs of one job, so that all that is wrong with a
+# folder is said at once, and how many they are differs
 for evaluation in CONFIG["evaluations"]:
 
     rule:
         name:
-            f"adopt_{evaluation}"
+            f"import_images_{evaluation}"
         input:
-            dataset=S.split_source(S.evaluation_split(evaluation)),
+            dataset=generate.dataset(CONFIG, evaluation),
         output:
-            # a pattern of {model}, escaped once for the shard numbers
-            S.image_shards("{{model}}", evaluation),
+            generate.manifests(CONFIG, "{model}", evaluation),
         log:
-            f"{R}/logs/generate/{{model}}/{evaluation}/adopt.log",
+            f"<logs>/generate/{'{model}'}/{evaluation}/import_images.log",
         benchmark:
-            f"{R}/benchmarks/generate/{{model}}/{evaluation}/adopt.tsv"
+            f"<benchmarks>/generate/{'{model}'}/{evaluation}/import_images.tsv"
         wildcard_constraints:
-            model=alternatives(S.adopted),
+            model=alternatives(generate.brought(CONFIG)),
         conda:
             "../envs/metrics.yaml"
-        threads: S.threads("check")
+        threads: threads("check")
         resources:
-            **S.resources("check"),
+            **asks("check"),
         params:
-            code=lambda w: S.code("import_images.py"),
-            flags=S.adopt_flags(evaluation),
-            files=S.adopted_files(evaluation),
+            code=code("import_images.py"),
+            flags=flags(
+                images=lambda w, of=evaluation: generate.own_images(CONFIG, w.model, of),
+                folder=CONFIG["splits"][CONFIG["evaluations"][evaluation]["split"]]["folder"],
+                size=CONFIG["evaluations"][evaluation]["size"],
+            ),
+            files=lambda w, of=evaluation: generate.own_files(CONFIG, w.model, of),
         shell:
             "python scripts/import_images.py --dataset {input.dataset} {params.flags}"
             " --output {output} > {log} 2>&1"

@@ -1,27 +1,43 @@
 # Needs: a backbone's pipeline (its VAE and text encoders) and the checked training split.
 # Gives: latents/<backbone>/shard-<i>-of-<n>.json, one safetensors file a sample beside it.
+from diffusion4k.dag import latents
+
+SPLIT = CONFIG["latents"]["split"]
 
 
 rule latents:
+    "Encodes one shard of the training set: latents of its crops, embeddings of its captions."
     input:
-        pipeline=lambda w: S.backbone_source(w.backbone),
-        dataset=S.split_source(CONFIG["latents"]["split"]),
-        check=ancient(S.checked(CONFIG["latents"]["split"])),
+        pipeline=lambda w: sources.of_backbone(CONFIG, w.backbone),
+        dataset=sources.of_split(CONFIG, SPLIT),
+        check=ancient(data.checked(CONFIG, SPLIT)),
     output:
-        f"{R}/latents/{{backbone}}/shard-{{shard}}-of-{{shards}}.json",
+        "<results>/latents/{backbone}/shard-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/latents/{{backbone}}/{{shard}}-of-{{shards}}.log",
+        "<logs>/latents/{backbone}/{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/latents/{{backbone}}/{{shard}}-of-{{shards}}.tsv"
+        "<benchmarks>/latents/{backbone}/{shard}-of-{shards}.tsv"
     priority: 8
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("latents")
+    threads: threads("latents")
     resources:
-        **S.resources("latents"),
+        **asks("latents"),
     params:
-        code=lambda w: S.code("latents.py", backbone=w.backbone),
-        flags=S.latents_flags,
+        code=code("latents.py"),
+        flags=flags(
+            backbone="{backbone}",
+            folder=CONFIG["splits"][SPLIT]["folder"],
+            mode=key("latents.mode"),
+            size=key("latents.size"),
+            crops_per_image=key("latents.crops_per_image"),
+            batch=key("latents.batch"),
+            dtype=key("latents.dtype"),
+            flip=latents.flip(CONFIG),
+            t5_tokens=key("backbones.{backbone}.train.t5_tokens"),
+            encoder=key("vae.encoder"),
+            seed=key("seed"),
+        ),
     shell:
         "{resources.launch} scripts/latents.py --pipeline {input.pipeline}"
         " --dataset {input.dataset} {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"

@@ -1,84 +1,129 @@
 # Needs: generated images, reference photographs and prompts, the metric networks.
-# Gives: metrics/<model>/<evaluation>/<family>-<i>-of-<n>.json, a row an image, and
+# Gives: metrics/<model>/<evaluation>/<stage>-<i>-of-<n>.json, a row an image, and
 #        metrics/<model>/<evaluation>/<family>.json, the aggregates that tables read.
 #        metrics/<model>/<evaluation>/<family>-against-<other>.json, paired differences, and
 #        metrics/ratings/<metric>.json, correlations with human ratings where there are any.
-# families: texture (GLCM Score, Compression Ratio), alignment (CLIPScore, Aesthetics), fid,
-#           distance (to the prompt's photograph; not in the paper), quality (MUSIQ, MANIQA)
-NETWORKS = S.networks()
-METRICS = f"{R}/metrics/{{model}}/{{evaluation}}"
-SHARD = "{shard}-of-{shards}"
+#
+# What the families are is written in scripts/diffusion4k/metrics/families, a module a family; one
+# that scores single images needs no rule of its own, see per_image.
+from diffusion4k.dag import metrics
+from diffusion4k.metrics import families
+
+NETWORKS = metrics.networks(CONFIG, "features")
 
 
 rule texture:
+    "Scores GLCM and Compression Ratio of each generated JPEG."
     input:
-        f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
+        "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
     output:
-        f"{METRICS}/texture-{SHARD}.json",
+        "<results>/metrics/{model}/{evaluation}/texture-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/metrics/{{model}}/{{evaluation}}/texture-{SHARD}.log",
+        "<logs>/metrics/{model}/{evaluation}/texture-{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/texture-{SHARD}.tsv"
+        "<benchmarks>/metrics/{model}/{evaluation}/texture-{shard}-of-{shards}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.threads("texture")
+    threads: threads("texture")
     resources:
-        **S.resources("texture"),
+        **asks("texture"),
     params:
-        code=lambda w: S.code("texture.py"),
-        flags=flags(**CONFIG["metrics"]["glcm"]),
+        code=code("texture.py"),
+        flags=flags(
+            patch=key("metrics.glcm.patch"),
+            levels=key("metrics.glcm.levels"),
+            distances=key("metrics.glcm.distances"),
+            angles=key("metrics.glcm.angles"),
+            properties=key("metrics.glcm.properties"),
+        ),
     shell:
         "python scripts/texture.py --images {input} {params.flags} --output {output} > {log} 2>&1"
 
 
-rule features:
+rule per_image:
+    "Scores each generated image by a function of its pixels: a family without a rule of its own."
     input:
-        **{name: S.source(name) for name in NETWORKS},
-        images=f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
-        dataset=S.evaluation_source,
+        "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
     output:
-        f"{METRICS}/features-{SHARD}.json",
+        "<results>/metrics/{model}/{evaluation}/{family}-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/metrics/{{model}}/{{evaluation}}/features-{SHARD}.log",
+        "<logs>/metrics/{model}/{evaluation}/{family}-{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/features-{SHARD}.tsv"
+        "<benchmarks>/metrics/{model}/{evaluation}/{family}-{shard}-of-{shards}.tsv"
+    wildcard_constraints:
+        family=alternatives(family.name for family in families.scored_by("per_image")),
     conda:
         "../envs/metrics.yaml"
-    threads: S.threads("features")
+    threads: threads("texture")
     resources:
-        **S.resources("features"),
-        batch=flags(batch=CONFIG["metrics"]["batch"]),
+        **asks("texture"),
     params:
-        code=lambda w: S.code("features.py"),
-        networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
-        flags=S.features_flags,
+        code=code("per_image.py"),
+    shell:
+        "python scripts/per_image.py --family {wildcards.family} --images {input}"
+        " --output {output} > {log} 2>&1"
+
+
+rule features:
+    "Everything neural in one pass: CLIPScore, Aesthetics, and the features of FID and KID."
+    input:
+        **NETWORKS,
+        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+    output:
+        "<results>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.json",
+    log:
+        "<logs>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.log",
+    benchmark:
+        "<benchmarks>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: threads("features")
+    resources:
+        **asks("features"),
+        batch=flags(batch=key("metrics.batch")),
+    params:
+        code=code("features.py"),
+        networks=flags(**NETWORKS),
+        flags=flags(
+            folder=key("splits.{split}.folder"),
+            crop=key("evaluations.{evaluation}.crop"),
+            crops=key("evaluations.{evaluation}.crops"),
+        ),
     shell:
         "{resources.launch} scripts/features.py --images {input.images} --dataset {input.dataset}"
         " {params.networks} {params.flags} {resources.batch} --output {output} > {log} 2>&1"
 
 
-# the same networks on the reference photographs, once an evaluation for every model
 rule reference_features:
+    "The same networks on the photographs, once an evaluation for every model."
     input:
-        **{name: S.source(name) for name in NETWORKS},
-        dataset=S.evaluation_source,
-        check=lambda w: ancient(S.checked(S.evaluation_split(w.evaluation))),
+        **NETWORKS,
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        check=lambda w: ancient(
+            data.checked(CONFIG, CONFIG["evaluations"][w.evaluation]["split"])
+        ),
     output:
-        f"{R}/metrics/reference/{{evaluation}}/features-{SHARD}.json",
+        "<results>/metrics/reference/{evaluation}/features-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/metrics/reference/{{evaluation}}/features-{SHARD}.log",
+        "<logs>/metrics/reference/{evaluation}/features-{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/metrics/reference/{{evaluation}}/features-{SHARD}.tsv"
+        "<benchmarks>/metrics/reference/{evaluation}/features-{shard}-of-{shards}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.threads("features")
+    threads: threads("features")
     resources:
-        **S.resources("features"),
-        batch=flags(batch=CONFIG["metrics"]["batch"]),
+        **asks("features"),
+        batch=flags(batch=key("metrics.batch")),
     params:
-        code=lambda w: S.code("features.py"),
-        networks=lambda w, input: flags(**{name: input[name] for name in NETWORKS}),
-        flags=S.reference_flags,
+        code=code("features.py"),
+        networks=flags(**NETWORKS),
+        flags=flags(
+            folder=key("splits.{split}.folder"),
+            size=key("evaluations.{evaluation}.size"),
+            crop=key("evaluations.{evaluation}.crop"),
+            crops=key("evaluations.{evaluation}.crops"),
+        ),
     shell:
         "{resources.launch} scripts/features.py --reference --dataset {input.dataset}"
         " {params.networks} {params.flags} {resources.batch} --shard {wildcards.shard} --shards {wildcards.shards}"
@@ -86,51 +131,53 @@ rule reference_features:
 
 
 rule distance:
+    "Compares each generated picture with its prompt's photograph, pixel by pixel."
     input:
-        images=f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
-        dataset=S.evaluation_source,
+        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
     output:
-        f"{METRICS}/distance-{SHARD}.json",
+        "<results>/metrics/{model}/{evaluation}/distance-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/metrics/{{model}}/{{evaluation}}/distance-{SHARD}.log",
+        "<logs>/metrics/{model}/{evaluation}/distance-{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/distance-{SHARD}.tsv"
+        "<benchmarks>/metrics/{model}/{evaluation}/distance-{shard}-of-{shards}.tsv"
     conda:
         "../envs/metrics.yaml"
-    threads: S.threads("distance")
+    threads: threads("distance")
     resources:
-        **S.resources("distance"),
+        **asks("distance"),
     params:
-        code=lambda w: S.code("distance.py"),
-        flags=S.sized_flags,
+        code=code("distance.py"),
+        flags=flags(
+            folder=key("splits.{split}.folder"),
+            size=key("evaluations.{evaluation}.size"),
+        ),
     shell:
         "python scripts/distance.py --images {input.images} --dataset {input.dataset}"
         " {params.flags} --output {output} > {log} 2>&1"
 
 
-# MUSIQ and MANIQA, in an environment of their own: conda's, or what `make env-iqa` makes
 rule quality:
+    "MUSIQ and MANIQA, in an environment of their own: conda's, or what `make env-iqa` makes."
     input:
-        check_iqa,
-        images=f"{R}/generate/{{model}}/{{evaluation}}/shard-{SHARD}.json",
-        musiq=S.source("musiq"),
-        maniqa=S.source("maniqa"),
+        **metrics.networks(CONFIG, "quality"),
+        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
     output:
-        f"{METRICS}/quality-{SHARD}.json",
+        "<results>/metrics/{model}/{evaluation}/quality-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/metrics/{{model}}/{{evaluation}}/quality-{SHARD}.log",
+        "<logs>/metrics/{model}/{evaluation}/quality-{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/quality-{SHARD}.tsv"
+        "<benchmarks>/metrics/{model}/{evaluation}/quality-{shard}-of-{shards}.tsv"
     conda:
         "../envs/iqa.yaml"
-    threads: S.threads("quality")
+    threads: threads("quality")
     resources:
-        **S.resources("quality"),
+        **asks("quality"),
         # not params: the same packages, wherever they are
         path="$PATH" if CONDA else f"'{IQA_BIN}':$PATH",
     params:
-        code=lambda w: S.code("quality.py"),
-        flags=lambda w: flags(size=S.size(w.evaluation)),
+        code=code("quality.py"),
+        flags=flags(size=key("evaluations.{evaluation}.size")),
     shell:
         "env PATH={resources.path} {resources.launch} scripts/quality.py --images {input.images} --musiq {input.musiq}"
         " --maniqa {input.maniqa} {params.flags} --output {output} > {log} 2>&1"
@@ -142,43 +189,52 @@ localrules:
 
 
 rule aggregate:
+    "Sums a model's scores up to the numbers that tables show, with their uncertainty."
     input:
-        unpack(S.aggregate_scores),
+        unpack(lambda w: metrics.aggregated(CONFIG, w)),
     output:
-        f"{METRICS}/{{family}}.json",
+        "<results>/metrics/{model}/{evaluation}/{family}.json",
     log:
-        f"{R}/logs/metrics/{{model}}/{{evaluation}}/{{family}}.log",
+        "<logs>/metrics/{model}/{evaluation}/{family}.log",
     benchmark:
-        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/{{family}}.tsv"
+        "<benchmarks>/metrics/{model}/{evaluation}/{family}.tsv"
     wildcard_constraints:
-        family=alternatives(configuration.GENERATED),
+        family=alternatives(families.generated()),
     conda:
         "../envs/metrics.yaml"
     params:
-        code=lambda w: S.code("aggregate.py"),
-        flags=S.aggregate_flags,
+        code=code("aggregate.py"),
+        flags=flags(
+            reference=lambda w: metrics.aggregated(CONFIG, w).get("reference"),
+            expected=lambda w: metrics.count(CONFIG, w.evaluation),
+            seed=key("seed"),
+        ),
     shell:
         "python scripts/aggregate.py --family {wildcards.family} --scores {input.scores}"
         " {params.flags} --output {output} > {log} 2>&1"
 
 
 rule compare:
+    "The differences between two models' scores, prompt by prompt, with their uncertainty."
     input:
-        unpack(S.compare_scores),
+        unpack(lambda w: metrics.compared(CONFIG, w)),
     output:
-        f"{METRICS}/{{family}}-against-{{other}}.json",
+        "<results>/metrics/{model}/{evaluation}/{family}-against-{other}.json",
     log:
-        f"{R}/logs/metrics/{{model}}/{{evaluation}}/{{family}}-against-{{other}}.log",
+        "<logs>/metrics/{model}/{evaluation}/{family}-against-{other}.log",
     benchmark:
-        f"{R}/benchmarks/metrics/{{model}}/{{evaluation}}/{{family}}-against-{{other}}.tsv"
+        "<benchmarks>/metrics/{model}/{evaluation}/{family}-against-{other}.tsv"
     wildcard_constraints:
-        family=alternatives(configuration.PAIRED),
+        family=alternatives(families.paired()),
         other=alternatives(CONFIG["models"]),
     conda:
         "../envs/metrics.yaml"
     params:
-        code=lambda w: S.code("compare.py"),
-        flags=S.compare_flags,
+        code=code("compare.py"),
+        flags=flags(
+            expected=lambda w: metrics.count(CONFIG, w.evaluation),
+            seed=key("seed"),
+        ),
     shell:
         "python scripts/compare.py --family {wildcards.family} --scores {input.scores}"
         " --against {input.against} {params.flags} --output {output} > {log} 2>&1"
@@ -188,23 +244,30 @@ rule compare:
 if "ratings" in CONFIG:
 
     rule correlate:
+        "How a metric's scores of rated images correlate with their ratings."
         input:
             ratings=CONFIG["ratings"]["path"],
-            scores=lambda w: [path for _, path in S.rated_scores(w.metric)],
+            scores=lambda w: [path for _, path in metrics.rated(CONFIG, w.metric)],
         output:
-            f"{R}/metrics/ratings/{{metric}}.json",
+            "<results>/metrics/ratings/{metric}.json",
         log:
-            f"{R}/logs/metrics/ratings/{{metric}}.log",
+            "<logs>/metrics/ratings/{metric}.log",
         benchmark:
-            f"{R}/benchmarks/metrics/ratings/{{metric}}.tsv"
+            "<benchmarks>/metrics/ratings/{metric}.tsv"
         wildcard_constraints:
-            metric=alternatives(configuration.RATED),
+            metric=alternatives(families.rated()),
         localrule: True
         conda:
             "../envs/metrics.yaml"
         params:
-            code=lambda w: S.code("correlate.py"),
-            flags=S.correlate_flags,
+            code=code("correlate.py"),
+            flags=flags(
+                metric="{metric}",
+                scores=lambda w: [f"{m}={path}" for m, path in metrics.rated(CONFIG, w.metric)],
+                expected=metrics.count(CONFIG, CONFIG["ratings"]["evaluation"]),
+                choice=key("metrics.glcm_choice"),
+                seed=key("seed"),
+            ),
         shell:
             "python scripts/correlate.py --ratings {input.ratings} {params.flags}"
             " --output {output} > {log} 2>&1"

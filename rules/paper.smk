@@ -1,8 +1,11 @@
 # Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
 # Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
 #        it), report.html, and a named target for each table and figure.
+from diffusion4k.dag import paper
+
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
+TEMPLATE = "report/template.html"
 
 
 localrules:
@@ -12,63 +15,66 @@ localrules:
 
 
 rule table:
+    "Makes one table, the paper's numbers beside ours, as CSV, Markdown, LaTeX and HTML."
     input:
-        P.table_inputs,
+        lambda w: paper.read_by(CONFIG, w.table),
     output:
-        f"{R}/tables/{{table}}.json",
+        "<results>/tables/{table}.json",
     log:
-        f"{R}/logs/tables/{{table}}.log",
+        "<logs>/tables/{table}.log",
     benchmark:
-        f"{R}/benchmarks/tables/{{table}}.tsv"
+        "<benchmarks>/tables/{table}.tsv"
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: S.code("table.py", also=P.published_files(w.table)),
-        flags=P.table_flags,
+        code=lambda w: digests.of("table.py", also=paper.published(CONFIG, w.table)),
+        flags=lambda w: paper.table_flags(CONFIG, w.table),
     shell:
         "python scripts/table.py {params.flags} --output {output} > {log} 2>&1"
 
 
 rule figure:
+    "Draws one figure."
     input:
-        lambda w: [path for _, path in P.figure_rows(w.figure)],
-        P.figure_reference,
+        lambda w: paper.figure_inputs(CONFIG, w.figure),
     output:
-        f"{R}/figures/{{figure}}.json",
+        "<results>/figures/{figure}.json",
     log:
-        f"{R}/logs/figures/{{figure}}.log",
+        "<logs>/figures/{figure}.log",
     benchmark:
-        f"{R}/benchmarks/figures/{{figure}}.tsv"
+        "<benchmarks>/figures/{figure}.tsv"
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: S.code("figure.py"),
-        kind=lambda w: CONFIG["figures"][w.figure]["kind"],
-        flags=P.figure_flags,
+        code=code("figure.py"),
+        kind=key("figures.{figure}.kind"),
+        flags=lambda w: paper.figure_flags(CONFIG, w.figure),
     shell:
         "python scripts/figure.py {params.kind} {params.flags} --output {output} > {log} 2>&1"
 
 
 rule html:
+    "Sets all tables and figures of the run into one page."
     input:
-        tables=P.tables(CONFIG["tables"]),
-        figures=P.figures(CONFIG["figures"]),
+        tables=paper.tables(CONFIG, CONFIG["tables"]),
+        figures=paper.figures(CONFIG, CONFIG["figures"]),
     output:
-        f"{R}/report.html",
+        "<results>/report.html",
     log:
-        f"{R}/logs/report.log",
+        "<logs>/report.log",
     benchmark:
-        f"{R}/benchmarks/report.tsv"
+        "<benchmarks>/report.tsv"
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: S.code("report.py", also=[Path("report/template.html"), Path(SCALING)]),
-        scaling=SCALING,
+        code=digests.of("report.py", also=[Path(TEMPLATE), Path(SCALING)]),
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
+        template=TEMPLATE,
+        scaling=SCALING,
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
-        " --figures {input.figures} --config {params.config} --template report/template.html"
+        " --figures {input.figures} --config {params.config} --template {params.template}"
         " --scaling {params.scaling} --output {output} > {log} 2>&1"
 
 
@@ -79,7 +85,7 @@ for name in CONFIG["tables"]:
         name:
             name
         input:
-            P.tables([name]),
+            paper.tables(CONFIG, [name]),
         localrule: True
 
 
@@ -89,5 +95,5 @@ for name in CONFIG["figures"]:
         name:
             name
         input:
-            P.figures([name]),
+            paper.figures(CONFIG, [name]),
         localrule: True

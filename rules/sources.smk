@@ -1,6 +1,7 @@
 # Needs: the sources of the configuration, each a hub repository, a URL, a path, or "make".
 # Gives: sources/<source>.json, a manifest whose root is the folder that holds the source. A hub's
 #        files lie in its own cache (HF_HOME). A download that fails goes on in the next try.
+from diffusion4k.dag import preflight, sources
 
 
 localrules:
@@ -8,51 +9,66 @@ localrules:
 
 
 rule fetch_source:
-    input:
-        check_licence,
+    "Downloads a source, or lists what lies at a path, with checksums."
     output:
-        f"{R}/sources/{{source}}.json",
+        "<results>/sources/{source}.json",
     log:
-        f"{R}/logs/sources/{{source}}.log",
+        "<logs>/sources/{source}.log",
     benchmark:
-        f"{R}/benchmarks/sources/{{source}}.tsv"
+        "<benchmarks>/sources/{source}.tsv"
     wildcard_constraints:
-        source=alternatives(S.fetched),
+        source=alternatives(sources.fetched(CONFIG)),
     retries: 3
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("source")
+    threads: threads("source")
     resources:
-        **S.resources("source"),
+        **asks("source"),
+        # shown with the job: what a gated repository needs
+        licence=lambda w: preflight.licence(CONFIG, w.source),
     params:
         # no digest of the code: revision and checksums decide the bytes, not how they were brought
-        flags=S.fetch_flags,
-        files=S.fetch_files,
-        folder=lambda w: f"{R}/sources/{w.source}",
+        flags=flags(
+            hub=key("sources.{source}.hub"),
+            type=key("sources.{source}.type"),
+            revision=key("sources.{source}.revision"),
+            only=key("sources.{source}.only"),
+            ignore=key("sources.{source}.ignore"),
+            url=key("sources.{source}.url"),
+            path=key("sources.{source}.path"),
+            sha256=key("sources.{source}.sha256"),
+        ),
+        files=lambda w: sources.own_files(CONFIG, w.source),
+        folder=subpath(output[0], strip_suffix=".json"),
     shell:
         "python scripts/fetch.py {params.flags} --folder {params.folder} --output {output}"
         " > {log} 2>&1"
 
 
 rule make_source:
+    "Makes a source of the miniature: photographs, pipelines, metric networks."
     output:
-        f"{R}/sources/{{source}}.json",
+        "<results>/sources/{source}.json",
     log:
-        f"{R}/logs/sources/{{source}}.log",
+        "<logs>/sources/{source}.log",
     benchmark:
-        f"{R}/benchmarks/sources/{{source}}.tsv"
+        "<benchmarks>/sources/{source}.tsv"
     wildcard_constraints:
-        source=alternatives(S.made),
+        source=alternatives(sources.built(CONFIG)),
     priority: 10
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("source")
+    threads: threads("source")
     resources:
-        **S.resources("source"),
+        **asks("source"),
     params:
-        code=lambda w: S.code("make_miniature.py"),
-        flags=S.make_flags,
-        folder=lambda w: f"{R}/sources/{w.source}",
+        code=code("make_miniature.py"),
+        flags=flags(
+            key("sources.{source}.options"),
+            what=key("sources.{source}.make"),
+            seed=key("seed"),
+        ),
+        folder=subpath(output[0], strip_suffix=".json"),
     shell:
         "python scripts/make_miniature.py {params.flags} --folder {params.folder}"
         " --output {output} > {log} 2>&1"

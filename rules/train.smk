@@ -6,41 +6,61 @@
 # A segment that is killed goes on from its last periodic save. Those saves lie in a folder that
 # is no output (Snakemake deletes outputs before it tries again), named after the digest of the
 # code and settings, so that a stale one is never resumed.
+from diffusion4k.dag import train
 
 
 rule train:
+    "Trains a model from one segment's end to the next, or from its pipeline to the first."
     input:
-        unpack(S.previous_step),
-        unpack(S.train_dataset),
-        pipeline=lambda w: S.backbone_source(S.backbone(w.model)),
-        latents=lambda w: S.latents_shards(S.backbone(w.model)),
+        unpack(lambda w: train.start(CONFIG, w)),
+        unpack(lambda w: train.dataset(CONFIG)),
+        pipeline=lambda w: sources.of_model(CONFIG, w.model),
+        latents=lambda w: latents.manifests(CONFIG, CONFIG["models"][w.model]["backbone"]),
     output:
-        manifest=temp(f"{R}/train/{{model}}/step-{{step}}.json"),
-        state=temp(directory(f"{R}/train/{{model}}/step-{{step}}")),
+        manifest=temp("<results>/train/{model}/step-{step}.json"),
+        state=temp(directory("<results>/train/{model}/step-{step}")),
     log:
-        f"{R}/logs/train/{{model}}/step-{{step}}.log",
+        "<logs>/train/{model}/step-{step}.log",
     benchmark:
-        f"{R}/benchmarks/train/{{model}}/step-{{step}}.tsv"
+        "<benchmarks>/train/{model}/step-{step}.tsv"
     wildcard_constraints:
-        step=alternatives(f"{s:06d}" for s in S.segments if s not in S.kept),
+        step=alternatives(
+            train.names([s for s in train.segments(CONFIG) if s not in train.kept(CONFIG)])
+        ),
     priority: 5
     # inside a SLURM job Snakemake runs once more, and would use all retries up in that one job
     retries: CONFIG["train"]["slots"] - 1 if workflow.is_main_process else 0
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("train")
+    threads: threads("train")
     resources:
-        **S.resources("train"),
-        # not params: to run on fewer processes is no reason to train again
-        execution=S.train_execution,
+        **asks("train", ended_slots=lambda w: train.ended_slots(CONFIG, w)),
+        # how, not what: no params, since to run on fewer processes is no reason to train again
+        execution=flags(
+            processes=lambda w: max(key("backbones.{backbone}.train.gpus")(w), 1),
+            micro_batch=key("backbones.{backbone}.train.micro_batch"),
+            gradient_checkpointing=key("train.gradient_checkpointing"),
+            keep_attention=key("train.keep_attention"),
+            compile=key("train.compile"),
+            zero_stage=key("train.zero_stage"),
+            offload_optimizer=key("train.offload_optimizer"),
+            save_every=key("train.save_every"),
+            time_limit=train.time_limit(CONFIG),
+        ),
         # a segment that made no progress in this run of Snakemake's attempts is given up
         attempt=lambda w, attempt: attempt,
     params:
-        code=S.train_code,
-        flags=S.train_flags,
-        images=S.train_images,
+        code=code("train.py"),
+        # what decides the weights, a line a flag: `recipe` in scripts/diffusion4k/dag/train.py,
+        # because `make status` asks for it too
+        flags=train.recipe(CONFIG),
+        images=lambda w, input: (
+            f"--dataset {input.dataset} --folder {CONFIG['splits'][SPLIT]['folder']}"
+            if "dataset" in input.keys()
+            else ""
+        ),
         start=lambda w, input: f"--start {input.start}" if "start" in input.keys() else "",
-        progress=S.progress_folder,
+        progress=lambda w: train.progress_folder(CONFIG, w),
     shell:
         "{resources.launch} scripts/train.py --pipeline {input.pipeline} --latents {input.latents}"
         " {params.images} {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
@@ -50,34 +70,34 @@ rule train:
 
 use rule train as train_kept with:
     output:
-        manifest=f"{R}/train/{{model}}/step-{{step}}.json",
-        state=directory(f"{R}/train/{{model}}/step-{{step}}"),
+        manifest="<results>/train/{model}/step-{step}.json",
+        state=directory("<results>/train/{model}/step-{step}"),
     wildcard_constraints:
-        step=alternatives(f"{s:06d}" for s in S.kept),
+        step=alternatives(train.names(train.kept(CONFIG))),
 
 
-# the fine-tuned transformer, or another source's, in a pipeline that stands by itself
 rule export:
+    "Puts the fine-tuned transformer, or another source's, into a pipeline that stands by itself."
     input:
-        pipeline=lambda w: S.model_source(w.model),
-        state=lambda w: S.new_transformer(w.model),
+        pipeline=lambda w: sources.of_model(CONFIG, w.model),
+        state=lambda w: train.transformer(CONFIG, w.model),
     output:
-        f"{R}/train/{{model}}/pipeline.json",
+        "<results>/train/{model}/pipeline.json",
     log:
-        f"{R}/logs/train/{{model}}/export.log",
+        "<logs>/train/{model}/export.log",
     benchmark:
-        f"{R}/benchmarks/train/{{model}}/export.tsv"
+        "<benchmarks>/train/{model}/export.tsv"
     wildcard_constraints:
-        model=alternatives(S.exported),
+        model=alternatives(train.exported(CONFIG)),
     priority: 6
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("export")
+    threads: threads("export")
     resources:
-        **S.resources("export"),
+        **asks("export"),
     params:
-        code=lambda w: S.code("export.py", backbone=S.backbone(w.model)),
-        flags=flags(**CONFIG["vae"]),
+        code=code("export.py"),
+        flags=flags(encoder=key("vae.encoder"), decoder=key("vae.decoder")),
     shell:
         "python scripts/export.py --pipeline {input.pipeline} --state {input.state} {params.flags}"
         " --output {output} > {log} 2>&1"

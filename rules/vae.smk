@@ -1,30 +1,43 @@
 # Needs: the sources of the VAEs (pipelines), the checked split, Inception and VGG weights.
 # Gives: vae/<vae>/reconstruction-<i>-of-<n>.json, scores and features of each image reconstructed
 #        by one of `vaes`, and their aggregate vae/<vae>/reconstruction.json.
-RECONSTRUCTION = CONFIG["reconstruction"]
+from diffusion4k.dag import vae
+
+RECONSTRUCTED = CONFIG["reconstruction"]["split"]
 
 
 rule reconstruct:
+    "Encodes and decodes one shard of photographs by a VAE, and scores what came of them."
     input:
-        vae=lambda w: S.vae_source(w.vae),
-        dataset=S.split_source(RECONSTRUCTION["split"]),
-        check=ancient(S.checked(RECONSTRUCTION["split"])),
-        inception=S.source("inception"),
-        vgg16=S.source("vgg16"),
+        vae=lambda w: sources.manifest(CONFIG, CONFIG["vaes"][w.vae]["source"]),
+        dataset=sources.of_split(CONFIG, RECONSTRUCTED),
+        check=ancient(data.checked(CONFIG, RECONSTRUCTED)),
+        inception=sources.manifest(CONFIG, "inception"),
+        vgg16=sources.manifest(CONFIG, "vgg16"),
     output:
-        f"{R}/vae/{{vae}}/reconstruction-{{shard}}-of-{{shards}}.json",
+        "<results>/vae/{vae}/reconstruction-{shard}-of-{shards}.json",
     log:
-        f"{R}/logs/vae/{{vae}}/{{shard}}-of-{{shards}}.log",
+        "<logs>/vae/{vae}/{shard}-of-{shards}.log",
     benchmark:
-        f"{R}/benchmarks/vae/{{vae}}/{{shard}}-of-{{shards}}.tsv"
+        "<benchmarks>/vae/{vae}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/gpu.yaml"
-    threads: S.threads("reconstruct")
+    threads: threads("reconstruct")
     resources:
-        **S.resources("reconstruct"),
+        **asks("reconstruct"),
     params:
-        code=lambda w: S.code("reconstruct.py"),
-        flags=S.reconstruct_flags,
+        code=code("reconstruct.py"),
+        flags=flags(
+            folder=CONFIG["splits"][RECONSTRUCTED]["folder"],
+            size=key("reconstruction.size"),
+            crop=key("reconstruction.crop"),
+            crops=key("reconstruction.crops"),
+            vae_tiling=key("reconstruction.vae_tiling"),
+            limit=key("reconstruction.images"),
+            factor=key("vaes.{vae}.factor"),
+            encoder=key("vaes.{vae}.encoder", "vae.encoder"),
+            decoder=key("vaes.{vae}.decoder", "vae.decoder"),
+        ),
     shell:
         "{resources.launch} scripts/reconstruct.py --vae {input.vae}"
         " --dataset {input.dataset} --inception {input.inception} --vgg16 {input.vgg16}"
@@ -37,19 +50,19 @@ localrules:
 
 
 rule aggregate_reconstruction:
+    "Sums the scores of a VAE's reconstructions up to the numbers of Table 2."
     input:
-        lambda w: S.reconstruction_shards(w.vae),
+        lambda w: vae.manifests(CONFIG, w.vae),
     output:
-        f"{R}/vae/{{vae}}/reconstruction.json",
+        "<results>/vae/{vae}/reconstruction.json",
     log:
-        f"{R}/logs/vae/{{vae}}/aggregate.log",
+        "<logs>/vae/{vae}/aggregate.log",
     benchmark:
-        f"{R}/benchmarks/vae/{{vae}}/aggregate.tsv"
+        "<benchmarks>/vae/{vae}/aggregate.tsv"
     conda:
         "../envs/metrics.yaml"
     params:
-        code=lambda w: S.code("aggregate.py"),
-        flags=flags(expected=S.reconstruction_count()),
+        code=code("aggregate.py", family="reconstruction"),
+        flags=flags(family="reconstruction", expected=vae.count(CONFIG)),
     shell:
-        "python scripts/aggregate.py --family reconstruction --scores {input} {params.flags}"
-        " --output {output} > {log} 2>&1"
+        "python scripts/aggregate.py --scores {input} {params.flags} --output {output} > {log} 2>&1"

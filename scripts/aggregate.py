@@ -5,18 +5,11 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-
-FAMILIES = ("fid", "texture", "alignment", "distance", "quality", "reconstruction")
-# networks of features.py, which serves two families at once, that the other one's numbers are of
-OTHERS = {
-    "fid": ("clip", "clip_large", "aesthetics_head"),
-    "alignment": ("inception", "inception_clean"),
-}
-
+from diffusion4k.metrics import families
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--family", choices=FAMILIES, required=True)
+    flags.add_argument("--family", choices=families.every(), required=True)
     flags.add_argument("--scores", type=Path, nargs="+", required=True, help="shard manifests")
     flags.add_argument("--reference", type=Path, nargs="+", default=[], help="for --family fid")
     flags.add_argument("--expected", type=int, required=True, help="images that there must be")
@@ -26,13 +19,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.metrics import aggregate
-
     started = time.time()
     shards = [manifest.read(path) for path in args.scores]
     reference = [manifest.read(path) for path in args.reference]
-    results = aggregate.family(
-        args.family,
+    results = families.get(args.family).aggregate(
         shards,
         reference=reference,
         expected=args.expected,
@@ -54,12 +44,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def notes(family: str, shards: list[manifest.Manifest]) -> list[str]:
-    """What is said of the shards, but for what is said of networks that the family does not use."""
+    """What is said of the shards, but for what is said of networks that the family does not use.
+
+    One job scores for several families, with the networks of them all.
+    """
     from diffusion4k.metrics import inputs
 
-    paths = [
-        Path(shard.inputs.get(name, "")) for shard in shards for name in OTHERS.get(family, ())
-    ]
+    own = families.get(family)
+    others = {name for other in families.scored_by(own.stage) for name in other.networks}
+    others -= set(own.networks)
+    paths = [Path(shard.inputs.get(name, "")) for shard in shards for name in sorted(others)]
     unused = inputs.notes(*(manifest.read(path) for path in set(paths) if path.is_file()))
     return [note for note in inputs.notes(*shards) if note not in unused]
 

@@ -5,13 +5,12 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-
-FAMILIES = ("texture", "alignment", "distance", "quality")
+from diffusion4k.metrics import families
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--family", choices=FAMILIES, required=True)
+    flags.add_argument("--family", choices=families.paired(), required=True)
     flags.add_argument("--scores", type=Path, nargs="+", required=True, help="shard manifests")
     flags.add_argument("--against", type=Path, nargs="+", required=True, help="the other model's")
     flags.add_argument("--expected", type=int, required=True, help="images that there must be")

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
-
-METRICS = ("glcm", "cr", "musiq", "maniqa")
+from diffusion4k.metrics import families
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--metric", choices=METRICS, required=True)
+    flags.add_argument("--metric", choices=families.rated(), required=True)
     flags.add_argument("--ratings", type=Path, required=True, help="CSV: model,id,rating")
     flags.add_argument("--scores", nargs="+", required=True, metavar="MODEL=MANIFEST")
     flags.add_argument("--expected", type=int, required=True, help="images of each model")
@@ -42,19 +41,19 @@ def run(args: argparse.Namespace) -> None:
         scores |= correlation.read_scores(
             args.metric, model, part, expected=args.expected, choice=args.choice
         )
-    _, _, sign = correlation.METRICS[args.metric]
+    _, rated = families.rated()[args.metric]
     ratings = correlation.read_ratings(args.ratings)
     every = [shard for part in shards.values() for shard in part]
-    rated = f"{len(ratings)} of {len(scores)} images of {', '.join(shards)} are rated"
+    coverage = f"{len(ratings)} of {len(scores)} images of {', '.join(shards)} are rated"
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[],
         inputs={"ratings": args.ratings} | {f"scores-{i}": s.path for i, s in enumerate(every)},
         settings=vars(args),
-        results=correlation.correlate(scores, ratings, sign=sign, seed=args.seed),
+        results=correlation.correlate(scores, ratings, sign=rated.sign, seed=args.seed),
         started=started,
-        notes=[*inputs.notes(*every), f"{args.ratings.name}: {rated}"],
+        notes=[*inputs.notes(*every), f"{args.ratings.name}: {coverage}"],
     )
 
 

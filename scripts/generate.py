@@ -85,7 +85,8 @@ def parser() -> argparse.ArgumentParser:
         help="torch.compile the transformer: a slow first step, then faster; other last bits"
     )  # fmt: skip
     flags.add_argument(
-        "--png", action="store_true", help="for a data set: a lossless PNG beside each JPEG"
+        "--png", action=argparse.BooleanOptionalAction, default=False,
+        help="for a data set: a lossless PNG beside each JPEG"
     )
     return flags
 

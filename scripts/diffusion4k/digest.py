@@ -17,14 +17,21 @@ PACKAGE = "diffusion4k"
 
 
 @functools.cache
-def digest(script: str, *, leave_out: tuple[str, ...] = (), also: tuple[Path, ...] = ()) -> str:
+def digest(
+    script: str,
+    *,
+    leave_out: tuple[str, ...] = (),
+    with_modules: tuple[str, ...] = (),
+    also: tuple[Path, ...] = (),
+) -> str:
     """Hex digest (16 digits) of `script`, a file of scripts/, and of the modules it reaches.
 
     `leave_out` names modules (`diffusion4k.backbones.flux`) that this job can reach but never
-    uses; `also` names other files whose bytes count, such as a template.
+    uses; `with_modules` those that it uses without an import statement (a metric family, by its
+    name); `also` other files whose bytes count, such as a template.
     """
     total = hashlib.sha256()
-    for path in sorted(reach(Path(script), leave_out)):
+    for path in sorted(reach(Path(script), leave_out, with_modules)):
         total.update(_tree(path).encode())
     for path in sorted(also):
         total.update(Path(path).read_bytes())
@@ -38,10 +45,12 @@ def of_this_process() -> str:
     return digest(script.name) if script.parent == SCRIPTS and script.is_file() else ""
 
 
-def reach(script: Path, leave_out: Collection[str] = ()) -> set[Path]:
-    """The script and every first-party file that it imports, transitively."""
+def reach(
+    script: Path, leave_out: Collection[str] = (), with_modules: Collection[str] = ()
+) -> set[Path]:
+    """The script, further modules, and every first-party file that they import, transitively."""
     found: set[Path] = set()
-    waiting = [SCRIPTS / script]
+    waiting = [SCRIPTS / script, *(path for name in with_modules for path in _file(name))]
     while waiting:
         path = waiting.pop()
         if path not in found:

@@ -17,7 +17,7 @@ from diffusion4k.dag.paper import Paper
 from diffusion4k.dag.stages import Stages
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
-from diffusion4k.metrics import aggregate, clip, glcm, scores
+from diffusion4k.metrics import clip, families, glcm, scores
 from diffusion4k.train import launch, randomness, samples
 from diffusion4k.train.objectives import OBJECTIVES, Bands
 from diffusion4k.train.settings import Settings
@@ -211,7 +211,7 @@ def headline(family: str, rows, settings, table: str) -> float:
     columns = {key: np.array([getattr(r, key) for r in rows]) for key in vars(rows[0])}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "read_rows", lambda *_arguments, **_options: columns)
-        return aggregate.family(family, [], expected=len(rows))[name]["value"]
+        return families.get(family).aggregate([], expected=len(rows))[name]["value"]
 
 
 def test_row_clip_truncation(tmp_path, monkeypatch):

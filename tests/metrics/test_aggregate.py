@@ -6,7 +6,7 @@ import pytest
 import aggregate as script
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.metrics import aggregate, frechet, scores
+from diffusion4k.metrics import aggregate, families, frechet, scores
 from tiny_scores import alignments, bootstrap, shard, textures
 
 SEEDED = np.random.default_rng(0)
@@ -40,7 +40,6 @@ def test_texture(tmp_path):
     assert results["cr_mean"]["value"] == pytest.approx((64 * 128 * 3 / sizes).mean())
     assert results["cr"]["interval"][0] < results["cr"]["value"] < results["cr"]["interval"][1]
     assert results["glcm_entropy"]["value"] == 7.0
-    assert script.FAMILIES == aggregate.FAMILIES
     again = aggregated(*flags, "--output", tmp_path / "again.json")
     assert again.results == results
     other = aggregated(*flags, "--seed", 1, "--output", tmp_path / "other.json")
@@ -82,7 +81,7 @@ def test_intervals_are_the_seeded_bootstraps_95_percent():
 
 def test_alignment(tmp_path):
     shards = [shard(tmp_path / "f.json", scores.Alignment, alignments(range(5)))]
-    results = aggregate.family("alignment", shards, expected=5)
+    results = families.get("alignment").aggregate(shards, expected=5)
     assert results["clipscore"]["value"] == 22
     assert results["long_prompts"] == {"value": 2, "n": 5}  # 78 and 79 tokens
     assert results["aesthetics"]["value"] == 5
@@ -110,7 +109,7 @@ def test_fid(tmp_path):
         )
         for i, part in enumerate((order[:4], order[4:]))
     ]
-    results = aggregate.family("fid", shards, reference=reference, expected=10)
+    results = families.get("fid").aggregate(shards, reference=reference, expected=10)
     assert results["fid"] == {
         "value": pytest.approx(frechet.fid(real, generated)),
         "n": 10,
@@ -131,14 +130,14 @@ def test_fid(tmp_path):
     assert results["patch_kid"]["value"] == pytest.approx(kid[0])
     assert results["patch_kid"]["standard_error"] == pytest.approx(kid[1])
     half = [shard(tmp_path / "h.json", scores.Alignment, rows, arrays(real, clean=False))]
-    assert "fid_clean" not in aggregate.family("fid", shards, reference=half, expected=10)
+    assert "fid_clean" not in families.get("fid").aggregate(shards, reference=half, expected=10)
     assert not any("interval" in result for result in results.values())
     with pytest.raises(UserError, match="--reference"):
-        aggregate.family("fid", shards, expected=10)
+        families.get("fid").aggregate(shards, expected=10)
     strangers = [scores.Alignment(f"x{i}", 1.0, 1.0, 9, 1.0) for i in range(10)]
     wrong = [shard(tmp_path / "x.json", scores.Alignment, strangers, arrays(real))]
     with pytest.raises(UserError, match="i0, i1, .* of the reference set are not among"):
-        aggregate.family("fid", wrong, reference=reference, expected=10)
+        families.get("fid").aggregate(wrong, reference=reference, expected=10)
 
 
 def test_patch_kid_takes_the_same_prompts_of_both_sets(monkeypatch):
@@ -154,8 +153,8 @@ def test_patch_kid_takes_the_same_prompts_of_both_sets(monkeypatch):
 
 def test_distance_and_reconstruction(tmp_path):
     rows = [scores.Distance(f"i{i}", 0.1 * i, 20.0) for i in range(1, 4)]
-    results = aggregate.family(
-        "distance", [shard(tmp_path / "d.json", scores.Distance, rows)], expected=3
+    results = families.get("distance").aggregate(
+        [shard(tmp_path / "d.json", scores.Distance, rows)], expected=3
     )
     assert results["rmse"]["value"] == pytest.approx(0.2)
     assert results["psnr"]["value"] == 20
@@ -164,7 +163,7 @@ def test_distance_and_reconstruction(tmp_path):
     features = {"real": real, "reconstructed": rebuilt}
     features |= {f"{name}_patches": np.repeat(x, 2, axis=0) ** 2 for name, x in features.items()}
     made = shard(tmp_path / "v.json", scores.Reconstruction, rows, features)
-    results = aggregate.family("reconstruction", [made], expected=4)
+    results = families.get("reconstruction").aggregate([made], expected=4)
     assert list(results) == [*("rfid", "patch_rfid", "nmse", "root_nmse", "psnr", "ssim", "lpips")]
     assert results["rfid"]["value"] == pytest.approx(frechet.fid(real, rebuilt))
     crops = [features[f"{name}_patches"] for name in ("real", "reconstructed")]
@@ -175,12 +174,12 @@ def test_distance_and_reconstruction(tmp_path):
 
 def test_one_image_has_no_uncertainty(tmp_path):
     made = shard(tmp_path / "t.json", scores.Texture, textures([0]))
-    results = aggregate.family("texture", [made], expected=1)
+    results = families.get("texture").aggregate([made], expected=1)
     assert results["glcm"] == {"value": 0.5, "n": 1}
     features = arrays(np.zeros((1, 8)))
     one = shard(tmp_path / "f.json", scores.Alignment, alignments([0]), features)
     with pytest.raises(UserError, match="at least 2 images"):
-        aggregate.family("fid", [one], reference=[one], expected=1)
+        families.get("fid").aggregate([one], reference=[one], expected=1)
 
 
 def test_an_empty_shard_is_harmless(tmp_path):
@@ -191,23 +190,23 @@ def test_an_empty_shard_is_harmless(tmp_path):
     full = shard(tmp_path / "f.json", scores.Alignment, alignments(range(4)), features)
     for shards in ([empty, full], [full, empty]):
         assert scores.read_features(shards, "features").shape == (4, 8)
-        assert aggregate.family("alignment", shards, expected=4)["clipscore"]["n"] == 4
+        assert families.get("alignment").aggregate(shards, expected=4)["clipscore"]["n"] == 4
 
 
 def test_sets_that_must_be_refused(tmp_path):
     good = shard(tmp_path / "good.json", scores.Texture, textures(range(4)))
     with pytest.raises(UserError, match="4 images scored where 5 are expected"):
-        aggregate.family("texture", [good], expected=5)
+        families.get("texture").aggregate([good], expected=5)
     with pytest.raises(UserError, match="4 images scored where 3 are expected"):
-        aggregate.family("texture", [good], expected=3)
+        families.get("texture").aggregate([good], expected=3)
     overlap = shard(tmp_path / "overlap.json", scores.Texture, textures([3, 4]))
     with pytest.raises(UserError, match="i3 scored twice"):
-        aggregate.family("texture", [good, overlap], expected=6)
+        families.get("texture").aggregate([good, overlap], expected=6)
     rows = [*textures(range(3)), scores.Texture("bad", 64, 64, 100, float("nan"), 5.0)]
     broken = shard(tmp_path / "broken.json", scores.Texture, rows)
     with pytest.raises(UserError, match="glcm is not a finite number for bad"):
-        aggregate.family("texture", [broken], expected=4)
+        families.get("texture").aggregate([broken], expected=4)
     with pytest.raises(UserError, match="no column aesthetics, clipscore_end_token"):
-        aggregate.family("alignment", [good], expected=4)
+        families.get("alignment").aggregate([good], expected=4)
     with pytest.raises(UserError, match="safetensors file is missing"):
         scores.read_features([good], "features")

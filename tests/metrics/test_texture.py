@@ -10,7 +10,7 @@ import pytest
 import texture
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.metrics import aggregate, glcm, scores
+from diffusion4k.metrics import families, glcm, scores
 from tiny_pictures import generated
 from tiny_scores import textures
 
@@ -62,7 +62,7 @@ def test_texture_script_with_other_matrices(tmp_path):
     expected = glcm.score(glcm.grey(np.asarray(picture)), matrices, properties=True)
     at = rows["id"].tolist().index("i1")
     assert {name: rows[name][at] for name in expected} == expected
-    results = aggregate.family("texture", [made], expected=3)
+    results = families.get("texture").aggregate([made], expected=3)
     assert results["contrast"]["value"] == pytest.approx(rows["contrast"].mean())
 
 

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from diffusion4k.architectures import RELEASED
 from diffusion4k.config import fidelity, models
 from diffusion4k.errors import UserError
+from diffusion4k.metrics import families
 
 Config = dict[str, Any]
 
@@ -30,12 +31,6 @@ _COMPANIONS = {
     "url": ("sha256",),
     "hub": ("type", "revision", "gated", "only", "ignore"),
 }
-# families of columns that are measured on generated images, and so need an evaluation
-GENERATED = ("fid", "alignment", "texture", "distance", "quality")
-# … of which those with a row an image can be compared pair by pair
-PAIRED = ("alignment", "texture", "distance", "quality")
-# the rows that a table of correlations with human ratings can have -> the scores that they need
-RATED = {"glcm": "texture", "cr": "texture", "musiq": "quality", "maniqa": "quality"}
 
 
 def resolve(raw: Config, schema: str | Path) -> Config:
@@ -213,39 +208,42 @@ def _zoom_faults(key: str, figure: Config, evaluations: Config) -> Iterator[str]
 
 def _table_relations(config: Config, known) -> Iterator[str]:
     for name, table in config["tables"].items():
-        families = set()
+        every, kinds = families.columns(), set()
         for column in table["columns"]:
-            yield from known(f"tables.{name}.columns", column, "columns")
-            families.add(config["columns"].get(column, {}).get("family"))
-        generated = families & set(GENERATED)
-        if generated:
+            if column not in every:
+                near = get_close_matches(column, every, 1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
+                yield f"tables.{name}.columns: no column {column!r}; {hint}"
+            else:
+                kinds.add(every[column][0].name)
+        if kinds & set(families.generated()):
             yield from known(
                 f"tables.{name}.evaluation", table.get("evaluation", ""), "evaluations"
             )
         if table.get("context") and "evaluation" not in table:
             yield f"tables.{name}.context: others published by evaluation, and this table has none"
         section = "models"
-        if "reconstruction" in families:
+        if "reconstruction" in kinds:
             section = "vaes"
-        elif "sizes" in families:
+        elif "sizes" in kinds:
             section = "splits"
-        elif "efficiency" in families:
+        elif "efficiency" in kinds:
             section = "efficiency"
         for row in table["rows"]:
-            if "correlation" in families:
-                if row not in RATED:
-                    rated = ", ".join(RATED)
+            if "correlation" in kinds:
+                if row not in families.rated():
+                    rated = ", ".join(families.rated())
                     yield f"tables.{name}.rows: {row!r} is none of the rated metrics {rated}"
                 continue
             yield from known(f"tables.{name}.rows", row, section, "unavailable")
-            if "training" in families and "recipe" not in config["models"].get(row, {"recipe": 1}):
+            if "training" in kinds and "recipe" not in config["models"].get(row, {"recipe": 1}):
                 yield f"tables.{name}.rows: {row} is not trained; give it a recipe or drop the row"
         if section == "models":
             yield from _twice(name, table["rows"], config["models"])
         for pair in table.get("against", {}).items():
             for row in pair:
                 yield from known(f"tables.{name}.against", row, "models")
-        if "quality" in families:
+        if "quality" in kinds:
             for network in sorted({"musiq", "maniqa"} - set(config["sources"])):
                 yield (
                     f"tables.{name}: needs pyiqa's weights of {network}, which are never"

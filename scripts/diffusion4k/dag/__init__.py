@@ -1,12 +1,7 @@
-"""File names and flags of every stage, as pure functions of the configuration, for the rules."""
+"""What the rules ask: file names, flags and requests, as plain functions of the configuration.
 
-import os
-import sys
-from pathlib import Path
-
-
-def use_own_interpreter() -> None:
-    """Let `python` in a rule be the one that runs Snakemake; a conda environment still wins."""
-    own = str(Path(sys.executable).parent)
-    if own not in os.environ.get("PATH", "").split(os.pathsep)[:1]:
-        os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", "")])
+One module a rule file, of the same name; none knows another but for the paths of what it reads.
+`keys` (the slice of the configuration that a job uses), `code` (its digest) and `resources` (what it
+asks for) serve every rule. Functions take the resolved configuration first, then a name or a job's
+wildcards.
+"""

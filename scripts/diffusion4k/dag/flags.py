@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def flags(**values: Any) -> str:
-    """True is --key, False --no-key, None nothing, a list is spread; quoted for a shell."""
+def command_line(**values: Any) -> str:
+    """True is --key, False --no-key, None nothing, a list is spread; quoted for a shell.
+
+    A text that begins with "-" is written --key=-text, which argparse does not take for a flag.
+    """
     words: list[str] = []
     for key, value in values.items():
         flag = "--" + key.replace("_", "-")
@@ -14,14 +17,11 @@ def flags(**values: Any) -> str:
             words.append(flag if value else flag.replace("--", "--no-", 1))
         elif isinstance(value, list | tuple):
             words += [flag, *(shlex.quote(str(item)) for item in value)]
+        elif isinstance(value, str) and value.startswith("-"):
+            words.append(f"{flag}={shlex.quote(value)}")
         elif value is not None:
             words += [flag, shlex.quote(str(value))]
     return " ".join(words)
-
-
-def pick(mapping: dict[str, Any], keys: str) -> dict[str, Any]:
-    """The slice of `mapping` that a step uses: `keys` is a string of names."""
-    return {key: mapping[key] for key in keys.split()}
 
 
 def alternatives(names: Iterable[str]) -> str:

@@ -1,192 +1,201 @@
-"""Tables and figures as the rules see them: where each number and picture comes from."""
+"""Tables and figures: where each number and picture comes from, and how rows are called."""
 
 import json
 from pathlib import Path
 
 from diffusion4k.config import fidelity
-from diffusion4k.config.resolve import PAIRED, RATED
-from diffusion4k.dag.flags import flags
-from diffusion4k.dag.stages import Stages
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import data, generate, train, vae
+from diffusion4k.dag.flags import command_line
+from diffusion4k.dag.paths import root
+from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
-# a headline, as released -> (the choice, the column that is chosen instead)
-CORRECTED = {
-    "glcm": ("glcm_choice", "glcm_entropy"),
-    "clipscore": ("clip_choice", "clipscore_end_token"),
-}
 
 
-class Paper:
-    """Inputs, labels and specifications of the tables and figures of one configuration."""
+def tables(config: Config, names) -> list[str]:
+    """The manifests of tables."""
+    return [f"{root(config)}/tables/{name}.json" for name in names]
 
-    def __init__(self, stages: Stages):
-        self.stages = stages
-        self.config = stages.config
 
-    def tables(self, names) -> list[str]:
-        return [f"{self.stages.root}/tables/{name}.json" for name in names]
+def figures(config: Config, names) -> list[str]:
+    """The manifests of figures."""
+    return [f"{root(config)}/figures/{name}.json" for name in names]
 
-    def figures(self, names) -> list[str]:
-        return [f"{self.stages.root}/figures/{name}.json" for name in names]
 
-    def figures_of(self, kind: str) -> list[str]:
-        return [name for name, f in self.config["figures"].items() if f["kind"] == kind]
+def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) -> str:
+    """A row's name as the paper writes it; models carry their size, as in SD3-F16-WLF@4096.
 
-    def label(self, row: str, evaluation: str | None, families=()) -> str:
-        """A row's name as the paper writes it; models carry their size, as in SD3-F16-WLF@4096."""
-        if "efficiency" in families:
-            cost = self.config["efficiency"][row]
-            offloaded = " (CPU offload)" if cost.get("offload") else ""
-            return f"{cost['label']}@{self.stages.size(evaluation)}{offloaded}"
-        for section in ("unavailable", "splits", "vaes"):
-            if row in self.config[section]:
-                return self.config[section][row]["label"]
-        if row in RATED:
-            return self.config["columns"][row]["label"]
-        size = self.stages.size(evaluation) if evaluation else self.config["latents"]["size"]
-        return f"{self.config['models'][row]['label']}@{size}"
+    `of`: the families of the table's columns.
+    """
+    size = config["evaluations"][evaluation]["size"] if evaluation else config["latents"]["size"]
+    if "efficiency" in of:
+        cost = config["efficiency"][row]
+        return f"{cost['label']}@{size}{' (CPU offload)' if cost.get('offload') else ''}"
+    for section in ("unavailable", "splits", "vaes"):
+        if row in config[section]:
+            return config[section][row]["label"]
+    if row in families.rated():
+        return families.columns()[row][1].label
+    return f"{config['models'][row]['label']}@{size}"
 
-    def value_file(self, family: str, row: str, evaluation: str | None) -> str:
-        """The manifest that holds the numbers of one family for one row of a table."""
-        if family == "sizes":
-            return self.stages.checked(row)
-        if family == "training":
-            return self.stages.last_step(row)
-        if family == "correlation":
-            return f"{self.stages.root}/metrics/ratings/{row}.json"
-        if family == "efficiency":
-            return f"{self.stages.root}/efficiency/{row}/{evaluation}.json"
-        if family == "reconstruction":
-            return f"{self.stages.root}/vae/{row}/reconstruction.json"
-        return f"{self.stages.root}/metrics/{row}/{evaluation}/{family}.json"
 
-    def table_values(self, name: str) -> list[tuple[str, str]]:
-        """(ROW:FAMILY, manifest) for every number of a table that a run can give."""
-        table = self.config["tables"][name]
-        families = self.families(name)
-        return [
-            (f"{row}:{family}", self.value_file(family, row, table.get("evaluation")))
-            for row in table["rows"]
-            if not self.reason(row, families)
-            for family in families
-        ]
+def families_of(config: Config, table: str) -> list[str]:
+    """The metric families of a table's columns, as they come."""
+    of = families.columns()
+    return list(dict.fromkeys(of[c][0].name for c in config["tables"][table]["columns"]))
 
-    def reason(self, row: str, families) -> str | None:
-        """Why no run can fill a row, if none can."""
-        if "correlation" in families and "ratings" not in self.config:
-            return "ratings were never released: give ratings.path"
-        if "correlation" in families and RATED[row] == "quality":
-            lacking = sorted({"musiq", "maniqa"} - set(self.config["sources"]))
-            if lacking:
-                paths = " and ".join(f"sources.{network}.path" for network in lacking)
-                return f"pyiqa's weights are never downloaded: give {paths}"
-        return self.config["unavailable"].get(row, {}).get("reason")
 
-    def families(self, name: str) -> list[str]:
-        columns = self.config["tables"][name]["columns"]
-        return list(dict.fromkeys(self.config["columns"][c]["family"] for c in columns))
+def number(config: Config, family: str, row: str, evaluation: str | None) -> str:
+    """The manifest that holds the numbers of one family for one row of a table."""
+    pattern = families.get(family).manifest
+    last = train.names(train.segments(config))[-1]
+    where = pattern.format(row=row, evaluation=evaluation, family=family, last_step=last)
+    return f"{root(config)}/{where}"
 
-    def columns(self, name: str) -> list[str]:
-        """A table's columns; where it was chosen, what corrects a headline stands in its place.
 
-        Where both are columns they change places, so that the published number stays beside the
-        released definition.
-        """
-        found = self.config["tables"][name]["columns"]
-        for headline, (choice, correct) in CORRECTED.items():
-            if self.config["metrics"][choice] == fidelity.CORRECTED:
-                places = {headline: correct} | ({correct: headline} if headline in found else {})
-                found = [places.get(column, column) for column in found]
-        return found
+def reason(config: Config, row: str, of: list[str]) -> str | None:
+    """Why no run can fill a row, if none can."""
+    if "correlation" in of and "ratings" not in config:
+        return "ratings were never released: give ratings.path"
+    if "correlation" in of:
+        family, _ = families.rated()[row]
+        lacking = sorted(set(family.networks) - set(config["sources"]))
+        if lacking:
+            paths = " and ".join(f"sources.{network}.path" for network in lacking)
+            return f"pyiqa's weights are never downloaded: give {paths}"
+    return config["unavailable"].get(row, {}).get("reason")
 
-    def table_comparisons(self, name: str) -> list[tuple[str, str]]:
-        """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
-        table = self.config["tables"][name]
-        folder = f"{self.stages.root}/metrics/{{}}/{table.get('evaluation')}"
-        return [
-            (f"{row}:{family}", f"{folder.format(row)}/{family}-against-{other}.json")
-            for row, other in table.get("against", {}).items()
-            if row in table["rows"]
-            for family in self.families(name)
-            if family in PAIRED
-        ]
 
-    def published_files(self, name: str) -> list[Path]:
-        """The CSV files that a table shows beside ours, for the digest of its job's code."""
-        shown = [Path("config/published", f"{name}.csv")]
-        if self.config["tables"][name].get("context"):
-            shown.append(Path(CONTEXT))
-        return [path for path in shown if path.is_file()]
+def numbers(config: Config, table: str) -> list[tuple[str, str]]:
+    """(ROW:FAMILY, manifest) for every number of a table that a run can give."""
+    entry, of = config["tables"][table], families_of(config, table)
+    return [
+        (f"{row}:{family}", number(config, family, row, entry.get("evaluation")))
+        for row in entry["rows"]
+        if not reason(config, row, of)
+        for family in of
+    ]
 
-    def table_flags(self, wildcards) -> str:
-        table, families = self.config["tables"][wildcards.table], self.families(wildcards.table)
-        columns = [
-            {"key": column, "metric": self.config["columns"][column].get("metric", column)}
-            | self.config["columns"][column]
-            for column in self.columns(wildcards.table)
-        ]
-        rows = [
+
+def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
+    """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
+    entry = config["tables"][table]
+    folder = f"{root(config)}/metrics/{{}}/{entry.get('evaluation')}"
+    return [
+        (f"{row}:{family}", f"{folder.format(row)}/{family}-against-{other}.json")
+        for row, other in entry.get("against", {}).items()
+        if row in entry["rows"]
+        for family in families_of(config, table)
+        if families.get(family).paired
+    ]
+
+
+def read_by(config: Config, table: str) -> list[str]:
+    """Every manifest that a table reads."""
+    return [path for _, path in numbers(config, table) + comparisons(config, table)]
+
+
+def columns(config: Config, table: str) -> list[str]:
+    """A table's columns; where it was chosen, what corrects a headline stands in its place.
+
+    Where both are columns they change places, so that the published number stays beside the
+    released definition.
+    """
+    names = config["tables"][table]["columns"]
+    places: dict[str, str] = {}
+    for headline, (_, column) in families.columns().items():
+        if not column.corrected or headline not in names:
+            continue
+        (section, choice), other = column.corrected[0].split("."), column.corrected[1]
+        if config[section][choice] == fidelity.CORRECTED:
+            places |= {headline: other, other: headline}
+    return [places.get(name, name) for name in names]
+
+
+def published(config: Config, table: str) -> list[Path]:
+    """The CSV files that a table shows beside ours, for the digest of its job's code."""
+    shown = [Path("config/published", f"{table}.csv")]
+    if config["tables"][table].get("context"):
+        shown.append(Path(CONTEXT))
+    return [path for path in shown if path.is_file()]
+
+
+def table_spec(config: Config, name: str) -> str:
+    """What a table shows, as JSON: title, columns, rows with their labels and reasons, footer."""
+    table, of = config["tables"][name], families_of(config, name)
+    spec = {"title": table["title"], "columns": [], "rows": []}
+    for key in columns(config, name):
+        family, column = families.columns()[key]
+        spec["columns"].append(
             {
-                "key": row,
-                "label": self.label(row, table.get("evaluation"), families),
-                "reason": self.reason(row, families),
+                "key": key,
+                "metric": column.metric or key,
+                "family": family.name,
+                "label": column.label,
+                "direction": column.direction,
+                "digits": column.digits,
             }
-            for row in table["rows"]
-        ]
-        spec = {"title": table["title"], "columns": columns, "rows": rows}
-        if against := table.get("against"):
-            evaluation = table.get("evaluation")
-            spec["against"] = {row: self.label(other, evaluation) for row, other in against.items()}
-        if table.get("context"):
-            spec["context"] = table["evaluation"]
-        return flags(
-            name=wildcards.table,
-            spec=json.dumps(spec | {"footer": [fidelity.describe(self.config)]}),
-            published=f"config/published/{wildcards.table}.csv",
-            context=CONTEXT if table.get("context") else None,
-            values=[f"{key}={path}" for key, path in self.table_values(wildcards.table)],
-            comparisons=[f"{k}={path}" for k, path in self.table_comparisons(wildcards.table)],
         )
+    for row in table["rows"]:
+        shown = label(config, row, table.get("evaluation"), of)
+        spec["rows"].append({"key": row, "label": shown, "reason": reason(config, row, of)})
+    if against := table.get("against"):
+        evaluation = table.get("evaluation")
+        spec["against"] = {r: label(config, other, evaluation) for r, other in against.items()}
+    if table.get("context"):
+        spec["context"] = table["evaluation"]
+    return json.dumps(spec | {"footer": [fidelity.describe(config)]})
 
-    def table_inputs(self, wildcards) -> list[str]:
-        pairs = self.table_values(wildcards.table) + self.table_comparisons(wildcards.table)
-        return [path for _, path in pairs]
 
-    def figure_rows(self, name: str) -> list[tuple[str, str]]:
-        """(ROW, manifest) for everything that a figure shows."""
-        figure = self.config["figures"][name]
-        files = {
-            "gallery": lambda row: self.stages.image_shards(row, figure["evaluation"]),
-            "histogram": lambda row: [self.stages.checked(row)],
-            "curves": lambda row: [self.stages.last_step(row)],
-            "reconstruction": lambda row: self.stages.reconstruction_shards(row)[:1],
-        }[figure["kind"]]
-        return [(row, path) for row in figure["rows"] for path in files(row)]
+def table_flags(config: Config, table: str) -> str:
+    """The flags of scripts/table.py."""
+    return command_line(
+        name=table,
+        spec=table_spec(config, table),
+        published=f"config/published/{table}.csv",
+        context=CONTEXT if config["tables"][table].get("context") else None,
+        values=[f"{key}={path}" for key, path in numbers(config, table)],
+        comparisons=[f"{key}={path}" for key, path in comparisons(config, table)],
+    )
 
-    def figure_reference(self, wildcards) -> list[str]:
-        """The source of the photographs that a gallery puts beside generated images."""
-        figure = self.config["figures"][wildcards.figure]
-        if figure["kind"] != "gallery":
-            return []
-        return [self.stages.split_source(self.stages.evaluation_split(figure["evaluation"]))]
 
-    def figure_flags(self, wildcards) -> str:
-        figure = self.config["figures"][wildcards.figure]
-        evaluation = figure.get("evaluation")
-        labels = {row: self.label(row, evaluation) for row in figure["rows"]}
-        gallery = {}
-        if figure["kind"] == "gallery":
-            gallery = {
-                "reference": self.figure_reference(wildcards)[0],
-                "folder": self.stages.evaluation_folder(evaluation),
-                "size": self.stages.size(evaluation),
-                "prompts": figure.get("prompts", 6),
-                "zoom": [figure["zoom"][k] for k in ("top", "left", "size")]
-                if "zoom" in figure
-                else None,
-            }
-        return flags(
-            spec=json.dumps({"title": figure["title"], "labels": labels}),
-            rows=[f"{row}={path}" for row, path in self.figure_rows(wildcards.figure)],
-            **gallery,
-        )
+def figure_rows(config: Config, figure: str) -> list[tuple[str, str]]:
+    """(ROW, manifest) for everything that a figure shows."""
+    entry = config["figures"][figure]
+    manifests = {
+        "gallery": lambda row: generate.manifests(config, row, entry["evaluation"]),
+        "histogram": lambda row: [data.checked(config, row)],
+        "curves": lambda row: [train.last_step(config, row)],
+        "reconstruction": lambda row: vae.manifests(config, row)[:1],
+    }[entry["kind"]]
+    return [(row, path) for row in entry["rows"] for path in manifests(row)]
+
+
+def figure_inputs(config: Config, figure: str) -> list[str]:
+    """Every manifest that a figure reads; of a gallery the photographs' source too."""
+    entry = config["figures"][figure]
+    rows = [path for _, path in figure_rows(config, figure)]
+    return rows + ([generate.dataset(config, entry["evaluation"])] if "evaluation" in entry else [])
+
+
+def figure_flags(config: Config, figure: str) -> str:
+    """The flags of scripts/figure.py."""
+    entry = config["figures"][figure]
+    evaluation = entry.get("evaluation")
+    labels = {row: label(config, row, evaluation) for row in entry["rows"]}
+    gallery = {}
+    if entry["kind"] == "gallery":
+        settings, zoom = config["evaluations"][evaluation], entry.get("zoom")
+        gallery = {
+            "reference": generate.dataset(config, evaluation),
+            "folder": config["splits"][settings["split"]]["folder"],
+            "size": settings["size"],
+            "prompts": entry.get("prompts", 6),
+            "zoom": [zoom[k] for k in ("top", "left", "size")] if zoom else None,
+        }
+    return command_line(
+        spec=json.dumps({"title": entry["title"], "labels": labels}),
+        rows=[f"{row}={path}" for row, path in figure_rows(config, figure)],
+        **gallery,
+    )

@@ -1,67 +1,59 @@
-"""Sources and the check of the data: origins, licences, splits."""
+"""Sources: where the manifest of each is, what a gated one asks of its user."""
 
 from pathlib import Path
 
-from diffusion4k.dag.flags import flags
-from diffusion4k.dag.requests import Requests
+from diffusion4k.config.resolve import Config, origin
+from diffusion4k.dag import code
+from diffusion4k.dag.paths import root
 
 
-class Sources(Requests):
-    """Names and flags of rules/sources.smk and rules/data.smk."""
+def manifest(config: Config, source: str) -> str:
+    """The manifest of a source."""
+    return f"{root(config)}/sources/{source}.json"
 
-    # sources
 
-    def source(self, name: str) -> str:
-        return f"{self.root}/sources/{name}.json"
+def of_split(config: Config, split: str) -> str:
+    """The source that a split lies in."""
+    return manifest(config, config["splits"][split]["source"])
 
-    def split_source(self, split: str) -> str:
-        return self.source(self.config["splits"][split]["source"])
 
-    def backbone_source(self, backbone: str) -> str:
-        return self.source(self.config["backbones"][backbone]["source"])
+def of_backbone(config: Config, backbone: str) -> str:
+    """A backbone's own pipeline."""
+    return manifest(config, config["backbones"][backbone]["source"])
 
-    def model_source(self, model: str) -> str:
-        """The pipeline that a model is, or is made from."""
-        entry = self.config["models"][model]
-        if "source" in entry:
-            return self.source(entry["source"])
-        return self.backbone_source(entry["backbone"])
 
-    def licence(self, name: str) -> str:
-        """What a gated source asks of its user, in one line; empty for an open one."""
-        entry = self.config["sources"][name]
-        if not entry.get("gated"):
-            return ""
-        return (
-            f"source {name}: {entry['hub']} is gated; accept its licence at"
-            f" https://huggingface.co/{entry['hub']} and set HF_TOKEN,"
-            f" or give sources.{name}.path"
-        )
+def of_model(config: Config, model: str) -> str:
+    """The pipeline that a model is, or is made from."""
+    entry = config["models"][model]
+    if "source" in entry:
+        return manifest(config, entry["source"])
+    return of_backbone(config, entry["backbone"])
 
-    def fetch_flags(self, wildcards) -> str:
-        entry = self.config["sources"][wildcards.source]
-        return flags(**{key: value for key, value in entry.items() if key != "gated"})
 
-    def fetch_files(self, wildcards) -> str:
-        """What changes with a user's pipeline, the source of a model: its folder's listing."""
-        path = self.config["sources"][wildcards.source].get("path")
-        own = wildcards.source.startswith("model_")
-        return self.listing(Path(path).expanduser()) if own and path else ""
+def built(config: Config) -> list[str]:
+    """The sources that are made here, the miniature's."""
+    return [name for name, source in config["sources"].items() if origin(source) == "make"]
 
-    def make_flags(self, wildcards) -> str:
-        entry = self.config["sources"][wildcards.source]
-        return flags(what=entry["make"], seed=self.config["seed"], **entry.get("options", {}))
 
-    # data
+def fetched(config: Config) -> list[str]:
+    """The sources that come from the hub, an address, or a path."""
+    return [name for name, source in config["sources"].items() if origin(source) != "make"]
 
-    def checked(self, split: str) -> str:
-        return f"{self.root}/data/{split}.json"
 
-    def check_flags(self, wildcards) -> str:
-        split = self.config["splits"][wildcards.split]
-        return flags(
-            folder=split["folder"],
-            split=wildcards.split,
-            expected=split["count"],
-            min_side=split.get("min_side"),
-        )
+def licence(config: Config, source: str) -> str:
+    """What a gated source asks of its user, in one line; empty for an open one."""
+    entry = config["sources"][source]
+    if not entry.get("gated"):
+        return ""
+    return (
+        f"source {source}: {entry['hub']} is gated; accept its licence at"
+        f" https://huggingface.co/{entry['hub']} and set HF_TOKEN,"
+        f" or give sources.{source}.path"
+    )
+
+
+def own_files(config: Config, source: str) -> str:
+    """What changes with a user's pipeline, the source of a model: its folder's listing."""
+    path = config["sources"][source].get("path")
+    own = source.startswith("model_")
+    return code.listing(Path(path).expanduser()) if own and path else ""

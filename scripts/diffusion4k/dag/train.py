@@ -1,113 +1,125 @@
-"""Latents and the chain of training segments."""
+"""The chain of training segments, and the pipelines made of their ends."""
 
 import hashlib
 import json
 from pathlib import Path
 
-from diffusion4k.dag.flags import flags, pick
-from diffusion4k.dag.sources import Sources
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import code, keys, resources, sources
+from diffusion4k.dag.paths import root
 
 
-class Train(Sources):
-    """Names and flags of rules/latents.smk and rules/train.smk."""
+def trained(config: Config) -> list[str]:
+    """The models that are trained here."""
+    return [name for name, model in config["models"].items() if "recipe" in model]
 
-    # latents
 
-    def latents_shards(self, backbone: str) -> list[str]:
-        pattern = f"{self.root}/latents/{backbone}/shard-{{shard}}-of-{{shards}}.json"
-        return self.shards(pattern, self.config["latents"]["shards"])
+def exported(config: Config) -> list[str]:
+    """The models whose pipeline is composed here: fine-tuned, or of two sources."""
+    models = config["models"].items()
+    return [name for name, model in models if {"recipe", "transformer"} & set(model)]
 
-    def latents_flags(self, wildcards) -> str:
-        latents = self.config["latents"]
-        return flags(
-            backbone=wildcards.backbone,
-            folder=self.config["splits"][latents["split"]]["folder"],
-            **pick(latents, "mode size crops_per_image batch dtype"),
-            flip="both" if self.config["train"]["flip_probability"] > 0 else "none",
-            **pick(self.config["backbones"][wildcards.backbone]["train"], "t5_tokens"),
-            **pick(self.config["vae"], "encoder"),
-            seed=self.config["seed"],
-        )
 
-    # train
+def segments(config: Config) -> list[int]:
+    """The last step of each segment."""
+    steps, segment = config["train"]["steps"], config["train"]["segment"]
+    return [*range(segment, steps, segment), steps]
 
-    def step_file(self, model: str, step: int) -> str:
-        return f"{self.root}/train/{model}/step-{step:06d}.json"
 
-    def last_step(self, model: str) -> str:
-        return self.step_file(model, self.segments[-1])
+def kept(config: Config) -> list[int]:
+    """The segments whose state is kept: the last, and those that train.keep names."""
+    train = config["train"]
+    return [s for s in segments(config) if s == train["steps"] or s in train["keep"]]
 
-    def new_transformer(self, model: str) -> str:
-        """What export puts into a model's pipeline: the last step, or another source's."""
-        other = self.config["models"][model].get("transformer")
-        return self.source(other) if other else self.last_step(model)
 
-    def previous_step(self, wildcards) -> dict[str, str]:
-        """What a segment starts from; the first segment starts from the pipeline itself.
+def names(steps: list[int]) -> list[str]:
+    """Steps as they stand in file names."""
+    return [f"{step:06d}" for step in steps]
 
-        The state's folder is named beside its manifest, or Snakemake would take the temporary
-        folder for unused and delete it.
-        """
-        before = [step for step in self.segments if step < int(wildcards.step)]
-        if not before:
-            return {}
-        start = self.step_file(wildcards.model, before[-1])
-        return {"start": start, "state": start.removesuffix(".json")}
 
-    def train_dataset(self, wildcards) -> dict[str, str]:
-        """The images, when training encodes them itself."""
-        if self.config["latents"]["mode"] == "precomputed":
-            return {}
-        return {"dataset": self.split_source(self.config["latents"]["split"])}
+def step_file(config: Config, model: str, step: int) -> str:
+    """The manifest of a segment's end."""
+    return f"{root(config)}/train/{model}/step-{step:06d}.json"
 
-    def train_images(self, wildcards) -> str:
-        """The flags that name them."""
-        split = self.config["splits"][self.config["latents"]["split"]]
-        dataset = self.train_dataset(wildcards).get("dataset")
-        return flags(dataset=dataset, folder=split["folder"]) if dataset else ""
 
-    def train_code(self, wildcards) -> str:
-        return self.code("train.py", backbone=self.backbone(wildcards.model))
+def last_step(config: Config, model: str) -> str:
+    """The manifest of a training's end."""
+    return step_file(config, model, segments(config)[-1])
 
-    def train_flags(self, wildcards) -> str:
-        """The recipe: everything that decides the weights."""
-        model = self.config["models"][wildcards.model]
-        own = self.config["backbones"][model["backbone"]]["train"]
-        law = "optimizer learning_rate weight_decay beta1 beta2 epsilon clip warmup_steps"
-        return flags(
-            backbone=model["backbone"],
-            **self.config["recipes"][model["recipe"]],
-            **pick(own, "guidance timestep_shift subtract_shift global_batch repeat_draws_every"),
-            **pick(self.config["train"], f"{law} precision flip_probability"),
-            seed=self.config["seed"],
-        )
 
-    def train_execution(self, wildcards) -> str:
-        """How, not what: flags that change speed, memory or safety, but not the recipe.
+def transformer(config: Config, model: str) -> str:
+    """What export puts into a model's pipeline: the last step, or another source's."""
+    other = config["models"][model].get("transformer")
+    return sources.manifest(config, other) if other else last_step(config, model)
 
-        The time limit leaves `time_margin` minutes of the job's slot for starting and saving.
-        """
-        own = self.config["backbones"][self.backbone(wildcards.model)]["train"]
-        how = "gradient_checkpointing keep_attention compile zero_stage offload_optimizer"
-        return flags(
-            processes=max(own["gpus"], 1),
-            **pick(own, "micro_batch"),
-            **pick(self.config["train"], f"{how} save_every"),
-            time_limit=self.slot() - self.config["train"]["time_margin"],
-        )
 
-    def ended_slots(self, step: str, wildcards) -> int:
-        """As a training segment's progress.json tells (diffusion4k/train/progress.py)."""
-        if step != "train":
-            return 0
-        try:
-            told = Path(self.progress_folder(wildcards), "progress.json").read_text("utf-8")
-            return json.loads(told).get("slots", 0)
-        except (OSError, ValueError):
-            return 0
+def start(config: Config, wildcards) -> dict[str, str]:
+    """What a segment goes on from; the first segment starts from the pipeline itself.
 
-    def progress_folder(self, wildcards) -> str:
-        """Where a segment saves while it runs, named after all that decides its weights."""
-        text = self.train_flags(wildcards) + self.train_code(wildcards)
-        key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return f"{self.root}/train/{wildcards.model}/progress/{key}-{wildcards.step}"
+    The state's folder is named beside its manifest, or Snakemake would take the temporary
+    folder for unused and delete it.
+    """
+    before = [step for step in segments(config) if step < int(wildcards.step)]
+    if not before:
+        return {}
+    manifest = step_file(config, wildcards.model, before[-1])
+    return {"start": manifest, "state": manifest.removesuffix(".json")}
+
+
+def dataset(config: Config) -> dict[str, str]:
+    """The images, when training encodes them itself (latents.mode: online)."""
+    if config["latents"]["mode"] == "precomputed":
+        return {}
+    return {"dataset": sources.of_split(config, config["latents"]["split"])}
+
+
+def recipe(config: Config):
+    """The flags that decide the weights, a function of the wildcards."""
+    from functools import partial
+
+    key = partial(keys.key, config)
+    return keys.flags(
+        config,
+        backbone="{backbone}",
+        objective=key("recipes.{recipe}.objective"),
+        wavelet=key("recipes.{recipe}.wavelet"),
+        levels=key("recipes.{recipe}.levels"),
+        band_weights=key("recipes.{recipe}.band_weights"),
+        guidance=key("backbones.{backbone}.train.guidance"),
+        timestep_shift=key("backbones.{backbone}.train.timestep_shift"),
+        subtract_shift=key("backbones.{backbone}.train.subtract_shift"),
+        global_batch=key("backbones.{backbone}.train.global_batch"),
+        repeat_draws_every=key("backbones.{backbone}.train.repeat_draws_every"),
+        optimizer=key("train.optimizer"),
+        learning_rate=key("train.learning_rate"),
+        weight_decay=key("train.weight_decay"),
+        beta1=key("train.beta1"),
+        beta2=key("train.beta2"),
+        epsilon=key("train.epsilon"),
+        clip=key("train.clip"),
+        warmup_steps=key("train.warmup_steps"),
+        precision=key("train.precision"),
+        flip_probability=key("train.flip_probability"),
+        seed=key("seed"),
+    )
+
+
+def time_limit(config: Config) -> float:
+    """Minutes after which a segment saves and ends: its slot, less the time to start and save."""
+    return resources.slot(config) - config["train"]["time_margin"]
+
+
+def progress_folder(config: Config, wildcards) -> str:
+    """Where a segment saves while it runs, named after all that decides its weights."""
+    text = recipe(config)(wildcards) + code.of_job(config, "train.py")(wildcards)
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{root(config)}/train/{wildcards.model}/progress/{key}-{wildcards.step}"
+
+
+def ended_slots(config: Config, wildcards) -> int:
+    """How many of a segment's attempts ended as planned, saved (diffusion4k/train/progress.py)."""
+    try:
+        progress = Path(progress_folder(config, wildcards), "progress.json").read_text("utf-8")
+        return json.loads(progress).get("slots", 0)
+    except (OSError, ValueError):
+        return 0

@@ -12,20 +12,11 @@ import numpy as np
 
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
-from diffusion4k.metrics import compression, frechet, scores
+from diffusion4k.metrics import families, frechet, scores
+from diffusion4k.metrics.families import Results
 
 RESAMPLES, LEVEL = 1000, 0.95
 MOST_CROPS = 4000  # of a set in its patch KID, which needs n x n matrices
-CLIP_CONTEXT = 77  # tokens; a longer prompt is cut
-
-KINDS = {
-    "texture": scores.Texture,
-    "alignment": scores.Alignment,
-    "distance": scores.Distance,
-    "quality": scores.Quality,
-    "reconstruction": scores.Reconstruction,
-}
-Results = dict[str, dict[str, Any]]
 
 
 def interval(
@@ -66,53 +57,23 @@ def mean(values: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def rows(family: str, shards: Sequence[Manifest], expected: int) -> dict[str, np.ndarray]:
-    """The columns of a family's shards, with `raw` bytes and the own `ratio` of each texture."""
-    kind = KINDS[family]
-    if family == "texture" and any(shard.settings.get("properties") for shard in shards):
-        kind = scores.TextureProperties
-    columns = scores.read_rows(shards, kind, expected)
-    if family == "texture":
-        columns["raw"] = columns["height"] * columns["width"] * 3
-        columns["ratio"] = columns["raw"] / columns["bytes"]
+    """The columns of a family's shards, with those that it derives from them."""
+    of = families.get(family)
+    columns = scores.read_rows(shards, of.row_type(shards), expected)
+    of.derive(columns)
     return columns
-
-
-def statistics(
-    family: str, columns: Mapping[str, np.ndarray]
-) -> dict[str, tuple[Callable[..., float], list[str]]]:
-    """{metric: (statistic, the columns it is of)}: what a family's rows are summed up to.
-
-    texture: glcm is the released entropy of the value histogram, glcm_entropy the matrix's; cr the
-    paper's ratio of sums, cr_mean the mean of ratios. alignment: clipscore is of long prompts cut
-    as released, without their end token, clipscore_end_token with it.
-    """
-    if family == "texture":
-        means = {"glcm": "glcm", "glcm_entropy": "glcm_entropy", "cr_mean": "ratio"}
-        means |= {name: name for name in scores.PROPERTIES if name in columns}
-        return _means(means) | {"cr": (compression.ratio, ["raw", "bytes"])}
-    if family == "alignment":
-        names = ("clipscore_end_token", "aesthetics")
-        return _means({"clipscore": "clipscore_published"} | {name: name for name in names})
-    return _means({name: name for name in columns if name != "id"})
-
-
-def _means(names: Mapping[str, str]) -> dict[str, tuple[Callable[..., float], list[str]]]:
-    return {metric: (np.mean, [column]) for metric, column in names.items()}
 
 
 def summary(family: str, columns: Mapping[str, np.ndarray], seed: int) -> Results:
     """The family's statistics over all rows, with their uncertainty."""
     results: Results = {}
-    for metric, (statistic, names) in statistics(family, columns).items():
+    for metric, (statistic, names) in families.get(family).statistics(columns).items():
         values = [columns[name] for name in names]
         if statistic is np.mean:
             results[metric] = mean(values[0], seed)
         else:
             ratio = {"value": float(statistic(*values)), "n": len(values[0])}
             results[metric] = ratio | interval(statistic, *values, seed=seed)
-    if family == "alignment":
-        long = int((columns["n_tokens"] > CLIP_CONTEXT).sum())
-        results["long_prompts"] = {"value": long, "n": len(columns["id"])}
     return results
 
 
@@ -211,24 +172,3 @@ def reconstruction(shards: Sequence[Manifest], *, expected: int, seed: int) -> R
         results[name] = {"value": frechet.fid(*pair), "n": expected}
     results["patch_rfid"]["crops"] = len(pair[0])
     return results | means
-
-
-def family(
-    name: str,
-    shards: Sequence[Manifest],
-    *,
-    reference: Sequence[Manifest] = (),
-    expected: int,
-    seed: int = 0,
-) -> Results:
-    """The results of one of FAMILIES."""
-    if name == "fid":
-        if not reference:
-            raise UserError("--family fid: give the photographs' features by --reference")
-        return fid(shards, reference, expected=expected, seed=seed)
-    if name == "reconstruction":
-        return reconstruction(shards, expected=expected, seed=seed)
-    return summary(name, rows(name, shards, expected), seed)
-
-
-FAMILIES = ("fid", *KINDS)

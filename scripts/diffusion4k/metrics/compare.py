@@ -13,9 +13,7 @@ import numpy as np
 
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
-from diffusion4k.metrics import aggregate
-
-FAMILIES = ("texture", "alignment", "distance", "quality")
+from diffusion4k.metrics import aggregate, families
 
 
 def compare(
@@ -38,7 +36,7 @@ def compare(
             f" ({', '.join(strangers[:10])}); compare models on one evaluation"
         )
     results = {}
-    for name, (statistic, names) in aggregate.statistics(family, columns[0]).items():
+    for name, (statistic, names) in families.get(family).statistics(columns[0]).items():
         pair = [[c[n] for n in names] for c in columns]
         results[name] = _difference(statistic, *pair, seed=seed)
     return results

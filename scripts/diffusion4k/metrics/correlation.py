@@ -18,15 +18,8 @@ import numpy as np
 
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
-from diffusion4k.metrics import aggregate
+from diffusion4k.metrics import aggregate, families
 
-# metric: (family, the aggregate that is the mean of an image's scores, sign)
-METRICS = {
-    "glcm": ("texture", "glcm", 1),
-    "cr": ("texture", "cr_mean", -1),
-    "musiq": ("quality", "musiq", 1),
-    "maniqa": ("quality", "maniqa", 1),
-}
 HEADER = ["model", "id", "rating"]
 Image = tuple[str, str]  # model, prompt id
 
@@ -57,12 +50,14 @@ def read_ratings(path: Path) -> dict[Image, float]:
 def read_scores(
     metric: str, model: str, shards: Sequence[Manifest], *, expected: int, choice: str
 ) -> dict[Image, float]:
-    """A model's scores by one of METRICS, an image each; the GLCM Score's as `choice` has it."""
-    family, name, _ = METRICS[metric]
-    if (metric, choice) == ("glcm", "corrected"):
-        name = "glcm_entropy"
-    rows = aggregate.rows(family, shards, expected)
-    _, (column,) = aggregate.statistics(family, rows)[name]
+    """A model's scores by one of families.rated(), an image each.
+
+    `choice`: published, or corrected where the metric has such a form (the GLCM Score).
+    """
+    family, rated = families.rated()[metric]
+    name = rated.corrected if choice == "corrected" and rated.corrected else rated.metric
+    rows = aggregate.rows(family.name, shards, expected)
+    _, (column,) = family.statistics(rows)[name]
     pairs = zip(rows["id"], rows[column], strict=True)
     return {(model, str(id)): float(value) for id, value in pairs}
 

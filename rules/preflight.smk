@@ -1,0 +1,28 @@
+# Needs: the resolved configuration.
+# Gives: what happens before the first job, in this order: the interpreter that jobs run in; the lock
+#        of a killed run is released (at parsing, since Snakemake takes its own right after); which
+#        tables your models are rows of; once the jobs are known, what they lack (licences, MUSIQ's
+#        environment) and what a killed run left in SLURM's queue; the resolved configuration is saved.
+from diffusion4k.cluster import leftovers
+from diffusion4k.config import models
+from diffusion4k.dag import preflight
+
+CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
+IQA_BIN = Path(".venv-iqa/bin").absolute()  # what `make env-iqa` makes
+
+preflight.use_own_interpreter()
+
+if workflow.is_main_process:
+    if not workflow.dryrun:
+        leftovers.release_dead_lock()
+    for line in models.told(CONFIG):
+        print(f"note: {line}", file=sys.stderr)
+
+
+onstart:
+    try:
+        preflight.check(CONFIG, workflow, iqa=None if CONDA else IQA_BIN)
+        leftovers.settle(workflow)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    configuration.save(CONFIG, f"{R}/config.yaml")

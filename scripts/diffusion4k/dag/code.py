@@ -1,0 +1,54 @@
+"""Code as an input: the digest of what a job runs."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from diffusion4k import digest
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import keys
+from diffusion4k.metrics import families
+
+
+def of(script: str, *, backbone: str | None = None, family: str | None = None, also=()) -> str:
+    """Digest of a script and all of ours that it imports, but for what no job of it uses.
+
+    That is the code of other backbones, and fetching, which jobs leave to rules/sources.smk; the
+    module of a metric family, which is imported by its name, counts for the jobs of that family.
+    """
+    adapters = (digest.SCRIPTS / "diffusion4k" / "backbones").glob("*.py")
+    others = {path.stem for path in adapters} - {"__init__", backbone}
+    leave_out = [f"diffusion4k.backbones.{name}" for name in sorted(others) if backbone]
+    if script != "fetch.py":
+        leave_out.append("diffusion4k.sources.fetch")
+    return digest.digest(
+        script,
+        leave_out=tuple(leave_out),
+        with_modules=(families.module(family),) if family else (),
+        also=tuple(also),
+    )
+
+
+def of_job(config: Config, script: str, **fixed: str) -> Callable[[Any], str]:
+    """A function of a job's wildcards to the digest of the code that it runs.
+
+    Whose backbone and family it is follows from the wildcards, or is given.
+    """
+
+    def text(wildcards):
+        known = keys.names(config, wildcards) | fixed
+        return of(script, backbone=known.get("backbone"), family=known.get("family"))
+
+    return text
+
+
+def listing(folder: str | Path) -> str:
+    """Digest of the names, sizes and times of a folder's files, so that changed ones are seen.
+
+    For what a user brings and replaces; of nothing that training depends on, because a touch
+    must not train again.
+    """
+    paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]

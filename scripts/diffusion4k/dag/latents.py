@@ -1,0 +1,15 @@
+"""Encoded training sets."""
+
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag.paths import root, shards
+
+
+def manifests(config: Config, backbone: str) -> list[str]:
+    """All shards of the training set, encoded for a backbone."""
+    pattern = f"{root(config)}/latents/{backbone}/shard-{{shard}}-of-{{shards}}.json"
+    return shards(pattern, config["latents"]["shards"])
+
+
+def flip(config: Config) -> str:
+    """Which mirror images are stored: both where training flips, else none."""
+    return "both" if config["train"]["flip_probability"] > 0 else "none"

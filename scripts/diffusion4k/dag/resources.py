@@ -1,0 +1,109 @@
+"""What a job asks for: in Snakemake's words and in those of the SLURM executor plugin."""
+
+from collections.abc import Callable
+from typing import Any
+
+from diffusion4k.config.resolve import Config
+
+RAISED = 3  # the attempt after which a job asks for no more than before
+OF_A_JOB = "gpu gpu_model gres nodes mpi tasks tasks_per_gpu slurm_partition launch"
+
+
+def threads(config: Config, step: str) -> int:
+    """Cores of a job: resources.<step>.threads."""
+    return config["resources"][step]["threads"]
+
+
+def asked(
+    config: Config, step: str, ended_slots: Callable[[Any], int] = lambda wildcards: 0
+) -> dict[str, Any]:
+    """Memory, minutes and GPUs of a step, raised by attempt; where it runs; how it starts.
+
+    Memory is raised by attempts that failed: `ended_slots` counts those that ended as planned. A
+    key whose function gives None is no resource of that job, as Snakemake has it.
+    """
+    wanted, site = config["resources"][step], config["site"]
+
+    def at_most(limit: str, value: int) -> int:
+        return min(value, site[limit]) if limit in site else value
+
+    def mem_mb(wildcards, attempt):
+        failed = max(1, attempt - ended_slots(wildcards))
+        return at_most("max_mem_mb", wanted["mem_mb"] * (2 + min(failed, RAISED)) // 3)
+
+    def runtime(wildcards, attempt):
+        return at_most("max_runtime", wanted["runtime"] * (1 + min(attempt, RAISED)) // 2)
+
+    def of_job(name: str):
+        return lambda wildcards: request(config, step, wildcards).get(name)
+
+    # a segment of training is resumed, not repeated: its minutes are a slot, always the same
+    request_of: dict[str, Any] = {"mem_mb": mem_mb, "runtime": runtime}
+    if step == "train":
+        request_of["runtime"] = slot(config)
+    if step == "train" or "gpu" in wanted:
+        request_of |= {name: of_job(name) for name in OF_A_JOB.split()}
+    elif "cpu_partition" in site:
+        request_of["slurm_partition"] = site["cpu_partition"]
+    named = {"slurm_account": "account", "qos": "qos", "constraint": "constraint"}
+    return request_of | {plugin: site[name] for plugin, name in named.items() if name in site}
+
+
+def slot(config: Config) -> int:
+    """Minutes of a job that trains."""
+    minutes = config["resources"]["train"]["runtime"]
+    return min(minutes, config["site"].get("max_runtime", minutes))
+
+
+def world(config: Config, step: str, wildcards) -> tuple[int, int]:
+    """GPUs and nodes of a job; of training, as its model's backbone has them."""
+    if step != "train":
+        return config["resources"][step].get("gpu", 0), 1
+    train = config["backbones"][config["models"][wildcards.model]["backbone"]]["train"]
+    return train["gpus"], train["nodes"]
+
+
+def request(config: Config, step: str, wildcards) -> dict[str, Any]:
+    """Partition, GPUs, nodes and launch line of one job.
+
+    The traps: `gpu` together with `gres` asks twice; `--gpus` counts over all nodes and `gres`
+    on each; a GPU job without `nodes` may get its GPUs on several; `tasks` alone would become
+    --ntasks-per-gpu, hence `tasks_per_gpu: 0`; the mere presence of `mpi` makes the job start
+    on its first node without srun, which the launch line then calls.
+    """
+    gpus, nodes = world(config, step, wildcards)
+    site = config["site"]
+    partition = site.get("gpu_partition" if gpus else "cpu_partition")
+    job = {"slurm_partition": partition, "launch": launch(config, step, gpus, nodes)}
+    if not gpus:
+        return job
+    model = site.get("gpu_model")
+    if nodes == 1 and site["gpu_request"] == "gpu":
+        return job | {"gpu": gpus, "gpu_model": model, "nodes": 1}
+    job["gres"] = ":".join(["gpu", *([model] if model else []), str(gpus // nodes)])
+    if nodes == 1:
+        return job | {"nodes": 1}
+    return job | {"nodes": nodes, "mpi": "srun", "tasks": nodes, "tasks_per_gpu": 0}
+
+
+def launch(config: Config, step: str, gpus: int, nodes: int) -> str:
+    """What starts a script: python, or torchrun, once on each node.
+
+    On one node outside SLURM, scripts/on_gpus.py first takes GPUs that no other job has. Ranks
+    share the job's cores: Snakemake's OMP_NUM_THREADS, all of them, is not for each.
+    """
+    cores = threads(config, step)
+    ranks = max(gpus // nodes, 1)
+    share = f"env OMP_NUM_THREADS={max(cores // ranks, 1)}"
+    if nodes > 1:
+        torchrun = (
+            f"exec {share} torchrun --nnodes {nodes} --nproc-per-node {gpus // nodes}"
+            " --node-rank $SLURM_NODEID --master-addr $SLURM_LAUNCH_NODE_IPADDR"
+            ' --master-port $((20000 + SLURM_JOB_ID % 20000)) "$0" "$@"'
+        )
+        srun = f"srun --nodes {nodes} --ntasks {nodes} --cpus-per-task {cores}"
+        return f"{srun} --kill-on-bad-exit bash -c '{torchrun}'"
+    if gpus == 0:
+        return "python"
+    start = f"{share} torchrun --standalone --nproc-per-node {gpus}" if gpus > 1 else "python"
+    return f"python scripts/on_gpus.py {gpus} {start}"

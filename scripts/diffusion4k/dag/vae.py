@@ -1,0 +1,17 @@
+"""Reconstructions by VAEs."""
+
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag.paths import root, shards
+
+
+def manifests(config: Config, vae: str) -> list[str]:
+    """All shards of the images that a VAE reconstructs."""
+    pattern = f"{root(config)}/vae/{vae}/reconstruction-{{shard}}-of-{{shards}}.json"
+    return shards(pattern, config["reconstruction"]["shards"])
+
+
+def count(config: Config) -> int:
+    """How many images are reconstructed."""
+    settings = config["reconstruction"]
+    whole = config["splits"][settings["split"]]["count"]
+    return min(whole, settings.get("images", whole))

@@ -1,0 +1,37 @@
+"""What VAEs make of photographs (Table 2)."""
+
+from diffusion4k.metrics.families import Column, Family
+
+
+class Reconstruction(Family):
+    """rFID of the sets and of their crops, and the pairs' means."""
+
+    def row_type(self, shards=()):
+        """A photograph against its reconstruction."""
+        from diffusion4k.metrics import scores
+
+        return scores.Reconstruction
+
+    def aggregate(self, shards, *, reference=(), expected, seed=0):
+        """Of all pairs."""
+        from diffusion4k.metrics import aggregate
+
+        return aggregate.reconstruction(shards, expected=expected, seed=seed)
+
+
+FAMILY = Reconstruction(
+    "reconstruction",
+    {
+        "rfid": Column("rFID", "lower", 2),
+        "patch_rfid": Column("patch rFID", "lower", 2),
+        "nmse": Column("NMSE", "lower", 3),
+        "root_nmse": Column("root NMSE", "lower", 3),
+        "psnr": Column("PSNR (dB)", "higher", 2),
+        "ssim": Column("SSIM", "higher", 2),
+        "lpips": Column("LPIPS", "lower", 2),
+    },
+    rows="vaes",
+    manifest="vae/{row}/reconstruction.json",
+    stage="reconstruct",
+    networks=("inception", "vgg16"),
+)

@@ -1,0 +1,13 @@
+"""What training took (Table 10), from the manifest of its last step."""
+
+from diffusion4k.metrics.families import Column, Family
+
+FAMILY = Family(
+    "training",
+    {
+        "images_per_second": Column("images/s", "higher", 2),
+        "steps": Column("steps", "none", 0, metric="step"),
+    },
+    manifest="train/{row}/step-{last_step}.json",
+    stage="train",
+)
