@@ -100,9 +100,7 @@ rule reference_features:
     input:
         **NETWORKS,
         dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
-        check=lambda w: ancient(
-            data.checked(CONFIG, CONFIG["evaluations"][w.evaluation]["split"])
-        ),
+        check=lambda w: ancient(data.checked(CONFIG, CONFIG["evaluations"][w.evaluation]["split"])),
     output:
         "<results>/metrics/reference/{evaluation}/features-{shard}-of-{shards}.json",
     log:

@@ -7,6 +7,7 @@ from pathlib import Path
 from diffusion4k import cli, manifest
 from diffusion4k.metrics import families
 
+
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--family", choices=families.every(), required=True)

@@ -32,8 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     from diffusion4k.cluster import doctor, probe
-    from diffusion4k.dag import use_own_interpreter
-    from diffusion4k.dag.stages import Stages
+    from diffusion4k.dag.preflight import use_own_interpreter
 
     if args.probe:
         probe.on_node(args.probe, args.output, args.look)
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
         print(finding, flush=True)
         faults += [] if finding.ok else [finding.what]
     if not doctor.NO_JOBS & set(faults):
-        for finding in probe.examine(Stages(config), Path.cwd(), args.patience, args.conda):
+        for finding in probe.examine(config, Path.cwd(), args.patience, args.conda):
             print(finding, flush=True)
             faults += [] if finding.ok else [finding.what]
     if faults:

@@ -85,8 +85,10 @@ def parser() -> argparse.ArgumentParser:
         help="torch.compile the transformer: a slow first step, then faster; other last bits"
     )  # fmt: skip
     flags.add_argument(
-        "--png", action=argparse.BooleanOptionalAction, default=False,
-        help="for a data set: a lossless PNG beside each JPEG"
+        "--png",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="for a data set: a lossless PNG beside each JPEG",
     )
     return flags
 

@@ -17,7 +17,7 @@ import yaml
 from diffusion4k import cli
 from diffusion4k.config import resolve as configuration
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import plan
+from diffusion4k.estimate import cost, plan
 
 FIGURES = ("jobs", "PFLOP", "GPU time", "wall time", "GB")
 
@@ -76,7 +76,7 @@ def tables(made: plan.Plan) -> None:
     show(["by itself", *FIGURES, "trains"], rows, left=(0, 6))
 
 
-def figures(made: plan.Plan, works: list[plan.Work]) -> list[str]:
+def figures(made: plan.Plan, works: list[cost.Cost]) -> list[str]:
     """The columns FIGURES of some works together."""
     return [
         f"{sum(work.jobs for work in works):,}",

@@ -36,6 +36,13 @@ class Workflow:
         rows = [line.split() for line in table[1].splitlines()] if table else []
         return {rule: int(count) for rule, count in rows if rule != "total"}
 
+    def command(self, output: str, *arguments: str) -> str:
+        """The command line of the job that makes `output`, from a dry run."""
+        text = self.run("-n", "-p", output, *arguments).stdout
+        jobs = re.split(r"\n(?=(?:local)?rule \w+:\n)", text)
+        (job,) = (job for job in jobs if re.search(rf"\n    output: .*{re.escape(output)}", job))
+        return re.search(r"\nShell command: (.*)", job)[1]
+
 
 def copy_workflow(folder: Path) -> Workflow:
     for part in PARTS:

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,8 +11,8 @@ from configs import ROOT, SCHEMA, fault, load, resolve
 from diffusion4k.architectures import RELEASED
 from diffusion4k.config import fidelity
 from diffusion4k.config import resolve as config
-from diffusion4k.dag.paper import Paper
-from diffusion4k.dag.stages import Stages
+from diffusion4k.dag import paper
+from diffusion4k.dag import train as dag
 from diffusion4k.errors import UserError
 from diffusion4k.train import settings
 
@@ -35,7 +34,7 @@ def test_miniature_changes_only_sizes_counts_and_sources():
     assert set(load("miniature.yaml")) <= allowed
     paper = resolve()
     small = config.resolve(load("config.yaml", "miniature.yaml"), SCHEMA)
-    for same in ("models", "recipes", "tables", "figures", "columns", "fidelity", "metrics", "vae"):
+    for same in ("models", "recipes", "tables", "figures", "fidelity", "metrics", "vae"):
         assert small[same] == paper[same]
     for name, evaluation in paper["evaluations"].items():
         assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
@@ -132,12 +131,12 @@ def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
     ratings = {"path": str(tmp_path / "r.csv"), "evaluation": "eval_4096", "models": ["sd3_f16"]}
     assert "ratings.path" in fault(ratings=ratings)
     (tmp_path / "r.csv").touch()
-    paper = Paper(Stages(resolve(ratings=ratings)))
-    assert [row for row, _ in paper.table_values("table_1")] == [
+    resolved = resolve(ratings=ratings)
+    assert [row for row, _ in paper.numbers(resolved, "table_1")] == [
         "glcm:correlation",
         "cr:correlation",
     ]
-    reason = paper.reason("musiq", ["correlation"])
+    reason = paper.reason(resolved, "musiq", ["correlation"])
     assert "sources.maniqa.path" in reason and "sources.musiq.path" in reason
     text = fault(tables={"table_4": {"columns": ["musiq"]}})
     assert "sources.musiq.path" in text and "sources.maniqa.path" in text
@@ -172,13 +171,17 @@ def test_a_footer_names_the_rows_corrected_and_what_was_set_by_hand():
     assert fidelity.describe(mixed) == "fidelity: corrected; set by hand: vae.decoder = upsample"
 
 
-def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_right():
+def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_right(
+    checkout, tmp_path
+):
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     section = re.search(r"## Flux-12B in full(.*?)\n`tests/", text, re.DOTALL)[1]
     changes = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
-    stages, job = Stages(resolve(**changes)), SimpleNamespace(model="flux_f16_wlf")
-    needed = "--pipeline p --latents l --stop-step 1 --progress-folder f --output o"
-    words = f"{needed} {stages.train_flags(job)} {stages.train_execution(job)}"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(changes), encoding="utf-8")
+    configs = ("--configfile", "config/config.yaml", str(tmp_path / "mine.yaml"))
+    step = dag.last_step(resolve(run="unmade", **changes), "flux_f16_wlf")
+    command = checkout.command(step, *configs, "--config", "run=unmade")
+    words = command.split("scripts/train.py")[1].split(">>")[0]
     args = train.parser().parse_args(shlex.split(words))
     recipe = settings.from_arguments(args)
     assert (args.processes, recipe.accumulation(args.processes)) == (1, 32)

@@ -13,8 +13,7 @@ from configs import resolve
 from diffusion4k import backbones
 from diffusion4k.config import fidelity
 from diffusion4k.config import resolve as config
-from diffusion4k.dag.paper import Paper
-from diffusion4k.dag.stages import Stages
+from diffusion4k.dag import paper
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
 from diffusion4k.metrics import clip, families, glcm, scores
@@ -202,12 +201,12 @@ def test_row_glcm_entropy():
 
 
 def shown(settings, table: str) -> list[str]:
-    return Paper(Stages(settings)).columns(table)
+    return paper.columns(settings, table)
 
 
 def headline(family: str, rows, settings, table: str) -> float:
     """What a table shows of `rows` in the family's first column; read_rows is stood in for."""
-    name = next(c for c in shown(settings, table) if settings["columns"][c]["family"] == family)
+    name = next(c for c in shown(settings, table) if families.columns()[c][0].name == family)
     columns = {key: np.array([getattr(r, key) for r in rows]) for key in vars(rows[0])}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "read_rows", lambda *_arguments, **_options: columns)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -11,8 +10,6 @@ from PIL import Image
 from configs import SCHEMA, fault, load, merge, resolve
 from diffusion4k import images, manifest
 from diffusion4k.config import resolve as config
-from diffusion4k.dag.paper import Paper
-from diffusion4k.dag.stages import Stages
 from diffusion4k.data import captions as metadata
 
 # until each is in config.yaml, with its hub repository
@@ -162,20 +159,21 @@ def test_the_overlay_plans(workflow, baselines):
         assert absent not in done
 
 
-def test_flags_say_how_a_baseline_is_sampled_and_shown():
-    stages = Stages(config.resolve(overlay(), SCHEMA))
-    how = stages.generate_flags(SimpleNamespace(model="sana_4k", evaluation="eval_4096"))
+def test_flags_say_how_a_baseline_is_sampled_and_shown(checkout):
+    def command(what: str) -> str:
+        configs = ("--configfile", "config/config.yaml", "config/baselines.yaml")
+        return checkout.command(f"results/unmade/{what}.json", *configs, "--config", "run=unmade")
+
+    how = command("generate/sana_4k/eval_4096/shard-0-of-10")
     assert "--vae-tiling" in how and "--steps 20 --guidance 5.0" in how
     # what its class turns out to be decides when it is loaded
     (ours,) = re.findall("--of-class '(.*?)'", how)
     assert json.loads(ours)["sd3"] == {"guidance": 7.0, "steps": 50, "t5_tokens": 77}
-    how = stages.generate_flags(SimpleNamespace(model="flux_f16", evaluation="eval_2048"))
+    how = command("generate/flux_f16/eval_2048/shard-0-of-28")
     assert "--of-class" not in how
-    assert "--no-vae-tiling" in how and "--steps 50 --t5-tokens 512 --guidance 7.0" in how
-    figure = Paper(stages).figure_flags(SimpleNamespace(figure="figure_7"))
-    assert "--zoom 896 896 256" in figure
-    table = Paper(stages).table_flags(SimpleNamespace(table="table_8"))
-    assert "--context config/published/context.csv" in table
+    assert "--no-vae-tiling" in how and "--steps 50 --guidance 7.0 --t5-tokens 512" in how
+    assert "--zoom 896 896 256" in command("figures/figure_7")
+    assert "--context config/published/context.csv" in command("tables/table_8")
 
 
 def test_without_the_overlay_nothing_of_it_is_planned(workflow):
@@ -199,13 +197,14 @@ def test_images_and_pipelines_plan_and_changed_images_run_again(workflow, pipeli
     (workflow.folder / "config" / "mine.yaml").write_text(yaml.safe_dump(mine))
     small = ("--configfile", "config/miniature.yaml", "config/mine.yaml")
     plan = workflow.plan("table_4", "table_8", *small)
-    assert plan["adopt_eval_2048"] == plan["adopt_eval_4096"] == plan["generate"] == 1
+    for rule in ("import_images_eval_2048", "import_images_eval_4096", "generate"):
+        assert plan[rule] == 1
     assert plan["texture"] == 3 and "train" not in plan
-    stages, job = Stages(resolve(**mine)), SimpleNamespace(model="mine")
-    assert f"--images {images}/eval_2048 --folder" in stages.adopt_flags("eval_2048")(job)
-    # no folder of its own
-    assert f"--images {images} --folder" in stages.adopt_flags("eval_4096")(job)
     shard = "results/miniature/generate/mine/eval_2048/shard-0-of-1.json"
+    assert f"--images {images}/eval_2048 --folder" in workflow.command(shard, *small)
+    # no folder of its own
+    other = shard.replace("2048", "4096")
+    assert f"--images {images} --folder" in workflow.command(other, *small)
     for made in (shard, "results/miniature/sources/aesthetic_4k.json"):
         path = workflow.folder / made
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +218,7 @@ def test_images_and_pipelines_plan_and_changed_images_run_again(workflow, pipeli
     (tmp_path / "pipe" / "weights.safetensors").write_text("trained further")
     picture.write_text("another")
     assert workflow.plan(source, *small) == {"fetch_source": 1}
-    assert workflow.plan(shard, *small) == {"adopt_eval_2048": 1}
+    assert workflow.plan(shard, *small) == {"import_images_eval_2048": 1}
 
 
 def test_code_of_other_kinds_of_models_reruns_nothing(workflow):

@@ -10,7 +10,7 @@ from snakemake.utils import update_config
 import efficiency
 from diffusion4k.architectures import RELEASED
 from diffusion4k.config import resolve as config
-from diffusion4k.estimate import plan
+from diffusion4k.estimate import cost, plan
 
 STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,9 +80,12 @@ def test_disk():
 
 def test_online_latents_cost_no_disk_but_a_slower_training():
     stored, online = (plan.Plan(resolved(latents={"mode": m})) for m in ("precomputed", "online"))
-    assert online.works.latents("sd3").gb == pytest.approx(15, rel=0.02)
-    assert online.works.latents("sd3").flops == 0
-    assert online.works.train("sd3_f16_wlf").flops > stored.works.train("sd3_f16_wlf").flops
+    assert cost.latents(online.config, "sd3").gb == pytest.approx(15, rel=0.02)
+    assert cost.latents(online.config, "sd3").flops == 0
+    assert (
+        cost.train(online.config, "sd3_f16_wlf").flops
+        > cost.train(stored.config, "sd3_f16_wlf").flops
+    )
 
 
 def test_a_table_takes_only_what_it_needs():
@@ -125,8 +128,8 @@ def test_measured_rates_of_the_device_win(tmp_path):
         text = json.dumps(record | {"quick": quick, "rows": rows})
         (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
     made = plan.Plan(resolved(), plan.measured(tmp_path, "NVIDIA H200"))
-    assert made.tflops(made.works.train("flux_f16_wlf")) == 450
-    assert made.tflops(made.works.train("sd3_f16_wlf")) == 170
+    assert made.tflops(cost.train(made.config, "flux_f16_wlf")) == 450
+    assert made.tflops(cost.train(made.config, "sd3_f16_wlf")) == 170
     assert plan.measured(tmp_path, None) == {}
 
 

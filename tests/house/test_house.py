@@ -22,9 +22,10 @@ ROOMS = {
     "generate": {"data", "pipelines"},
     "metrics": {"data"},
     "paper": {"config", "data"},
-    "config": set(),
-    "dag": {"config"},
-    "estimate": {"config", "dag", "sources"},
+    # what there is of backbones and metric families is asked where it is defined
+    "config": {"backbones", "metrics", "train"},
+    "dag": {"backbones", "config", "metrics"},
+    "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"config", "dag", "estimate", "sources", "train"},
 }
 

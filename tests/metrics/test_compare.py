@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +9,7 @@ from scipy import stats
 
 import compare as compare_script
 import correlate as correlate_script
-from configs import resolve
 from diffusion4k import manifest
-from diffusion4k.config.resolve import RATED
-from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import compare, correlation, families, scores
 from tiny_scores import alignments, bootstrap, shard, textures
@@ -203,14 +199,6 @@ def test_the_choice_of_entropy_reaches_table_1(tmp_path):
     """Ordered by true entropy, the images stand the other way round: the choice decides."""
     ratings = tmp_path / "ratings.csv"
     ratings.write_text("model,id,rating\n" + "".join(f"m,i{i},{i}\n" for i in range(4)))
-    settings = resolve(
-        fidelity={"glcm_entropy": "corrected"},
-        ratings={"path": str(ratings), "evaluation": "eval_4096", "models": ["sd3_f16"]},
-        sources={name: {"path": str(tmp_path)} for name in ("musiq", "maniqa")},
-    )
-    for metric, expected in (("glcm", True), ("cr", False), ("musiq", False)):
-        asked = Stages(settings).correlate_flags(SimpleNamespace(metric=metric))
-        assert ("--choice corrected" in asked) is expected
     rows = [replace(row, glcm_entropy=-row.glcm) for row in textures(range(4))]
     made = shard(tmp_path / "texture.json", scores.Texture, rows)
     flags = ["--metric", "glcm", "--ratings", ratings, "--scores", f"m={made.path}"]

@@ -15,21 +15,23 @@ from configs import load, merge
 from conftest import ROOT
 from diffusion4k.cluster import submission
 from diffusion4k.config import resolve as config
-from diffusion4k.dag.stages import Stages
+from diffusion4k.dag import resources, train
 from diffusion4k.files import write_text
 
 SITE = {"gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu"}
 
 
-def stages(**changes) -> Stages:
+def resolved(**changes) -> dict:
     raw = load("config.yaml")
     merge(raw, {"site": SITE} | changes)
-    return Stages(config.resolve(raw, ROOT / "config" / "schema.yaml"))
+    return config.resolve(raw, ROOT / "config" / "schema.yaml")
 
 
-def sbatch(made: Stages, step: str, model: str = "", attempt: int = 1) -> str:
+def sbatch(made: dict, step: str, model: str = "", attempt: int = 1) -> str:
     asked = submission.asked(made, step, model, attempt)
-    return " ".join(submission.sbatch(asked, made.threads(step), Path("/shared/checkout")))
+    return " ".join(
+        submission.sbatch(asked, resources.threads(made, step), Path("/shared/checkout"))
+    )
 
 
 def test_the_name_alone_finds_the_profile(tmp_path):
@@ -56,7 +58,7 @@ def test_the_name_alone_finds_the_profile(tmp_path):
     ],
 )  # fmt: skip
 def test_what_each_rule_asks_for(step, model, flags):
-    line = sbatch(stages(), step, model)
+    line = sbatch(resolved(), step, model)
     words = flags.replace(" -", "\n-").splitlines()
     assert not [word for word in words if f" {word} " not in f"{line} "], line
     # with a task count of its own, a job of eight GPUs would run eight times with one each
@@ -66,12 +68,12 @@ def test_what_each_rule_asks_for(step, model, flags):
 
 
 def test_gres_instead_of_gpus():
-    line = sbatch(stages(site=SITE | {"gpu_request": "gres"}), "train", "flux_f16_wlf")
+    line = sbatch(resolved(site=SITE | {"gpu_request": "gres"}), "train", "flux_f16_wlf")
     assert "--gres=gpu:a100:8" in line and "--gpus" not in line and "--nodes=1" in line
 
 
 def test_two_nodes_share_the_gpus():
-    made = stages(backbones={"flux": {"train": {"gpus": 16, "nodes": 2, "micro_batch": 2}}})
+    made = resolved(backbones={"flux": {"train": {"gpus": 16, "nodes": 2, "micro_batch": 2}}})
     line = sbatch(made, "train", "flux_f16_wlf")
     for flag in ("--nodes=2", "--ntasks=2", "--gres=gpu:a100:8", "--cpus-per-task=64"):
         assert flag in shlex.split(line)
@@ -82,25 +84,24 @@ def test_two_nodes_share_the_gpus():
 
 
 def test_later_attempts_ask_for_more_up_to_the_sites_limits():
-    made = stages(site=SITE | {"max_runtime": 1000, "max_mem_mb": 100000})
+    made = resolved(site=SITE | {"max_runtime": 1000, "max_mem_mb": 100000})
     asks = [submission.asked(made, "generate", attempt=attempt) for attempt in (1, 2, 3, 9)]
     assert [ask["mem_mb"] for ask in asks] == [96000, 100000, 100000, 100000]
     assert [ask["runtime"] for ask in asks] == [720, 1000, 1000, 1000]
-    free = stages()
+    free = resolved()
     assert submission.asked(free, "generate", attempt=3)["runtime"] == 1440
     assert submission.asked(free, "generate", attempt=40)["mem_mb"] == 160000
 
 
 def test_a_training_job_is_a_slot_and_ends_itself_before_its_limit():
-    made = stages(site=SITE | {"max_runtime": 240})
+    made = resolved(site=SITE | {"max_runtime": 240})
     for attempt in (1, 5):
         assert submission.asked(made, "train", "sd3_f16_wlf", attempt)["runtime"] == 240
-    wildcards = type("W", (), {"model": "sd3_f16_wlf", "step": "005000"})
-    assert "--time-limit 220" in made.train_execution(wildcards)
+    assert train.time_limit(made) == 220
 
 
 def test_the_site_is_named_in_every_job():
-    made = stages(site=SITE | {"account": "photo", "qos": "long", "constraint": "gpu80g"})
+    made = resolved(site=SITE | {"account": "photo", "qos": "long", "constraint": "gpu80g"})
     line = sbatch(made, "texture")
     assert "-A photo" in line and "--qos=long" in line and "-C gpu80g" in line
 
@@ -115,9 +116,9 @@ def test_what_needs_no_cluster_is_local():
 
 def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = stages()
-    segment = SimpleNamespace(model="flux_f16_wlf", step=f"{made.segments[0]:06d}")
-    told = Path(made.progress_folder(segment), "progress.json")
+    made = resolved()
+    segment = SimpleNamespace(model="flux_f16_wlf", step=f"{train.segments(made)[0]:06d}")
+    told = Path(train.progress_folder(made, segment), "progress.json")
     for ended, memory in ((0, 800000), (1, 640000), (2, 480000), (5, 480000)):
         write_text(told, json.dumps({"slots": ended}))
         assert f"--mem {memory} " in sbatch(made, "train", segment.model, attempt=3)

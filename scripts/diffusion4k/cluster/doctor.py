@@ -14,12 +14,13 @@ from typing import Any
 
 import yaml
 
-from diffusion4k.cluster import room, slurm, submission
+from diffusion4k.cluster import slurm, submission
 from diffusion4k.config import resolve as configuration
-from diffusion4k.dag.requests import RAISED
-from diffusion4k.dag.stages import Stages
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import paths, resources, sources, train
+from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import plan
+from diffusion4k.estimate import cost, plan
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 
@@ -51,7 +52,6 @@ class Partition:
 
 def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
     """All answers that the login node can give; the first fault of SLURM itself ends them."""
-    stages = Stages(config)
     try:
         slurm.ask("scontrol", "ping")
         found = partitions()
@@ -61,13 +61,13 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
         named = list(_partitions(config["site"], found))
         yield from named
         if all(finding.ok for finding in named):
-            yield from _gpus(stages, found)
-            yield from _times(stages, found)
-            yield from _slots(stages, folder / "benchmarks/results")
-            yield from _accepted(stages, folder)
+            yield from _gpus(config, found)
+            yield from _times(config, found)
+            yield from _slots(config, folder / "benchmarks/results")
+            yield from _accepted(config, folder)
         yield _polling()
-    yield _room(config, folder / stages.root)
-    yield from _tokens(stages)
+    yield _disk(config, folder / paths.root(config))
+    yield from _tokens(config)
 
 
 def partitions() -> dict[str, Partition]:
@@ -99,19 +99,19 @@ def _partitions(site: dict[str, Any], found: dict[str, Partition]) -> Iterator[F
             yield Finding(True, what, site.get(key, "the cluster's default"))
 
 
-def _where(stages: Stages, gpus: int, found: dict[str, Partition]) -> Partition:
-    name = stages.config["site"].get("gpu_partition" if gpus else "cpu_partition")
+def _where(config: Config, gpus: int, found: dict[str, Partition]) -> Partition:
+    name = config["site"].get("gpu_partition" if gpus else "cpu_partition")
     return found[name] if name else next(p for p in found.values() if p.default)
 
 
-def _gpus(stages: Stages, found: dict[str, Partition]) -> Iterator[Finding]:
+def _gpus(config: Config, found: dict[str, Partition]) -> Iterator[Finding]:
     worlds = {
-        name: submission.asked(stages, *kind) for name, kind in submission.kinds(stages).items()
+        name: submission.asked(config, *kind) for name, kind in submission.kinds(config).items()
     }
     needs = {name: _per_node(asked) for name, asked in worlds.items() if _per_node(asked)}
     if not needs:
         return
-    partition, model = _where(stages, 1, found), stages.config["site"].get("gpu_model")
+    partition, model = _where(config, 1, found), config["site"].get("gpu_model")
     if not partition.gpus:
         said = f"partition {partition.name} has none; set site.gpu_partition"
         yield Finding(False, "GPU model", said)
@@ -140,10 +140,10 @@ def _per_node(asked: dict[str, Any]) -> int:
     return asked.get("gpu") or int(asked.get("gres", "0").split(":")[-1])
 
 
-def _times(stages: Stages, found: dict[str, Partition]) -> Iterator[Finding]:
-    for name, (step, model) in submission.kinds(stages).items():
-        asked = submission.asked(stages, step, model, attempt=RAISED)
-        partition = _where(stages, _per_node(asked), found)
+def _times(config: Config, found: dict[str, Partition]) -> Iterator[Finding]:
+    for name, (step, model) in submission.kinds(config).items():
+        asked = submission.asked(config, step, model, attempt=RAISED)
+        partition = _where(config, _per_node(asked), found)
         if asked["runtime"] > partition.minutes:
             yield Finding(
                 False, "time limit",
@@ -151,27 +151,27 @@ def _times(stages: Stages, found: dict[str, Partition]) -> Iterator[Finding]:
                 f"allows {partition.minutes:.0f}; set site.max_runtime: {partition.minutes:.0f}",
             )  # fmt: skip
             return
-    margin = stages.config["train"]["time_margin"]
+    margin = config["train"]["time_margin"]
     yield Finding(True, "time limits", f"training ends itself, saved, {margin} minutes before its")
 
 
-def _slots(stages: Stages, benchmarks: Path) -> Iterator[Finding]:
+def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
     """Estimate whether a segment of each training fits the jobs that it may take."""
-    config, train = stages.config, stages.config["train"]
+    settings = config["train"]
     device = config["plan"].get("device")
     made = plan.Plan(config, plan.measured(benchmarks, device))
-    slots, minutes = train["slots"], stages.slot() - train["time_margin"]
-    segment = min(train["segment"], train["steps"])
+    slots, minutes = settings["slots"], resources.slot(config) - settings["time_margin"]
+    segment = min(settings["segment"], settings["steps"])
     key = "resources.train.runtime"
-    if stages.slot() < config["resources"]["train"]["runtime"]:
+    if resources.slot(config) < config["resources"]["train"]["runtime"]:
         key = "site.max_runtime"
     short, said = False, ""
-    for model in stages.trained:
-        work = made.works.train(model)
+    for model in train.trained(config):
+        work = cost.train(config, model)
         tflops = made.tflops(work)
-        known = ("train", stages.backbone(model)) in made.measured
+        known = ("train", config["models"][model]["backbone"]) in made.measured
         rate = f"measured on {device}" if known else "plan.tflops"
-        seconds = work.wall_hours(tflops) * 3600 / train["steps"]
+        seconds = work.wall_hours(tflops) * 3600 / settings["steps"]
         most, needed = int(slots * minutes * 60 / seconds), segment * seconds / 60
         said = f"{said}, {model} {seconds:.3g} s a step"
         if most < segment:
@@ -181,7 +181,7 @@ def _slots(stages: Stages, benchmarks: Path) -> Iterator[Finding]:
                 f"estimated: at {seconds:.1f} s a step ({tflops:g} TFLOP/s a GPU, {rate}) {slots} "
                 f"jobs of {minutes} minutes are {most:,} of a segment's {segment:,} steps; set "
                 f"train.segment: {most} or less, train.slots: {math.ceil(needed / minutes)}, or "
-                f"{key}: {math.ceil(needed / slots) + train['time_margin']}",
+                f"{key}: {math.ceil(needed / slots) + settings['time_margin']}",
             )  # fmt: skip
     if not short:
         yield Finding(
@@ -189,12 +189,14 @@ def _slots(stages: Stages, benchmarks: Path) -> Iterator[Finding]:
         )
 
 
-def _accepted(stages: Stages, folder: Path) -> Iterator[Finding]:
+def _accepted(config: Config, folder: Path) -> Iterator[Finding]:
     """Ask the scheduler itself about one job of each kind, in the words of the plugin."""
-    kinds, refused = submission.kinds(stages), {}
+    kinds, refused = submission.kinds(config), {}
     for name, (step, model) in kinds.items():
-        asked = submission.asked(stages, step, model, attempt=RAISED)
-        line = submission.sbatch(asked, stages.threads(step), folder, "--test-only", "--wrap=true")
+        asked = submission.asked(config, step, model, attempt=RAISED)
+        line = submission.sbatch(
+            asked, resources.threads(config, step), folder, "--test-only", "--wrap=true"
+        )
         try:
             slurm.ask(*line)
         except UserError as error:
@@ -229,21 +231,21 @@ def _polling() -> Finding:
     )  # fmt: skip
 
 
-def _room(config: dict[str, Any], where: Path) -> Finding:
+def _disk(config: Config, where: Path) -> Finding:
     exists = next(path for path in (where, *where.parents) if path.exists())
-    free, parts = shutil.disk_usage(exists).free, room.needed(config)
+    free, parts = shutil.disk_usage(exists).free / 1e9, plan.Plan(config).disk()
     total = sum(parts.values())
-    said = ", ".join(f"{name} {size / 1e9:.0f}" for name, size in parts.items())
-    said = f"about {total / 1e9:.0f} GB needed ({said}), {free / 1e9:.0f} GB free in {exists}"
+    stages = ", ".join(f"{name} {size:,.0f}" for name, size in parts.items())
+    said = f"about {total:,.0f} GB needed ({stages}), {free:,.0f} GB free in {exists}"
     if total <= free:
-        return Finding(True, "room", said)
-    return Finding(False, "room", f"{said}; make results/ a link to a larger file system")
+        return Finding(True, "disk", said)
+    return Finding(False, "disk", f"{said}; make results/ a link to a larger file system")
 
 
-def _tokens(stages: Stages) -> Iterator[Finding]:
-    gated = [name for name in stages.config["sources"] if stages.licence(name)]
+def _tokens(config: Config) -> Iterator[Finding]:
+    gated = [name for name in config["sources"] if sources.licence(config, name)]
     for name in gated:
         has = configuration.hub_token()
         what = f"source {name}"
-        need = stages.licence(name).removeprefix(f"{what}: ")
+        need = sources.licence(config, name).removeprefix(f"{what}: ")
         yield Finding(has, what, "a token is set" if has else f"no token; {need}")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from diffusion4k.cluster import slurm, submission
 from diffusion4k.cluster.doctor import Finding
-from diffusion4k.dag.stages import Stages
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import train as training
 from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
@@ -45,17 +46,17 @@ def on_node(token: Path, output: Path, look: Collection[str]) -> None:
 
 
 def examine(
-    stages: Stages, folder: Path, patience: float, conda: bool = False
+    config: Config, folder: Path, patience: float, conda: bool = False
 ) -> Iterator[Finding]:
     """Send a small job to each kind of node and say what it saw; waits `patience` seconds.
 
     `conda`: jobs will run in environments that Snakemake makes; only the folder is looked at.
     """
-    train = stages.config["train"]
+    train = config["train"]
     asks = {"node": ("texture", ["environment"])}
-    if stages.config["resources"]["generate"].get("gpu"):
+    if config["resources"]["generate"].get("gpu"):
         asks["GPU node"] = ("generate", ["environment", "gpu"])
-        if stages.trained and train["zero_stage"] and train["offload_optimizer"]:
+        if training.trained(config) and train["zero_stage"] and train["offload_optimizer"]:
             asks["GPU node"][1].append("compiler")
     if conda:
         asks = {what: (step, []) for what, (step, _) in asks.items()}
@@ -64,7 +65,7 @@ def examine(
     token = home / f"doctor-{uuid.uuid4().hex}"
     token.touch()
     try:
-        sent = {what: _send(stages, folder, *how, token) for what, how in asks.items()}
+        sent = {what: _send(config, folder, *how, token) for what, how in asks.items()}
         end = time.monotonic() + patience
         for what, (job, output) in sent.items():
             yield from _await(what, job, output, end, asks[what][1])
@@ -76,10 +77,10 @@ def examine(
 
 
 def _send(
-    stages: Stages, folder: Path, step: str, look: list[str], token: Path
+    config: Config, folder: Path, step: str, look: list[str], token: Path
 ) -> tuple[str, Path]:
     output = token.with_name(f"{token.name}-{step}.json")
-    asked = submission.Asked(submission.asked(stages, step) | LITTLE)
+    asked = submission.Asked(submission.asked(config, step) | LITTLE)
     script = f"python scripts/doctor.py --probe {token} --output {output} --look {' '.join(look)}"
     line = submission.sbatch(asked, 1, folder, f"--wrap={script}")
     return slurm.ask(*line).strip().split(";")[0], output

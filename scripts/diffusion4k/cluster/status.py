@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from diffusion4k.cluster import slurm
-from diffusion4k.dag.stages import Stages
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import train
 from diffusion4k.errors import UserError
 from diffusion4k.train.progress import NAME, read
 
@@ -48,27 +49,28 @@ def ask(folder: Path) -> Queue:
     })  # fmt: skip
 
 
-def lines(
-    config: dict[str, Any], folder: Path, queue: Queue, now: float | None = None
-) -> Iterator[Line]:
+def lines(config: Config, folder: Path, queue: Queue, now: float | None = None) -> Iterator[Line]:
     """A line for each segment of each training, in order; `folder` is the checkout."""
-    stages, now = Stages(config), now or time.time()
-    for model in stages.trained:
-        for step in stages.segments:
-            yield _line(folder, stages, model, step, queue, now)
+    now = now or time.time()
+    for model in train.trained(config):
+        for step in train.segments(config):
+            yield _line(folder, config, model, step, queue, now)
 
 
-def _line(folder: Path, stages: Stages, model: str, step: int, queue: Queue, now: float) -> Line:
-    if (folder / stages.last_step(model)).exists():
-        done = json.loads((folder / stages.last_step(model)).read_text(encoding="utf-8"))
-        if step < stages.segments[-1]:
+def _line(
+    folder: Path, config: dict[str, Any], model: str, step: int, queue: Queue, now: float
+) -> Line:
+    if (folder / train.last_step(config, model)).exists():
+        done = json.loads((folder / train.last_step(config, model)).read_text(encoding="utf-8"))
+        if step < train.segments(config)[-1]:
             return Line(model, step, "finished")
         loss = done.get("results", {}).get("loss")
         return Line(model, step, "finished", f"loss {loss:.4g}" if loss is not None else "")
-    if (folder / stages.step_file(model, step)).exists():
+    if (folder / train.step_file(config, model, step)).exists():
         return Line(model, step, "finished")
     job = queue.jobs.get(f"{model}_{step:06d}")
-    own = folder / stages.progress_folder(SimpleNamespace(model=model, step=f"{step:06d}"))
+    wildcards = SimpleNamespace(model=model, step=f"{step:06d}")
+    own = folder / train.progress_folder(config, wildcards)
     told, other = _progress(own, step, job, queue, now)
     saved = f"goes on from step {told['saved_step']}" if "saved_step" in told else other
     if job is not None and job.state == "PENDING":

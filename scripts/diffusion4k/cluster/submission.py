@@ -4,9 +4,9 @@ import inspect
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-from diffusion4k.dag.stages import Stages
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import resources, train
 
 
 class Asked(dict):
@@ -15,12 +15,12 @@ class Asked(dict):
     __getattr__ = dict.__getitem__
 
 
-def asked(stages: Stages, step: str, model: str = "", attempt: int = 1) -> Asked:
+def asked(config: Config, step: str, model: str = "", attempt: int = 1) -> Asked:
     """What a job of `step` asks for in an attempt; `model` for training."""
-    wildcards = SimpleNamespace(model=model, step=f"{stages.segments[0]:06d}")
+    wildcards = SimpleNamespace(model=model, step=f"{train.segments(config)[0]:06d}")
     given = {"wildcards": wildcards, "attempt": attempt}
     found = Asked()
-    for name, value in stages.resources(step).items():
+    for name, value in resources.asked(config, step).items():
         if callable(value):
             wanted = inspect.signature(value).parameters
             value = value(**{key: item for key, item in given.items() if key in wanted})
@@ -29,16 +29,16 @@ def asked(stages: Stages, step: str, model: str = "", attempt: int = 1) -> Asked
     return found
 
 
-def sbatch(resources: Asked, threads: int, folder: Path, *more: str) -> list[str]:
+def sbatch(asked: Asked, threads: int, folder: Path, *more: str) -> list[str]:
     """The command that the plugin would submit a job with, and `more` flags."""
     from snakemake_executor_plugin_slurm.submit_string import get_submit_command
     from snakemake_executor_plugin_slurm.utils import set_gres_string
 
-    job = SimpleNamespace(resources=resources, threads=threads)
+    job = SimpleNamespace(resources=asked, threads=threads)
     given = {"account": "slurm_account", "partition": "slurm_partition"}
     flags = {"account": "-A", "partition": "-p"}
     named = {
-        key: f"{flags[key]} {shlex.quote(resources[name])}" if name in resources else ""
+        key: f"{flags[key]} {shlex.quote(asked[name])}" if name in asked else ""
         for key, name in given.items()
     }
     about = {"run_uuid": "doctor", "slurm_logfile": folder / ".snakemake/doctor-%j.log"}
@@ -48,8 +48,7 @@ def sbatch(resources: Asked, threads: int, folder: Path, *more: str) -> list[str
     return [*shlex.split(line + set_gres_string(job)), *more]
 
 
-def kinds(stages: Stages) -> dict[str, tuple[str, str]]:
+def kinds(config: Config) -> dict[str, tuple[str, str]]:
     """Every kind of job of a configuration: its name for people → (step, model)."""
-    config: dict[str, Any] = stages.config
-    found = {step: (step, "") for step in config["resources"] if step not in ("train", "source")}
-    return found | {f"train {model}": ("train", model) for model in stages.trained}
+    steps = {step: (step, "") for step in config["resources"] if step not in ("train", "source")}
+    return steps | {f"train {model}": ("train", model) for model in train.trained(config)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, sources
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import root, shards
 from diffusion4k.dag.train import exported
 
 
@@ -18,9 +18,8 @@ def pipeline(config: Config, model: str) -> str:
 
 def manifests(config: Config, model: str, evaluation: str) -> list[str]:
     """All shards of a model's images of an evaluation; `model` may be the pattern {model}."""
-    pattern = f"{root(config)}/generate/{model}/{evaluation}/shard-{{shard}}-of-{{shards}}.json"
-    count = config["evaluations"][evaluation]["shards"]
-    return [pattern.replace("{shards}", str(count)).replace("{shard}", str(i)) for i in range(count)]
+    stem = f"{root(config)}/generate/{model}/{evaluation}/shard"
+    return shards(stem, config["evaluations"][evaluation]["shards"])
 
 
 def sampled(config: Config) -> list[str]:

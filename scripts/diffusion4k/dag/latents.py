@@ -6,8 +6,8 @@ from diffusion4k.dag.paths import root, shards
 
 def manifests(config: Config, backbone: str) -> list[str]:
     """All shards of the training set, encoded for a backbone."""
-    pattern = f"{root(config)}/latents/{backbone}/shard-{{shard}}-of-{{shards}}.json"
-    return shards(pattern, config["latents"]["shards"])
+    stem = f"{root(config)}/latents/{backbone}/shard"
+    return shards(stem, config["latents"]["shards"])
 
 
 def flip(config: Config) -> str:

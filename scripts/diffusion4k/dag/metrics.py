@@ -7,7 +7,7 @@ from diffusion4k.metrics import families
 
 
 def networks(config: Config, stage: str) -> dict[str, str]:
-    """{name: source} of the networks of one scoring job, but for optional ones that are no source."""
+    """{name: manifest} of a scoring job's networks; without optional ones that are no source."""
     of = families.scored_by(stage)
     optional = {name for family in of for name in family.optional} - set(config["sources"])
     needed = [name for family in of for name in family.networks if name not in optional]
@@ -16,8 +16,8 @@ def networks(config: Config, stage: str) -> dict[str, str]:
 
 def manifests(config: Config, stage: str, model: str, evaluation: str) -> list[str]:
     """All shards of a model's scores by one stage."""
-    pattern = f"{root(config)}/metrics/{model}/{evaluation}/{stage}-{{shard}}-of-{{shards}}.json"
-    return shards(pattern, config["evaluations"][evaluation]["shards"])
+    stem = f"{root(config)}/metrics/{model}/{evaluation}/{stage}"
+    return shards(stem, config["evaluations"][evaluation]["shards"])
 
 
 def of_family(config: Config, name: str, model: str, evaluation: str) -> list[str]:

@@ -81,9 +81,9 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
 def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
     """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
     entry = config["tables"][table]
-    folder = f"{root(config)}/metrics/{{}}/{entry.get('evaluation')}"
+    metrics, evaluation = f"{root(config)}/metrics", entry.get("evaluation")
     return [
-        (f"{row}:{family}", f"{folder.format(row)}/{family}-against-{other}.json")
+        (f"{row}:{family}", f"{metrics}/{row}/{evaluation}/{family}-against-{other}.json")
         for row, other in entry.get("against", {}).items()
         if row in entry["rows"]
         for family in families_of(config, table)

@@ -8,6 +8,6 @@ def root(config: Config) -> str:
     return f"results/{config['run']}"
 
 
-def shards(pattern: str, count: int) -> list[str]:
-    """All shard manifests of a path pattern with {shard} and {shards}."""
-    return [pattern.format(shard=shard, shards=count) for shard in range(count)]
+def shards(stem: str, count: int) -> list[str]:
+    """The manifests of all shards, <stem>-<i>-of-<count>.json."""
+    return [f"{stem}-{shard}-of-{count}.json" for shard in range(count)]

@@ -6,8 +6,8 @@ from diffusion4k.dag.paths import root, shards
 
 def manifests(config: Config, vae: str) -> list[str]:
     """All shards of the images that a VAE reconstructs."""
-    pattern = f"{root(config)}/vae/{vae}/reconstruction-{{shard}}-of-{{shards}}.json"
-    return shards(pattern, config["reconstruction"]["shards"])
+    stem = f"{root(config)}/vae/{vae}/reconstruction"
+    return shards(stem, config["reconstruction"]["shards"])
 
 
 def count(config: Config) -> int:

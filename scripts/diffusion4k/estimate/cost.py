@@ -1,17 +1,23 @@
-"""The work of each stage, for plan.py: jobs, pictures, arithmetic, disk, and what it waits for.
+"""What each stage costs: jobs, pictures, arithmetic, disk, and what it waits for.
 
-From the configuration and the FLOP model alone. What runs on CPU cores or waits for disks (checks,
-scores) has jobs and pictures, but no arithmetic here.
+The one model of it, which `plan`, the doctor and the report share; from the configuration and the
+FLOP model alone. What runs on CPU cores or waits for disks (checks, scores) has jobs and pictures,
+but no arithmetic here.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from diffusion4k.architectures import RELEASED, Architecture
 from diffusion4k.config.resolve import Config, origin
-from diffusion4k.dag.stages import Stages
+from diffusion4k.dag import metrics as scoring
+from diffusion4k.dag import sources
+from diffusion4k.dag import train as training
+from diffusion4k.dag import vae as reconstructions
 from diffusion4k.estimate import flops
+from diffusion4k.metrics import families
 from diffusion4k.sources.miniature.architectures import MINIATURE
 
 Key = tuple[str, ...]  # (stage, backbone or model or split[, evaluation])
@@ -24,7 +30,7 @@ JPEG = 11  # the paper's Compression Ratio, about: bytes of RGB over those of th
 
 
 @dataclass(frozen=True)
-class Work:
+class Cost:
     """The jobs of one stage for one model: `flops` and `images` of all, `gpus` of each job."""
 
     key: Key
@@ -45,174 +51,165 @@ class Work:
         return self.gpu_hours(tflops) / max(1, self.gpus) / (1 if self.chain else self.jobs)
 
 
-class Works:
-    """The works of one configuration, by key."""
+def architecture(config: Config, backbone: str) -> Architecture:
+    """The released networks, or the miniature's where the source is made here."""
+    source = config["sources"][config["backbones"][backbone]["source"]]
+    return (MINIATURE if origin(source) == "make" else RELEASED)[backbone]
 
-    def __init__(self, config: Config):
-        self.config = config
-        self.stages = Stages(config)
 
-    def work(self, key: Key) -> Work:
-        """The work of one key."""
-        return STAGES[key[0]](self, *key[1:])
+def _split(config: Config, name: str) -> tuple[int, str]:
+    split = config["splits"][name]
+    return split["count"], split["source"]
 
-    def architecture(self, backbone: str) -> Architecture:
-        """The released networks, or the miniature's where the source is made here."""
-        source = self.config["sources"][self.config["backbones"][backbone]["source"]]
-        return (MINIATURE if origin(source) == "make" else RELEASED)[backbone]
 
-    def _split(self, name: str) -> tuple[int, str]:
-        split = self.config["splits"][name]
-        return split["count"], split["source"]
+def check(config: Config, split: str) -> Cost:
+    count, source = _split(config, split)
+    return Cost(("check", split), 1, count, sources=(source,))
 
-    def check(self, split: str) -> Work:
-        count, source = self._split(split)
-        return Work(("check", split), 1, count, sources=(source,))
 
-    def latents(self, backbone: str) -> Work:
-        latents, architecture = self.config["latents"], self.architecture(backbone)
-        count, source = self._split(latents["split"])
-        size, width = latents["size"], BYTES[latents["dtype"]]
-        crops = 0 if latents["mode"] == "online" else count * latents["crops_per_image"]
-        pictures = crops * (2 if self.config["train"]["flip_probability"] > 0 else 1)
-        tokens = self.config["backbones"][backbone]["train"]["t5_tokens"]
-        text = (architecture.clip_tokens + tokens) * architecture.transformer["joint_attention_dim"]
-        posterior = 2 * 16 * (size // 16) ** 2
-        return Work(
-            ("latents", backbone),
-            jobs=latents["shards"],
-            images=pictures,
-            flops=pictures * flops.encode(architecture.vae, height=size, width=size),
-            gpus=1,
-            gb=width * (pictures * posterior + max(crops, count) * text) / 1e9,
-            needs=(("check", latents["split"]),),
-            sources=(source, self.config["backbones"][backbone]["source"]),
-        )
+def latents(config: Config, backbone: str) -> Cost:
+    latents, networks = config["latents"], architecture(config, backbone)
+    count, source = _split(config, latents["split"])
+    size, width = latents["size"], BYTES[latents["dtype"]]
+    crops = 0 if latents["mode"] == "online" else count * latents["crops_per_image"]
+    pictures = crops * (2 if config["train"]["flip_probability"] > 0 else 1)
+    tokens = config["backbones"][backbone]["train"]["t5_tokens"]
+    text = (networks.clip_tokens + tokens) * networks.transformer["joint_attention_dim"]
+    posterior = 2 * 16 * (size // 16) ** 2
+    return Cost(
+        ("latents", backbone),
+        jobs=latents["shards"],
+        images=pictures,
+        flops=pictures * flops.encode(networks.vae, height=size, width=size),
+        gpus=1,
+        gb=width * (pictures * posterior + max(crops, count) * text) / 1e9,
+        needs=(("check", latents["split"]),),
+        sources=(source, config["backbones"][backbone]["source"]),
+    )
 
-    def train(self, model: str) -> Work:
-        backbone, train = self.config["models"][model]["backbone"], self.config["train"]
-        own, size = self.config["backbones"][backbone]["train"], self.config["latents"]["size"]
-        architecture = self.architecture(backbone)
-        shape = {"height": size, "width": size, "t5_tokens": own["t5_tokens"]}
-        picture = flops.training(
-            flops.forward(architecture, **shape),
-            recompute=train["gradient_checkpointing"],
-            kept=flops.attention(architecture, **shape) if train["keep_attention"] else 0,
-        )
-        if self.config["latents"]["mode"] == "online":
-            picture += flops.encode(architecture.vae, height=size, width=size)
-        images = train["steps"] * own["global_batch"]
-        # at the peak (docs/training.md): what it began from, two checkpoints, a third half-written
-        states = len(self.stages.kept) - 1 + 4
-        return Work(
-            ("train", model),
-            jobs=len(self.stages.segments),
-            images=images,
-            flops=images * picture,
-            gpus=own["gpus"],
-            chain=True,
-            gb=states * STATE[train["optimizer"]] * architecture.parameters / 1e9,
-            needs=(("latents", backbone),),
-            sources=(self.config["backbones"][backbone]["source"],),
-        )
 
-    def reconstruct(self, vae: str) -> Work:
-        settings, entry = self.config["reconstruction"], self.config["vaes"][vae]
-        own = self.config["vae"] | {"factor": 16} | entry
-        made = origin(self.config["sources"][entry["source"]]) == "make"
-        config = MINIATURE["sd3"].vae if made else RELEASED["sd3"].vae  # the same for both
-        count, side = self.stages.reconstruction_count(), settings["size"]
-        shape = {"height": side, "width": side, "factor": own["factor"]}
-        picture = flops.encode(config, **shape) + flops.decode(config, **shape, form=own["decoder"])
-        _, source = self._split(settings["split"])
-        return Work(
-            ("reconstruct", vae),
-            jobs=settings["shards"],
-            images=count,
-            flops=count * picture,
-            gpus=1,
-            needs=(("check", settings["split"]),),
-            sources=(source, entry["source"], "inception", "vgg16"),
-        )
+def train(config: Config, model: str) -> Cost:
+    backbone, train = config["models"][model]["backbone"], config["train"]
+    own, size = config["backbones"][backbone]["train"], config["latents"]["size"]
+    networks = architecture(config, backbone)
+    shape = {"height": size, "width": size, "t5_tokens": own["t5_tokens"]}
+    picture = flops.training(
+        flops.forward(networks, **shape),
+        recompute=train["gradient_checkpointing"],
+        kept=flops.attention(networks, **shape) if train["keep_attention"] else 0,
+    )
+    if config["latents"]["mode"] == "online":
+        picture += flops.encode(networks.vae, height=size, width=size)
+    images = train["steps"] * own["global_batch"]
+    # at the peak (docs/training.md): what it began from, two checkpoints, a third half-written
+    states = len(training.kept(config)) - 1 + 4
+    return Cost(
+        ("train", model),
+        jobs=len(training.segments(config)),
+        images=images,
+        flops=images * picture,
+        gpus=own["gpus"],
+        chain=True,
+        gb=states * STATE[train["optimizer"]] * networks.parameters / 1e9,
+        needs=(("latents", backbone),),
+        sources=(config["backbones"][backbone]["source"],),
+    )
 
-    def generate(self, model: str, evaluation: str) -> Work:
-        settings, entry = self.config["evaluations"][evaluation], self.config["models"][model]
-        count, source = self._split(settings["split"])
-        size = settings["size"]
-        brought = "images" in entry
-        own = [] if brought else [Path(self.stages.model_source(model)).stem]
-        own += [entry["transformer"]] if "transformer" in entry else []
-        return Work(
-            ("generate", model, evaluation),
-            jobs=1 if brought else settings["shards"],
-            images=count,
-            flops=count * self._picture(entry, size),
-            gpus=0 if brought else 1,
-            gb=count * size**2 * 3 / JPEG / 1e9,
-            needs=(("train", model),) if model in self.stages.trained else (),
-            sources=(source, *own),
-        )
 
-    def efficiency(self, cost: str, evaluation: str) -> Work:
-        entry = self.config["efficiency"][cost]
-        name = entry["model"]
-        model, size = self.config["models"][name], self.config["evaluations"][evaluation]["size"]
-        timed = model | {"generate": model.get("generate", {}) | {"steps": TIMED}}
-        size *= 16 // entry.get("vae_factor", 16)  # of a picture with as many latents at F16
-        return Work(
-            ("efficiency", cost, evaluation),
-            jobs=1,
-            images=1,
-            flops=self._picture(timed, size),
-            gpus=1,
-            needs=(("train", name),) if name in self.stages.trained else (),
-            sources=(Path(self.stages.model_source(name)).stem,),
-        )
+def reconstruct(config: Config, vae: str) -> Cost:
+    settings, entry = config["reconstruction"], config["vaes"][vae]
+    own = config["vae"] | {"factor": 16} | entry
+    made = origin(config["sources"][entry["source"]]) == "make"
+    network = MINIATURE["sd3"].vae if made else RELEASED["sd3"].vae  # the same for both
+    count, side = reconstructions.count(config), settings["size"]
+    shape = {"height": side, "width": side, "factor": own["factor"]}
+    picture = flops.encode(network, **shape) + flops.decode(network, **shape, form=own["decoder"])
+    _, source = _split(config, settings["split"])
+    return Cost(
+        ("reconstruct", vae),
+        jobs=settings["shards"],
+        images=count,
+        flops=count * picture,
+        gpus=1,
+        needs=(("check", settings["split"]),),
+        sources=(source, entry["source"], "inception", "vgg16"),
+    )
 
-    def _picture(self, model: Config, size: int) -> float:
-        """One picture's sampling and decoding; 0 for pipelines that are not of our backbones."""
-        if "backbone" not in model:
-            return 0.0
-        backbone = model["backbone"]
-        architecture = self.architecture(backbone)
-        own = self.config["backbones"][backbone]["generate"] | model.get("generate", {})
-        forward = flops.forward(architecture, height=size, width=size, t5_tokens=own["t5_tokens"])
-        guided = architecture.clip_tokens and own["guidance"] > 1  # SD3 predicts twice
-        form = self.config["vae"]["decoder"]
-        decode = flops.decode(architecture.vae, height=size, width=size, form=form)
-        return own["steps"] * forward * (2 if guided else 1) + decode
 
-    def texture(self, model: str, evaluation: str) -> Work:
-        return self._score("texture", model, evaluation, ())
+def generate(config: Config, model: str, evaluation: str) -> Cost:
+    settings, entry = config["evaluations"][evaluation], config["models"][model]
+    count, source = _split(config, settings["split"])
+    size = settings["size"]
+    brought = "images" in entry
+    own = [] if brought else [Path(sources.of_model(config, model)).stem]
+    own += [entry["transformer"]] if "transformer" in entry else []
+    return Cost(
+        ("generate", model, evaluation),
+        jobs=1 if brought else settings["shards"],
+        images=count,
+        flops=count * _picture(config, entry, size),
+        gpus=0 if brought else 1,
+        gb=count * size**2 * 3 / JPEG / 1e9,
+        needs=(("train", model),) if model in training.trained(config) else (),
+        sources=(source, *own),
+    )
 
-    def distance(self, model: str, evaluation: str) -> Work:
-        return self._score("distance", model, evaluation, ())
 
-    def quality(self, model: str, evaluation: str) -> Work:
-        return self._score("quality", model, evaluation, ("musiq", "maniqa"))
+def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
+    entry = config["efficiency"][cost]
+    name = entry["model"]
+    model, size = config["models"][name], config["evaluations"][evaluation]["size"]
+    timed = model | {"generate": model.get("generate", {}) | {"steps": TIMED}}
+    size *= 16 // entry.get("vae_factor", 16)  # of a picture with as many latents at F16
+    return Cost(
+        ("efficiency", cost, evaluation),
+        jobs=1,
+        images=1,
+        flops=_picture(config, timed, size),
+        gpus=1,
+        needs=(("train", name),) if name in training.trained(config) else (),
+        sources=(Path(sources.of_model(config, name)).stem,),
+    )
 
-    def features(self, model: str, evaluation: str) -> Work:
-        return self._score("features", model, evaluation, tuple(self.stages.networks()))
 
-    def _score(self, kind: str, model: str, evaluation: str, networks: tuple[str, ...]) -> Work:
-        settings = self.config["evaluations"][evaluation]
-        count, source = self._split(settings["split"])
-        made = () if model == "reference" else (("generate", model, evaluation),)
-        sources = (source, *networks)
-        key = (kind, model, evaluation)
-        return Work(key, settings["shards"], count, needs=made, sources=sources)
+def _picture(config: Config, model: Config, size: int) -> float:
+    """One picture's sampling and decoding; 0 for pipelines that are not of our backbones."""
+    if "backbone" not in model:
+        return 0.0
+    backbone = model["backbone"]
+    networks = architecture(config, backbone)
+    own = config["backbones"][backbone]["generate"] | model.get("generate", {})
+    forward = flops.forward(networks, height=size, width=size, t5_tokens=own["t5_tokens"])
+    guided = networks.clip_tokens and own["guidance"] > 1  # SD3 predicts twice
+    form = config["vae"]["decoder"]
+    decode = flops.decode(networks.vae, height=size, width=size, form=form)
+    return own["steps"] * forward * (2 if guided else 1) + decode
+
+
+def score(stage: str, config: Config, model: str, evaluation: str) -> Cost:
+    """The jobs of one scoring rule; of `reference`, the photographs."""
+    settings = config["evaluations"][evaluation]
+    count, source = _split(config, settings["split"])
+    drawn = () if model == "reference" else (("generate", model, evaluation),)
+    read = (source, *scoring.networks(config, stage))
+    return Cost((stage, model, evaluation), settings["shards"], count, needs=drawn, sources=read)
 
 
 # in the order data flows
-STAGES: dict[str, Callable[..., Work]] = {
-    "check": Works.check,
-    "latents": Works.latents,
-    "train": Works.train,
-    "reconstruct": Works.reconstruct,
-    "generate": Works.generate,
-    "efficiency": Works.efficiency,
-    "texture": Works.texture,
-    "features": Works.features,
-    "distance": Works.distance,
-    "quality": Works.quality,
+STAGES: dict[str, Callable[..., Cost]] = {
+    "check": check,
+    "latents": latents,
+    "train": train,
+    "reconstruct": reconstruct,
+    "generate": generate,
+    "efficiency": efficiency,
+} | {
+    # the rules that score generated images
+    stage: partial(score, stage)
+    for stage in dict.fromkeys(families.get(name).stage for name in families.generated())
 }
+
+
+def of(config: Config, key: Key) -> Cost:
+    """The cost of one key."""
+    return STAGES[key[0]](config, *key[1:])

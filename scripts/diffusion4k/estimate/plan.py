@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from diffusion4k.config.resolve import RATED, Config, origin
-from diffusion4k.dag.paper import Paper
-from diffusion4k.estimate.cost import STAGES, Key, Work, Works
+from diffusion4k.config.resolve import Config, origin
+from diffusion4k.dag import paper
+from diffusion4k.estimate import cost
+from diffusion4k.estimate.cost import STAGES, Cost, Key
+from diffusion4k.metrics import families
 
-# families of columns whose numbers are made by a stage of another name
-ALONE = {"sizes": "check", "training": "train", "reconstruction": "reconstruct"}
-STAGE = {"alignment": "features", "fid": "features"}
 # GB of sources where known (docs/sources.md)
 SOURCE_GB = {
     "stabilityai/stable-diffusion-3-medium-diffusers": 15,
@@ -26,32 +25,30 @@ class Plan:
 
     def __init__(self, config: Config, measured: dict[tuple[str, str], float] | None = None):
         self.config, self.measured = config, measured or {}
-        self.works = Works(config)
-        self.paper = Paper(self.works.stages)
 
-    def tflops(self, work: Work) -> float:
+    def tflops(self, work: Cost) -> float:
         """The sustained rate of a GPU at this work: measured, or plan.tflops."""
         name = work.key[1]
         backbone = self.config["models"].get(name, {}).get("backbone", name)
         return self.measured.get((work.key[0], backbone), self.config["plan"]["tflops"])
 
     @cached_property
-    def tables(self) -> dict[str, list[Work]]:
+    def tables(self) -> dict[str, list[Cost]]:
         """Everything that each table needs, in the order data flows."""
         return {name: self.closure(self._table_keys(name)) for name in self.config["tables"]}
 
     @cached_property
-    def everything(self) -> list[Work]:
+    def everything(self) -> list[Cost]:
         """What all tables together need, each work once."""
         return self.closure(key for name in self.config["tables"] for key in self._table_keys(name))
 
-    def closure(self, keys: Iterable[Key]) -> list[Work]:
+    def closure(self, keys: Iterable[Key]) -> list[Cost]:
         """The works of these keys and all that they need, those that are needed first."""
-        found: dict[Key, Work] = {}
+        found: dict[Key, Cost] = {}
 
         def add(key: Key) -> None:
             if key not in found:
-                work = self.works.work(key)
+                work = cost.of(self.config, key)
                 for other in work.needs:
                     add(other)
                 found[key] = work
@@ -61,10 +58,10 @@ class Plan:
         order = list(STAGES)
         return sorted(found.values(), key=lambda work: order.index(work.key[0]))
 
-    def gpu_hours(self, works: Iterable[Work]) -> float:
+    def gpu_hours(self, works: Iterable[Cost]) -> float:
         return sum(work.gpu_hours(self.tflops(work)) for work in works)
 
-    def wall_hours(self, works: list[Work]) -> float:
+    def wall_hours(self, works: list[Cost]) -> float:
         """The longest chain of work that waits for other work; every job finds its GPUs free."""
         known = {work.key: work for work in works}
 
@@ -75,7 +72,7 @@ class Plan:
 
         return max((until(key) for key in known), default=0.0)
 
-    def sources(self, works: Iterable[Work]) -> list[str]:
+    def sources(self, works: Iterable[Cost]) -> list[str]:
         """The sources that these works read, as the configuration orders them."""
         read = {source for work in works for source in work.sources}
         return [name for name in self.config["sources"] if name in read]
@@ -87,28 +84,33 @@ class Plan:
             return 0.0
         return SOURCE_GB.get(source.get("hub", ""))
 
+    def disk(self) -> dict[str, float]:
+        """GB of the run at its peak by stage, downloads apart, which lie in HF_HOME."""
+        stages: dict[str, float] = {}
+        for work in self.everything:
+            if work.gb:
+                stages[work.key[0]] = stages.get(work.key[0], 0.0) + work.gb
+        return stages
+
     def _table_keys(self, name: str) -> list[Key]:
         """The works that a table's numbers are read from."""
         table, keys = self.config["tables"][name], []
         against, evaluation = table.get("against", {}), table.get("evaluation")
-        values = self.paper.table_values(name)
-        pairs = [key.split(":") for key, _ in values]
-        pairs += [(against[row], family) for row, family in self._compared(name)]
-        for row, family in pairs:
-            if family in ALONE:
-                keys.append((ALONE[family], row))
-            elif family == "correlation":
-                ratings = self.config["ratings"]
-                kind = STAGE.get(RATED[row], RATED[row])
-                keys += [(kind, model, ratings["evaluation"]) for model in ratings["models"]]
+        pairs = [key.split(":") for key, _ in paper.numbers(self.config, name)]
+        compared = (key.split(":") for key, _ in paper.comparisons(self.config, name))
+        pairs += [(against[row], family) for row, family in compared]
+        for row, name in pairs:
+            family = families.get(name)
+            if name == "correlation":
+                ratings, (of, _) = self.config["ratings"], families.rated()[row]
+                keys += [(of.stage, model, ratings["evaluation"]) for model in ratings["models"]]
+            elif "{evaluation}" in family.manifest:
+                keys.append((family.stage, row, evaluation))
             else:
-                keys.append((STAGE.get(family, family), row, evaluation))
-            if family == "fid":
+                keys.append((family.stage, row))
+            if name == "fid":
                 keys.append(("features", "reference", evaluation))
         return keys
-
-    def _compared(self, name: str) -> list[list[str]]:
-        return [key.split(":") for key, _ in self.paper.table_comparisons(name)]
 
 
 def measured(folder: Path, device: str | None) -> dict[tuple[str, str], float]:

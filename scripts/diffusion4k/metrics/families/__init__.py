@@ -51,9 +51,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Rated:
-    """A metric that can be held against human ratings: its aggregate, +1 or -1 where lower is better.
+    """A metric that can be held against human ratings.
 
-    The aggregate must be the mean of a score an image has.
+    metric: its aggregate, which must be the mean of a score that each image has.
+    sign: -1 where a lower score is better.
     """
 
     metric: str
@@ -183,7 +184,9 @@ def columns() -> dict[str, tuple[Family, Column]]:
 def rated() -> dict[str, tuple[Family, Rated]]:
     """Every metric that can be held against human ratings: its family, and its aggregate."""
     return {
-        name: (family, metric) for family in every().values() for name, metric in family.rated.items()
+        name: (family, metric)
+        for family in every().values()
+        for name, metric in family.rated.items()
     }
 
 
