@@ -41,9 +41,9 @@ def test_only_the_sources_that_a_target_needs_are_fetched(checkout, arguments):
 
 def test_a_dry_run_names_the_gated_sources_and_downloads_nothing(checkout):
     done = checkout.run("-n", "tables", "--config", "run=unmade")
-    assert "stabilityai/stable-diffusion-3-medium-diffusers is gated" in done.stderr
-    assert "black-forest-labs/FLUX.1-dev is gated" in done.stderr
-    assert "HF_TOKEN" in done.stderr
+    assert "stabilityai/stable-diffusion-3-medium-diffusers is gated" in done.stdout
+    assert "black-forest-labs/FLUX.1-dev is gated" in done.stdout
+    assert "HF_TOKEN" in done.stdout
     assert not (checkout.folder / "results" / "unmade").exists()
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import shlex
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,8 @@ def asked(config: Config, step: str, model: str = "", attempt: int = 1) -> Asked
     wildcards = SimpleNamespace(model=model, step=f"{train.segments(config)[0]:06d}")
     given = {"wildcards": wildcards, "attempt": attempt}
     found = Asked()
-    for name, value in resources.asked(config, step).items():
+    slots = partial(train.ended_slots, config) if step == "train" else lambda wildcards: 0
+    for name, value in resources.asked(config, step, slots).items():
         if callable(value):
             wanted = inspect.signature(value).parameters
             value = value(**{key: item for key, item in given.items() if key in wanted})
