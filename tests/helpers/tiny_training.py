@@ -72,7 +72,11 @@ def job_for(inputs, folder, name="sd3", **changes):
 
 
 def train(settings, job):
-    """Train in this process; the weights by name."""
+    """Train in this process, with one thread; the weights by name.
+
+    Equal bytes want an equal number of threads: some kernels add up a batch in a share for each.
+    """
+    torch.set_num_threads(1)
     fresh()
     trainer.train(settings, job, backbones.get(settings.backbone))
     return weights(job.output)

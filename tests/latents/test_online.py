@@ -30,7 +30,6 @@ SIZE = 64
 
 @pytest.fixture(autouse=True)
 def fresh_accelerator():
-    torch.set_num_threads(1)
     yield
     fresh()
 
