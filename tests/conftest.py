@@ -14,8 +14,42 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
     "Snakefile", "rules", "scripts", "config", "profiles", "slurm", "envs", "report", "benchmarks",
 )  # fmt: skip
+# What makes PyTorch, oneDNN, MKL and NumPy's OpenBLAS take the kernels of an older processor. They
+# read it once, when they are loaded
+PROCESSORS = {
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_CBWR": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+    },
+    "sse": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_CBWR": "COMPATIBLE",
+        "OPENBLAS_CORETYPE": "Nehalem",
+    },
+}
 pytest_plugins = ["slurm_fixtures"]
 pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared
+
+
+def pytest_addoption(parser):
+    parser.addoption("--processor", choices=PROCESSORS, help="compute as an older processor would")
+
+
+def pytest_configure(config):
+    if processor := config.getoption("--processor"):
+        assert "torch" not in sys.modules
+        os.environ.update(PROCESSORS[processor])
+
+
+def pytest_report_header(config):
+    if config.getoption("--processor"):
+        import torch
+
+        return f"PyTorch's kernels: {torch.backends.cpu.get_cpu_capability()}"
+    return None
 
 
 @dataclass(frozen=True)

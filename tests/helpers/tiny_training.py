@@ -5,6 +5,7 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file, save_file
 
+import rounding
 import tiny
 from diffusion4k import backbones
 from diffusion4k.train import trainer
@@ -71,7 +72,11 @@ def job_for(inputs, folder, name="sd3", **changes):
 
 
 def train(settings, job):
-    """Train in this process; the weights by name."""
+    """Train in this process, with one thread; the weights by name.
+
+    Equal bytes want an equal number of threads: some kernels add up a batch in a share for each.
+    """
+    torch.set_num_threads(1)
     fresh()
     trainer.train(settings, job, backbones.get(settings.backbone))
     return weights(job.output)
@@ -79,6 +84,26 @@ def train(settings, job):
 
 def weights(output):
     return load_file(output.with_suffix("") / "state" / "model.safetensors")
+
+
+def assert_close_trainings(found, expected, pipeline):
+    """AssertionError where two trainings of `pipeline` (a folder) differ by more than rounding.
+
+    Adam divides a gradient by its own size. Where that is a share r of the usual one, an error of
+    t of the usual gradient becomes t / r of a step, at most a whole one; about a share r of all
+    weights have gradients smaller than r. So the mean square of the error is 2 t of a step's.
+    """
+    start = load_file(pipeline / "transformer" / "diffusion_pytorch_model.safetensors")
+    assert found.keys() == expected.keys()
+    moved = sum((expected[key] - start[key]).square().sum() for key in start).sqrt()
+    apart = sum((expected[key] - found[key]).square().sum() for key in start).sqrt()
+    assert apart < close_steps() * moved
+
+
+def close_steps():
+    """How far trainings that differ by rounding may lie apart, relative to the way they went."""
+    networks = tiny.sd3_transformer(), tiny.vae().encoder
+    return (2 * rounding.tolerance(2 * rounding.terms(*networks), scale=1)) ** 0.5
 
 
 def history(output):

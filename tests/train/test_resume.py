@@ -36,7 +36,6 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def fresh_accelerator():
-    torch.set_num_threads(1)
     yield
     fresh()
 

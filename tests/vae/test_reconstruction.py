@@ -254,5 +254,7 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypat
     assert not np.array_equal(pictures["tiled"], pictures["whole"])
     assert "reconstructed in tiles" in manifest.read(tmp_path / "tiled" / "r.json").notes[-1]
     # the released partition is the exact form shifted by one pixel
-    assert np.array_equal(pictures["f16"][1:, 1:], pictures["exact"][:-1, :-1])
-    assert not np.array_equal(pictures["f16"], pictures["exact"])
+    published, exact = (pictures[name].astype(int) for name in ("f16", "exact"))
+    # a value halfway between two levels may round either way
+    assert abs(published[1:, 1:] - exact[:-1, :-1]).max() <= 1
+    assert abs(published - exact).max() > 1
