@@ -14,6 +14,7 @@ from diffusion4k.train.settings import Settings
 # Ranks wait for the first while it writes, syncs and hashes what a segment ends with: for Flux
 # about 200 GB, more than the ten minutes after which torch gives up.
 PATIENCE = timedelta(hours=3)
+LONGEST = 2**31  # the length of a tensor that bitsandbytes cannot express
 
 
 def accelerator_for(settings: Settings, processes: int) -> Accelerator:
@@ -71,17 +72,35 @@ def optimizer_for(settings: Settings, parameters) -> torch.optim.Optimizer:
     return AdamW8bit(parameters, **options)
 
 
-def refuse_too_long(settings: Settings, weights: int, processes: int) -> None:
+def refuse_too_long(settings: Settings, transformer: torch.nn.Module, processes: int) -> None:
     """UserError where 8-bit AdamW would miscount: ZeRO hands it each process's share as one tensor.
 
     bitsandbytes passes a tensor's length on as a 32-bit integer, and would train a part or nothing.
     """
-    share = -(-weights // processes)
-    if settings.optimizer == "adamw_8bit" and settings.zero_stage and share >= 2**31:
+    share = sum(parameter.numel() for parameter in transformer.parameters()) / processes
+    if settings.optimizer == "adamw_8bit" and settings.zero_stage and share >= LONGEST:
         raise UserError(
             f"--optimizer adamw_8bit: takes fewer than 2^31 weights at once, and ZeRO would hand it"
             f" {share:.3g} on each of {processes} processes; use more GPUs, --zero-stage 0, or "
             "--optimizer adamw"
+        )
+
+
+def recount(optimizer) -> None:
+    """Let a loaded DeepSpeed CPU Adam count its past steps one by one; others are left alone.
+
+    It carries beta^step along as a product, but one that begins at a later step takes the power,
+    which may differ in its last bit, and so would the weights.
+    """
+    while hasattr(optimizer, "optimizer"):  # accelerate's and ZeRO's wrappers
+        optimizer = optimizer.optimizer
+    if not hasattr(optimizer, "ds_opt_adam"):
+        return
+    (group,) = optimizer.param_groups
+    nothing = [torch.zeros(1) for _ in range(4)]  # a weight, its gradient, two moments
+    for step in range(1, int(optimizer.state[group["params"][0]]["step"]) + 1):
+        optimizer.ds_opt_adam.adam_update(
+            optimizer.opt_id, step, 0.0, *group["betas"], group["eps"], 0.0, True, *nothing
         )
 
 

@@ -65,9 +65,8 @@ class Progress:
             "stop_step": stop_step,
             "state": "starting",
         }
-        # until this job has its own: what the segment's job before took
-        known = ("seconds_per_step", "seconds_saving")
-        self._record |= {name: before[name] for name in known if name in before}
+        if "seconds_saving" in before:  # until this job has saved itself
+            self._record["seconds_saving"] = before["seconds_saving"]
         self._write()
 
     def step(self, row: Record) -> None:

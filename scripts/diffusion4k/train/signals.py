@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 # a scheduler's, the terminal's, a lost terminal's, and what `sbatch --signal` is often asked for
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -40,6 +41,7 @@ def received(*, announce: bool) -> Iterator[list[int]]:
 @contextlib.contextmanager
 def withheld() -> Iterator[None]:
     """SIGNALS wait until the block ends; processes that start in it never receive them."""
+    resource_tracker.ensure_running()  # where workers are spawned it starts, and lets signals in
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

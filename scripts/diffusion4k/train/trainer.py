@@ -116,8 +116,7 @@ class Trainer:
     def _prepare(self) -> None:
         settings = self.settings
         transformer, self.dtype = model.transformer(settings, self.backbone, self.base.root)
-        weights = sum(parameter.numel() for parameter in transformer.parameters())
-        launch.refuse_too_long(settings, weights, self.job.processes)
+        launch.refuse_too_long(settings, transformer, self.job.processes)
         optimizer = launch.optimizer_for(settings, transformer.parameters())
         self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
         if not settings.zero_stage:
@@ -132,6 +131,7 @@ class Trainer:
             self.good = manifest.read(self.job.start).root
         if self.good is not None:
             self.step, self.history = state.load(self.accelerator, self.good)
+            launch.recount(self.optimizer)
         if self.step > self.job.stop_step:
             raise UserError(f"{self.good}: is past --stop-step {self.job.stop_step}; raise it")
         self.accelerator.wait_for_everyone()
