@@ -2,7 +2,8 @@
 
 One process: `python scripts/train.py …`; several: `torchrun --standalone --nproc_per_node=8
 scripts/train.py --processes 8 …`, or `accelerate launch`. Run the same command again to go on after
-a kill. Exit status 75: saved at SIGTERM or --time-limit before the end.
+a kill. Exit status 75: saved at a signal (SIGTERM, SIGINT, SIGHUP, SIGUSR1) or --time-limit before
+the end.
 """
 
 import argparse

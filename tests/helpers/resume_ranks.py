@@ -2,15 +2,17 @@
 
     torchrun --standalone --nproc_per_node=2 tests/helpers/resume_ranks.py INPUTS FOLDER MODE
 
-Trains 20 steps straight, then 20 times killed after 0, 1, … 19 steps and resumed, all in one pair
-of processes because starting them costs more than the steps. Each rank checks that what follows
-is the straight training, bit for bit, and prints a line.
+Trains 20 steps straight, then 20 times killed after 0, 1, … 19 steps and resumed (offloaded, which
+is slow, 5 times), all in one pair of processes because starting them costs more than the steps.
+Each rank checks that what follows is the straight training, bit for bit, and prints a line. The
+weights are exported in float32, which a bfloat16 training has in its optimizer only.
 """
 
 import sys
 from pathlib import Path
 
 import torch
+from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
 
 import tiny_training as training
 from diffusion4k.errors import UserError
@@ -20,7 +22,18 @@ STEPS, EVERY = 20, 3
 MODES = {
     "ddp": {"precision": "float32", "micro_batch": 2, "gradient_checkpointing": False},
     "zero": {"precision": "bfloat16", "micro_batch": 1, "zero_stage": 2},
+    # as released: DeepSpeed's CPU Adam, and recomputed activations
+    "offload": {
+        "precision": "bfloat16",
+        "micro_batch": 1,
+        "zero_stage": 2,
+        "offload_optimizer": True,
+        "gradient_checkpointing": True,
+    },
 }
+
+
+STOPS = {"ddp": range(STEPS), "zero": range(STEPS), "offload": range(3, STEPS, 4)}
 
 
 class Killed(BaseException):
@@ -34,7 +47,9 @@ def none(*_arguments, **_options) -> None:
 def run(inputs: Path, folder: Path, mode: str, stop: int | None = None) -> None:
     """Train; with `stop`, die in the step that follows `stop` finished ones, before it counts."""
     training.fresh()
-    job = training.job_for(inputs, folder, stop_step=STEPS, save_every=EVERY, processes=2)
+    job = training.job_for(
+        inputs, folder, stop_step=STEPS, save_every=EVERY, processes=2, save_dtype="float32"
+    )
     ailment = monitor.ailment
 
     def dying(row, past):
@@ -80,7 +95,8 @@ def main() -> None:
     run(inputs, folder / "straight", mode)
     expected = states(folder / "straight")
     assert len(expected) > 40
-    for stop in range(STEPS):
+    check_export(folder / "straight" / f"step-{STEPS:06d}", mode)
+    for stop in STOPS[mode]:
         killed = folder / f"killed-{stop}"
         try:
             run(inputs, killed, mode, stop)
@@ -96,8 +112,39 @@ def main() -> None:
         same = training.history(killed / f"step-{STEPS:06d}.json")
         assert same == training.history(folder / "straight" / f"step-{STEPS:06d}.json")
     refused_elsewhere(inputs, folder, mode)
-    print(f"{mode}: {STEPS} kills, every state equal", flush=True)
+    if mode == "zero":
+        refused_in_8_bit(inputs, folder)
+    print(f"{mode}: {len(STOPS[mode])} kills, every state equal", flush=True)
     end()
+
+
+def check_export(step: Path, mode: str) -> None:
+    """What is exported is what the optimizer holds: as DeepSpeed itself reads it from the state."""
+    exported = training.load_file(step / "transformer" / "diffusion_pytorch_model.safetensors")
+    if mode == "ddp":
+        expected = training.load_file(step / "state" / "model.safetensors")
+    else:
+        expected = get_fp32_state_dict_from_zero_checkpoint(step / "state", tag="pytorch_model")
+    assert exported.keys() == expected.keys()
+    for name, value in exported.items():
+        assert value.dtype == torch.float32 and torch.equal(value, expected[name].float()), name
+    trained = [name for name in exported if "pos_embed.pos_embed" not in name]
+    assert any(not torch.equal(exported[n], exported[n].bfloat16().float()) for n in trained)
+
+
+def refused_in_8_bit(inputs: Path, folder: Path) -> None:
+    """Shares of weights that are longer than bitsandbytes can count, before the first step."""
+    training.fresh()
+    launch.LONGEST = 10_000
+    settings = training.recipe(**MODES["zero"] | {"optimizer": "adamw_8bit"})
+    job = training.job_for(inputs, folder / "8-bit", processes=2)
+    try:
+        training.trainer.train(settings, job, training.backbones.get("sd3"))
+    except UserError as error:
+        assert "fewer than 2^31 weights" in str(error) and "each of 2 processes" in str(error)
+        assert not [*job.progress_folder.glob("checkpoints-*/*")]
+    else:
+        raise AssertionError("a miscounted share was trained")
 
 
 def refused_elsewhere(inputs: Path, folder: Path, mode: str) -> None:

@@ -7,9 +7,9 @@ moments, in the middle of a checkpoint's writing too; other numbers of processes
 import functools
 import os
 import random
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import torch
 
 import resume_ranks
 from diffusion4k.errors import UserError
-from diffusion4k.train import monitor, state
+from diffusion4k.train import monitor, progress, state
 from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
+from two_ranks import ENVIRONMENT, HELPERS, ROOT, TORCHRUN
 
 STEPS = 20
 VARIANTS = {
@@ -70,12 +71,6 @@ def test_killed_at_every_step_one_process(inputs, tmp_path, monkeypatch, variant
         assert history(job.output) == history(straight.output)
 
 
-HELPERS = Path(__file__).resolve().parents[1] / "helpers"
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HELPERS}:{SCRIPTS}"}
-
-
 @pytest.fixture(scope="module")
 def killed_ranks(inputs, tmp_path_factory):
     """Run resume_ranks.py in a mode, once; the folder with its straight training."""
@@ -84,22 +79,26 @@ def killed_ranks(inputs, tmp_path_factory):
     def run(mode: str) -> Path:
         folder = tmp_path_factory.mktemp(mode)
         ran = subprocess.run(
-            [*TWO, str(HELPERS / "resume_ranks.py"), str(inputs), str(folder), mode],
+            [*TORCHRUN, str(HELPERS / "resume_ranks.py"), str(inputs), str(folder), mode],
             capture_output=True,
             text=True,
-            timeout=900,
-            env=os.environ | ENVIRONMENT,
+            timeout=1800,
+            env=ENVIRONMENT,
         )
         assert ran.returncode == 0, (ran.stdout + ran.stderr)[-6000:]
-        assert ran.stdout.count(f"{mode}: {STEPS} kills, every state equal") == 2
+        kills = len(resume_ranks.STOPS[mode])
+        assert ran.stdout.count(f"{mode}: {kills} kills, every state equal") == 2
         return folder
 
     return run
 
 
-@pytest.mark.parametrize("mode", ["ddp", "zero"])
+@pytest.mark.parametrize("mode", ["ddp", "zero", "offload"])
 def test_killed_at_every_step_two_processes(killed_ranks, mode):
-    """DistributedDataParallel, and DeepSpeed ZeRO-2 in bf16 with fp32 master weights."""
+    """DistributedDataParallel; DeepSpeed ZeRO-2 in bf16 with fp32 master weights; the released
+    recipe: the same, the optimizer in CPU memory (at five steps), activations recomputed."""
+    if mode == "offload" and not shutil.which("g++"):
+        pytest.skip("DeepSpeed builds its CPU Adam with g++")
     assert (killed_ranks(mode) / "straight" / f"step-{STEPS:06d}.json").exists()
 
 
@@ -131,30 +130,56 @@ def unsealed(folder: Path) -> list[Path]:
     return [*folder.glob("checkpoints-*/.checkpoint-*.tmp")]
 
 
+def sharded(job, save_every: int) -> list[str]:
+    """scripts/train.py on two ranks under ZeRO, with loading processes as at full size."""
+    return [
+        *TORCHRUN, str(ROOT / "scripts" / "train.py"), "--backbone", "sd3", "--processes", "2",
+        "--learning-rate", "1e-3", "--global-batch", "4", "--micro-batch", "1", "--guidance", "3.5",
+        "--no-gradient-checkpointing", "--zero-stage", "2", "--pipeline", str(job.pipeline),
+        "--latents", *map(str, job.latents), "--stop-step", str(STEPS),
+        "--save-every", str(save_every), "--cache", "0", "--workers", "1",
+        "--progress-folder", str(job.progress_folder), "--output", str(job.output),
+    ]  # fmt: skip
+
+
+def check_goes_on(command: list[str], folder: Path, straight: Path) -> None:
+    """The same command again ends with the straight training's state, every rank's shard of it."""
+    again = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr[-4000:]
+    found, expected = resume_ranks.states(folder), resume_ranks.states(straight)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 def test_two_processes_killed_while_they_save_their_shards(inputs, tmp_path, killed_ranks):
     """SIGKILL to launcher and ranks of scripts/train.py, a ZeRO checkpoint half-written."""
     job = job_for(inputs, tmp_path, stop_step=STEPS)
-    command = [
-        *TWO, str(SCRIPTS / "train.py"), "--backbone", "sd3", "--processes", "2",
-        "--learning-rate", "1e-3", "--global-batch", "4", "--micro-batch", "1", "--guidance", "3.5",
-        "--no-gradient-checkpointing", "--zero-stage", "2", "--pipeline", str(job.pipeline),
-        "--latents", *map(str, job.latents), "--stop-step", str(STEPS), "--save-every", "1",
-        "--progress-folder", str(job.progress_folder), "--output", str(job.output),
-    ]  # fmt: skip
+    command = sharded(job, save_every=1)
     with (tmp_path / "log").open("w") as log:
-        first = subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=log, stderr=log)
+        first = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
         unfinished = kill_in_a_save(first, tmp_path / "progress")
     assert unfinished, (tmp_path / "log").read_text()
     reached = newest(job, STEPS)
     assert 0 < reached < STEPS and f"{reached + 1:06d}" in unfinished[0].name
-    again = subprocess.run(
-        command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300
-    )
-    assert again.returncode == 0, again.stderr[-4000:]
-    straight = killed_ranks("zero") / "straight"
-    found, expected = resume_ranks.states(tmp_path), resume_ranks.states(straight)
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    check_goes_on(command, tmp_path, killed_ranks("zero") / "straight")
+
+
+def test_a_terminated_launcher_loses_no_step(inputs, tmp_path, killed_ranks):
+    """torchrun passes SIGTERM on to the whole process group of each rank, loaders included."""
+    job = job_for(inputs, tmp_path, stop_step=STEPS)
+    command = sharded(job, save_every=4)
+    with (tmp_path / "log").open("w") as log:
+        first = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
+        while not newest(job, STEPS):
+            assert first.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.002)
+        first.terminate()
+        first.wait(60)
+    told = progress.read(job.progress_folder / progress.NAME)
+    said, saved = (tmp_path / "log").read_text(), newest(job, STEPS)
+    assert 4 <= saved < STEPS and f"saved at step {saved}; run again" in said, said
+    assert told["state"] == "saved" and told["step"] == told["saved_step"] == saved
+    check_goes_on(command, tmp_path, killed_ranks("zero") / "straight")
 
 
 def child(work) -> int:

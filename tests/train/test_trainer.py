@@ -181,20 +181,31 @@ def test_another_recipe_is_not_taken_for_rounding(inputs, straight, tmp_path, ch
         assert_close_trainings(other, weights(straight["sd3"]), inputs / "sd3")
 
 
-@pytest.mark.parametrize("reason", ["time limit", "SIGTERM"])
-def test_interrupted_saves_and_continues(inputs, straight, tmp_path, monkeypatch, reason):
-    job = job_for(inputs, tmp_path, save_every=100)
-    if reason == "time limit":
-        halted, first = dataclasses.replace(job, time_limit=1e-6), 1
-    else:
-        halted, first = job, 3
+@pytest.mark.parametrize(
+    ("reason", "first"), [("time limit", 1), ("in a step", 2), ("after it", 3), ("in a save", 4)]
+)
+def test_interrupted_saves_and_continues(inputs, straight, tmp_path, monkeypatch, reason, first):
+    """By the time limit, or by SIGTERM at moments of the second step and of the save at the fourth:
+    no further step is begun than the one in which the signal can be seen."""
+    job = job_for(inputs, tmp_path, save_every=4)
+    halted = dataclasses.replace(job, time_limit=1e-6) if reason == "time limit" else job
+    ailment, read, save = monitor.ailment, samples.Samples.__getitem__, state.save
 
-    def signalling(row, past):
-        if reason == "SIGTERM" and len(past) == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def signalling(moment, function, now):
+        def signals_itself(*arguments):
+            if reason == moment and now(arguments[1]):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return function(*arguments)
 
+        return signals_itself
+
+    reading = signalling("in a step", read, lambda key: key == (1, 0))
+    watching = signalling("after it", ailment, lambda past: len(past) == 1)
+    saving = signalling("in a save", save, lambda folder: True)
     with monkeypatch.context() as patch:
-        patch.setattr(monitor, "ailment", signalling)
+        patch.setattr(samples.Samples, "__getitem__", reading)
+        patch.setattr(monitor, "ailment", watching)
+        patch.setattr(state, "save", saving)
         with pytest.raises(trainer.Interrupted, match=f"saved at step {first}; run again"):
             train(recipe(), halted)
     assert not job.output.exists()

@@ -14,6 +14,7 @@ from diffusion4k.train.settings import Settings
 # Ranks wait for the first while it writes, syncs and hashes what a segment ends with: for Flux
 # about 200 GB, more than the ten minutes after which torch gives up.
 PATIENCE = timedelta(hours=3)
+LONGEST = 2**31  # the length of a tensor that bitsandbytes cannot express
 
 
 def accelerator_for(settings: Settings, processes: int) -> Accelerator:
@@ -54,7 +55,8 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
 def optimizer_for(settings: Settings, parameters) -> torch.optim.Optimizer:
     """AdamW with fp32 states, or with bitsandbytes' 8-bit ones in a quarter of the memory.
 
-    With offloading accelerate puts DeepSpeed's CPU Adam, of fp32 states, in the place of AdamW.
+    On GPUs AdamW is torch's fused kernel: the default one would take a buffer as large as the
+    weights. With offloading accelerate puts DeepSpeed's CPU Adam, of fp32 states, in its place.
     """
     options = {
         "lr": settings.learning_rate,
@@ -63,10 +65,43 @@ def optimizer_for(settings: Settings, parameters) -> torch.optim.Optimizer:
         "weight_decay": settings.weight_decay,
     }
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, **options)
+        fused = torch.cuda.is_available() and not settings.offload_optimizer
+        return torch.optim.AdamW(parameters, fused=fused or None, **options)
     from bitsandbytes.optim import AdamW8bit
 
     return AdamW8bit(parameters, **options)
+
+
+def refuse_too_long(settings: Settings, transformer: torch.nn.Module, processes: int) -> None:
+    """UserError where 8-bit AdamW would miscount: ZeRO hands it each process's share as one tensor.
+
+    bitsandbytes passes a tensor's length on as a 32-bit integer, and would train a part or nothing.
+    """
+    share = sum(parameter.numel() for parameter in transformer.parameters()) / processes
+    if settings.optimizer == "adamw_8bit" and settings.zero_stage and share >= LONGEST:
+        raise UserError(
+            f"--optimizer adamw_8bit: takes fewer than 2^31 weights at once, and ZeRO would hand it"
+            f" {share:.3g} on each of {processes} processes; use more GPUs, --zero-stage 0, or "
+            "--optimizer adamw"
+        )
+
+
+def recount(optimizer) -> None:
+    """Let a loaded DeepSpeed CPU Adam count its past steps one by one; others are left alone.
+
+    It carries beta^step along as a product, but one that begins at a later step takes the power,
+    which may differ in its last bit, and so would the weights.
+    """
+    while hasattr(optimizer, "optimizer"):  # accelerate's and ZeRO's wrappers
+        optimizer = optimizer.optimizer
+    if not hasattr(optimizer, "ds_opt_adam"):
+        return
+    (group,) = optimizer.param_groups
+    nothing = [torch.zeros(1) for _ in range(4)]  # a weight, its gradient, two moments
+    for step in range(1, int(optimizer.state[group["params"][0]]["step"]) + 1):
+        optimizer.ds_opt_adam.adam_update(
+            optimizer.opt_id, step, 0.0, *group["betas"], group["eps"], 0.0, True, *nothing
+        )
 
 
 def device_name(accelerator: Accelerator) -> str:
@@ -78,7 +113,7 @@ def device_name(accelerator: Accelerator) -> str:
 
 
 def _zero(settings: Settings, processes: int) -> dict:
-    device = "cpu" if settings.offload_optimizer else "none"
+    offload = settings.offload_optimizer
     return {
         "train_micro_batch_size_per_gpu": settings.micro_batch,
         "gradient_accumulation_steps": settings.accumulation(processes),
@@ -86,8 +121,10 @@ def _zero(settings: Settings, processes: int) -> dict:
         "zero_allow_untested_optimizer": settings.optimizer == "adamw_8bit",
         "zero_optimization": {
             "stage": settings.zero_stage,
-            "offload_optimizer": {"device": device},
+            "offload_optimizer": {"device": "cpu" if offload else "none"},
         },
+        # bf16 would round the sum again with each micro-batch; offloading, DeepSpeed has no choice
+        "data_types": {"grad_accum_dtype": None if offload else "fp32"},
     }
 
 

@@ -57,6 +57,23 @@ def recompute(transformer: nn.Module, *, keep_attention: bool) -> None:
     transformer.enable_gradient_checkpointing(selective if keep_attention else None)
 
 
+def trained(module: nn.Module, dtype: torch.dtype, *, keep: bool) -> nn.Module:
+    """What was trained, in `dtype`, in its own place: nothing trains it after this.
+
+    Where ZeRO shares out the fp32 master weights of a bf16 network, dtype float32 means those; then
+    every process must call this, and those with `keep` get them, in CPU memory.
+    """
+    if dtype == torch.float32 and next(module.parameters()).dtype != dtype:
+        from deepspeed.utils import safe_get_full_fp32_param
+
+        for parameter in module.parameters():
+            master = safe_get_full_fp32_param(parameter)
+            if keep:
+                parameter.data = master.cpu()
+    # torch's own `to`: diffusers' prints advice on modules that these models do not have
+    return torch.nn.Module.to(module, dtype) if keep else module
+
+
 def vae(header: Header, root: Path, device) -> nn.Module | None:
     """The F16 VAE that encodes online latents; None for stored ones."""
     if not header.online:

@@ -1,11 +1,14 @@
-"""What watches a training: signals, memory, TensorBoard, and the loss itself."""
+"""What watches a training: the loss itself, a progress bar, TensorBoard."""
 
 import contextlib
 import math
-import signal
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from tqdm import tqdm
+
+from diffusion4k import cli
 
 Row = dict[str, float | int]
 
@@ -33,15 +36,11 @@ def mean_loss(history: Sequence[Row]) -> float:
     return statistics.fmean(row["loss"] for row in history[-WINDOW:])
 
 
-@contextlib.contextmanager
-def terminated() -> Iterator[list[int]]:
-    """A list that is no longer empty once SIGTERM came: a step is finished and saved first."""
-    received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def bar(steps: int, done: int) -> tqdm:
+    """A progress bar over all `steps`, of which `done` are done; its rate is that of the others."""
+    shown = cli.progress(total=steps, desc="train", unit="step")
+    shown.initial = shown.n = done
+    return shown
 
 
 @contextlib.contextmanager

@@ -23,6 +23,17 @@ STARTS = 3  # jobs in a row without a save that are a fault and no accident
 Record = dict[str, Any]
 
 
+def notice(record: Record) -> float | None:
+    """Seconds that a training needs between a signal and the end of its save; None: not known yet.
+
+    A whole step and a save, as they last took. A scheduler that kills sooner (SLURM's KillWait,
+    torchrun's --shutdown-timeout) loses the steps since the save before.
+    """
+    if "seconds_per_step" not in record or "seconds_saving" not in record:
+        return None
+    return record["seconds_per_step"] + record["seconds_saving"]
+
+
 class Progress:
     """progress.json in `folder`, kept by the main process of a segment; the others do nothing.
 
@@ -43,6 +54,7 @@ class Progress:
                 "the same command goes on"
             )
         self._began: tuple[int, float] | None = None
+        self._saving_since: float | None = None
         self._record: Record = {
             "owner": uuid.uuid4().hex,
             "host": socket.gethostname(),
@@ -53,6 +65,8 @@ class Progress:
             "stop_step": stop_step,
             "state": "starting",
         }
+        if "seconds_saving" in before:  # until this job has saved itself
+            self._record["seconds_saving"] = before["seconds_saving"]
         self._write()
 
     def step(self, row: Record) -> None:
@@ -67,24 +81,32 @@ class Progress:
         self._record |= {"step": row["step"], "loss": row["loss"], "state": "running"}
         self._record["seconds_per_step"] = (now - clock) / (row["step"] - first)
         if now - self._record["updated"] >= EVERY:
-            self.saving()
-            self._write()
+            self._guard()
+            self._write(durable=False)  # the next step need not wait for a disk
 
     def saving(self) -> None:
         """Before each save; UserError when another job has taken over the segment."""
-        if self.main and not self._ours():
-            self.main = False  # the file is the other's
-            raise UserError(f"{self._path}: another job goes on with this segment; stopped")
+        if self.main:
+            self._guard()
+            self._saving_since = time.monotonic()
 
     def saved(self, step: int, state: str = "running") -> None:
         """After each save; `state` running, saved (ended before the last step) or finished."""
-        if self.main and state == "saved":
-            self._record["slots"] += 1
+        if self.main:
+            self._record["slots"] += state == "saved"
+            if self._saving_since is not None:
+                seconds = time.monotonic() - self._saving_since
+                self._record["seconds_saving"], self._saving_since = round(seconds, 3), None
         self._tell(step=step, saved_step=step, starts=0, state=state)
 
     def failed(self, error: Exception) -> None:
         """What ended the job, in the words of its error."""
         self._tell(state="failed", error=str(error))
+
+    def _guard(self) -> None:
+        if not self._ours():
+            self.main = False  # the file is the other's
+            raise UserError(f"{self._path}: another job goes on with this segment; stopped")
 
     def _tell(self, **news: Any) -> None:
         if self.main and self._ours():
@@ -94,9 +116,16 @@ class Progress:
     def _ours(self) -> bool:
         return read(self._path).get("owner") == self._record["owner"]
 
-    def _write(self) -> None:
+    def _write(self, *, durable: bool = True) -> None:
+        """Replace the file; one that is not `durable` outlives this process, not its machine."""
         self._record["updated"] = time.time()
-        write_text(self._path, json.dumps(self._record, indent=1) + "\n")
+        text = json.dumps(self._record, indent=1) + "\n"
+        if durable:
+            write_text(self._path, text)
+        else:
+            temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self._path)
 
 
 def read(path: Path) -> Record:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.train import randomness
+from diffusion4k.train import randomness, signals
 from diffusion4k.vae.f16 import FACTOR
 
 TEXT = ("prompt_embeds", "pooled")
@@ -189,7 +189,15 @@ def loader(
         for first in range(0, len(slots), micro_batch)
     ]
     pin = torch.cuda.is_available()
-    return iter(DataLoader(dataset, batch_sampler=keys, num_workers=workers, pin_memory=pin))
+    data = DataLoader(
+        dataset,
+        batch_sampler=keys,
+        num_workers=workers,
+        pin_memory=pin,
+        worker_init_fn=signals.shield,
+    )
+    with signals.withheld():  # the workers start here
+        return iter(data)
 
 
 def _tensors(path: Path, flip: bool) -> dict[str, torch.Tensor]:

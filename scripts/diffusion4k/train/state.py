@@ -55,9 +55,9 @@ def load(accelerator: "Accelerator", folder: Path) -> tuple[int, list[Row]]:
     A replicated state loads on any number of processes. DeepSpeed shards its state over the
     processes that saved it: another number, or a change to or from DeepSpeed, is a UserError.
 
-    What follows is bit for bit what an uninterrupted training does; but with the optimizer
-    offloaded to the CPU, DeepSpeed recomputes a bias correction that it otherwise carries on, and
-    the fp32 weights may differ in their last bit.
+    All that a later step depends on is restored bit for bit (`launch.recount` does the rest where
+    the optimizer is offloaded). On the CPU the steps that follow are then those of an uninterrupted
+    training, bit for bit; on GPUs attention's backward pass may add in another order each time.
     """
     done = _done(folder)
     if done is None:

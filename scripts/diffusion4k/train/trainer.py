@@ -4,6 +4,7 @@ What it does to the weights is in Settings; where things lie and when it saves, 
 run the same command again: it goes on from the newest whole checkpoint.
 """
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -12,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from diffusion4k import cli, manifest
+from diffusion4k import manifest
 from diffusion4k import peak_memory as memory
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
-from diffusion4k.train import launch, model, monitor, randomness, samples, state, step
+from diffusion4k.train import launch, model, monitor, randomness, samples, signals, state, step
 from diffusion4k.train.job import Job
 from diffusion4k.train.objectives import Bands
 from diffusion4k.train.progress import Progress
@@ -27,7 +28,7 @@ Batch = dict[str, torch.Tensor]
 
 
 class Interrupted(Exception):
-    """Stopped by SIGTERM or the time limit after saving at `step`; running again continues."""
+    """Stopped by a signal or the time limit after saving at `step`; running again continues."""
 
     def __init__(self, step: int):
         super().__init__(f"saved at step {step}; run again to continue")
@@ -45,8 +46,7 @@ def train(settings: Settings, job: Job, backbone) -> None:
     try:
         trainer = Trainer(settings, job, backbone, progress, started=started)
         trainer.run()
-        if trainer.accelerator.is_main_process:
-            trainer.publish()
+        trainer.publish()
         trainer.accelerator.wait_for_everyone()
     except Interrupted:
         trainer.accelerator.end_training()
@@ -116,6 +116,7 @@ class Trainer:
     def _prepare(self) -> None:
         settings = self.settings
         transformer, self.dtype = model.transformer(settings, self.backbone, self.base.root)
+        launch.refuse_too_long(settings, transformer, self.job.processes)
         optimizer = launch.optimizer_for(settings, transformer.parameters())
         self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
         if not settings.zero_stage:
@@ -130,6 +131,7 @@ class Trainer:
             self.good = manifest.read(self.job.start).root
         if self.good is not None:
             self.step, self.history = state.load(self.accelerator, self.good)
+            launch.recount(self.optimizer)
         if self.step > self.job.stop_step:
             raise UserError(f"{self.good}: is past --stop-step {self.job.stop_step}; raise it")
         self.accelerator.wait_for_everyone()
@@ -150,11 +152,16 @@ class Trainer:
             self.samples, steps, mine, self.settings.micro_batch, workers=workers
         )
         logs = job.progress_folder / "tensorboard" if self.main else None
-        with monitor.terminated() as signals, monitor.board(logs, self.step) as log:
-            bar = self._bar()
+        deadline = self.started + (job.time_limit or math.inf)
+        with signals.received(announce=self.main) as came, monitor.board(logs, self.step) as log:
+
+            def asked() -> bool:
+                return bool(came) or time.time() > deadline
+
+            bar = monitor.bar(job.stop_step, self.step) if self.main else None
             for number in steps:
-                late = job.time_limit and time.time() - self.started > job.time_limit
-                row, halt = self._step(batches, bool(signals or late))
+                row = self._step(batches)
+                halt = self._any(asked())  # now that the step is done, on the GPU as well
                 self._watch(row)
                 self.history.append(row)
                 self.step = number + 1
@@ -165,19 +172,25 @@ class Trainer:
                     bar.update()
                 last = self.step == job.stop_step
                 if last or halt or self.step % job.save_every == 0:
-                    self._save("saved" if halt and not last else "running")
-                if halt and not last:
-                    raise Interrupted(self.step)
+                    self._save()
+                    halt = not last and (halt or self._any(asked()))
+                    self.progress.saved(self.step, "saved" if halt else "running")
+                    if halt:
+                        raise Interrupted(self.step)
             if bar is not None:
                 bar.close()
 
-    def _save(self, then: str) -> None:
+    def _any(self, asked: bool) -> bool:
+        """Whether any process was asked to halt: all halt after the same step."""
+        flag = torch.tensor([float(asked)], device=self.accelerator.device)
+        return self.accelerator.reduce(flag, "sum").item() > 0
+
+    def _save(self) -> None:
         self.progress.saving()
         try:
             self.good = state.save(self.accelerator, self.folder, self.step, self.history)
         except Exception as error:  # a full disk is an OSError, or safetensors' or torch's own
             raise self._unsaved(self.folder, error) from error
-        self.progress.saved(self.step, then)
 
     def _unsaved(self, where: Path, error: Exception) -> UserError:
         return UserError(
@@ -186,15 +199,8 @@ class Trainer:
             f"{self.good or 'the first step'}"
         )
 
-    def _bar(self):
-        if not self.main:
-            return None
-        bar = cli.progress(total=self.job.stop_step, desc="train", unit="step")
-        bar.initial = bar.n = self.step  # the rate is that of this run's steps
-        return bar
-
-    def _step(self, batches: Iterator[Batch], halt: bool) -> tuple[state.Row, bool]:
-        """One optimizer step: the row to log, and whether any process asks to halt."""
+    def _step(self, batches: Iterator[Batch]) -> state.Row:
+        """One optimizer step; the row to log."""
         began, accelerator, settings = time.perf_counter(), self.accelerator, self.settings
         rate = settings.learning_rate_at(self.step)
         for group in self.optimizer.param_groups:
@@ -210,10 +216,9 @@ class Trainer:
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             total = total + torch.stack([loss.detach(), *shares.values()]).float() / count
-        told = torch.cat([total, total.new_tensor([float(halt)])])
-        loss, *parts, asked = accelerator.reduce(told, "mean").tolist()
+        loss, *parts = accelerator.reduce(total, "mean").tolist()
         seconds = time.perf_counter() - began
-        row = {
+        return {
             "step": self.step + 1,
             "loss": loss,
             **{f"loss_{name}": part for name, part in zip(shares, parts, strict=True)},
@@ -224,7 +229,6 @@ class Trainer:
             "images_per_second": settings.global_batch / seconds,
             "memory_gb": memory.peak_gb(),
         }
-        return row, asked > 0
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Batch]:
         """The objective on a micro-batch of samples, with gradient, and its sub-bands' shares."""
@@ -253,11 +257,23 @@ class Trainer:
             )
 
     def publish(self) -> None:
-        """Move the last checkpoint and the weights beside the manifest, and write it."""
+        """Put the last checkpoint and the weights beside the manifest, and write it.
+
+        Every process calls it, because weights may be shared out; the main one writes.
+        """
         settings, job = self.settings, self.job
+        dtype = model.DTYPES[job.save_dtype or settings.precision]
+        network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        network = model.trained(network, dtype, keep=self.main)
+        if not self.main:
+            return
+
+        def export(folder: Path) -> None:
+            network.save_pretrained(folder / "transformer")
+
         root = job.output.with_suffix("")
         try:
-            files = state.publish(self.good, root, self._export)
+            files = state.publish(self.good, root, export)
         except Exception as error:  # as in _save
             raise self._unsaved(root, error) from error
         seconds = sum(row["seconds"] for row in self.history)
@@ -281,9 +297,3 @@ class Trainer:
         )
         state.forget(self.folder, job.stop_step)
         self.progress.saved(self.step, "finished")
-
-    def _export(self, folder: Path) -> None:
-        dtype = model.DTYPES[self.job.save_dtype or self.settings.precision]
-        trained = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        # torch's own `to`: diffusers' prints advice on modules that these models do not have
-        torch.nn.Module.to(trained, dtype).save_pretrained(folder / "transformer")
