@@ -123,7 +123,7 @@ def test_the_published_decoder_is_the_released_one(golden, name):
 def test_the_sampler_ends_where_the_released_one_does(golden, name):
     """A picture of three steps from seed 0, the noise drawn on the CPU, the decoder published."""
     pipeline = make_pipeline_f16(parity.pipeline(name), decoder="published")
-    settings = sampler.Settings(
+    settings = sampler.SamplerSettings(
         height=parity.SIZE,
         width=parity.SIZE,
         steps=parity.STEPS,

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-# of the backbones' transformers; a miniature's weigh nothing
-PARAMETERS = {"sd3": 2_028_328_000, "flux": 11_901_408_320}
+from diffusion4k import backbones
+
 # float32 weights, AdamW's two moments, and the weights once more in the training's own precision
 STATE = 16
 ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}
-TEXT_WIDTH, CLIP_TOKENS = 4096, 77
 
 
 def needed(config: dict[str, Any]) -> dict[str, int]:
@@ -23,18 +22,23 @@ def _latents(config: dict[str, Any]) -> int:
     tensors = 4 if config["train"]["flip_probability"] > 0 else 2  # mean, log-variance, flipped
     image = tensors * 16 * (latents["size"] // 16) ** 2 * item
     total = 0
-    for backbone in config["backbones"].values():
-        text = (backbone["train"]["t5_tokens"] + CLIP_TOKENS) * TEXT_WIDTH * item
+    for name, backbone in config["backbones"].items():
+        networks = backbones.get(name).architecture
+        tokens = backbone["train"]["t5_tokens"] + networks.clip_tokens
+        text = tokens * networks.transformer["joint_attention_dim"] * item
         total += count * latents["crops_per_image"] * (image + text)
     return total
 
 
 def _training(config: dict[str, Any]) -> int:
-    """Two checkpoints, the one being written, the segment before, those kept, the export."""
+    """Two checkpoints, the one being written, the segment before, those kept, the export.
+
+    A miniature's weigh nothing.
+    """
     copies = 4 + len(config["train"]["keep"])
     weights = [
         0 if "make" in config["sources"][config["backbones"][model["backbone"]]["source"]]
-        else PARAMETERS.get(model["backbone"], 0)
+        else backbones.get(model["backbone"]).architecture.parameters
         for model in config["models"].values() if "recipe" in model
     ]  # fmt: skip
     return sum(copies * STATE * count + 2 * count for count in weights)

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from diffusion4k import digest
+from diffusion4k import backbones, digest
 from diffusion4k.config import resolve as configuration
 
 
@@ -37,13 +37,17 @@ class Common:
         """Digest of a script and all of ours that it imports, but for what no job of it uses.
 
         That is the code of other backbones, and fetching, which jobs leave to rules/sources.smk.
+        `backbone` None: of none, or of whatever class the pipeline turns out to have.
         """
-        adapters = (digest.SCRIPTS / "diffusion4k" / "backbones").glob("*.py")
-        names = {path.stem for path in adapters} - {"__init__", backbone}
-        leave_out = [f"diffusion4k.backbones.{name}" for name in sorted(names) if backbone]
-        if script != "fetch.py":
-            leave_out.append("diffusion4k.sources.fetch")
-        return digest.digest(script, leave_out=tuple(leave_out), also=tuple(also))
+        own = backbone or digest.reaches(script, backbones.STOCK)
+        chosen = backbones.code(backbone) if own else {}
+        unused = () if script == "fetch.py" else ("diffusion4k.sources.fetch",)
+        return digest.digest(
+            script,
+            leave_out=(*chosen.get("leave_out", ()), *unused),
+            with_modules=chosen.get("with_modules", ()),
+            also=tuple(also),
+        )
 
     def listing(self, folder: str | Path) -> str:
         """Digest of the names, sizes and times of a folder's files, so that changed ones are seen.

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusion4k.architectures import RELEASED, Architecture
+from diffusion4k import backbones
+from diffusion4k.backbones.architecture import VAE, Architecture
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag.stages import Stages
 from diffusion4k.estimate import flops
-from diffusion4k.sources.miniature.architectures import MINIATURE
+from diffusion4k.sources.miniature import architectures as miniature
 
 Key = tuple[str, ...]  # (stage, backbone or model or split[, evaluation])
 
@@ -57,9 +58,12 @@ class Works:
         return STAGES[key[0]](self, *key[1:])
 
     def architecture(self, backbone: str) -> Architecture:
-        """The released networks, or the miniature's where the source is made here."""
+        """The released networks, or the miniature's, if any, where the source is made here."""
         source = self.config["sources"][self.config["backbones"][backbone]["source"]]
-        return (MINIATURE if origin(source) == "make" else RELEASED)[backbone]
+        released = backbones.get(backbone).architecture
+        if origin(source) == "make":
+            return miniature.MINIATURE.get(backbone, released)
+        return released
 
     def _split(self, name: str) -> tuple[int, str]:
         split = self.config["splits"][name]
@@ -92,12 +96,12 @@ class Works:
     def train(self, model: str) -> Work:
         backbone, train = self.config["models"][model]["backbone"], self.config["train"]
         own, size = self.config["backbones"][backbone]["train"], self.config["latents"]["size"]
-        architecture = self.architecture(backbone)
+        architecture, kind = self.architecture(backbone), backbones.get(backbone)
         shape = {"height": size, "width": size, "t5_tokens": own["t5_tokens"]}
         picture = flops.training(
-            flops.forward(architecture, **shape),
+            flops.forward(kind, architecture, **shape),
             recompute=train["gradient_checkpointing"],
-            kept=flops.attention(architecture, **shape) if train["keep_attention"] else 0,
+            kept=flops.attention(kind, architecture, **shape) if train["keep_attention"] else 0,
         )
         if self.config["latents"]["mode"] == "online":
             picture += flops.encode(architecture.vae, height=size, width=size)
@@ -119,8 +123,8 @@ class Works:
     def reconstruct(self, vae: str) -> Work:
         settings, entry = self.config["reconstruction"], self.config["vaes"][vae]
         own = self.config["vae"] | {"factor": 16} | entry
-        made = origin(self.config["sources"][entry["source"]]) == "make"
-        config = MINIATURE["sd3"].vae if made else RELEASED["sd3"].vae  # the same for both
+        small = origin(self.config["sources"][entry["source"]]) == "make"
+        config = miniature.VAE if small else VAE
         count, side = self.stages.reconstruction_count(), settings["size"]
         shape = {"height": side, "width": side, "factor": own["factor"]}
         picture = flops.encode(config, **shape) + flops.decode(config, **shape, form=own["decoder"])
@@ -176,11 +180,10 @@ class Works:
         backbone = model["backbone"]
         architecture = self.architecture(backbone)
         own = self.config["backbones"][backbone]["generate"] | model.get("generate", {})
-        forward = flops.forward(architecture, height=size, width=size, t5_tokens=own["t5_tokens"])
-        guided = architecture.clip_tokens and own["guidance"] > 1  # SD3 predicts twice
-        form = self.config["vae"]["decoder"]
-        decode = flops.decode(architecture.vae, height=size, width=size, form=form)
-        return own["steps"] * forward * (2 if guided else 1) + decode
+        kind, shape = backbones.get(backbone), {"height": size, "width": size}
+        forward = flops.forward(kind, architecture, **shape, t5_tokens=own["t5_tokens"])
+        decode = flops.decode(architecture.vae, **shape, form=self.config["vae"]["decoder"])
+        return own["steps"] * kind.predictions(own["guidance"]) * forward + decode
 
     def texture(self, model: str, evaluation: str) -> Work:
         return self._score("texture", model, evaluation, ())

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from diffusion4k import images
-from diffusion4k.data.captions import Sample
+from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.latents.store import sample_path, valid, write_sample
 
 
 @dataclass(frozen=True)
-class Settings:
+class LatentsSettings:
     """What decides a sample's bytes, besides image, caption and models. `size` in px.
 
     mode "online" stores the text only: training draws a new crop each time and encodes it then.
@@ -54,7 +54,7 @@ class Settings:
         """Files a sample."""
         return 1 if self.mode == "online" else self.crops_per_image
 
-    def digest(self, sample: Sample, *others: str) -> str:
+    def digest(self, sample: CaptionedImage, *others: str) -> str:
         """16 hex digits for these settings, one sample's caption and the `others`."""
         record = json.dumps([asdict(self), sample.text, *others])
         return hashlib.sha256(record.encode()).hexdigest()[:16]
@@ -70,7 +70,7 @@ def crop_position(
     return int(top), int(left)
 
 
-def load_crops(sample: Sample, crops: int, *, seed: int, size: int) -> Tensor:
+def load_crops(sample: CaptionedImage, crops: int, *, seed: int, size: int) -> Tensor:
     """The first `crops` crops of a sample's image, (crops, 3, size, size) uint8; decoded once."""
     image = images.load_rgb(sample.path, exif_transpose=True)
     image = images.resize_shorter_side(image, size)
@@ -117,10 +117,10 @@ def encode_crops(vae, pixels: Tensor, *, flip: str, batch: int) -> list[dict[str
 def encode(
     load: Callable[[], Any],
     backbone,
-    samples: Iterable[tuple[Sample, str]],
+    samples: Iterable[tuple[CaptionedImage, str]],
     folder: Path,
     *,
-    settings: Settings,
+    settings: LatentsSettings,
     workers: int = 2,
 ) -> Iterator[tuple[Path, bool]]:
     """Encode (sample, digest) pairs into `folder`; yields each file and whether it was made now.
