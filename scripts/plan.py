@@ -17,7 +17,7 @@ import yaml
 from diffusion4k import cli
 from diffusion4k.config import resolve as configuration
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import plan
+from diffusion4k.estimate.plan import Plan, Work, measured
 
 FIGURES = ("jobs", "PFLOP", "GPU time", "wall time", "GB")
 
@@ -40,59 +40,59 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"{args.config}: not there; `snakemake --cores 1 plan` writes it")
     config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
     device = config["plan"].get("device")
-    made = plan.Plan(config, plan.measured(args.measured, device))
+    plan = Plan(config, measured(args.measured, device))
     print(f"What the tables of run {config['run']} take\n")
-    stages(made)
-    tables(made)
-    sources(made)
+    stages(plan)
+    tables(plan)
+    sources(plan)
     print(
         f"Hours: {config['plan']['tflops']:g} TFLOP/s a GPU, sustained (plan.tflops)"
-        + (f", but for what was measured on {device}.\n" if made.measured else ".\n")
+        + (f", but for what was measured on {device}.\n" if plan.measured else ".\n")
         + "Wall time: the longest chain of jobs, each finding its GPUs free; transfers, loading and"
         " scoring not counted.\nGB: at the peak of the run, sources apart. –: not modelled."
     )
 
 
-def stages(made: plan.Plan) -> None:
+def stages(plan: Plan) -> None:
     """A line for each stage and model, one for all of a stage without hours, and their sum."""
     rows = []
-    for stage, group in itertools.groupby(made.everything, key=lambda work: work.key[0]):
+    for stage, group in itertools.groupby(plan.everything, key=lambda work: work.key[0]):
         works = list(group)
         rest = [work for work in works if not work.flops]
         for part in [*([work] for work in works if work.flops), *([rest] if rest else [])]:
             of = " ".join(part[0].key[1:]) if len(part) == 1 else f"{len(part)} sets"
             images = sum(work.images for work in part)
-            rows.append([stage, of, f"{images:,}", *figures(made, part)])
-    rows.append(["all", "", "", *figures(made, made.everything)])
+            rows.append([stage, of, f"{images:,}", *figures(plan, part)])
+    rows.append(["all", "", "", *figures(plan, plan.everything)])
     show(["stage", "of", "images", *FIGURES], rows)
 
 
-def tables(made: plan.Plan) -> None:
+def tables(plan: Plan) -> None:
     """A line for each table made by itself; what several share is in each."""
     rows = []
-    for name, works in made.tables.items():
+    for name, works in plan.tables.items():
         trains = [work.key[1] for work in works if work.key[0] == "train"]
-        rows.append([name, *figures(made, works), ", ".join(trains) or "nothing"])
+        rows.append([name, *figures(plan, works), ", ".join(trains) or "nothing"])
     show(["by itself", *FIGURES, "trains"], rows, left=(0, 6))
 
 
-def figures(made: plan.Plan, works: list[plan.Work]) -> list[str]:
+def figures(plan: Plan, works: list[Work]) -> list[str]:
     """The columns FIGURES of some works together."""
     return [
         f"{sum(work.jobs for work in works):,}",
         number(sum(work.flops for work in works) / 1e15),
-        duration(made.gpu_hours(works)),
-        duration(made.wall_hours(works)),
+        duration(plan.gpu_hours(works)),
+        duration(plan.wall_hours(works)),
         number(sum(work.gb for work in works)),
     ]
 
 
-def sources(made: plan.Plan) -> None:
+def sources(plan: Plan) -> None:
     """A line for each source that the tables read: size where known, licence."""
     rows = []
-    for name in made.sources(made.everything):
-        gb = made.source_gb(name)
-        entry = made.config["sources"][name]
+    for name in plan.sources(plan.everything):
+        gb = plan.source_gb(name)
+        entry = plan.config["sources"][name]
         where = str(entry[configuration.origin(entry)])
         gated = "gated: licence and HF_TOKEN" if entry.get("gated") else ""
         rows.append([name, where, "?" if gb is None else number(gb), gated])

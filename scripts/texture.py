@@ -71,8 +71,8 @@ def score_one(picture, *, saves, matrices, properties: bool, kind: type):
     if saved := saves.get(picture.id):
         return saved[0]
     grey = glcm.grey(np.asarray(picture.load()))
-    found = glcm.score(grey, matrices, properties=properties)
-    row = kind(picture.id, *compression.sizes(picture.path), **found)
+    textures = glcm.score(grey, matrices, properties=properties)
+    row = kind(picture.id, *compression.sizes(picture.path), **textures)
     saves.put(row)
     return row
 

@@ -23,25 +23,25 @@ def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]
 
     Other files of the folder are no fault: it may hold pictures for other prompts too.
     """
-    found: dict[str, list[Path]] = {id: [] for id in ids}
+    pictures: dict[str, list[Path]] = {id: [] for id in ids}
     others: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in images.SUFFIXES and path.stem in found:
-            found[path.stem].append(path)
+        if path.suffix.lower() in images.SUFFIXES and path.stem in pictures:
+            pictures[path.stem].append(path)
         else:
             others[_plain(path.stem)] = path.name
     faults = []
-    for id in (id for id, paths in found.items() if not paths):
+    for id in (id for id, paths in pictures.items() if not paths):
         other, hint = others.get(_plain(id)), ""
         if other:
             same = Path(other).stem == id
             hint = "is of no format that is read" if same else "is spelt otherwise; rename it"
             hint = f", and {other} {hint}"
         faults.append(f"{id}: missing{hint}")
-    for id, paths in found.items():
+    for id, paths in pictures.items():
         if len(paths) > 1:
             faults.append(f"{id}: several, {' and '.join(path.name for path in paths)}")
-    return {id: paths[0] for id, paths in found.items() if len(paths) == 1}, faults
+    return {id: paths[0] for id, paths in pictures.items() if len(paths) == 1}, faults
 
 
 def _plain(name: str) -> str:

@@ -106,12 +106,12 @@ def encode_crops(vae, pixels: Tensor, *, flip: str, batch: int) -> list[dict[str
     stack = torch.stack(list(variants.values()), dim=1).flatten(0, 1)
     parts = [posterior(vae, part) for part in stack.split(batch)]
     mean, logvar = (torch.cat(values) for values in zip(*parts, strict=True))
-    found: list[dict[str, Tensor]] = [{} for _ in pixels]
+    posteriors: list[dict[str, Tensor]] = [{} for _ in pixels]
     for place, tensors in enumerate(zip(mean, logvar, strict=True)):
         crop, variant = divmod(place, len(variants))
         suffix = list(variants)[variant]
-        found[crop] |= {f"mean{suffix}": tensors[0], f"logvar{suffix}": tensors[1]}
-    return found
+        posteriors[crop] |= {f"mean{suffix}": tensors[0], f"logvar{suffix}": tensors[1]}
+    return posteriors
 
 
 def encode(
@@ -160,11 +160,11 @@ def encode(
         written: deque[tuple[list[Path], Future]] = deque()
         for (sample, digest, paths), crops in ahead(decoders, pixels, waiting, workers):
             text = backbone.encode_text(pipeline, [sample.text], settings.t5_tokens, vae.device)[0]
-            found = [{}]
+            posteriors = [{}]
             if crops is not None:
-                found = encode_crops(vae, crops, flip=settings.flip, batch=settings.batch)
+                posteriors = encode_crops(vae, crops, flip=settings.flip, batch=settings.batch)
             header = facts | {"id": sample.id, "settings": digest}
-            written.append((paths, writer.submit(_write, paths, found, text, header)))
+            written.append((paths, writer.submit(_write, paths, posteriors, text, header)))
             while len(written) > 2:
                 yield from _done(*written.popleft())
         for paths, future in written:
@@ -185,8 +185,8 @@ def ahead(
         yield item, future.result()
 
 
-def _write(paths: list[Path], found: list[dict], text: dict, header: dict) -> None:
-    for crop, (path, tensors) in enumerate(zip(paths, found, strict=True)):
+def _write(paths: list[Path], posteriors: list[dict], text: dict, header: dict) -> None:
+    for crop, (path, tensors) in enumerate(zip(paths, posteriors, strict=True)):
         write_sample(path, tensors | text, header | {"crop": str(crop)})
 
 
