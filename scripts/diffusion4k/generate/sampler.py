@@ -229,11 +229,11 @@ def sample_all(
     the text encoders are out of the GPU's memory before the first picture.
     """
     keys = {p.id: digest(p.text, seed_of(p.id), settings, *made_from) for p in prompts}
-    there = {prompt.id: folder.find(prompt.id, keys[prompt.id]) for prompt in prompts}
-    missing = [prompt for prompt in prompts if there[prompt.id] is None]
+    done = {prompt.id: folder.find(prompt.id, keys[prompt.id]) for prompt in prompts}
+    missing = [prompt for prompt in prompts if done[prompt.id] is None]
     pipeline, texts = None, {}
     for prompt in prompts:
-        picture = there[prompt.id]
+        picture = done[prompt.id]
         if picture is None:
             if pipeline is None:
                 pipeline = load()
