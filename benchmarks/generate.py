@@ -22,10 +22,12 @@ from diffusion4k.estimate import flops
 from diffusion4k.generate import kernels, sampler
 
 
-def settings(name: str, size: int, steps: int, *, quick: bool) -> sampler.Settings:
+def settings(name: str, size: int, steps: int, *, quick: bool) -> sampler.SamplerSettings:
     """As the released evaluation samples: guidance 7, 77 T5 tokens for SD3, 512 for Flux."""
     tokens = 20 if quick else {"sd3": 77, "flux": 512}[name]
-    return sampler.Settings(height=size, width=size, steps=steps, guidance=7.0, t5_tokens=tokens)
+    return sampler.SamplerSettings(
+        height=size, width=size, steps=steps, guidance=7.0, t5_tokens=tokens
+    )
 
 
 class Side:
@@ -67,8 +69,9 @@ class Side:
 def compare(name: str, args, device, dtype, size: int, limit: float) -> list[harness.Row]:
     architecture = networks.architecture(name, quick=args.quick)
     how = settings(name, size, 1, quick=args.quick)
-    count = flops.forward(architecture, height=size, width=size, t5_tokens=how.t5_tokens)
-    count *= 2 if name == "sd3" else 1  # guidance, batched
+    backbone, shape = backbones.get(name), {"height": size, "width": size}
+    count = flops.forward(backbone, architecture, **shape, t5_tokens=how.t5_tokens)
+    count *= backbone.predictions(how.guidance)  # batched
     short, long = (1, 3) if args.quick else (2, 10)
     made = networks.pipeline(name, device, dtype, quick=args.quick)
     rows, pictures = [], {}

@@ -45,12 +45,12 @@ def device(args: argparse.Namespace):
     """The torch device of the flags; one CPU thread with --quick."""
     import torch
 
+    from diffusion4k.device import choose
+
     if args.quick:
         torch.set_num_threads(1)
         return torch.device("cpu")
-    if args.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(args.device)
+    return choose(args.device)
 
 
 def device_name(device) -> str:

@@ -93,7 +93,7 @@ def main() -> None:
         pipeline = networks.pipeline(name, device, dtype, quick=args.quick)
         pipeline.transformer = None
         vae = networks.architecture(name, quick=args.quick).vae
-        settings = encode.Settings(
+        settings = encode.LatentsSettings(
             backbone=name, mode="precomputed", size=size, crops_per_image=1, batch=2, flip="both",
             t5_tokens=20 if args.quick else 77, encoder="stride", dtype=str(dtype), seed=0,
         )  # fmt: skip

@@ -7,7 +7,8 @@ import contextlib
 
 import torch
 
-from diffusion4k.architectures import RELEASED, Architecture
+from diffusion4k import backbones
+from diffusion4k.backbones.architecture import Architecture
 from diffusion4k.sources.miniature import architectures, autoencoder, pipelines
 
 WORDS = ["a photograph of a coffee"]
@@ -40,7 +41,7 @@ T5_XXL = {
 
 
 def architecture(name: str, *, quick: bool) -> Architecture:
-    return (architectures.MINIATURE if quick else RELEASED)[name]
+    return architectures.MINIATURE[name] if quick else backbones.get(name).architecture
 
 
 @contextlib.contextmanager
@@ -56,10 +57,10 @@ def built_on(device, dtype):
 
 
 def transformer(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
-    """SD3's or Flux's transformer."""
-    from diffusers import FluxTransformer2DModel, SD3Transformer2DModel
+    """A backbone's transformer."""
+    import diffusers
 
-    kind = {"sd3": SD3Transformer2DModel, "flux": FluxTransformer2DModel}[name]
+    kind = getattr(diffusers, backbones.get(name).transformer_class)
     torch.manual_seed(0)
     with built_on(device, dtype):
         return kind(**architecture(name, quick=quick).transformer).eval()
@@ -109,7 +110,7 @@ def full_size(name: str, made, device, dtype) -> None:
         return kind(CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, **ids, **config))
 
     with built_on(device, dtype):
-        parts = {"vae": AutoencoderKL(**RELEASED[name].vae)}
+        parts = {"vae": AutoencoderKL(**backbones.get(name).architecture.vae)}
         if name == "sd3":
             parts["text_encoder"] = clip(CLIPTextModelWithProjection, made.tokenizer, CLIP_L)
             parts["text_encoder_2"] = clip(CLIPTextModelWithProjection, made.tokenizer_2, CLIP_G)

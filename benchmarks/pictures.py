@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from diffusion4k.data.captions import Sample
+from diffusion4k.data.captions import CaptionedImage
 
 
-def photographs(folder: Path, count: int, *, height: int, width: int) -> list[Sample]:
+def photographs(folder: Path, count: int, *, height: int, width: int) -> list[CaptionedImage]:
     """Smooth random pictures with grain, in px, as quality-95 JPEG, with captions."""
     random, found = np.random.default_rng(0), []
     for index in range(count):
@@ -18,5 +18,5 @@ def photographs(folder: Path, count: int, *, height: int, width: int) -> list[Sa
         pixels = np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8)
         path = folder / f"{index}.jpg"
         Image.fromarray(pixels).save(path, quality=95)
-        found.append(Sample(str(index), path, f"photograph number {index}"))
+        found.append(CaptionedImage(str(index), path, f"photograph number {index}"))
     return found

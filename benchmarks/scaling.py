@@ -13,25 +13,27 @@ from pathlib import Path
 import harness
 import yaml
 
-from diffusion4k.architectures import RELEASED
+from diffusion4k import backbones
 from diffusion4k.config import resolve as configuration
 from diffusion4k.estimate import flops, plan
 
 SIZES = (1024, 2048, 3072, 4096, 6144)  # px; SD3's positions end at 6144
 PROMPTS = (1, 3, 10, 30, 100)
+GUIDANCE = 7.0
 GPUS = (1, 2, 4, 8)
 
 
 def resolutions(rate) -> list[harness.Row]:
     """Seconds a picture: 50 steps and decoding, and a training step, by side in px."""
     rows = []
-    for name, tokens, guided in (("sd3", 77, 2), ("flux", 512, 1)):
-        architecture = RELEASED[name]
+    for name, tokens in (("sd3", 77), ("flux", 512)):
+        backbone = backbones.get(name)
+        architecture, guided = backbone.architecture, backbone.predictions(GUIDANCE)
         for size in SIZES:
             side = {"height": size, "width": size}
-            step = guided * flops.forward(architecture, **side, t5_tokens=tokens)
+            step = guided * flops.forward(backbone, architecture, **side, t5_tokens=tokens)
             decode = flops.decode(architecture.vae, **side)
-            forward = flops.forward(architecture, **side, t5_tokens=77)
+            forward = flops.forward(backbone, architecture, **side, t5_tokens=77)
             train = flops.training(forward, recompute=True)
             for what, stage, count in (
                 ("generate", "generate", 50 * step + decode),
@@ -62,9 +64,10 @@ def prompts(config: dict, measured: dict) -> list[harness.Row]:
 def gpus(config: dict, rate, bandwidth: float) -> list[harness.Row]:
     """Seconds a training step at the paper's size and global batch, by GPUs."""
     rows, size = [], config["latents"]["size"]
-    for name, backbone in config["backbones"].items():
-        architecture, batch = RELEASED[name], backbone["train"]["global_batch"]
-        forward = flops.forward(architecture, height=size, width=size, t5_tokens=77)
+    for name, entry in config["backbones"].items():
+        backbone, batch = backbones.get(name), entry["train"]["global_batch"]
+        architecture, shape = backbone.architecture, {"height": size, "width": size}
+        forward = flops.forward(backbone, architecture, **shape, t5_tokens=77)
         work = batch * flops.training(forward, recompute=True)
         for n in GPUS:
             talk = 4 * architecture.parameters * (n - 1) / n / (bandwidth * 1e9)

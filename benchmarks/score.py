@@ -10,7 +10,6 @@ Score is ours too (benchmarks/glcm.py compares that one). Real network sizes wit
 miniature CLIPs with --quick.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -22,10 +21,9 @@ import numpy as np
 import torch
 from pictures import photographs
 
-import features
 from diffusion4k import cli, manifest
-from diffusion4k.device import choose
-from diffusion4k.metrics import aesthetics, clip, compression, glcm, inception, inputs
+from diffusion4k.device import choose_exact
+from diffusion4k.metrics import aesthetics, clip, compression, features, glcm, inception, inputs
 from diffusion4k.sources.miniature import metric_networks
 
 # OpenAI's CLIPs as open_clip describes them
@@ -117,7 +115,7 @@ def main() -> None:
         "--workers", type=int, default=cli.threads(), help="decoding threads; processes for texture"
     )
     args = parser.parse_args()
-    device = choose(str(harness.device(args)))
+    device = choose_exact(str(harness.device(args)))
     size, count = (96, 3) if args.quick else (args.size, args.images)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
@@ -129,9 +127,8 @@ def main() -> None:
             features.Item(s.id, inputs.Picture(s.id, s.path, None).load, s.text) for s in samples
         ]
         crop, crops = (64, 1) if args.quick else (299, 4)
-        how = argparse.Namespace(device=str(device), crop=crop, crops=crops)
         pool = ThreadPoolExecutor(args.workers)
-        score, _ = features.scorer(how, sources, pool)
+        score = features.Scorer(sources, device, crop=crop, crops=crops, prepare=pool.map)
         sequential = Sequential(sources, device, crop, crops)
 
         def ours() -> list[tuple]:

@@ -103,8 +103,8 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     low = torch.bfloat16 if cuda else torch.float32
     shape = {"height": size, "width": size, "t5_tokens": tokens}
     forward, attention = (
-        flops.forward(architecture, **shape),
-        flops.attention(architecture, **shape),
+        flops.forward(backbone, architecture, **shape),
+        flops.attention(backbone, architecture, **shape),
     )
 
     def transformer(dtype, *, keep_attention: bool = False, compiled: bool = False):

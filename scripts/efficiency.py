@@ -12,9 +12,11 @@ from pathlib import Path
 
 from diffusion4k import cli, manifest
 from diffusion4k import peak_memory as memory
-from diffusion4k.data.captions import Sample
+from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.generate import flags as shared
+from diffusion4k.generate.settings import SamplerSettings
+from diffusion4k.pipelines.folder import PipelineFolder
 
 PROMPT = "A photograph of a mountain lake in the morning"
 WARM = 3  # steps before the clock starts: kernels are chosen, and compiled, at their first call
@@ -24,21 +26,12 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    switch = argparse.BooleanOptionalAction
     flags.add_argument("--model", required=True, help="manifest of a pipeline, or its folder")
     flags.add_argument("--size", type=int, required=True, help="px, of either side")
     flags.add_argument("--timed-steps", type=int, default=10, help=f"after the first {WARM}")
     flags.add_argument("--guidance", type=float, help="guidance scale")
     flags.add_argument("--t5-tokens", type=int, help="1 to 512")
-    flags.add_argument("--vae-factor", type=int, choices=[8, 16], help="default: the pipeline's")
-    flags.add_argument("--encoder", choices=["stride", "dilation"], help="default: the pipeline's")
-    flags.add_argument("--decoder", choices=["folded", "upsample", "published"])
-    flags.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="bfloat16")
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    flags.add_argument("--offload", action=switch, default=False, help="as of generate.py")
-    flags.add_argument("--vae-tiling", action=switch, default=False, help="as of generate.py")
-    flags.add_argument("--attention", choices=["native", "auto"], default="native")
-    flags.add_argument("--compile", action=switch, default=False, help="as of generate.py")
+    shared.add_loading(flags, dtype="bfloat16")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 
@@ -46,24 +39,21 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     import torch
 
+    from diffusion4k import device
     from diffusion4k.generate import sampler
 
     started = time.time()
-    cuda = torch.cuda.is_available()
-    device = args.device if args.device != "auto" else "cuda" if cuda else "cpu"
-    if device == "cuda" and not cuda:
-        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
-    source = pipelines.source(args.model)
+    folder, chosen = PipelineFolder.open(args.model), device.choose(args.device)
     try:
-        if args.offload and device == "cpu":
+        if args.offload and chosen.type == "cpu":
             results = {"failed": "offloading needs a GPU"}
         else:
-            results = measure(args, source.root, device)
+            results = measure(args, folder)
     except sampler.TooLarge as error:
         results = {"failed": error.short}
     except torch.cuda.OutOfMemoryError:  # while the pipeline was loaded
         results = {"failed": "out of GPU memory"}
-    name = torch.cuda.get_device_name() if device == "cuda" else "a CPU"
+    name = torch.cuda.get_device_name() if chosen.type == "cuda" else "a CPU"
     manifest.write(
         args.output,
         root=args.output.parent,
@@ -72,51 +62,45 @@ def run(args: argparse.Namespace) -> None:
         settings=vars(args),
         results=results,
         started=started,
-        device=device,
-        notes=[*source.notes, f"measured on {name}"],
+        device=str(chosen),
+        notes=[*folder.notes, f"measured on {name}"],
     )
     print(f"{args.output}: {results}")
 
 
-def measure(args: argparse.Namespace, root: Path, device: str) -> dict[str, float]:
+def measure(args: argparse.Namespace, folder: PipelineFolder) -> dict[str, float]:
     """{"memory_gb", "seconds_per_step"}; sampler.TooLarge or torch's error without the memory."""
     import torch
 
-    from diffusion4k.generate import kernels, sampler
+    from diffusion4k.generate import sampler
 
-    backbone = pipelines.adapter(root)
-    settings = sampler.Settings(
+    settings = SamplerSettings(
         height=args.size,
         width=args.size,
         steps=WARM + args.timed_steps,
         guidance=args.guidance,
         t5_tokens=args.t5_tokens,
     )
-    settings.check_sides(backbone.multiple)
-    pipeline = pipelines.load(
-        root,
-        dtype=getattr(torch, args.dtype),
-        device=device,
-        **pipelines.forms(root, args.encoder, args.decoder, args.vae_factor),
-        offload=args.offload,
-        tiling=args.vae_tiling,
-    )
+    settings.check_sides(folder.backbone.multiple)
+    setup = shared.setup(args, folder)
+    pipeline = setup.load()
     sampler.check_size(pipeline, settings)
-    kernels.prepare(pipeline, attention=args.attention, compiled=args.compile)
-    prompt = Sample("prompt", Path(), PROMPT)
-    text = sampler.encode_all(pipeline, backbone, [prompt], settings).get(prompt.id)
+    prompt = CaptionedImage("prompt", Path(), PROMPT)
+    text = sampler.encode_all(pipeline, folder.backbone, [prompt], settings).get(prompt.id)
 
     times = []
 
     def on_step() -> None:
         """Keep when each step was done; the GPU is waited for where the clock is read."""
-        if device == "cuda" and len(times) + 1 in (WARM, settings.steps):
+        if setup.device.type == "cuda" and len(times) + 1 in (WARM, settings.steps):
             torch.cuda.synchronize()
         times.append(time.perf_counter())
 
-    sampler.sample(pipeline, backbone, PROMPT, 0, settings, on_step=on_step, text=text)
+    sampler.sample(pipeline, folder.backbone, PROMPT, 0, settings, on_step=on_step, text=text)
     if len(times) != settings.steps:
-        raise UserError(f"{root}: its pipeline does not tell its steps, which cannot be timed then")
+        raise UserError(
+            f"{folder.root}: its pipeline does not tell its steps, which cannot be timed then"
+        )
     step = (times[-1] - times[WARM - 1]) / args.timed_steps
     return {"memory_gb": memory.peak_gb(), "seconds_per_step": step}
 

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.pipelines.export import export, trained_root
+from diffusion4k.pipelines.folder import PipelineFolder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,15 +26,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     started = time.time()
-    base, state = pipelines.source(args.pipeline), manifest.read(args.state)
+    base, state = PipelineFolder.open(args.pipeline), manifest.read(args.state)
     folder = args.output.with_suffix("")
-    files = pipelines.export(
-        base.root,
-        pipelines.trained_root(state),
-        folder,
-        encoder=args.encoder,
-        decoder=args.decoder,
-    )
+    files = export(base, trained_root(state), folder, encoder=args.encoder, decoder=args.decoder)
     manifest.write(
         args.output,
         root=folder,

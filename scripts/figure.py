@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.data import captions as metadata
+from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 
 PANELS = {
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import figures, spec
+    from diffusion4k.paper import figures, panels, spec
 
     started = time.time()
     wanted = spec.load(args.spec)
@@ -56,13 +56,8 @@ def run(args: argparse.Namespace) -> None:
     rows = read_rows(args.rows)
     # in the order of the spec, then of the command line; one without a manifest is "not run"
     labels = {key: key for key in [*wanted.get("labels", {}), *rows]} | wanted.get("labels", {})
-    draw = {
-        "gallery": gallery,
-        "reconstruction": reconstruction,
-        "histogram": histogram,
-        "curves": curves,
-    }[args.kind]
-    figure = draw(args, wanted, rows, labels)
+    shown = panels.Shown(rows, labels, wanted.get("ids", []))
+    figure = draw(args, shown)
 
     bulk = args.output.with_suffix(".png")
     figures.save(figure, bulk)
@@ -86,92 +81,17 @@ def run(args: argparse.Namespace) -> None:
     print(f"{bulk}: {args.kind} of {', '.join(labels.values())}")
 
 
-def gallery(args: argparse.Namespace, wanted: dict, rows: dict, labels: dict):
-    """Rows: prompts; columns: the photograph, then each model in the order of the labels.
+def draw(args: argparse.Namespace, shown):
+    """The figure of the kind; `shown`: a panels.Shown."""
+    from diffusion4k.paper import panels
 
-    With --zoom a prompt has a second row, the same small square of each picture.
-    """
-    from diffusion4k import images
-    from diffusion4k.paper import figures
-
-    samples = metadata.read(manifest.read(args.reference).root, args.folder)
-    by_id = {sample.id: sample for sample in samples}
-    ids = wanted.get("ids") or list(by_id)[: args.prompts]
-    if unknown := [name for name in ids if name not in by_id]:
-        raise UserError(f"figure spec, ids: {unknown[0]!r} is not in {args.folder}")
-    side = figures.tile_side(args.size, args.tile)
-    made = {
-        key: figures.shards_by_id([path for shard in rows.get(key, []) for path in shard.paths()])
-        for key in labels
-    }
-    lines = []
-    for name in cli.progress(ids, desc="gallery", unit="prompt"):
-        drawn = [files.get(name) for files in made.values()]
-        photograph = figures.photograph(by_id[name].path, side)
-        pictures = [path and figures.picture(path, side) for path in drawn]
-        lines.append((by_id[name].text, [photograph, *pictures]))
-        if args.zoom:
-            top, left, square = args.zoom
-            whole = figures.photograph(by_id[name].path, args.size)
-            patches = [figures.fit(images.crop(whole, top, left, square), side)]
-            patches += [path and figures.picture(path, side, args.zoom) for path in drawn]
-            lines.append((f"{square} x {square} px from row {top}, column {left}", patches))
-    return figures.grid(["photograph", *(labels[key] for key in made)], lines, side=side)
-
-
-def reconstruction(args: argparse.Namespace, wanted: dict, rows: dict, labels: dict):
-    """Rows: photographs; columns: the photograph, then each VAE's reconstruction."""
-    from diffusion4k.paper import figures
-
-    pairs = {
-        key: figures.pairs([path for shard in rows.get(key, []) for path in shard.paths()])
-        for key in labels
-    }
-    names = list(dict.fromkeys(name for found in pairs.values() for name in found))
-    if not names:
-        raise UserError(f"{args.rows[0]}: no pictures in it; reconstruct with --pictures")
-    names = wanted.get("ids") or names[: args.prompts]
-    side = figures.tile_side(args.tile, args.tile)
-    lines = []
-    for name in names:
-        found = [pair.get(name) for pair in pairs.values()]
-        real = next((pair[0] for pair in found if pair), None)
-        line = [real, *(pair and pair[1] for pair in found)]
-        lines.append(("", [path and figures.picture(path, side) for path in line]))
-    return figures.grid(["photograph", *(labels[key] for key in pairs)], lines, side=side)
-
-
-def histogram(args: argparse.Namespace, wanted: dict, rows: dict, labels: dict):
-    """The parquet of sizes of each split's check."""
-    from diffusion4k.paper import figures
-
-    return figures.histograms(tables(rows, labels, ".parquet", ["height", "width"]))
-
-
-def curves(args: argparse.Namespace, wanted: dict, rows: dict, labels: dict):
-    """The loss.parquet of each model's last step."""
-    from diffusion4k.paper import figures
-
-    return figures.curves(tables(rows, labels, "loss.parquet", ["step", "loss"]))
-
-
-def tables(rows: dict, labels: dict, suffix: str, columns: list[str]) -> dict:
-    """label => the one table of each row's bulk whose name ends in `suffix`."""
-    import pandas as pd
-
-    found = {}
-    for key in labels:
-        for source in rows.get(key, []):
-            paths = [path for path in source.paths() if path.name.endswith(suffix)]
-            if len(paths) != 1:
-                raise UserError(f"{source.path}: {len(paths)} files *{suffix}, one needed")
-            table = pd.read_parquet(paths[0])
-            if missing := set(columns) - set(table.columns):
-                raise UserError(f"{paths[0]}: no column {', '.join(sorted(missing))}")
-            if table.empty:
-                raise UserError(f"{paths[0]}: empty; make it again")
-            found[labels[key]] = table[columns]
-    return found
+    if args.kind == "gallery":
+        captioned = captions.read(manifest.read(args.reference).root, args.folder)
+        how = {"count": args.prompts, "size": args.size, "tile": args.tile, "zoom": args.zoom}
+        return panels.gallery(shown, captioned, **how)
+    if args.kind == "reconstruction":
+        return panels.reconstructions(shown, count=args.prompts, tile=args.tile)
+    return {"histogram": panels.sizes, "curves": panels.losses}[args.kind](shown)
 
 
 def read_rows(pairs: list[str]) -> dict[str, list[manifest.Manifest]]:

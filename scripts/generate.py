@@ -9,16 +9,17 @@ where it stopped: run the same command again.
 """
 
 import argparse
-import json
 import re
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from diffusion4k import cli, digest, manifest
-from diffusion4k.data import captions as metadata
+from diffusion4k import cli, manifest
+from diffusion4k.data import captions
 from diffusion4k.errors import UserError
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.generate import flags as shared
+from diffusion4k.pipelines.folder import PipelineFolder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,52 +39,8 @@ def parser() -> argparse.ArgumentParser:
         "--output", type=Path, help="the picture (by default named after prompt and seed), or the "
         "manifest to write for a data set"
     )  # fmt: skip
-    flags.add_argument("--height", type=int, default=4096, help="px, multiple of 32 (4096)")
-    flags.add_argument("--width", type=int, default=4096, help="px, multiple of 32 (4096)")
-    # the defaults of other pipelines are their own
-    flags.add_argument("--steps", type=int, help="denoising steps (SD3 28, Flux 50)")
-    flags.add_argument("--guidance", type=float, help="guidance scale (SD3 and Flux 7.0)")
-    flags.add_argument("--t5-tokens", type=int, help="1 to 512 (SD3 256, Flux 512)")
-    flags.add_argument(
-        "--of-class", type=json.loads, default={}, metavar="JSON",
-        help='other defaults, by class: {"sd3": {"steps": 50}, "flux": {"guidance": 7}}'
-    )  # fmt: skip
-    flags.add_argument("--negative-prompt", default="", help="not for Flux")
-    flags.add_argument("--seed", type=int, default=0)
-    flags.add_argument(
-        "--seed-policy", choices=["published", "per_prompt"], default="published",
-        help="the same seed for every prompt of a data set, as released, or one derived from its id"
-    )  # fmt: skip
-    # of SD3 and Flux; other pipelines keep their own VAE
-    flags.add_argument(
-        "--vae-factor", type=int, choices=[8, 16], help="default: what the pipeline says, else 16"
-    )
-    flags.add_argument("--encoder", choices=["stride", "dilation"], help="default: the pipeline's")
-    flags.add_argument(
-        "--decoder", choices=["folded", "upsample", "published"],
-        help="folded and upsample are exact, published is shifted by 1 px; default: the pipeline's"
-    )  # fmt: skip
-    flags.add_argument(
-        "--dtype", choices=["auto", "float32", "bfloat16", "float16"], default="auto",
-        help="auto: bfloat16 on a GPU, else float32"
-    )  # fmt: skip
-    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    flags.add_argument(
-        "--offload", action=argparse.BooleanOptionalAction, default=False,
-        help="keep on the GPU only the model at work: slower, in much less memory"
-    )  # fmt: skip
-    flags.add_argument(
-        "--vae-tiling", action=argparse.BooleanOptionalAction, default=False,
-        help="decode in overlapping tiles: less memory, other pixels where tiles blend"
-    )  # fmt: skip
-    flags.add_argument(
-        "--attention", choices=["native", "auto"], default="native",
-        help="native: torch's own; auto: the first faster kernel that works here, other last bits"
-    )  # fmt: skip
-    flags.add_argument(
-        "--compile", action=argparse.BooleanOptionalAction, default=False,
-        help="torch.compile the transformer: a slow first step, then faster; other last bits"
-    )  # fmt: skip
+    shared.add_sampling(flags)
+    shared.add_loading(flags, dtype="auto")
     flags.add_argument(
         "--png",
         action=argparse.BooleanOptionalAction,
@@ -95,49 +52,13 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     check(args)
-    import torch
-
-    from diffusion4k.generate import kernels, sampler
-
-    cuda = torch.cuda.is_available()
-    device = args.device if args.device != "auto" else "cuda" if cuda else "cpu"
-    if device == "cuda" and not cuda:
-        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
-    dtype = args.dtype
-    if dtype == "auto":
-        dtype = "float32" if device == "cpu" else "bfloat16"
-    source = pipelines.source(here(args.model, args.revision))
-    backbone = pipelines.adapter(source.root)
-    settings = sampler.Settings(
-        height=args.height,
-        width=args.width,
-        negative_prompt=args.negative_prompt,
-        **sampling(args, backbone),
-    )
-    # a wrong combination fails here, not after the models are loaded
-    settings.check_sides(backbone.multiple)
-    backbone.call_arguments(t5_tokens=settings.t5_tokens, negative_prompt=args.negative_prompt)
-    forms = pipelines.forms(source.root, args.encoder, args.decoder, args.vae_factor)
-
-    how = {"dtype": dtype, "device": device} | forms
-
-    def load():
-        pipeline = pipelines.load(
-            source.root,
-            dtype=getattr(torch, dtype),
-            device=device,
-            **forms,
-            offload=args.offload,
-            tiling=args.vae_tiling,
-        )
-        # what is in use, for the manifest
-        how["kernels"] = kernels.prepare(pipeline, attention=args.attention, compiled=args.compile)
-        return pipeline
-
+    folder = PipelineFolder.open(here(args.model, args.revision))
+    settings = shared.settings(args, folder.backbone)
+    setup = shared.setup(args, folder)
     if args.prompt is not None:
-        one(args, load, backbone, settings)
+        one(args, setup, settings)
     else:
-        many(args, load, backbone, settings, source, how)
+        many(args, setup, settings)
 
 
 def here(model: str, revision: str) -> Path:
@@ -149,22 +70,11 @@ def here(model: str, revision: str) -> Path:
     return fetch.hub(model, revision=revision).root
 
 
-def sampling(args: argparse.Namespace, backbone) -> dict[str, float | int | None]:
-    """Steps, guidance and T5 tokens as given, else by default; UserError for one not taken."""
-    given = {name: getattr(args, name) for name in ("steps", "guidance", "t5_tokens")}
-    for name, value in given.items():
-        if value is not None and name not in backbone.defaults:
-            flag = "--" + name.replace("_", "-")
-            raise UserError(f"{flag}: {backbone.pipeline_class.__name__} takes none; leave it out")
-    defaults = backbone.defaults | args.of_class.get(backbone.name, {})
-    return {k: defaults.get(k) if v is None else v for k, v in given.items()}
-
-
 def check(args: argparse.Namespace) -> None:
     """UserError for flags that do not go together."""
     if args.model is None:
-        found = ", ".join(sorted(map(str, Path().glob("results/*/train/*/pipeline.json"))))
-        raise UserError(f"--model is missing; exported pipelines here: {found or 'none yet'}")
+        exported = ", ".join(sorted(map(str, Path().glob("results/*/train/*/pipeline.json"))))
+        raise UserError(f"--model is missing; exported pipelines here: {exported or 'none yet'}")
     if (args.prompt is None) == (args.dataset is None):
         raise UserError("give either --prompt TEXT or --dataset MANIFEST with --folder")
     suffix = args.output.suffix.lower() if args.output else None
@@ -174,14 +84,14 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--output {args.output}: a picture's name ends in .jpg or .png")
 
 
-def one(args, load, backbone, settings) -> None:
+def one(args, setup, settings) -> None:
     """One picture of --prompt, with a bar over its denoising steps."""
     from diffusion4k import images
     from diffusion4k.generate import sampler
 
     name = re.sub(r"\W+", "-", args.prompt.lower()).strip("-")[:60] or "picture"
     output = args.output or Path(f"{name}-seed{args.seed}.jpg")
-    pipeline = load()
+    pipeline, backbone = setup.load(), setup.folder.backbone
     with cli.progress(total=settings.steps, desc="denoise", unit="step") as bar:
         pixels = sampler.sample(
             pipeline, backbone, args.prompt, args.seed, settings, on_step=bar.update
@@ -191,49 +101,41 @@ def one(args, load, backbone, settings) -> None:
     print(output)
 
 
-def many(args, load, backbone, settings, source, how) -> None:
-    """A picture for each prompt of one shard, and the manifest.
-
-    `how`: dtype, device, VAE forms, and once the pipeline is loaded the kernels in use.
-    """
-    from diffusion4k import backbones
+def many(args, setup, settings) -> None:
+    """A picture for each prompt of one shard, and the manifest."""
     from diffusion4k.generate import sampler, seeds
 
     started = time.time()
     dataset = manifest.read(args.dataset)
-    prompts = cli.shard(metadata.read(dataset.root, args.folder), args.shard, args.shards)
-    unused = (*backbones.others(backbone.name), "diffusion4k.sources.fetch")
-    code = digest.digest("generate.py", leave_out=unused)
-    decoding = f"{how['vae_factor']} {how['decoder']} {args.vae_tiling}"
-    chosen = f"{args.attention} {args.compile}"
-    pictures = sampler.sample_all(
-        load,
-        backbone,
+    prompts = cli.shard(captions.read(dataset.root, args.folder), args.shard, args.shards)
+    sampled = sampler.sample_all(
+        setup.load,
+        setup.folder.backbone,
         prompts,
         sampler.Folder(args.output.parent, png=args.png),
         settings=settings,
-        seed_of=lambda id: seeds.image_seed(args.seed_policy, args.seed, id),
-        made_from=(source.fingerprint(transformer=True), code, how["dtype"], decoding, chosen),
+        seed_of=partial(seeds.image_seed, args.seed_policy, args.seed),
+        made_from=setup.made_from("generate.py"),
     )
     title = f"generate {args.shard}/{args.shards}"
-    made = list(cli.progress(pictures, total=len(prompts), desc=title, unit="image"))
-    seconds = sum(picture.seconds for picture in made)
+    pictures = list(cli.progress(sampled, total=len(prompts), desc=title, unit="image"))
+    seconds = sum(picture.seconds for picture in pictures)
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[picture.path for picture in made],
+        files=[picture.path for picture in pictures],
         inputs={"model": args.model, "dataset": args.dataset},
         # with what the defaults came to
-        settings=vars(args) | asdict(settings) | how,
+        settings=vars(args) | asdict(settings) | setup.record(),
         results={
-            "images": len(made),
-            "seconds_per_image": seconds / len(made) if made else None,
+            "images": len(pictures),
+            "seconds_per_image": seconds / len(pictures) if pictures else None,
         },
         started=started,
-        device=how["device"],
-        notes=[*source.notes, *dataset.notes],
+        device=str(setup.device),
+        notes=[*setup.folder.notes, *dataset.notes],
     )
-    print(f"{args.output}: {len(made)} pictures")
+    print(f"{args.output}: {len(pictures)} pictures")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.data import captions as metadata
+from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 
 
@@ -34,31 +34,33 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.generate import own_images as adopt
+    from diffusion4k.data import jpeg
+    from diffusion4k.generate import own_images
 
     started = time.time()
     if not args.images.is_dir():
         raise UserError(f"--images {args.images}: no such folder")
     dataset = manifest.read(args.dataset)
-    ids = [sample.id for sample in metadata.read(dataset.root, args.folder)]
-    found, faults = adopt.match(args.images, ids)
+    ids = [sample.id for sample in captions.read(dataset.root, args.folder)]
+    pictures, faults = own_images.match(args.images, ids)
     root = args.output[0].parent
-    targets = {id: root / "images" / f"{id}.jpg" for id in found}
+    targets = {id: root / "images" / f"{id}.jpg" for id in pictures}
 
     def take(id: str) -> tuple[str, str]:
         """(note, fault), at most one of them a text."""
         try:
-            return adopt.take(found[id], targets[id], args.size), ""
+            return own_images.take(pictures[id], targets[id], args.size), ""
         except UserError as error:
-            reason = str(error).removeprefix(f"{found[id]}: ").removesuffix("; fetch it again")
+            reason = str(error).removeprefix(f"{pictures[id]}: ").removesuffix("; fetch it again")
             return "", f"{id}: {reason}"
 
     with ThreadPoolExecutor(max(args.threads, 1)) as pool:
-        taken = pool.map(take, found)
-        said = dict(zip(found, cli.progress(taken, total=len(found), desc="adopt"), strict=True))
+        taken = pool.map(take, pictures)
+        bar = cli.progress(taken, total=len(pictures), desc="adopt")
+        said = dict(zip(pictures, bar, strict=True))
     faults += [fault for _, fault in said.values() if fault]
-    adopt.refuse(args.images, faults, len(ids), root / "wrong.txt")
-    notes = adopt.notes(args.images, (note for note, _ in said.values()))
+    own_images.refuse(args.images, faults, len(ids), root / "wrong.txt")
+    notes = jpeg.notes(args.images, (note for note, _ in said.values()))
     for index, output in enumerate(args.output):
         shard = cli.shard(ids, index, len(args.output))
         manifest.write(

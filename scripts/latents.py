@@ -8,17 +8,17 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, digest, manifest
-from diffusion4k.data import captions as metadata
+from diffusion4k import backbones, cli, manifest
+from diffusion4k.data import captions
 from diffusion4k.errors import UserError
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.pipelines.folder import PipelineFolder
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    flags.add_argument("--backbone", required=True, help="sd3 or flux")
+    flags.add_argument("--backbone", required=True, help=" or ".join(backbones.NAMES))
     flags.add_argument("--pipeline", type=Path, required=True, help="manifest of its pipeline")
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", default="train", help="folder inside the data set")
@@ -43,17 +43,15 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     import torch
 
-    from diffusion4k import backbones
+    from diffusion4k import device
     from diffusion4k.latents import encode
 
     started = time.time()
-    device = "cuda" if args.device == "auto" and torch.cuda.is_available() else args.device
-    device = "cpu" if device == "auto" else device
-    backbone = backbones.get(args.backbone)
-    source, dataset = pipelines.source(args.pipeline), manifest.read(args.dataset)
-    if pipelines.backbone_of(source.root) != args.backbone:
+    chosen, backbone = device.choose(args.device), backbones.get(args.backbone)
+    folder, dataset = PipelineFolder.open(args.pipeline), manifest.read(args.dataset)
+    if folder.class_name != backbone.class_name:
         raise UserError(f"{args.pipeline}: not a pipeline of the backbone {args.backbone}")
-    settings = encode.Settings(
+    settings = encode.LatentsSettings(
         backbone=args.backbone,
         mode=args.mode,
         size=args.size,
@@ -65,18 +63,16 @@ def run(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         seed=args.seed,
     )
-    samples = cli.shard(metadata.read(dataset.root, args.folder), args.shard, args.shards)
-    code = digest.digest("latents.py", leave_out=backbones.others(args.backbone))
-    models = source.fingerprint(transformer=False)
+    samples = cli.shard(captions.read(dataset.root, args.folder), args.shard, args.shards)
+    code, models = folder.code("latents.py"), folder.fingerprint(transformer=False)
     sums = {dataset.root / file.name: file.sha256 for file in dataset.files}
     work = ((s, settings.digest(s, sums.get(s.path, ""), models, code)) for s in samples)
 
     def load():
-        return pipelines.load(
-            source.root,
+        return folder.load(
             dtype=getattr(torch, args.dtype),
-            device=device,
-            encoder=args.encoder,
+            device=chosen,
+            forms=folder.forms(encoder=args.encoder),
             without_transformer=True,
         )
 
@@ -94,21 +90,21 @@ def run(args: argparse.Namespace) -> None:
         unit="sample",
     )
     begun = time.perf_counter()
-    made = list(bar)
-    seconds, new = time.perf_counter() - begun, sum(now for _, now in made)
+    stored = list(bar)
+    seconds, new = time.perf_counter() - begun, sum(now for _, now in stored)
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[path for path, _ in made],
+        files=[path for path, _ in stored],
         inputs={"pipeline": args.pipeline, "dataset": args.dataset},
         settings=vars(args),
         # of those made in this run, the loading of the models included
-        results={"samples": len(made), "samples_per_second": new / seconds if new else None},
+        results={"samples": len(stored), "samples_per_second": new / seconds if new else None},
         started=started,
-        device=device,
-        notes=[*source.notes, *dataset.notes],
+        device=str(chosen),
+        notes=[*folder.notes, *dataset.notes],
     )
-    print(f"{len(made)} samples, {new} of them made now")
+    print(f"{len(stored)} samples, {new} of them made now")
 
 
 if __name__ == "__main__":

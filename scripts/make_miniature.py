@@ -10,9 +10,10 @@ from pathlib import Path
 
 from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
+from diffusion4k.sources.miniature.architectures import MINIATURE
 
 NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean", "vgg16")
-WHATS = ("aesthetic_4k", "sd3", "flux", *NETWORKS)
+WHATS = ("aesthetic_4k", *MINIATURE, *NETWORKS)
 DATASET_NOTE = (
     "Aesthetic-4K is a miniature: crops of the photographs in scikit-image and scikit-learn"
 )
@@ -96,7 +97,7 @@ def make_network(what: str, folder: Path, seed: int) -> list[Path]:
 
 
 def own_seed(what: str, seed: int) -> int:
-    """A seed for each source, so that SD3 and Flux are not the same network twice."""
+    """A seed for each source, so that two pipelines are not the same network twice."""
     return zlib.crc32(f"{seed}/{what}".encode())
 
 

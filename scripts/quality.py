@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
     except ImportError as error:
         raise UserError(f"{error}; run `make env-iqa` and use .venv-iqa/bin/python") from None
 
-    from diffusion4k.device import choose
+    from diffusion4k.device import choose_exact
     from diffusion4k.metrics import inputs, quality, scores
 
     started = time.time()
@@ -38,18 +38,18 @@ def run(args: argparse.Namespace) -> None:
     paths = {name: getattr(args, name) for name in ("images", *quality.METRICS)}
     sources = {name: manifest.read(path) for name, path in paths.items()}
     pictures = inputs.generated(sources["images"], args.size)
-    progress = scores.Progress(
+    saves = scores.SavedScores(
         args.output, scores.Quality, scores.key(paths.values(), size=args.size)
     )
-    device = choose(args.device)
+    device = choose_exact(args.device)
     weights = {name: inputs.weights(sources[name]) for name in quality.METRICS}
     network = quality.Quality(weights, device)
     rows = []
     for picture in cli.progress(pictures, desc="quality", unit="image"):
-        saved = progress.get(picture.id)
+        saved = saves.get(picture.id)
         row = saved[0] if saved else scores.Quality(picture.id, **network(picture.load()))
         if not saved:
-            progress.put(row)
+            saves.put(row)
         rows.append(row)
     bulk = args.output.with_suffix(".parquet")
     scores.write_rows(bulk, scores.Quality, rows)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
         device=str(device),
         notes=inputs.notes(*sources.values()),
     )
-    progress.finish()
+    saves.finish()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ crop), encoded to the posterior's mean, decoded, and rounded to 8 bits.
 import argparse
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from diffusion4k import cli, images, manifest
-from diffusion4k.data import captions as metadata
+from diffusion4k.data import captions
 
-ARRAYS = ("real", "reconstructed", "real_patches", "reconstructed_patches")
 FORMS = {"encoder": ("stride", "dilation"), "decoder": ("folded", "upsample", "published")}
 
 
@@ -47,68 +45,69 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import numpy as np
+    import torch
 
-    from diffusion4k.metrics import inputs, reconstruction, scores
+    from diffusion4k.device import choose_exact
+    from diffusion4k.metrics import inputs, pairs, reconstruction, scores
+    from diffusion4k.vae.reconstruct import rebuild
 
     started = time.time()
+    torch.set_num_threads(cli.threads())
+    device = choose_exact(args.device)
     paths = {n: getattr(args, n) for n in ("vae", "dataset", "inception", "vgg16")}
     sources = {name: manifest.read(path) for name, path in paths.items()}
-    everything = cli.spread(metadata.read(sources["dataset"].root, args.folder), args.limit)
+    everything = cli.spread(captions.read(sources["dataset"].root, args.folder), args.limit)
     samples = cli.shard(everything, args.shard, args.shards)
     shown = {sample.id for sample in everything[: args.pictures]}
-    deciding = ("folder", "size", "factor", "encoder", "decoder", "dtype", "crop", "crops")
-    deciding += ("vae_tiling",)
-    key = scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
-    progress = scores.Progress(args.output, scores.Reconstruction, key)
+    saves = scores.SavedScores(args.output, scores.Reconstruction, key(args, paths))
     done = {}
     for sample in samples:
         # which pictures are kept --limit decides, and it is not in the key: are they there?
         pair = pictures(args, sample.id) if sample.id in shown else []
-        if all(path.is_file() for path in pair) and (saved := progress.get(sample.id)):
+        if all(path.is_file() for path in pair) and (saved := saves.get(sample.id)):
             done[sample.id] = saved
 
-    device = args.device
     if len(done) < len(samples):
-        rebuild, features, lpips, device = load(args, sources)
+        vae, score = load(args, sources, device)
     for sample in cli.progress(samples, desc="reconstruct", unit="image"):
         if sample.id in done:
             continue
         image = inputs.photograph(sample.path, args.size, upright=True)
-        real, rebuilt = np.asarray(image), rebuild(image)
-        row = scores.Reconstruction(
-            id=sample.id, **reconstruction.compare(real, rebuilt), lpips=lpips(real, rebuilt)
-        )
-        pair = features(real, rebuilt)
+        real, rebuilt = np.asarray(image), rebuild(vae, image)
+        row, features = done[sample.id] = score(sample.id, real, rebuilt)
         for path, pixels in zip(pictures(args, sample.id), (real, rebuilt), strict=True):
             path.unlink(missing_ok=True)  # of other settings
             if sample.id in shown:
                 images.save_png(path, pixels)
-        progress.put(row, **pair)
-        done[sample.id] = row, pair
+        saves.put(row, **features)
 
-    rows = [done[sample.id][0] for sample in samples]
-    bulk = [args.output.with_suffix(".parquet"), args.output.with_suffix(".safetensors")]
-    scores.write_rows(bulk[0], scores.Reconstruction, rows)
-    stacked = {name: [done[s.id][1][name] for s in samples] for name in ARRAYS}
-    empty = [np.empty((0, 0), np.float32)]
-    scores.write_features(bulk[1], **{k: np.concatenate(v or empty) for k, v in stacked.items()})
-    pairs = [path for s in samples if s.id in shown for path in pictures(args, s.id)]
+    scored = [done[sample.id] for sample in samples]
+    bulk = scores.write_shard(args.output, scores.Reconstruction, scored, pairs.ARRAYS)
+    kept = [sample.id for sample in samples if sample.id in shown]
+    tiles = ["reconstructed in tiles: not quite the values of the whole"]
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[*bulk, *pairs],
+        files=[*bulk, *(path for id in kept for path in pictures(args, id))],
         inputs=paths,
         settings=vars(args) | {"ssim_window": reconstruction.SSIM_WINDOW},
-        results={"n": len(rows), "pictures": [s.id for s in samples if s.id in shown]},
+        results={"n": len(scored), "pictures": kept},
         started=started,
         device=str(device),
-        notes=inputs.notes(*sources.values())
-        + (
-            ["reconstructed in tiles: not quite the values of the whole"] if args.vae_tiling else []
-        ),
+        notes=inputs.notes(*sources.values()) + (tiles if args.vae_tiling else []),
     )
-    progress.finish()
+    saves.finish()
+
+
+def key(args: argparse.Namespace, paths: dict[str, Path]) -> str:
+    """What decides an image's row."""
+    from diffusion4k.metrics import scores
+
+    deciding = ("folder", "size", "factor", "encoder", "decoder", "dtype", "crop", "crops")
+    deciding += ("vae_tiling",)
+    return scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
 
 
 def pictures(args: argparse.Namespace, id: str) -> list[Path]:
@@ -117,51 +116,24 @@ def pictures(args: argparse.Namespace, id: str) -> list[Path]:
     return [folder / f"{id}-real.png", folder / f"{id}-reconstructed.png"]
 
 
-def load(args: argparse.Namespace, sources: dict) -> tuple[Callable, Callable, Callable, object]:
-    """A picture => its uint8 reconstruction; a pair => ARRAYS and LPIPS; the device they run on."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import numpy as np
+def load(args: argparse.Namespace, sources: dict[str, manifest.Manifest], device) -> tuple:
+    """The VAE, and what scores a pair."""
     import torch
-    from diffusers import AutoencoderKL
 
-    from diffusion4k.device import choose
-    from diffusion4k.metrics import inception, inputs, perceptual
-    from diffusion4k.vae.f16 import make_f16
-    from diffusion4k.weights import SAFELY, loading
+    from diffusion4k.metrics import inputs, pairs
+    from diffusion4k.vae import reconstruct
 
-    torch.set_num_threads(cli.threads())
-    device, dtype = choose(args.device), getattr(torch, args.dtype)
-    folder = sources["vae"].root / "vae"  # in a pipeline, or the VAE by itself
-    folder = folder if folder.is_dir() else sources["vae"].root
-    with loading(folder, "an AutoencoderKL"):
-        vae = AutoencoderKL.from_pretrained(folder, torch_dtype=dtype, **SAFELY)
-    vae.to(device).eval()
-    if args.factor == 16:
-        make_f16(vae, encoder=args.encoder, decoder=args.decoder)
-    if args.vae_tiling:
-        vae.enable_tiling()
-        if (
-            args.factor == 8
-        ):  # at full resolution inside, so half the side takes an F16 tile's memory
-            vae.tile_sample_min_size //= 2
-            vae.tile_latent_min_size //= 2
-
-    @torch.inference_mode()
-    def rebuild(image):
-        pixels = torch.from_numpy(images.to_float(image))[None].to(device, dtype)
-        decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
-        return images.from_float(decoded[0].float().cpu().numpy())
-
-    network = inception.Inception(inputs.weights(sources["inception"]), device)
-
-    def features(*pair) -> dict:
-        """(1, 2048) of either whole image, (crops, 2048) of its crops."""
-        cropped = [crop for p in pair for crop in inception.crops(p, args.crop, args.crops)]
-        halves = [*np.split(network(list(pair)), 2), *np.split(network(cropped), 2)]
-        return dict(zip(ARRAYS, halves, strict=True))
-
-    lpips = perceptual.Lpips(inputs.weights(sources["vgg16"]), device)
-    return rebuild, features, lpips, device
+    vae = reconstruct.load(
+        sources["vae"].root,
+        factor=args.factor,
+        encoder=args.encoder,
+        decoder=args.decoder,
+        dtype=getattr(torch, args.dtype),
+        device=device,
+        tiling=args.vae_tiling,
+    )
+    networks = (inputs.weights(sources[name]) for name in ("inception", "vgg16"))
+    return vae, pairs.PairScorer(*networks, device, crop=args.crop, crops=args.crops)
 
 
 if __name__ == "__main__":

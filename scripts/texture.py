@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     source = manifest.read(args.images)
     pictures = inputs.generated(source, args.size)
-    matrices = glcm.Settings(args.patch, args.levels, tuple(args.distances), tuple(args.angles))
+    matrices = glcm.Matrices(args.patch, args.levels, tuple(args.distances), tuple(args.angles))
     kind = scores.TextureProperties if args.properties else scores.Texture
     deciding = {"size": args.size, "matrices": matrices, "properties": args.properties}
     key = scores.key([args.images], **deciding)
-    progress = scores.Progress(args.output, kind, key)
+    saves = scores.SavedScores(args.output, kind, key)
 
     score = partial(
-        score_one, progress=progress, matrices=matrices, properties=args.properties, kind=kind
+        score_one, saves=saves, matrices=matrices, properties=args.properties, kind=kind
     )
     scored = cli.parallel(score, pictures, args.workers)
     rows = list(cli.progress(scored, total=len(pictures), desc="texture", unit="image"))
@@ -59,21 +59,21 @@ def run(args: argparse.Namespace) -> None:
         started=started,
         notes=inputs.notes(source),
     )
-    progress.finish()
+    saves.finish()
 
 
-def score_one(picture, *, progress, matrices, properties: bool, kind: type):
+def score_one(picture, *, saves, matrices, properties: bool, kind: type):
     """The row of one picture, as saved or scored now and saved."""
     import numpy as np
 
     from diffusion4k.metrics import compression, glcm
 
-    if saved := progress.get(picture.id):
+    if saved := saves.get(picture.id):
         return saved[0]
     grey = glcm.grey(np.asarray(picture.load()))
-    found = glcm.score(grey, matrices, properties=properties)
-    row = kind(picture.id, *compression.sizes(picture.path), **found)
-    progress.put(row)
+    textures = glcm.score(grey, matrices, properties=properties)
+    row = kind(picture.id, *compression.sizes(picture.path), **textures)
+    saves.put(row)
     return row
 
 

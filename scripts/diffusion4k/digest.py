@@ -26,9 +26,9 @@ def digest(
 ) -> str:
     """Hex digest (16 digits) of `script`, a file of scripts/, and of the modules it reaches.
 
-    `leave_out` names modules (`diffusion4k.backbones.flux`) that this job can reach but never
-    uses; `with_modules` those that it uses without an import statement (a metric family, by its
-    name); `also` other files whose bytes count, such as a template.
+    `leave_out` names modules (`diffusion4k.pipelines.stock`) that this job can reach but never
+    uses, `with_modules` those that it imports by name (`diffusion4k.backbones.sd3`), which the
+    syntax tree does not show; `also` names other files whose bytes count, such as a template.
     """
     total = hashlib.sha256()
     for path in sorted(reach(Path(script), leave_out, with_modules)):
@@ -40,23 +40,47 @@ def digest(
 
 @functools.cache
 def of_this_process() -> str:
-    """The digest of the script that is running, taken when first asked; "" outside scripts/."""
+    """The digest of the script that is running, taken when first asked; "" outside scripts/.
+
+    Every module counts that it may import by name.
+    """
     script = Path(sys.argv[0]).resolve()
-    return digest(script.name) if script.parent == SCRIPTS and script.is_file() else ""
+    if script.parent != SCRIPTS or not script.is_file():
+        return ""
+    return digest(script.name, with_modules=_by_name(Path(script.name)))
+
+
+def reaches(script: str, module: str) -> bool:
+    """Whether a script imports the module, at whatever remove."""
+    return not reach(Path(script)).isdisjoint(_file(module))
 
 
 def reach(
     script: Path, leave_out: Collection[str] = (), with_modules: Collection[str] = ()
 ) -> set[Path]:
-    """The script, further modules, and every first-party file that they import, transitively."""
-    found: set[Path] = set()
+    """The script, `with_modules`, and every first-party file that they import, transitively."""
+    reached: set[Path] = set()
     waiting = [SCRIPTS / script, *(path for name in with_modules for path in _file(name))]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in reached:
+            reached.add(path)
             waiting += [p for name in imports(path) if name not in leave_out for p in _file(name)]
-    return found
+    return reached
+
+
+def _by_name(script: Path) -> tuple[str, ...]:
+    """The modules of the packages that a script reaches and that import their own by name."""
+    packages = (path.parent for path in sorted(reach(script)) if path.name == "__init__.py")
+    return tuple(
+        ".".join(path.relative_to(SCRIPTS).with_suffix("").parts)
+        for package in packages
+        if any(
+            isinstance(node, ast.Attribute) and node.attr == "import_module"
+            for node in ast.walk(_parse(package / "__init__.py"))
+        )
+        for path in sorted(package.glob("*.py"))
+    )
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import yaml
 
 import train
 from configs import ROOT, SCHEMA, fault, load, resolve
-from diffusion4k.architectures import RELEASED
+from diffusion4k import backbones
 from diffusion4k.config import fidelity
 from diffusion4k.config import resolve as config
 from diffusion4k.dag import paper
@@ -187,7 +187,7 @@ def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_rig
     assert (args.processes, recipe.accumulation(args.processes)) == (1, 32)
     assert recipe.gradient_checkpointing and not recipe.zero_stage
     assert (recipe.optimizer, recipe.precision) == ("adamw_8bit", "bfloat16")
-    count = RELEASED["flux"].parameters
+    count = backbones.get("flux").architecture.parameters
     rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
     weights, gradients, states, *rest, total = map(float, rows[1:])
     assert f"{count:,}" in section and weights == gradients == round(4 * count / 1e9, 1)

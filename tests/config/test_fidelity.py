@@ -122,7 +122,7 @@ def picture(name: str, settings: config.Config) -> tuple[np.ndarray, int]:
         backbones.get(name),
         "a fox in the snow",
         0,
-        sampler.Settings(height=32, width=32, **own),
+        sampler.SamplerSettings(height=32, width=32, **own),
     )
     hook.remove()
     return made, len(passes)

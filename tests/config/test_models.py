@@ -233,7 +233,7 @@ def test_code_of_other_kinds_of_models_reruns_nothing(workflow):
     (workflow.folder / shard).write_text("{}")
     workflow.run(shard, "--touch", "--forceall", *small)
     for code in (
-        "backbones/stock.py",
+        "pipelines/stock.py",
         "sources/fetch.py",
         "generate/own_images.py",
         "backbones/sd3.py",

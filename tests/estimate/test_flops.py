@@ -5,11 +5,13 @@ import torch
 from diffusers import AutoencoderKL, FluxTransformer2DModel, SD3Transformer2DModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from diffusion4k.architectures import RELEASED, VAE
+from diffusion4k import backbones
+from diffusion4k.backbones.architecture import VAE
 from diffusion4k.estimate import flops
 from diffusion4k.sources.miniature import architectures as miniature
 from diffusion4k.vae.f16 import make_f16
 
+RELEASED = {name: backbones.get(name).architecture for name in backbones.NAMES}
 CLASSES = {"sd3": SD3Transformer2DModel, "flux": FluxTransformer2DModel}
 HEIGHT, WIDTH, T5_TOKENS = 256, 384, 13
 
@@ -48,7 +50,9 @@ def test_a_prediction_is_counted_exactly_and_a_training_step_within_two_percent(
     architecture = miniature.MINIATURE[name]
     transformer = CLASSES[name](**architecture.transformer).train()
     predict = prediction(name, transformer)
-    forward = flops.forward(architecture, height=HEIGHT, width=WIDTH, t5_tokens=T5_TOKENS)
+    forward = flops.forward(
+        backbones.get(name), architecture, height=HEIGHT, width=WIDTH, t5_tokens=T5_TOKENS
+    )
     assert counted(predict) == forward
     for recompute in (False, True):
         if recompute:
@@ -90,8 +94,11 @@ def test_parameters(architectures, name):
     ],
 )
 def test_full_size_transformers(name, size, t5_tokens, tera):
-    found = flops.forward(RELEASED[name], height=size, width=size, t5_tokens=t5_tokens)
-    assert found / 1e12 == pytest.approx(tera, abs=0.05)
+    backbone = backbones.get(name)
+    count = flops.forward(
+        backbone, backbone.architecture, height=size, width=size, t5_tokens=t5_tokens
+    )
+    assert count / 1e12 == pytest.approx(tera, abs=0.05)
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -103,7 +110,7 @@ def test_attention_is_counted_exactly(name):
     counts = counter.get_flop_counts()["Global"].items()
     found = sum(count for op, count in counts if "scaled_dot_product" in str(op))
     shape = {"height": HEIGHT, "width": WIDTH, "t5_tokens": T5_TOKENS}
-    assert flops.attention(architecture, **shape) == found
+    assert flops.attention(backbones.get(name), architecture, **shape) == found
 
 
 def test_the_full_size_vae():

@@ -8,7 +8,7 @@ import yaml
 from snakemake.utils import update_config
 
 import efficiency
-from diffusion4k.architectures import RELEASED
+from diffusion4k import backbones
 from diffusion4k.config import resolve as config
 from diffusion4k.estimate import cost, plan
 
@@ -72,7 +72,7 @@ def test_disk():
     # posteriors of each image and its mirror image 2 x 50 GB, texts 15 GB and 7.6 GB
     assert works["latents", "sd3"].gb == pytest.approx(100 + 15, rel=0.02)
     assert works["latents", "flux"].gb == pytest.approx(100 + 7.6, rel=0.02)
-    state = 16 * RELEASED["flux"].parameters / 1e9
+    state = 16 * backbones.get("flux").architecture.parameters / 1e9
     assert state == pytest.approx(190, rel=0.01)
     # docs/training.md: 0.8 TB
     assert works["train", "flux_f16_wlf"].gb == pytest.approx(4 * state)

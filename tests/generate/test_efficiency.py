@@ -48,7 +48,7 @@ def test_too_little_memory_is_a_result(sources, tmp_path, monkeypatch, where):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     if where == "load":
-        monkeypatch.setattr(efficiency.pipelines, "load", full)
+        monkeypatch.setattr(efficiency.PipelineFolder, "load", full)
     else:
         kind = "diffusers.StableDiffusion3Pipeline.__call__"
         monkeypatch.setattr(kind, full)

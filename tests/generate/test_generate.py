@@ -11,11 +11,12 @@ from PIL import Image
 import generate as script
 import tiny
 from diffusion4k import backbones
-from diffusion4k.backbones.stock import Stock
+from diffusion4k.backbones import noise_levels
 from diffusion4k.errors import UserError
-from diffusion4k.generate import sampler
+from diffusion4k.generate import flags, sampler
 from diffusion4k.generate.seeds import image_seed
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.pipelines.folder import PipelineFolder
+from diffusion4k.pipelines.stock import Stock
 from diffusion4k.sources import fetch
 from diffusion4k.vae.f16 import make_pipeline_f16
 from tiny_generation import contents, make, make_sources, run
@@ -33,7 +34,7 @@ def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
     assert record.notes == ["random weights (test)"]
     resolved = {"dtype": "float32", "decoder": "folded", "vae_factor": 16, "guidance": 2.0}
     assert resolved.items() <= record.settings.items()
-    pipeline = pipelines.load(sources / f"{name}.json", dtype=torch.float32, device="cpu")
+    pipeline = PipelineFolder.open(sources / f"{name}.json").load(dtype=torch.float32, device="cpu")
     expected = pipeline(
         "photograph number 1",
         height=32,
@@ -49,12 +50,15 @@ def test_pictures_are_the_pipelines_own(sources, tmp_path, name):
 
 def test_a_pipeline_is_sampled_as_others_of_its_class_are_told(sources, tmp_path):
     said = json.dumps({"sd3": {"steps": 3, "guidance": 4.0, "t5_tokens": 9}, "flux": {"steps": 1}})
-    flags = script.parser().parse_args(["--of-class", said, "--guidance", "2"])
-    wanted = {"steps": 3, "guidance": 2.0, "t5_tokens": 9}
-    assert script.sampling(flags, backbones.get("sd3")) == wanted
-    assert script.sampling(flags, backbones.get("flux"))["steps"] == 1
-    other = script.sampling(flags, Stock("StableDiffusionXLPipeline"))
-    assert other == {"steps": 50, "guidance": 2.0, "t5_tokens": None}
+    args = script.parser().parse_args(["--of-class", said, "--guidance", "2"])
+
+    def chosen(backbone):
+        settings = flags.settings(args, backbone)
+        return settings.steps, settings.guidance, settings.t5_tokens
+
+    assert chosen(backbones.get("sd3")) == (3, 2.0, 9)
+    assert chosen(backbones.get("flux"))[0] == 1
+    assert chosen(Stock("StableDiffusionXLPipeline")) == (50, 2.0, None)
 
 
 def test_one_shard_equals_three(sources, tmp_path):
@@ -89,9 +93,9 @@ def test_flux_shifts_by_the_tokens_of_an_f16_latent():
     """As diffusers does: 64 x 96 px are 2 x 3 tokens; at F8 they would be 4 x 6."""
     shared = tiny.pipeline("flux")
     pipeline = make_pipeline_f16(type(shared)(**shared.components | {"vae": tiny.vae()}))
-    settings = sampler.Settings(height=64, width=96, steps=4, guidance=3.5, t5_tokens=8)
+    settings = sampler.SamplerSettings(height=64, width=96, steps=4, guidance=3.5, t5_tokens=8)
     sampler.sample(pipeline, backbones.get("flux"), "a", 0, settings)
-    expected = backbones.shift_sigma(torch.linspace(1, 0.25, 4), backbones.dynamic_shift(6))
+    expected = noise_levels.shift_sigma(torch.linspace(1, 0.25, 4), noise_levels.dynamic_shift(6))
     torch.testing.assert_close(pipeline.scheduler.sigmas[:-1], expected)
 
 

@@ -10,14 +10,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import tiny
 from diffusion4k import backbones
-from diffusion4k.data.captions import Sample
+from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import kernels, sampler
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train.model import recompute
 from diffusion4k.vae.f16 import make_pipeline_f16
 
-SETTINGS = sampler.Settings(height=64, width=32, steps=2, guidance=4.0, t5_tokens=8)
+SETTINGS = sampler.SamplerSettings(height=64, width=32, steps=2, guidance=4.0, t5_tokens=8)
 
 
 def pipeline(name: str, dtype=torch.float32):
@@ -35,7 +35,9 @@ def pipeline(name: str, dtype=torch.float32):
 def test_a_text_encoded_ahead_gives_the_very_same_picture(name):
     backbone, made = backbones.get(name), pipeline(name)
     blurred = {"negative_prompt": "blur"} if name == "sd3" else {}
-    settings = sampler.Settings(height=64, width=32, steps=2, guidance=4.0, t5_tokens=8, **blurred)
+    settings = sampler.SamplerSettings(
+        height=64, width=32, steps=2, guidance=4.0, t5_tokens=8, **blurred
+    )
     expected = sampler.sample(made, backbone, "a fox", 0, settings)
     first, second = sampler.encode(made, backbone, ["a fox", "a hare"], settings)
     sampler.drop_text_encoders(made)
@@ -53,7 +55,7 @@ def test_a_data_sets_text_encoders_are_gone_before_its_first_picture(tmp_path, m
         return original(pipeline, *args, **kwargs)
 
     monkeypatch.setattr(sampler, "sample", watched)
-    prompts = [Sample(str(i), tmp_path / "none", f"photograph {i}") for i in range(2)]
+    prompts = [CaptionedImage(str(i), tmp_path / "none", f"photograph {i}") for i in range(2)]
     made = sampler.sample_all(
         lambda: pipeline("flux"), backbones.get("flux"), prompts, sampler.Folder(tmp_path),
         settings=SETTINGS, seed_of=lambda id: 0, made_from=(),

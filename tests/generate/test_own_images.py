@@ -11,8 +11,8 @@ import import_images as adopt
 import texture
 import tiny
 from diffusion4k import images, manifest
+from diffusion4k.data import jpeg
 from diffusion4k.errors import UserError
-from diffusion4k.generate.own_images import jpeg_differences
 from tiny_pictures import write_deep
 
 SIZE = 128
@@ -173,5 +173,5 @@ def test_what_makes_a_jpegs_bytes_another_metric_is_seen(tmp_path, options, diff
     path, buffer = tmp_path / "a.jpg", io.BytesIO()
     Image.fromarray(pixels(0)).save(path, **images.JPEG | options)
     Image.fromarray(pixels(0)).save(buffer, **images.JPEG)
-    assert jpeg_differences(path) == differences
+    assert jpeg.differences(path) == differences
     assert (len(buffer.getvalue()) == path.stat().st_size) == (not differences)

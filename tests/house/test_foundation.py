@@ -170,3 +170,25 @@ def test_the_digest_follows_imports_and_ignores_what_does_not_run(code):
         code(step='def run():\n    """Said."""\n    from diffusion4k.room import near\n') == before
     )
     assert code(step="def run():\n    pass\n") != before
+
+
+def test_modules_imported_by_name_count_where_they_are_named(code, monkeypatch):
+    importing = "import importlib\n\n\ndef get(name):\n    return importlib.import_module(name)\n"
+    alone = code(step="from diffusion4k import room\n", __init__=importing)
+
+    def named() -> str:
+        return digest.digest("step.py", with_modules=("diffusion4k.room.near",))
+
+    with_near = named()
+    assert with_near != alone
+    assert code(far="X = 3\n") == alone  # only near imports it
+    assert named() != with_near
+    # the script that runs does not say which it will import: all count
+    monkeypatch.setattr("sys.argv", [str(digest.SCRIPTS / "step.py")])
+    digest.of_this_process.cache_clear()
+    every = digest.of_this_process()
+    assert every not in (alone, "")
+    code(far="X = 4\n")
+    digest.of_this_process.cache_clear()
+    assert digest.of_this_process() != every
+    digest.of_this_process.cache_clear()

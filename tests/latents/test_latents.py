@@ -14,7 +14,7 @@ from diffusion4k import backbones, images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import crop_position
 from diffusion4k.latents.store import read_sample, sample_path, valid, write_sample
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.pipelines.folder import PipelineFolder
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_sample_holds_posterior_and_text(sources, tmp_path, name):
     assert record.results["samples"] == len(record.files) == 4
     assert record.results["samples_per_second"] > 0
     assert record.notes == ["random weights (test)"]
-    pipeline = pipelines.load(sources / f"{name}.json", dtype=torch.float32, device="cpu")
+    pipeline = PipelineFolder.open(sources / f"{name}.json").load(dtype=torch.float32, device="cpu")
     tensors, header = read_sample(tmp_path / "samples" / "photo_2-0.safetensors")
     vae = pipeline.vae
     assert (header["id"], header["crop"], header["backbone"]) == ("photo_2", "0", name)

@@ -31,13 +31,13 @@ def large_enough(path: Path) -> bool:
 PHOTOGRAPHS = [p for p in sorted([*FOLDER.glob("*.png"), *FOLDER.glob("*.jpg")]) if large_enough(p)]
 
 
-def ours(grey: np.ndarray, parameters: glcm.Settings = glcm.DEFAULT) -> np.ndarray:
+def ours(grey: np.ndarray, parameters: glcm.Matrices = glcm.DEFAULT) -> np.ndarray:
     """(patches, 2): both entropies."""
     found = glcm.patches(grey, parameters)
     return np.stack([found[name] for name in ENTROPIES], axis=-1).reshape(-1, 2)
 
 
-def literal(patch: np.ndarray, parameters: glcm.Settings = glcm.DEFAULT) -> tuple[float, float]:
+def literal(patch: np.ndarray, parameters: glcm.Matrices = glcm.DEFAULT) -> tuple[float, float]:
     """Both entropies of one quantised patch, by the book."""
     angles = np.radians(parameters.angles)
     matrices = graycomatrix(
@@ -48,7 +48,7 @@ def literal(patch: np.ndarray, parameters: glcm.Settings = glcm.DEFAULT) -> tupl
     return shannon_entropy(matrices), float(np.mean(haralick))
 
 
-def literal_image(grey: np.ndarray, parameters: glcm.Settings = glcm.DEFAULT) -> np.ndarray:
+def literal_image(grey: np.ndarray, parameters: glcm.Matrices = glcm.DEFAULT) -> np.ndarray:
     side = parameters.patch
     quantised = grey // (256 // parameters.levels)
     return np.array(
@@ -105,7 +105,7 @@ def test_adversarial_patches_equal_the_released_loop(patch):
         check_properties(patch)
 
 
-def check_properties(patch: np.ndarray, parameters: glcm.Settings = glcm.DEFAULT) -> None:
+def check_properties(patch: np.ndarray, parameters: glcm.Matrices = glcm.DEFAULT) -> None:
     """Every property equals graycoprops', meant over the matrices as the released program means."""
     found = glcm.patches(patch, parameters, properties=True)
     quantised = patch // (256 // parameters.levels)
@@ -126,7 +126,7 @@ def test_properties_of_photographs_equal_skimage(name):
     grey = glcm.grey(np.asarray(images.load_rgb(FOLDER / name, exif_transpose=False)))
     for top in (0, 64):
         check_properties(np.ascontiguousarray(grey[top : top + 64, 64:128]))
-    other = glcm.Settings(patch=64, levels=32, distances=(1, 5), angles=(0, 30, 135))
+    other = glcm.Matrices(patch=64, levels=32, distances=(1, 5), angles=(0, 30, 135))
     check_properties(np.ascontiguousarray(grey[:64, :64]), other)
 
 
@@ -139,10 +139,10 @@ def test_a_constant_patch_has_the_properties_that_skimage_gives_it():
 @pytest.mark.parametrize(
     "parameters",
     [
-        glcm.Settings(patch=32, levels=16, distances=(1, 3), angles=(0, 90)),
-        glcm.Settings(patch=48, levels=256, distances=(2, 7), angles=(45, 180, 225)),
-        glcm.Settings(patch=256, levels=8, distances=(1,), angles=(0,)),
-        glcm.Settings(patch=256, levels=64),
+        glcm.Matrices(patch=32, levels=16, distances=(1, 3), angles=(0, 90)),
+        glcm.Matrices(patch=48, levels=256, distances=(2, 7), angles=(45, 180, 225)),
+        glcm.Matrices(patch=256, levels=8, distances=(1,), angles=(0,)),
+        glcm.Matrices(patch=256, levels=64),
     ],
     ids=str,
 )
@@ -154,7 +154,7 @@ def test_other_parameters(parameters):
 @pytest.mark.parametrize("value", [0, 255])
 def test_the_largest_count_that_a_patch_can_have(value):
     """65,280 pairs of one kind, just below what 16 bits hold."""
-    flat, parameters = np.full((256, 256), value, np.uint8), glcm.Settings(patch=256)
+    flat, parameters = np.full((256, 256), value, np.uint8), glcm.Matrices(patch=256)
     assert np.abs(ours(flat, parameters) - literal_image(flat, parameters)).max() < EXACT
     check_properties(flat, parameters)
 
@@ -181,13 +181,13 @@ def test_bad_input():
     with pytest.raises(UserError, match="40x200 px .* no patch of 64 px"):
         glcm.score(np.zeros((40, 200), np.uint8))
     with pytest.raises(UserError, match="distances"):
-        glcm.score(np.zeros((64, 64), np.uint8), glcm.Settings(patch=4))
+        glcm.score(np.zeros((64, 64), np.uint8), glcm.Matrices(patch=4))
     for distances in ((0, 1), (0,), (-1,), ()):
         with pytest.raises(UserError, match="needs 0 < distances < patch"):
-            glcm.Settings(distances=distances)
+            glcm.Matrices(distances=distances)
     for angles in ((), (float("nan"),)):
         with pytest.raises(UserError, match="angles"):
-            glcm.Settings(angles=angles)
+            glcm.Matrices(angles=angles)
     with pytest.raises(ValueError, match="uint8"):
         glcm.score(np.zeros((64, 64)))
 

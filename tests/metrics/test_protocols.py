@@ -43,7 +43,7 @@ def sets(tmp_path) -> tuple[Path, Path]:
 
 def fid(sets, protocol: str, flags: list[str]) -> float:
     args = ["fid", *map(str, sets), "--protocol", protocol, "--crop", "64", "--device", "cpu"]
-    return script.fid(script.parser().parse_args([*args, *flags]))[1]["fid"]["value"]
+    return script.score(script.parser().parse_args([*args, *flags]))[1]["fid"]["value"]
 
 
 def pixels(folder: Path) -> list[np.ndarray]:

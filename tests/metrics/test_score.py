@@ -37,7 +37,7 @@ def test_glcm(folder, tmp_path, capsys):
     shown = numbers(capsys.readouterr().out)
     rows = pd.read_parquet(tmp_path / "glcm.parquet").set_index("id")
     grey = glcm.grey(np.asarray(Image.open(folder / "p3.jpg")))
-    expected = glcm.score(grey, glcm.Settings(32, 16), properties=True)
+    expected = glcm.score(grey, glcm.Matrices(32, 16), properties=True)
     assert rows.loc["p3"].to_dict() == expected
     assert shown["glcm"] == pytest.approx(rows["glcm"].mean(), abs=1e-4)
     assert shown["homogeneity"] == pytest.approx(rows["homogeneity"].mean(), abs=1e-4)

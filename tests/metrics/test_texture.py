@@ -58,7 +58,7 @@ def test_texture_script_with_other_matrices(tmp_path):
     made = score_texture(*flags)
     rows = scores.read_rows([made], scores.TextureProperties, 3)
     picture = images.load_rgb(tmp_path / "images" / "i1.jpg", exif_transpose=False)
-    matrices = glcm.Settings(32, 16, (1, 3), (0, 90))
+    matrices = glcm.Matrices(32, 16, (1, 3), (0, 90))
     expected = glcm.score(glcm.grey(np.asarray(picture)), matrices, properties=True)
     at = rows["id"].tolist().index("i1")
     assert {name: rows[name][at] for name in expected} == expected
@@ -68,12 +68,12 @@ def test_texture_script_with_other_matrices(tmp_path):
 
 def test_saves_of_other_code_are_dropped(tmp_path, monkeypatch):
     row = textures([0])[0]
-    old = scores.Progress(tmp_path / "t.json", scores.Texture, scores.key([]))
+    old = scores.SavedScores(tmp_path / "t.json", scores.Texture, scores.key([]))
     old.put(row, extra=np.arange(3))
     saved, arrays = old.get("i0")
     assert saved == row and arrays["extra"].tolist() == [0, 1, 2]
     monkeypatch.setattr("diffusion4k.manifest.CODE", "another")
-    new = scores.Progress(tmp_path / "t.json", scores.Texture, scores.key([]))
+    new = scores.SavedScores(tmp_path / "t.json", scores.Texture, scores.key([]))
     assert new.get("i0") is None and not old.folder.exists()
 
 

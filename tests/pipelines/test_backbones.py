@@ -8,6 +8,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 
 import tiny
 from diffusion4k import backbones
+from diffusion4k.backbones import noise_levels
 from diffusion4k.errors import UserError
 from diffusion4k.vae.f16 import make_pipeline_f16
 
@@ -150,10 +151,10 @@ def test_sigmas_stay_in_range_at_the_ends(name):
 @pytest.mark.parametrize(("pixels", "factor"), [(2048 * 2048, 3.16), (3072 * 4096, 12.6)])
 def test_dynamic_shift_is_flux_samplers(pixels, factor):
     tokens = pixels // 32**2
-    assert backbones.dynamic_shift(tokens) == pytest.approx(factor, rel=0.005)
+    assert noise_levels.dynamic_shift(tokens) == pytest.approx(factor, rel=0.005)
     u = torch.tensor([0.25, 0.75])
     scheduler = tiny.pipeline("flux").scheduler
-    mu = math.log(backbones.dynamic_shift(tokens))
+    mu = math.log(noise_levels.dynamic_shift(tokens))
     expected = scheduler.time_shift(mu, 1.0, torch.tensor([0.75, 0.25]))
     for name in NAMES:
         actual = sigmas_of(name, u, shifted=True, image_tokens=tokens)

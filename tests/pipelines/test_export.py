@@ -10,7 +10,8 @@ import export
 import tiny
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.pipelines import export as pipelines
+from diffusion4k.pipelines.folder import PipelineFolder
 from tiny_generation import contents, make, make_sources
 
 
@@ -35,6 +36,11 @@ def do_export(sources, state, output, *more, base="sd3.json"):
     return manifest.read(output)
 
 
+def load(path, **forms):
+    folder = PipelineFolder.open(path)
+    return folder.load(dtype=torch.float32, device="cpu", forms=folder.forms(**forms))
+
+
 def test_export_then_load(sources, trained, tmp_path):
     output = tmp_path / "train" / "pipeline.json"
     for _ in range(2):  # the second replaces the first
@@ -48,14 +54,14 @@ def test_export_then_load(sources, trained, tmp_path):
     base = sources / "sd3" / "vae" / "diffusion_pytorch_model.safetensors"
     assert (record.root / "vae" / base.name).samefile(base)
 
-    pipeline = pipelines.load(output, dtype=torch.float32, device="cpu")
+    pipeline = load(output)
     assert pipeline.vae_scale_factor == 16
     assert pipeline.vae.encoder.conv_in.dilation == (2, 2)
     assert pipeline.vae.decoder.conv_out.form == "published"
     state = manifest.read(trained).root
     expected = type(pipeline.transformer).from_pretrained(state / "transformer").state_dict()
     torch.testing.assert_close(pipeline.transformer.state_dict(), expected)
-    again = pipelines.load(output, dtype=torch.float32, device="cpu", decoder="folded")
+    again = load(output, decoder="folded")
     assert again.vae.decoder.conv_out.form == "folded"
 
     make(tmp_path / "train", tmp_path / "out", "--dataset", sources / "data.json",
@@ -74,10 +80,14 @@ def test_export_follows_links_and_leaves_hidden_files(sources, trained, tmp_path
     (base / ".cache").mkdir()
     (base / ".cache" / "lock").touch()
     root = tmp_path / "out" / "pipeline"
-    files = pipelines.export(base, manifest.read(trained).root, root)
+    files = pipelines.export(PipelineFolder.open(base), manifest.read(trained).root, root)
     assert not any(path.is_symlink() for path in files)
     assert not (root / ".cache").exists()
-    assert pipelines.forms(root) == {"vae_factor": 16, "encoder": "stride", "decoder": "folded"}
+    assert PipelineFolder.open(root).forms() == {
+        "vae_factor": 16,
+        "encoder": "stride",
+        "decoder": "folded",
+    }
 
 
 def test_export_refuses_what_does_not_fit(sources, trained, tmp_path):
@@ -97,7 +107,7 @@ def test_released_pipelines_load(sources, tmp_path):
         for stride, factor in ((None, 16), (2, 16), (1, 8)):
             ours = json.loads(config.read_text()) | {"_class_name": named[1], "stride": stride}
             config.write_text(json.dumps(ours))
-            pipeline = pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
+            pipeline = load(tmp_path)
             assert pipeline.vae_scale_factor == factor
             assert pipeline.vae.encoder.conv_in.stride == (factor // 8, factor // 8)
             expected = tiny.pipeline("flux").vae.state_dict()
@@ -112,15 +122,14 @@ def test_weights_that_are_no_autoencoder_kl_are_refused(tmp_path):
     weights["decoder.skip.weight"] = weights.pop("decoder.conv_out.weight")
     safetensors.torch.save_file(weights, file)
     with pytest.raises(UserError, match="missing_keys: decoder.conv_out.weight; .*decoder.skip"):
-        pipelines.load(tmp_path, dtype=torch.float32, device="cpu")
+        load(tmp_path)
 
 
 def test_loading_what_is_no_pipeline(sources, tmp_path):
-    load = {"dtype": torch.float32, "device": "cpu"}
     with pytest.raises(UserError, match="no such manifest"):
-        pipelines.load(tmp_path / "nothing.json", **load)
+        load(tmp_path / "nothing.json")
     with pytest.raises(UserError, match="no diffusers pipeline"):
-        pipelines.load(tmp_path, **load)
+        load(tmp_path)
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     with pytest.raises(UserError, match="not a pipeline that diffusers can load"):
-        pipelines.load(tmp_path, **load)
+        load(tmp_path)

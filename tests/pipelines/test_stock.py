@@ -13,9 +13,9 @@ import generate
 import tiny
 import tiny_stock
 from diffusion4k import manifest
-from diffusion4k.backbones.stock import Stock
 from diffusion4k.errors import UserError
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.pipelines.folder import PipelineFolder
+from diffusion4k.pipelines.stock import Stock
 
 SMALL = ("--height", 64, "--width", 96, "--steps", 2, "--device", "cpu")
 
@@ -72,7 +72,7 @@ def test_a_data_set_records_what_the_defaults_came_to(sources, tmp_path):
 
 def test_the_vae_can_work_in_tiles(sources, tmp_path):
     def load(name, **how):
-        return pipelines.load(sources / name, dtype=torch.float32, device="cpu", **how)
+        return PipelineFolder.open(sources / name).load(dtype=torch.float32, device="cpu", **how)
 
     assert not load("pixart").vae.use_tiling
     pipeline = load("pixart", tiling=True)
@@ -158,7 +158,7 @@ def test_a_pipeline_is_composed_of_two_sources(sources, tmp_path, legacy):
     source = tiny.save_manifest(tmp_path / "pixart_2k.json", other)
     record = compose(sources / "pixart.json", source, tmp_path / "mine" / "pipeline.json")
     assert not (record.root / "diffusion4k.json").exists()
-    pipeline = pipelines.load(record.path, dtype=torch.float32, device="cpu")
+    pipeline = PipelineFolder.open(record.path).load(dtype=torch.float32, device="cpu")
     expected = tiny_stock.PixArtTransformer2DModel.from_pretrained(
         sources / "pixart_2k/transformer"
     )

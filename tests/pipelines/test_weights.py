@@ -12,7 +12,7 @@ import tiny_metrics
 from diffusion4k import backbones
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import aesthetics, clip, inception, perceptual
-from diffusion4k.pipelines import open as pipelines
+from diffusion4k.pipelines.folder import PipelineFolder
 from diffusion4k.train import model
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import load_f16
@@ -47,11 +47,11 @@ def transformer(root: Path):
 
 LOADERS = {
     "sd3/transformer/diffusion_pytorch_model.safetensors": [
-        lambda root: pipelines.load(root / "sd3", dtype=torch.float32, device="cpu"),
+        lambda root: PipelineFolder.open(root / "sd3").load(dtype=torch.float32, device="cpu"),
         transformer,
     ],
     "sd3/text_encoder/model.safetensors": [
-        lambda root: pipelines.load(root / "sd3", dtype=torch.float32, device="cpu")
+        lambda root: PipelineFolder.open(root / "sd3").load(dtype=torch.float32, device="cpu")
     ],
     "sd3/vae/diffusion_pytorch_model.safetensors": [
         lambda root: load_f16(root / "sd3", dtype=torch.float32, device="cpu")

@@ -115,11 +115,12 @@ def test_tokenizers_keep_every_word_of_a_caption_whole():
 @pytest.mark.parametrize("name", ["sd3", "flux"])
 def test_pipelines_load_offline_and_draw(sources, name):
     from diffusion4k import backbones
-    from diffusion4k.pipelines import open as pipelines
+    from diffusion4k.pipelines.folder import PipelineFolder
 
     source = sources(name)
-    assert pipelines.backbone_of(source.root) == name
-    pipeline = pipelines.load(source.path, dtype=torch.float32, device="cpu")
+    folder = PipelineFolder.open(source.path)
+    assert folder.backbone.name == name
+    pipeline = folder.load(dtype=torch.float32, device="cpu")
     encoders = [pipeline.text_encoder, pipeline.text_encoder_2]
     assert not any(module.training for module in [*encoders, pipeline.vae])
     assert {"vae_psnr", "vae_loss", "vae_cpu_seconds"} <= source.results.keys()

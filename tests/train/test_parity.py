@@ -138,7 +138,7 @@ def assert_sampled(golden, name, decoder="published", **changes):
         "guidance": parity.GUIDANCE[name],
         "t5_tokens": parity.TOKENS,
     }
-    settings = sampler.Settings(**settings | changes)
+    settings = sampler.SamplerSettings(**settings | changes)
     ours = sampler.sample(pipeline, backbones.get(name), parity.PROMPT, 0, settings)
     released = 255 * golden[f"{name}.sampled"][0]
     assert released.std() > 10

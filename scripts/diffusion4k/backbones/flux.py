@@ -1,56 +1,70 @@
 """FLUX.1-dev as released for Diffusion-4K: train_flux_wavelet and its sampling script."""
 
-from pathlib import Path
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
-from diffusers import FluxPipeline, FluxTransformer2DModel
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
-from diffusion4k import backbones
+from diffusion4k.backbones import arithmetic, noise_levels
+from diffusion4k.backbones.architecture import VAE, Architecture, Config
+from diffusion4k.backbones.base import Backbone
 from diffusion4k.errors import UserError
-from diffusion4k.weights import SAFELY
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
-class Flux:
+class Flux(Backbone):
     """T5 as text, CLIP pooled; uniform timesteps; distilled guidance; latents packed 2x2."""
 
     name = "flux"
-    pipeline_class = FluxPipeline
-    defaults: ClassVar = {"steps": 50, "guidance": 7.0, "t5_tokens": 512}
-    multiple = 32  # a token is 2 x 2 latents of 16 px
+    class_name = "FluxPipeline"
+    transformer_class = "FluxTransformer2DModel"
+    defaults = {"steps": 50, "guidance": 7.0, "t5_tokens": 512}
+    # black-forest-labs/FLUX.1-dev
+    architecture = Architecture(
+        transformer={
+            "patch_size": 1,
+            "in_channels": 64,
+            "num_layers": 19,
+            "num_single_layers": 38,
+            "num_attention_heads": 24,
+            "attention_head_dim": 128,
+            "joint_attention_dim": 4096,
+            "pooled_projection_dim": 768,
+            "guidance_embeds": True,
+            "axes_dims_rope": (16, 56, 56),
+        },
+        vae=VAE | {"scaling_factor": 0.3611, "shift_factor": 0.1159},
+        clip_tokens=0,
+        parameters=11_901_408_320,
+    )
 
-    @torch.no_grad()
     def encode_text(
         self, pipeline, prompts: list[str], t5_tokens: int, device
     ) -> list[dict[str, Tensor]]:
         """T = t5_tokens; pooled: CLIP's."""
-        embeds, pooled, _ = pipeline.encode_prompt(
-            prompt=prompts, device=device, max_sequence_length=t5_tokens
-        )
+        import torch
+
+        with torch.no_grad():
+            embeds, pooled, _ = pipeline.encode_prompt(
+                prompt=prompts, device=device, max_sequence_length=t5_tokens
+            )
         return [{"prompt_embeds": e, "pooled": p} for e, p in zip(embeds, pooled, strict=True)]
-
-    def load_transformer(self, root: Path, dtype: torch.dtype) -> torch.nn.Module:
-        """The transformer of `root/transformer`."""
-        return FluxTransformer2DModel.from_pretrained(
-            root, subfolder="transformer", torch_dtype=dtype, **SAFELY
-        )
-
-    def normalise(self, z: Tensor, scaling: float, shift: float, *, subtract_shift: bool) -> Tensor:
-        """As released, `subtract_shift` is true."""
-        return backbones.normalise(z, scaling, shift, subtract_shift=subtract_shift)
 
     def sigmas(
         self, u: Tensor, *, image_tokens: int, shifted: bool, schedule_shift: float
     ) -> Tensor:
         """As released, unshifted (`schedule_shift` is not used); `shifted`: by image tokens."""
-        sigma = backbones.schedule(u)
+        sigma = noise_levels.schedule(u)
         if not shifted:
             return sigma
-        return backbones.shift_sigma(sigma, backbones.dynamic_shift(image_tokens))
+        return noise_levels.shift_sigma(sigma, noise_levels.dynamic_shift(image_tokens))
 
     def draw_u(self, generator: torch.Generator) -> float:
         """Uniform on [0, 1)."""
+        import torch
+
         return torch.rand((), generator=generator, device=generator.device).item()
 
     def velocity(
@@ -63,13 +77,17 @@ class Flux:
         guidance: float,
     ) -> Tensor:
         """`guidance` conditions a guidance-distilled transformer and is ignored by others."""
+        import torch
+        from diffusers import FluxPipeline
+
         batch, channels, height, width = noisy.shape
         device, dtype = noisy.device, noisy.dtype
         packed = FluxPipeline._pack_latents(noisy.contiguous(), batch, channels, height, width)
         image_ids = FluxPipeline._prepare_latent_image_ids(
             batch, height // 2, width // 2, device, dtype
         )
-        guided = backbones.config(transformer).guidance_embeds
+        # of the transformer itself, which DDP or DeepSpeed may have wrapped
+        guided = getattr(transformer, "module", transformer).config.guidance_embeds
         predicted = transformer(
             hidden_states=packed,
             timestep=sigma,
@@ -87,3 +105,30 @@ class Flux:
         if negative_prompt:
             raise UserError("Flux takes no negative prompt; leave --negative-prompt out")
         return {"max_sequence_length": t5_tokens}
+
+    def predictions(self, guidance: float) -> int:
+        """One: guidance is distilled, a number that the transformer is given."""
+        return 1
+
+    def forward_flops(self, config: Config, *, image: int, text: int) -> int:
+        """Double, then single blocks, 24 d^2 S + 4 S^2 d each, S = N + T."""
+        width = arithmetic.width_of(config)
+        double, single = config["num_layers"], config["num_single_layers"]
+        blocks = (double + single) * 24 * width**2 * (image + text)
+        blocks += self.attention_flops(config, image=image, text=text)
+        blocks += 2 * width**2 * (double * 12 + single * 3)
+        ends = 2 * 2 * config["in_channels"] * width * image
+        ends += 2 * config["joint_attention_dim"] * width * text
+        embeddings, pooled = (
+            1 + bool(config.get("guidance_embeds")),
+            config["pooled_projection_dim"],
+        )
+        return blocks + ends + arithmetic.conditioning(width, pooled, embeddings)
+
+    def attention_flops(self, config: Config, *, image: int, text: int) -> int:
+        """At 4096 px 47 % of a prediction."""
+        layers = config["num_layers"] + config["num_single_layers"]
+        return layers * arithmetic.attention(image + text, arithmetic.width_of(config))
+
+
+BACKBONE = Flux()

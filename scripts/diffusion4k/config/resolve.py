@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from diffusion4k.architectures import RELEASED
+from diffusion4k import backbones
 from diffusion4k.config import fidelity, models
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import families
@@ -189,7 +189,8 @@ def _optimizer_faults(config: Config) -> Iterator[str]:
     elif train["optimizer"] == "adamw_8bit" and train["zero_stage"]:
         # ZeRO hands it one tensor, whose length bitsandbytes passes on as a 32-bit integer
         for name, backbone in config["backbones"].items():
-            weights = RELEASED[name].parameters / max(backbone["train"]["gpus"], 1)
+            count = backbones.get(name).architecture.parameters
+            weights = count / max(backbone["train"]["gpus"], 1)
             if weights >= 2**31:
                 yield (
                     f"backbones.{name}.train.gpus: adamw_8bit takes up to 2^31 weights at once, and"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from diffusion4k import digest
+from diffusion4k import backbones, digest
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import keys
 from diffusion4k.metrics import families
@@ -14,18 +14,18 @@ from diffusion4k.metrics import families
 def of(script: str, *, backbone: str | None = None, family: str | None = None, also=()) -> str:
     """Digest of a script and all of ours that it imports, but for what no job of it uses.
 
-    That is the code of other backbones, and fetching, which jobs leave to rules/sources.smk; the
-    module of a metric family, which is imported by its name, counts for the jobs of that family.
+    That is the code of other backbones, and fetching, which jobs leave to rules/sources.smk. The
+    modules of its backbone and its metric family, which are imported by name, count.
+    `backbone` None: of none, or of whatever class the pipeline turns out to have.
     """
-    adapters = (digest.SCRIPTS / "diffusion4k" / "backbones").glob("*.py")
-    others = {path.stem for path in adapters} - {"__init__", backbone}
-    leave_out = [f"diffusion4k.backbones.{name}" for name in sorted(others) if backbone]
-    if script != "fetch.py":
-        leave_out.append("diffusion4k.sources.fetch")
+    opens = backbone or digest.reaches(script, backbones.STOCK)
+    chosen = backbones.code(backbone) if opens else {}
+    unused = () if script == "fetch.py" else ("diffusion4k.sources.fetch",)
+    own = (families.module(family),) if family else ()
     return digest.digest(
         script,
-        leave_out=tuple(leave_out),
-        with_modules=(families.module(family),) if family else (),
+        leave_out=(*chosen.get("leave_out", ()), *unused),
+        with_modules=(*chosen.get("with_modules", ()), *own),
         also=tuple(also),
     )
 

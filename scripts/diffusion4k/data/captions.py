@@ -9,7 +9,7 @@ from diffusion4k.files import inside
 
 
 @dataclass(frozen=True)
-class Sample:
+class CaptionedImage:
     """One captioned image; `id` is the file's stem and names everything made from it."""
 
     id: str
@@ -17,7 +17,7 @@ class Sample:
     text: str
 
 
-def read(root: str | Path, folder: str) -> list[Sample]:
+def read(root: str | Path, folder: str) -> list[CaptionedImage]:
     """The samples of `root/folder`, in the order of its metadata.jsonl.
 
     Raises UserError, with the line's number, for a line that is not JSON, lacks a key, names a file
@@ -27,7 +27,7 @@ def read(root: str | Path, folder: str) -> list[Sample]:
     listing = where / "metadata.jsonl"
     if not listing.is_file():
         raise UserError(f"{listing}: not found; is {root} a folder laid out like Aesthetic-4K?")
-    samples: dict[str, Sample] = {}
+    samples: dict[str, CaptionedImage] = {}
     try:
         text = listing.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -45,7 +45,7 @@ def read(root: str | Path, folder: str) -> list[Sample]:
             raise UserError(
                 f"{listing}, line {number}: not a JSON object with file_name and text, both strings"
             ) from None
-        sample = Sample(Path(name).stem, inside(where, name), text or "")
+        sample = CaptionedImage(Path(name).stem, inside(where, name), text or "")
         if sample.id in samples:
             raise UserError(f"{listing}, line {number}: the id {sample.id!r} comes twice")
         samples[sample.id] = sample

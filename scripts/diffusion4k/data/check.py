@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from diffusion4k import cli, images
-from diffusion4k.data.captions import Sample
+from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic, sha256
 
@@ -28,7 +28,7 @@ class Inspection:
     reasons: tuple[str, ...]
 
 
-def inspect(sample: Sample, *, min_side: int = 0) -> Inspection:
+def inspect(sample: CaptionedImage, *, min_side: int = 0) -> Inspection:
     """Decode the whole image; check its shorter side (px) and its caption."""
     reasons = [] if sample.text.strip() else ["no caption"]
     try:
@@ -43,12 +43,14 @@ def inspect(sample: Sample, *, min_side: int = 0) -> Inspection:
     return Inspection(sample.id, sample.path.name, width, height, digest, tuple(reasons))
 
 
-def inspect_all(samples: list[Sample], *, min_side: int, workers: int) -> Iterator[Inspection]:
+def inspect_all(
+    samples: list[CaptionedImage], *, min_side: int, workers: int
+) -> Iterator[Inspection]:
     """`inspect` over processes, in the order of `samples`; decoding is all the work there is."""
     return cli.parallel(partial(inspect, min_side=min_side), samples, workers)
 
 
-def unlisted(folder: Path, samples: Iterable[Sample]) -> list[str]:
+def unlisted(folder: Path, samples: Iterable[CaptionedImage]) -> list[str]:
     """Names of the image files in `folder` that its metadata.jsonl does not list, sorted."""
     listed = {sample.path.name for sample in samples}
     names = {path.name for path in folder.iterdir() if path.suffix.lower() in images.SUFFIXES}
@@ -66,7 +68,7 @@ def duplicates(inspections: Iterable[Inspection]) -> list[str]:
 
 
 def offenders(
-    folder: Path, samples: list[Sample], inspections: list[Inspection], expected: int
+    folder: Path, samples: list[CaptionedImage], inspections: list[Inspection], expected: int
 ) -> list[str]:
     """One line `file: reason` for everything that is wrong with a split, but for duplicates."""
     found = [f"{item.file_name}: {reason}" for item in inspections for reason in item.reasons]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from diffusion4k.architectures import RELEASED, Architecture
+from diffusion4k import backbones
+from diffusion4k.backbones.architecture import VAE, Architecture
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import metrics as scoring
 from diffusion4k.dag import sources
@@ -18,7 +19,7 @@ from diffusion4k.dag import train as training
 from diffusion4k.dag import vae as reconstructions
 from diffusion4k.estimate import flops
 from diffusion4k.metrics import families
-from diffusion4k.sources.miniature.architectures import MINIATURE
+from diffusion4k.sources.miniature import architectures as miniature
 
 Key = tuple[str, ...]  # (stage, backbone or model or split[, evaluation])
 
@@ -52,9 +53,12 @@ class Cost:
 
 
 def architecture(config: Config, backbone: str) -> Architecture:
-    """The released networks, or the miniature's where the source is made here."""
+    """The released networks, or the miniature's, if any, where the source is made here."""
     source = config["sources"][config["backbones"][backbone]["source"]]
-    return (MINIATURE if origin(source) == "make" else RELEASED)[backbone]
+    released = backbones.get(backbone).architecture
+    if origin(source) == "make":
+        return miniature.MINIATURE.get(backbone, released)
+    return released
 
 
 def _split(config: Config, name: str) -> tuple[int, str]:
@@ -91,12 +95,12 @@ def latents(config: Config, backbone: str) -> Cost:
 def train(config: Config, model: str) -> Cost:
     backbone, train = config["models"][model]["backbone"], config["train"]
     own, size = config["backbones"][backbone]["train"], config["latents"]["size"]
-    networks = architecture(config, backbone)
+    networks, kind = architecture(config, backbone), backbones.get(backbone)
     shape = {"height": size, "width": size, "t5_tokens": own["t5_tokens"]}
     picture = flops.training(
-        flops.forward(networks, **shape),
+        flops.forward(kind, networks, **shape),
         recompute=train["gradient_checkpointing"],
-        kept=flops.attention(networks, **shape) if train["keep_attention"] else 0,
+        kept=flops.attention(kind, networks, **shape) if train["keep_attention"] else 0,
     )
     if config["latents"]["mode"] == "online":
         picture += flops.encode(networks.vae, height=size, width=size)
@@ -119,8 +123,7 @@ def train(config: Config, model: str) -> Cost:
 def reconstruct(config: Config, vae: str) -> Cost:
     settings, entry = config["reconstruction"], config["vaes"][vae]
     own = config["vae"] | {"factor": 16} | entry
-    made = origin(config["sources"][entry["source"]]) == "make"
-    network = MINIATURE["sd3"].vae if made else RELEASED["sd3"].vae  # the same for both
+    network = miniature.VAE if origin(config["sources"][entry["source"]]) == "make" else VAE
     count, side = reconstructions.count(config), settings["size"]
     shape = {"height": side, "width": side, "factor": own["factor"]}
     picture = flops.encode(network, **shape) + flops.decode(network, **shape, form=own["decoder"])
@@ -177,13 +180,12 @@ def _picture(config: Config, model: Config, size: int) -> float:
     if "backbone" not in model:
         return 0.0
     backbone = model["backbone"]
-    networks = architecture(config, backbone)
+    networks, kind = architecture(config, backbone), backbones.get(backbone)
     own = config["backbones"][backbone]["generate"] | model.get("generate", {})
-    forward = flops.forward(networks, height=size, width=size, t5_tokens=own["t5_tokens"])
-    guided = networks.clip_tokens and own["guidance"] > 1  # SD3 predicts twice
-    form = config["vae"]["decoder"]
-    decode = flops.decode(networks.vae, height=size, width=size, form=form)
-    return own["steps"] * forward * (2 if guided else 1) + decode
+    shape = {"height": size, "width": size}
+    forward = flops.forward(kind, networks, **shape, t5_tokens=own["t5_tokens"])
+    decode = flops.decode(networks.vae, **shape, form=config["vae"]["decoder"])
+    return own["steps"] * kind.predictions(own["guidance"]) * forward + decode
 
 
 def score(stage: str, config: Config, model: str, evaluation: str) -> Cost:

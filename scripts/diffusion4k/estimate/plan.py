@@ -44,19 +44,19 @@ class Plan:
 
     def closure(self, keys: Iterable[Key]) -> list[Cost]:
         """The works of these keys and all that they need, those that are needed first."""
-        found: dict[Key, Cost] = {}
+        works: dict[Key, Cost] = {}
 
         def add(key: Key) -> None:
-            if key not in found:
+            if key not in works:
                 work = cost.of(self.config, key)
                 for other in work.needs:
                     add(other)
-                found[key] = work
+                works[key] = work
 
         for key in keys:
             add(key)
         order = list(STAGES)
-        return sorted(found.values(), key=lambda work: order.index(work.key[0]))
+        return sorted(works.values(), key=lambda work: order.index(work.key[0]))
 
     def gpu_hours(self, works: Iterable[Cost]) -> float:
         return sum(work.gpu_hours(self.tflops(work)) for work in works)
@@ -115,11 +115,11 @@ class Plan:
 
 def measured(folder: Path, device: str | None) -> dict[tuple[str, str], float]:
     """(stage, backbone) => TFLOP/s, from the last full run of each benchmark on this device."""
-    found: dict[tuple[str, str], float] = {}
+    rates: dict[tuple[str, str], float] = {}
     records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
     for record in sorted(records, key=lambda record: record["date"]):
         if record["device"] == device and not record.get("quick"):
             for row in record.get("rows", []):
                 if row.get("side") == "ours" and "stage" in row and "tflops" in row:
-                    found[row["stage"], row["backbone"]] = row["tflops"]
-    return found
+                    rates[row["stage"], row["backbone"]] = row["tflops"]
+    return rates

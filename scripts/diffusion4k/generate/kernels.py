@@ -45,10 +45,10 @@ def choose(device: torch.device, dtype: torch.dtype, head: int) -> str:
     expected = dispatch_attention_fn(query, query, query, backend=AttentionBackendName.NATIVE)
     for name in ORDER:
         try:
-            found = dispatch_attention_fn(query, query, query, backend=AttentionBackendName(name))
+            actual = dispatch_attention_fn(query, query, query, backend=AttentionBackendName(name))
         except Exception:  # noqa: BLE001, S112 (each kernel has its own way of not being there)
             continue
-        if torch.allclose(found, expected, rtol=2e-2, atol=2e-2):
+        if torch.allclose(actual, expected, rtol=2e-2, atol=2e-2):
             return name
     return NATIVE
 

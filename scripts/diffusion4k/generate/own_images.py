@@ -3,17 +3,16 @@
 A smaller set is never scored: whatever is missing or wrong is named, with the reason, and stops.
 """
 
-import io
 import shutil
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from diffusion4k import files, images
+from diffusion4k.data import jpeg
 from diffusion4k.errors import UserError
 
 SHOWN = 10  # faults in the line for people; the file has them all
@@ -24,25 +23,25 @@ def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]
 
     Other files of the folder are no fault: it may hold pictures for other prompts too.
     """
-    found: dict[str, list[Path]] = {id: [] for id in ids}
+    pictures: dict[str, list[Path]] = {id: [] for id in ids}
     others: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in images.SUFFIXES and path.stem in found:
-            found[path.stem].append(path)
+        if path.suffix.lower() in images.SUFFIXES and path.stem in pictures:
+            pictures[path.stem].append(path)
         else:
             others[_plain(path.stem)] = path.name
     faults = []
-    for id in (id for id, paths in found.items() if not paths):
+    for id in (id for id, paths in pictures.items() if not paths):
         other, hint = others.get(_plain(id)), ""
         if other:
             same = Path(other).stem == id
             hint = "is of no format that is read" if same else "is spelt otherwise; rename it"
             hint = f", and {other} {hint}"
         faults.append(f"{id}: missing{hint}")
-    for id, paths in found.items():
+    for id, paths in pictures.items():
         if len(paths) > 1:
             faults.append(f"{id}: several, {' and '.join(path.name for path in paths)}")
-    return {id: paths[0] for id, paths in found.items() if len(paths) == 1}, faults
+    return {id: paths[0] for id, paths in pictures.items() if len(paths) == 1}, faults
 
 
 def _plain(name: str) -> str:
@@ -67,60 +66,9 @@ def take(path: Path, target: Path, size: int) -> str:
     if form == "JPEG":
         with files.atomic(target) as temporary:
             shutil.copyfile(path, temporary)
-        return jpeg_note(target)
+        return jpeg.note(target)
     images.save_jpeg(target, np.asarray(picture))
     return form
-
-
-def jpeg_note(path: str | Path) -> str:
-    """What `notes` shall say of a JPEG file: "" when its bytes compare with those of generation."""
-    differences = jpeg_differences(path)
-    return f"JPEG of other {', '.join(differences)}" if differences else ""
-
-
-def jpeg_differences(path: str | Path) -> list[str]:
-    """In what a JPEG file is not encoded as by `images.save_jpeg`; empty if its bytes compare."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(buffer, **images.JPEG)
-    with Image.open(buffer) as ours, Image.open(path) as theirs:
-        differs = {
-            "quality": theirs.quantization != ours.quantization,
-            "subsampling": JpegImagePlugin.get_sampling(theirs) != images.JPEG["subsampling"],
-            "progressive": bool(theirs.info.get("progressive")),
-            "metadata": bool({"exif", "icc_profile", "xmp", "comment"} & set(theirs.info)),
-        }
-    # Pillow does not tell optimised Huffman tables from the standard ones
-    data = Path(path).read_bytes()
-    differs["Huffman tables"] = _huffman_tables(data) != _huffman_tables(buffer.getvalue())
-    differs["length (bytes follow the picture)"] = not data.endswith(b"\xff\xd9")
-    return [name for name, different in differs.items() if different]
-
-
-def _huffman_tables(data: bytes) -> frozenset[bytes]:
-    """The tables of all DHT segments before the first scan (ITU-T T.81, B.2.4.2)."""
-    found, at = set(), 2
-    while at + 4 <= len(data) and data[at + 1] != 0xDA:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
-        if data[at + 1] == 0xC4:
-            start = at + 4
-            while start < end:
-                stop = start + 17 + sum(data[start + 1 : start + 17])
-                found.add(data[start:stop])
-                start = stop
-        at = end
-    return frozenset(found)
-
-
-def notes(folder: Path, said: Iterable[str]) -> list[str]:
-    """What `take` said of the pictures of a set, counted, as lines for its manifests."""
-    lines = []
-    for what, count in sorted(Counter(filter(None, said)).items()):
-        if what.startswith("JPEG"):
-            then = "their Compression Ratio does not compare with that of quality 95, 4:2:0"
-        else:
-            then = "encoded here as JPEG of quality 95, 4:2:0"
-        lines.append(f"{folder}: {count} pictures are {what}; {then}")
-    return lines
 
 
 def refuse(folder: Path, faults: Sequence[str], total: int, listing: Path) -> None:

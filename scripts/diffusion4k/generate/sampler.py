@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffusion4k.data.captions import Sample
+from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256, write_text
+from diffusion4k.generate.settings import SamplerSettings
 from diffusion4k.images import save_jpeg, save_png
 
 
@@ -35,35 +36,7 @@ class TooLarge(UserError):
 Text = dict[str, torch.Tensor]  # the pipeline's arguments that stand for a prompt
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to sample: height and width in px; None leaves the pipeline's own default."""
-
-    height: int
-    width: int
-    steps: int | None
-    guidance: float | None
-    t5_tokens: int | None
-    negative_prompt: str = ""
-
-    def __post_init__(self):
-        if self.steps is not None and self.steps < 1:
-            raise UserError(f"--steps {self.steps}: must be at least 1")
-        if self.t5_tokens is not None and not 1 <= self.t5_tokens <= 512:
-            raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
-
-    def check_sides(self, multiple: int) -> None:
-        """UserError unless both sides are multiples of so many px."""
-        for name in ("height", "width"):
-            value = getattr(self, name)
-            if value < 32 or value % multiple:
-                near = max(32, round(value / multiple) * multiple)
-                raise UserError(
-                    f"--{name} {value}: must be a multiple of {multiple} px, such as {near}"
-                )
-
-
-def check_size(pipeline, settings: Settings) -> None:
+def check_size(pipeline, settings: SamplerSettings) -> None:
     """UserError for a picture off the transformer's grid, or beyond its table of positions."""
     config = getattr(getattr(pipeline, "transformer", None), "config", None)
     token = getattr(config, "patch_size", 1) * pipeline.vae_scale_factor
@@ -77,7 +50,7 @@ def check_size(pipeline, settings: Settings) -> None:
 
 
 @torch.no_grad()
-def encode(pipeline, backbone, prompts: Sequence[str], settings: Settings) -> list[Text]:
+def encode(pipeline, backbone, prompts: Sequence[str], settings: SamplerSettings) -> list[Text]:
     """Each prompt as the pipeline's own encoders make it, on the CPU; `sample` takes it as `text`.
 
     For a backbone with `encode_text`. In bf16, a prompt of Flux takes 4 MB, one of SD3 1.3 MB.
@@ -88,9 +61,9 @@ def encode(pipeline, backbone, prompts: Sequence[str], settings: Settings) -> li
     )
 
     def encoded(prompt: str, prefix: str) -> Text:
-        (made,) = backbone.encode_text(pipeline, [prompt], settings.t5_tokens, device)
+        (text,) = backbone.encode_text(pipeline, [prompt], settings.t5_tokens, device)
         names = {"prompt_embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
-        return {prefix + name: made[key][None].cpu() for key, name in names.items()}
+        return {prefix + name: text[key][None].cpu() for key, name in names.items()}
 
     guided = "negative_prompt" in named
     negative = encoded(settings.negative_prompt, "negative_") if guided else {}
@@ -112,7 +85,7 @@ def sample(
     backbone,
     prompt: str,
     seed: int,
-    settings: Settings,
+    settings: SamplerSettings,
     on_step: Callable[[], None] | None = None,
     text: Text | None = None,
 ) -> np.ndarray:
@@ -233,7 +206,7 @@ class Folder:
         return Picture(self.image(id), seconds)
 
 
-def digest(prompt: str, seed: int, settings: Settings, *others: str) -> str:
+def digest(prompt: str, seed: int, settings: SamplerSettings, *others: str) -> str:
     """16 hex digits for what a picture is made from; `others`: model, code, dtype, forms."""
     record = json.dumps([prompt, seed, asdict(settings), *others])
     return hashlib.sha256(record.encode()).hexdigest()[:16]
@@ -242,10 +215,10 @@ def digest(prompt: str, seed: int, settings: Settings, *others: str) -> str:
 def sample_all(
     load: Callable[[], Any],
     backbone,
-    prompts: Sequence[Sample],
+    prompts: Sequence[CaptionedImage],
     folder: Folder,
     *,
-    settings: Settings,
+    settings: SamplerSettings,
     seed_of: Callable[[str], int],
     made_from: tuple[str, ...],
 ) -> Iterator[Picture]:
@@ -256,11 +229,11 @@ def sample_all(
     the text encoders are out of the GPU's memory before the first picture.
     """
     keys = {p.id: digest(p.text, seed_of(p.id), settings, *made_from) for p in prompts}
-    found = {prompt.id: folder.find(prompt.id, keys[prompt.id]) for prompt in prompts}
-    missing = [prompt for prompt in prompts if found[prompt.id] is None]
+    done = {prompt.id: folder.find(prompt.id, keys[prompt.id]) for prompt in prompts}
+    missing = [prompt for prompt in prompts if done[prompt.id] is None]
     pipeline, texts = None, {}
     for prompt in prompts:
-        picture = found[prompt.id]
+        picture = done[prompt.id]
         if picture is None:
             if pipeline is None:
                 pipeline = load()
@@ -274,7 +247,7 @@ def sample_all(
 
 
 def encode_all(
-    pipeline, backbone, prompts: Sequence[Sample], settings: Settings
+    pipeline, backbone, prompts: Sequence[CaptionedImage], settings: SamplerSettings
 ) -> dict[str, Text]:
     """Each prompt's text by its id, and the pipeline without text encoders.
 

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from diffusion4k import images
-from diffusion4k.data.captions import Sample
+from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.latents.store import sample_path, valid, write_sample
 
 
 @dataclass(frozen=True)
-class Settings:
+class LatentsSettings:
     """What decides a sample's bytes, besides image, caption and models. `size` in px.
 
     mode "online" stores the text only: training draws a new crop each time and encodes it then.
@@ -54,7 +54,7 @@ class Settings:
         """Files a sample."""
         return 1 if self.mode == "online" else self.crops_per_image
 
-    def digest(self, sample: Sample, *others: str) -> str:
+    def digest(self, sample: CaptionedImage, *others: str) -> str:
         """16 hex digits for these settings, one sample's caption and the `others`."""
         record = json.dumps([asdict(self), sample.text, *others])
         return hashlib.sha256(record.encode()).hexdigest()[:16]
@@ -70,7 +70,7 @@ def crop_position(
     return int(top), int(left)
 
 
-def load_crops(sample: Sample, crops: int, *, seed: int, size: int) -> Tensor:
+def load_crops(sample: CaptionedImage, crops: int, *, seed: int, size: int) -> Tensor:
     """The first `crops` crops of a sample's image, (crops, 3, size, size) uint8; decoded once."""
     image = images.load_rgb(sample.path, exif_transpose=True)
     image = images.resize_shorter_side(image, size)
@@ -106,21 +106,21 @@ def encode_crops(vae, pixels: Tensor, *, flip: str, batch: int) -> list[dict[str
     stack = torch.stack(list(variants.values()), dim=1).flatten(0, 1)
     parts = [posterior(vae, part) for part in stack.split(batch)]
     mean, logvar = (torch.cat(values) for values in zip(*parts, strict=True))
-    found: list[dict[str, Tensor]] = [{} for _ in pixels]
+    posteriors: list[dict[str, Tensor]] = [{} for _ in pixels]
     for place, tensors in enumerate(zip(mean, logvar, strict=True)):
         crop, variant = divmod(place, len(variants))
         suffix = list(variants)[variant]
-        found[crop] |= {f"mean{suffix}": tensors[0], f"logvar{suffix}": tensors[1]}
-    return found
+        posteriors[crop] |= {f"mean{suffix}": tensors[0], f"logvar{suffix}": tensors[1]}
+    return posteriors
 
 
 def encode(
     load: Callable[[], Any],
     backbone,
-    samples: Iterable[tuple[Sample, str]],
+    samples: Iterable[tuple[CaptionedImage, str]],
     folder: Path,
     *,
-    settings: Settings,
+    settings: LatentsSettings,
     workers: int = 2,
 ) -> Iterator[tuple[Path, bool]]:
     """Encode (sample, digest) pairs into `folder`; yields each file and whether it was made now.
@@ -160,11 +160,11 @@ def encode(
         written: deque[tuple[list[Path], Future]] = deque()
         for (sample, digest, paths), crops in ahead(decoders, pixels, waiting, workers):
             text = backbone.encode_text(pipeline, [sample.text], settings.t5_tokens, vae.device)[0]
-            found = [{}]
+            posteriors = [{}]
             if crops is not None:
-                found = encode_crops(vae, crops, flip=settings.flip, batch=settings.batch)
+                posteriors = encode_crops(vae, crops, flip=settings.flip, batch=settings.batch)
             header = facts | {"id": sample.id, "settings": digest}
-            written.append((paths, writer.submit(_write, paths, found, text, header)))
+            written.append((paths, writer.submit(_write, paths, posteriors, text, header)))
             while len(written) > 2:
                 yield from _done(*written.popleft())
         for paths, future in written:
@@ -185,8 +185,8 @@ def ahead(
         yield item, future.result()
 
 
-def _write(paths: list[Path], found: list[dict], text: dict, header: dict) -> None:
-    for crop, (path, tensors) in enumerate(zip(paths, found, strict=True)):
+def _write(paths: list[Path], posteriors: list[dict], text: dict, header: dict) -> None:
+    for crop, (path, tensors) in enumerate(zip(paths, posteriors, strict=True)):
         write_sample(path, tensors | text, header | {"crop": str(crop)})
 
 

@@ -28,8 +28,8 @@ def _round(value: float) -> int:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The released parameters: patch side (px), grey levels, distances (px), angles (degrees).
+class Matrices:
+    """Those of a patch, as released: its side (px), grey levels, distances (px), angles (degrees).
 
     UserError for what no co-occurrence matrix can be made of.
     """
@@ -59,7 +59,7 @@ class Settings:
         ]
 
 
-DEFAULT = Settings()
+DEFAULT = Matrices()
 # the released --prop besides entropy, in the order of the kernel's columns
 PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation", "asm")
 
@@ -79,7 +79,7 @@ class _Plan:
 
 
 @functools.cache
-def _plan(settings: Settings) -> _Plan:
+def _plan(settings: Matrices) -> _Plan:
     distinct: dict[tuple[int, int], int] = {}
     for offset in settings.offsets():
         distinct[offset] = distinct.get(offset, 0) + 1
@@ -109,7 +109,7 @@ def grey(rgb: np.ndarray) -> np.ndarray:
 
 
 def patches(
-    image: np.ndarray, settings: Settings = DEFAULT, *, threads: int = 1, properties: bool = False
+    image: np.ndarray, settings: Matrices = DEFAULT, *, threads: int = 1, properties: bool = False
 ) -> dict[str, np.ndarray]:
     """Every score of every whole non-overlapping patch of a uint8 grey (H, W) image.
 
@@ -145,7 +145,7 @@ def patches(
 
 
 def score(
-    image: np.ndarray, settings: Settings = DEFAULT, *, threads: int = 1, properties: bool = False
+    image: np.ndarray, settings: Matrices = DEFAULT, *, threads: int = 1, properties: bool = False
 ) -> dict[str, float]:
     """The means over the patches of a uint8 grey (H, W) image, by the names of `patches`."""
     found = patches(image, settings, threads=threads, properties=properties)

@@ -97,7 +97,7 @@ def photograph(path: Path, size: int, *, upright: bool) -> Image.Image:
 
 def prompts(
     dataset: Manifest, folder: str, pictures: Iterable[Picture]
-) -> dict[str, metadata.Sample]:
+) -> dict[str, metadata.CaptionedImage]:
     """The data set's sample for each generated image's id; UserError for ids that it lacks."""
     samples = {sample.id: sample for sample in metadata.read(dataset.root, folder)}
     unknown = [picture.id for picture in pictures if picture.id not in samples]

@@ -105,6 +105,21 @@ def write_features(path: Path, **features: np.ndarray) -> None:
         save_file(arrays, temporary)
 
 
+def write_shard(
+    output: Path, kind: type, scored: Sequence[tuple[Any, Mapping[str, np.ndarray]]], arrays
+) -> list[Path]:
+    """Write the rows and the named `arrays` of a shard's images beside its manifest `output`.
+
+    Arrays are (n, d), an image's rows in turn; an empty shard's have (0, 0). Returns the files.
+    """
+    files = [output.with_suffix(".parquet"), output.with_suffix(".safetensors")]
+    write_rows(files[0], kind, [row for row, _ in scored])
+    empty = [np.empty((0, 0), np.float32)]
+    stacked = {name: [features[name] for _, features in scored] or empty for name in arrays}
+    write_features(files[1], **{name: np.concatenate(parts) for name, parts in stacked.items()})
+    return files
+
+
 def read_rows(shards: Sequence[Manifest], kind: type, expected: int) -> dict[str, np.ndarray]:
     """Columns of all shards together, in the shards' order.
 
@@ -180,12 +195,12 @@ def _list(ids: Sequence[str]) -> str:
 
 
 def key(inputs: Iterable[Path], **settings: Any) -> str:
-    """Digest of what decides a row: input manifests, settings, code. Names a Progress."""
+    """Digest of what decides a row: input manifests, settings, code. Names saves."""
     parts = [*map(sha256, inputs), sorted(settings.items()), manifest.CODE]
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
 
-class Progress:
+class SavedScores:
     """Rows and arrays of the images done so far, so that a killed job goes on where it stopped.
 
     They lie in a folder beside the output, one file an image, and are removed by `finish`. The

@@ -1,1 +1,1 @@
-"""Diffusers pipelines on disk: opened as F16, exported, compiled."""
+"""Diffusers pipelines on disk: opened and loaded as F16, exported, compiled."""

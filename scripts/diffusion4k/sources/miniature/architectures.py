@@ -1,7 +1,10 @@
-"""The miniature's networks: those of architectures.py at a thousandth of the size."""
+"""The miniature's networks: those of the backbones at a thousandth of the size.
 
-from diffusion4k.architectures import VAE as RELEASED_VAE
-from diffusion4k.architectures import Architecture
+A backbone need not have one: its source is then fetched or yours, and never made.
+"""
+
+from diffusion4k.backbones.architecture import VAE as RELEASED_VAE
+from diffusion4k.backbones.architecture import Architecture
 
 CLIP_TOKENS = 20  # CLIP's length here; the true 77 would nearly double a training step's time
 CLIP_WIDTH, T5_WIDTH = 32, 64

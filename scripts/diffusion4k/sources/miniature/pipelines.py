@@ -24,7 +24,7 @@ from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 
 
 def make(what: str, folder: Path, *, vae_steps: int, size: int, seed: int) -> dict[str, float]:
-    """Write the pipeline `what` ("sd3" or "flux") below `folder`; returns the VAE's figures.
+    """Write the pipeline `what`, a key of BUILDERS, below `folder`; returns the VAE's figures.
 
     vae_steps: of pretraining; size: px, the side that the VAE's latent statistics are taken at.
     """

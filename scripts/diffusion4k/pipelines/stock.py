@@ -32,7 +32,7 @@ class Stock:
                 f"a pipeline of class {class_name}, which diffusers {version} does not have;"
                 f" {OTHER_CODE}"
             )
-        self.pipeline_class = pipeline_class
+        self.class_name = class_name
         self.takes = inspect.signature(pipeline_class.__call__).parameters
         if lacking := [name for name in NEEDED if name not in self.takes]:
             raise UserError(
@@ -43,14 +43,13 @@ class Stock:
 
     def load(self, root: Path, **how):
         """The pipeline in `root`; `how`: arguments of diffusers' `from_pretrained`."""
-        return self.pipeline_class.from_pretrained(root, variant=_variant(root), **how)
+        pipeline_class = getattr(diffusers, self.class_name)
+        return pipeline_class.from_pretrained(root, variant=_variant(root), **how)
 
     def call_arguments(self, *, t5_tokens: int | None, negative_prompt: str) -> dict[str, Any]:
         """Those of the pipeline's further arguments that it takes and that are set."""
         if negative_prompt and "negative_prompt" not in self.takes:
-            raise UserError(
-                f"{self.pipeline_class.__name__} takes no negative prompt; leave it out"
-            )
+            raise UserError(f"{self.class_name} takes no negative prompt; leave it out")
         wanted = {
             "max_sequence_length": t5_tokens,
             "negative_prompt": negative_prompt or None,
@@ -66,7 +65,7 @@ def _variant(root: Path) -> str | None:
     """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K)."""
     parts: dict[Path, set[str]] = {}
     for file in root.rglob("*.safetensors"):
-        found = re.search(r"\.(bf16|fp16)[.-]", file.name)
-        parts.setdefault(file.parent, set()).add(found[1] if found else "")
+        variant = re.search(r"\.(bf16|fp16)[.-]", file.name)
+        parts.setdefault(file.parent, set()).add(variant[1] if variant else "")
     only = sorted(variant for names in parts.values() if "" not in names for variant in names)
     return only[0] if only else None

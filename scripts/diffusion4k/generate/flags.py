@@ -1,0 +1,102 @@
+"""The flags of sampling and loading, and what they come to; generate.py, efficiency.py."""
+
+import argparse
+import json
+from typing import Any
+
+from diffusion4k import backbones
+from diffusion4k.backbones.base import Sampled
+from diffusion4k.generate.settings import SamplerSettings, choose
+from diffusion4k.pipelines.folder import PipelineFolder
+
+DTYPES = ("float32", "bfloat16", "float16")
+SWITCH = argparse.BooleanOptionalAction
+
+
+def add_sampling(flags: argparse.ArgumentParser) -> None:
+    """What is drawn at which size, by how many steps, from which seed."""
+    flags.add_argument("--height", type=int, default=4096, help="px, multiple of 32 (4096)")
+    flags.add_argument("--width", type=int, default=4096, help="px, multiple of 32 (4096)")
+    # the defaults of other pipelines are their own
+    flags.add_argument("--steps", type=int, help=f"denoising steps ({_defaults('steps')})")
+    flags.add_argument("--guidance", type=float, help=f"guidance scale ({_defaults('guidance')})")
+    flags.add_argument("--t5-tokens", type=int, help=f"1 to 512 ({_defaults('t5_tokens')})")
+    flags.add_argument(
+        "--of-class", type=json.loads, default={}, metavar="JSON",
+        help='other defaults, by class: {"sd3": {"steps": 50}, "flux": {"guidance": 7}}'
+    )  # fmt: skip
+    flags.add_argument("--negative-prompt", default="", help="not for Flux")
+    flags.add_argument("--seed", type=int, default=0)
+    flags.add_argument(
+        "--seed-policy", choices=["published", "per_prompt"], default="published",
+        help="the same seed for every prompt of a data set, as released, or one derived from its id"
+    )  # fmt: skip
+
+
+def _defaults(name: str) -> str:
+    """What each backbone takes by default, for --help."""
+    return ", ".join(f"{b} {backbones.get(b).defaults[name]}" for b in backbones.NAMES)
+
+
+def add_loading(flags: argparse.ArgumentParser, *, dtype: str) -> None:
+    """In which precision and form it is loaded; "auto" is a dtype only where it is the default."""
+    # of the backbones; other pipelines keep their own VAE
+    flags.add_argument(
+        "--vae-factor", type=int, choices=[8, 16], help="default: what the pipeline says, else 16"
+    )
+    flags.add_argument("--encoder", choices=["stride", "dilation"], help="default: the pipeline's")
+    flags.add_argument(
+        "--decoder", choices=["folded", "upsample", "published"],
+        help="folded and upsample are exact, published is shifted by 1 px; default: the pipeline's"
+    )  # fmt: skip
+    flags.add_argument(
+        "--dtype", choices=[*dict.fromkeys([dtype, *DTYPES])], default=dtype,
+        help="auto: bfloat16 on a GPU, else float32" if dtype == "auto" else None
+    )  # fmt: skip
+    flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    flags.add_argument(
+        "--offload", action=SWITCH, default=False,
+        help="keep on the GPU only the model at work: slower, in much less memory"
+    )  # fmt: skip
+    flags.add_argument(
+        "--vae-tiling", action=SWITCH, default=False,
+        help="decode in overlapping tiles: less memory, other pixels where tiles blend"
+    )  # fmt: skip
+    flags.add_argument(
+        "--attention", choices=["native", "auto"], default="native",
+        help="native: torch's own; auto: the first faster kernel that works here, other last bits"
+    )  # fmt: skip
+    flags.add_argument(
+        "--compile", action=SWITCH, default=False,
+        help="torch.compile the transformer: a slow first step, then faster; other last bits"
+    )  # fmt: skip
+
+
+def settings(args: argparse.Namespace, backbone: Sampled) -> SamplerSettings:
+    """What the flags of sampling come to for a pipeline; UserError for what it does not take."""
+    return choose(
+        backbone,
+        {name: getattr(args, name) for name in ("steps", "guidance", "t5_tokens")},
+        args.of_class,
+        height=args.height,
+        width=args.width,
+        negative_prompt=args.negative_prompt,
+    )
+
+
+def setup(args: argparse.Namespace, folder: PipelineFolder) -> Any:
+    """What the flags of loading come to for a pipeline, a generate.setup.Setup."""
+    from diffusion4k.generate.setup import Setup  # torch
+
+    return Setup(
+        folder,
+        dtype=args.dtype,
+        device_name=args.device,
+        vae_factor=args.vae_factor,
+        encoder=args.encoder,
+        decoder=args.decoder,
+        offload=args.offload,
+        vae_tiling=args.vae_tiling,
+        attention=args.attention,
+        compiled=args.compile,
+    )

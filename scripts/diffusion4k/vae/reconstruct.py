@@ -1,0 +1,43 @@
+"""A photograph through a VAE and back: the posterior's mean, decoded, rounded to 8 bits."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from diffusion4k import images
+from diffusion4k.vae.f16 import make_f16
+from diffusion4k.weights import SAFELY, loading
+
+
+def load(
+    root: Path, *, factor: int, encoder: str, decoder: str, dtype, device, tiling: bool
+) -> nn.Module:
+    """The VAE in `root`, a pipeline's folder or its own; `factor` 8 or 16 px a latent.
+
+    `tiling` encodes and decodes in blended tiles: little memory, slightly other values.
+    """
+    from diffusers import AutoencoderKL
+
+    folder = root / "vae" if (root / "vae").is_dir() else root
+    with loading(folder, "an AutoencoderKL"):
+        vae = AutoencoderKL.from_pretrained(folder, torch_dtype=dtype, **SAFELY)
+    vae.to(device).eval()
+    if factor == 16:
+        make_f16(vae, encoder=encoder, decoder=decoder)
+    if tiling:
+        vae.enable_tiling()
+        if factor == 8:  # at full resolution inside, so half the side takes an F16 tile's memory
+            vae.tile_sample_min_size //= 2
+            vae.tile_latent_min_size //= 2
+    return vae
+
+
+@torch.inference_mode()
+def rebuild(vae: nn.Module, image: Image.Image) -> np.ndarray:
+    """An RGB image whose sides the VAE's factor divides => uint8 (H, W, 3)."""
+    pixels = torch.from_numpy(images.to_float(image))[None].to(vae.device, vae.dtype)
+    decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+    return images.from_float(decoded[0].float().cpu().numpy())
