@@ -15,11 +15,12 @@ from diffusion4k.dag.flags import alternatives, flags
 from diffusion4k.dag.paper import Paper
 from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
+from diffusion4k.sources import hub
 
 use_own_interpreter()
 
 try:
-    CONFIG = configuration.resolve(config, Path(workflow.basedir) / "config" / "schema.yaml")
+    CONFIG = configuration.resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -27,7 +28,7 @@ if workflow.is_main_process and not workflow.dryrun:
     takeover.release_dead_lock()
 
 if workflow.is_main_process:
-    for line in models.told(CONFIG):
+    for line in models.row_notes(CONFIG):
         print(f"note: {line}", file=sys.stderr)
 
 S = Stages(CONFIG)
@@ -54,10 +55,10 @@ LICENCES = {}  # source -> what it needs, of the gated ones that are to be fetch
 def check_licence(wildcards):
     """Note that a gated repository needs a token and an accepted licence; see check_licences."""
     need = S.licence(wildcards.source)
-    if not need or Path(S.source(wildcards.source)).exists() or configuration.hub_offline():
+    if not need or Path(S.source(wildcards.source)).exists() or hub.offline():
         return []
-    if wildcards.source not in LICENCES and (workflow.dryrun or configuration.hub_token()):
-        found = "a token is set" if configuration.hub_token() else "no token is set"
+    if wildcards.source not in LICENCES and (workflow.dryrun or hub.token_is_set()):
+        found = "a token is set" if hub.token_is_set() else "no token is set"
         print(f"note: {need} ({found})", file=sys.stderr)
     LICENCES[wildcards.source] = need
     return []
@@ -65,7 +66,7 @@ def check_licence(wildcards):
 
 def check_licences():
     """Before any job starts: all that lacks a token, a line each."""
-    if LICENCES and not configuration.hub_token():
+    if LICENCES and not hub.token_is_set():
         raise UserError("\n".join(LICENCES.values()))
 
 

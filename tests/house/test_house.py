@@ -22,7 +22,7 @@ ROOMS = {
     "generate": {"data", "pipelines"},
     "metrics": {"data"},
     "paper": {"config", "data"},
-    "config": set(),
+    "config": {"backbones", "train"},  # whose names and rules it checks against
     "dag": {"config"},
     "estimate": {"config", "dag", "sources"},
     "cluster": {"config", "dag", "estimate", "sources", "train"},

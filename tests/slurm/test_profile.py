@@ -24,7 +24,7 @@ SITE = {"gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_
 def stages(**changes) -> Stages:
     raw = load("config.yaml")
     merge(raw, {"site": SITE} | changes)
-    return Stages(config.resolve(raw, ROOT / "config" / "schema.yaml"))
+    return Stages(config.resolve(raw))
 
 
 def sbatch(made: Stages, step: str, model: str = "", attempt: int = 1) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 import yaml
 
 from diffusion4k.cluster import room, slurm, submission
-from diffusion4k.config import resolve as configuration
 from diffusion4k.dag.requests import RAISED
 from diffusion4k.dag.stages import Stages
 from diffusion4k.errors import UserError
 from diffusion4k.estimate import plan
+from diffusion4k.sources import hub
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 
@@ -243,7 +243,7 @@ def _room(config: dict[str, Any], where: Path) -> Finding:
 def _tokens(stages: Stages) -> Iterator[Finding]:
     gated = [name for name in stages.config["sources"] if stages.licence(name)]
     for name in gated:
-        has = configuration.hub_token()
+        has = hub.token_is_set()
         what = f"source {name}"
         need = stages.licence(name).removeprefix(f"{what}: ")
         yield Finding(has, what, "a token is set" if has else f"no token; {need}")
