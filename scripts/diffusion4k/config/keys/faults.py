@@ -12,6 +12,8 @@ from diffusion4k.config.keys import Configuration
 
 # where pydantic speaks of its own types
 _WORDS = {"model_type": "should be a mapping of keys", "dict_type": "should be a mapping of names"}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = 120
 _KEY = "[key]"  # pydantic's mark of a fault in a mapping's key and not in its value
 
 
@@ -41,13 +43,13 @@ def faults(config: Any, *, complete: bool) -> Iterator[str]:
 
 
 def _explain(error: ErrorDetails) -> str:
-    given = reprlib.repr(error["input"])
+    given = _SHORT.repr(error["input"])
     if error["type"] in _WORDS:
         return f"{given} {_WORDS[error['type']]}"
     if error["type"] == "value_error":
         text = str(error["ctx"]["error"])
-        told_by_key = error["loc"][-1] == _KEY or isinstance(error["input"], dict)
-        return text if told_by_key else f"{given}: {text}"
+        place_says_it = error["loc"][-1] == _KEY or isinstance(error["input"], dict)
+        return text if place_says_it else f"{given}: {text}"
     if error["msg"].startswith("Input "):
         return f"{given} {error['msg'].removeprefix('Input ')}"
     return f"{given}: {error['msg']}"
