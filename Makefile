@@ -9,7 +9,7 @@ LOCKED := $(VENV)/.locked
 IQA := .venv-iqa
 GROUPS := base workflow gpu metrics paper dev
 
-.PHONY: help env env-iqa demo test test-portable test-slurm faults doctor status lint format lock clean
+.PHONY: help env env-iqa demo test test-portable test-slurm faults doctor status docs lint format lock clean
 
 help:
 	@echo "make demo    the paper in miniature, on this machine's CPU (about ten minutes)"
@@ -20,6 +20,7 @@ help:
 	@echo "make env     the locked environment in $(VENV); demo and test make it themselves"
 	@echo "make env-iqa the environment of MUSIQ and MANIQA in $(IQA), which few tables need"
 	@echo "make lint    ruff, snakefmt, snakemake --lint      make format    ruff, snakefmt"
+	@echo "make docs    config/README.md's tables and config/schema.json, from the keys"
 	@echo "make lock    resolve requirements*.lock and envs/*.yaml anew"
 	@echo "make clean   remove the miniature's results"
 
@@ -62,12 +63,16 @@ doctor: $(LOCKED)
 status: $(LOCKED)
 	@$(BIN)/python scripts/status.py
 
+docs: $(LOCKED)
+	$(BIN)/python scripts/config_docs.py
+
 lint: $(LOCKED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 	$(BIN)/python scripts/lock_envs.py --check
+	$(BIN)/python scripts/config_docs.py --check
 
 format: $(LOCKED)
 	$(BIN)/ruff check --fix .

@@ -127,7 +127,7 @@ def main() -> None:
     raw = yaml.safe_load((harness.ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     if args.tflops:
         raw["plan"]["tflops"] = args.tflops
-    config = configuration.resolve(raw, harness.ROOT / "config/schema.yaml")
+    config = configuration.resolve(raw)
     tflops = config["plan"]["tflops"]
     measured = plan.measured(harness.ROOT / "benchmarks/results", args.on)
 

@@ -22,8 +22,10 @@ from diffusion4k.dag import code as digests, keys, paths, resources
 from diffusion4k.dag.flags import alternatives
 from diffusion4k.errors import UserError
 
+given = [*workflow.configfiles, *workflow.overwrite_configfiles]  # Snakemake drops equal keys
 try:
-    CONFIG = configuration.resolve(config, Path(workflow.basedir) / "config" / "schema.yaml")
+    configuration.check_files(dict.fromkeys(path for path in given if Path(path).is_file()))
+    CONFIG = configuration.resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -15,7 +15,7 @@ preflight.use_own_interpreter()
 if workflow.is_main_process:
     if not workflow.dryrun:
         leftovers.release_dead_lock()
-    for line in models.told(CONFIG):
+    for line in models.row_notes(CONFIG):
         print(f"note: {line}", file=sys.stderr)
 
 

@@ -50,6 +50,7 @@ def of_this_process() -> str:
     return digest(script.name, with_modules=_by_name(Path(script.name)))
 
 
+@functools.cache
 def reaches(script: str, module: str) -> bool:
     """Whether a script imports the module, at whatever remove."""
     return not reach(Path(script)).isdisjoint(_file(module))

@@ -7,14 +7,16 @@ import pytest
 import yaml
 
 import train
-from configs import ROOT, SCHEMA, fault, load, resolve
+from configs import ROOT, fault, load, resolve
 from diffusion4k import backbones
-from diffusion4k.config import fidelity
+from diffusion4k.config import fidelity, training
 from diffusion4k.config import resolve as config
 from diffusion4k.dag import paper
 from diffusion4k.dag import train as dag
 from diffusion4k.errors import UserError
 from diffusion4k.train import settings
+
+# what train.py takes besides a recipe
 
 
 def test_the_papers_numbers_are_in_the_default():
@@ -33,7 +35,7 @@ def test_miniature_changes_only_sizes_counts_and_sources():
     }  # fmt: skip
     assert set(load("miniature.yaml")) <= allowed
     paper = resolve()
-    small = config.resolve(load("config.yaml", "miniature.yaml"), SCHEMA)
+    small = config.resolve(load("config.yaml", "miniature.yaml"))
     for same in ("models", "recipes", "tables", "figures", "fidelity", "metrics", "vae"):
         assert small[same] == paper[same]
     for name, evaluation in paper["evaluations"].items():
@@ -110,7 +112,7 @@ def test_a_files_checksum_is_kept_when_it_is_given_by_path(tmp_path):
     known = resolve()["sources"]["inception"]["sha256"]
     entry = resolve(sources={"inception": {"path": str(tmp_path)}})["sources"]["inception"]
     assert entry == {"path": str(tmp_path), "sha256": known}
-    made = config.resolve(load("config.yaml", "miniature.yaml"), SCHEMA)
+    made = config.resolve(load("config.yaml", "miniature.yaml"))
     assert made["sources"]["inception"] == {"make": "inception"}
 
 
@@ -124,7 +126,7 @@ def test_clean_fids_network_needs_a_checksum(tmp_path):
     raw = load("config.yaml")
     raw["sources"]["inception_clean"] = {"path": str(tmp_path)}
     with pytest.raises(UserError, match="sources.inception_clean: needs sha256"):
-        config.resolve(raw, SCHEMA)
+        config.resolve(raw)
 
 
 def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
@@ -140,6 +142,45 @@ def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
     assert "sources.maniqa.path" in reason and "sources.musiq.path" in reason
     text = fault(tables={"table_4": {"columns": ["musiq"]}})
     assert "sources.musiq.path" in text and "sources.maniqa.path" in text
+
+
+def test_all_faults_are_said_at_once():
+    text = fault(seed="one", train={"steps": 0, "kept": []}, tables={"table_3": {"open": "yes"}})
+    lines = text.splitlines()
+    assert len(lines) == 4 and all(line.startswith("config: ") for line in lines)
+    relations = {"models": {"mine": {"source": "sd5"}}, "latents": {"split": "test"}}
+    relations["recipes"] = {"wlf": {"wavelet": "dbx", "levels": 9}}
+    assert len(fault(**relations).splitlines()) == 4
+
+
+def training_flags(checkout, tmp_path, model: str, changes: dict):
+    """What scripts/train.py is told in the last segment of a model, from a dry run."""
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(changes), encoding="utf-8")
+    configs = ("--configfile", "config/config.yaml", str(tmp_path / "mine.yaml"))
+    step = dag.last_step(resolve(run="unmade", **changes), model)
+    command = checkout.command(step, *configs, "--config", "run=unmade")
+    words = command.split("scripts/train.py")[1].split(">>")[0]
+    return train.parser().parse_args(shlex.split(words))
+
+
+def test_the_trainers_rules_are_said_of_the_keys_that_settings_come_from(checkout, tmp_path):
+    """Built from the configuration as from a job's flags; see also the faults of recipes above."""
+    for changes in ({}, {"fidelity": "corrected", "train": {"compile": True}}):
+        resolved = resolve(**changes)
+        assert len(dag.trained(resolved)) == 3
+        for model in dag.trained(resolved):
+            args = training_flags(checkout, tmp_path, model, changes)
+            assert training.settings(resolved, model) == settings.from_arguments(args)
+    both = {"sd3": {"train": {"gpus": 3, "nodes": 3}}, "flux": {"train": {"micro_batch": 5}}}
+    lines = fault(backbones=both).splitlines()
+    assert [line.split(": ")[1] for line in lines] == [
+        "backbones.sd3.train.global_batch",
+        "backbones.flux.train.global_batch",
+    ]
+
+
+def test_any_text_is_a_negative_prompt():
+    assert resolve(generate={"negative_prompt": "-- blurry"})["generate"]["negative_prompt"]
 
 
 def test_every_fidelity_row_changes_the_configuration():
@@ -177,12 +218,7 @@ def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_rig
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     section = re.search(r"## Flux-12B in full(.*?)\n`tests/", text, re.DOTALL)[1]
     changes = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(changes), encoding="utf-8")
-    configs = ("--configfile", "config/config.yaml", str(tmp_path / "mine.yaml"))
-    step = dag.last_step(resolve(run="unmade", **changes), "flux_f16_wlf")
-    command = checkout.command(step, *configs, "--config", "run=unmade")
-    words = command.split("scripts/train.py")[1].split(">>")[0]
-    args = train.parser().parse_args(shlex.split(words))
+    args = training_flags(checkout, tmp_path, "flux_f16_wlf", changes)
     recipe = settings.from_arguments(args)
     assert (args.processes, recipe.accumulation(args.processes)) == (1, 32)
     assert recipe.gradient_checkpointing and not recipe.zero_stage
@@ -193,21 +229,3 @@ def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_rig
     assert f"{count:,}" in section and weights == gradients == round(4 * count / 1e9, 1)
     assert states == round((2 + 2 * 4 / 256) * count / 1e9, 1)
     assert total == pytest.approx(weights + gradients + states + sum(rest), abs=0.1)
-
-
-def keys(schema: dict, prefix: str = "") -> set[str]:
-    """Every key of the schema as documented: `train.steps`, `models.<name>.label`, …"""
-    found = set()
-    for key, value in schema.get("properties", {}).items():
-        found |= {prefix + key} | keys(value, f"{prefix}{key}.")
-    extra = schema.get("additionalProperties")
-    if isinstance(extra, dict) and "properties" in extra:
-        found |= keys(extra, f"{prefix}<name>.")
-    return found
-
-
-def test_every_key_is_documented_and_every_documented_key_exists():
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
-    documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
-    assert documented == keys(schema)

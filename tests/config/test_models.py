@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from configs import SCHEMA, fault, load, merge, resolve
+from configs import fault, load, merge, resolve
 from diffusion4k import images, manifest
 from diffusion4k.config import resolve as config
 from diffusion4k.data import captions as metadata
@@ -34,7 +34,7 @@ def test_a_pipeline_becomes_a_source_of_its_own(pipeline):
     assert resolved["sources"]["model_a"] == {"path": pipeline}
     assert resolved["sources"]["model_b"] == {"hub": "owner/name", "revision": "abc"}
     # the configuration that is saved with a run resolves to itself
-    assert config.resolve(resolved, SCHEMA) == resolved
+    assert config.resolve(resolved) == resolved
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_model_that_names_no_tables_is_in_those_that_are_open(pipeline, tmp_pa
         models={"mine": {"pipeline": pipeline}, "none": {"pipeline": "a/b", "tables": []}}
     )
     assert rows_of("mine", made) == of[2048] + of[4096] and not rows_of("none", made)
-    assert config.resolve(made, SCHEMA) == made
+    assert config.resolve(made) == made
     # finished pictures: the evaluation is that of their folder, or else of their size
     mine = {"images": str(tmp_path)}
     assert rows_of("mine", resolve(models={"mine": mine})) == of[2048] + of[4096]
@@ -130,7 +130,7 @@ def overlay() -> dict:
 
 
 def test_the_overlay_adds_rows_and_takes_none_away():
-    paper, more = resolve(), config.resolve(overlay(), SCHEMA)
+    paper, more = resolve(), config.resolve(overlay())
     for name in ("table_3", "table_4", "table_7", "table_8"):
         rows = paper["tables"][name]["rows"]
         assert more["tables"][name]["rows"][: len(rows)] == rows

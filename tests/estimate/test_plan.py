@@ -21,7 +21,7 @@ def resolved(*names: str, **changes) -> dict:
     for name in ("config.yaml", *names):
         update_config(raw, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
     update_config(raw, changes)
-    return config.resolve(raw, ROOT / "config/schema.yaml")
+    return config.resolve(raw)
 
 
 def jobs(works, *stages: str) -> int:

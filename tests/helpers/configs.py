@@ -10,7 +10,6 @@ from diffusion4k.config import resolve as config
 from diffusion4k.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "config" / "schema.yaml"
 
 
 def load(*names: str) -> dict:
@@ -31,7 +30,7 @@ def merge(base: dict, over: dict) -> None:
 def resolve(**changes) -> dict:
     raw = load("config.yaml")
     merge(raw, changes)
-    return config.resolve(raw, SCHEMA)
+    return config.resolve(raw)
 
 
 def fault(**changes) -> str:

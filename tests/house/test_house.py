@@ -25,9 +25,9 @@ ROOMS = {
     "paper": {"config", "data"},
     # what there is of backbones and metric families is asked where it is defined
     "config": {"backbones", "metrics", "train"},
-    "dag": {"backbones", "config", "metrics"},
+    "dag": {"backbones", "config", "metrics", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
-    "cluster": {"config", "dag", "estimate", "sources", "train"},
+    "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }
 
 

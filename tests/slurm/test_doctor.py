@@ -25,7 +25,7 @@ def configuration(*sizes: str, **changes) -> dict:
     raw = load("config.yaml", *sizes)
     merge(raw, {"site": SITE})
     merge(raw, changes)
-    return config.resolve(raw, ROOT / "config" / "schema.yaml")
+    return config.resolve(raw)
 
 
 @pytest.fixture

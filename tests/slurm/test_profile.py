@@ -24,7 +24,7 @@ SITE = {"gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_
 def resolved(**changes) -> dict:
     raw = load("config.yaml")
     merge(raw, {"site": SITE} | changes)
-    return config.resolve(raw, ROOT / "config" / "schema.yaml")
+    return config.resolve(raw)
 
 
 def sbatch(made: dict, step: str, model: str = "", attempt: int = 1) -> str:

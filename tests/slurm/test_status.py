@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     """A checkout's results: three trainings of two segments, none begun."""
     raw = load("config.yaml", "miniature.yaml")
     merge(raw, {"run": "tiny"})
-    resolved = config.resolve(raw, ROOT / "config" / "schema.yaml")
+    resolved = config.resolve(raw)
     (tmp_path / RUN).mkdir(parents=True)
     (tmp_path / RUN / "config.yaml").write_text(yaml.safe_dump(resolved), encoding="utf-8")
     return tmp_path

@@ -15,12 +15,12 @@ from typing import Any
 import yaml
 
 from diffusion4k.cluster import slurm, submission
-from diffusion4k.config import resolve as configuration
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths, resources, sources, train
 from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
 from diffusion4k.estimate import cost, plan
+from diffusion4k.sources import hub
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 
@@ -245,7 +245,7 @@ def _disk(config: Config, where: Path) -> Finding:
 def _tokens(config: Config) -> Iterator[Finding]:
     gated = [name for name in config["sources"] if sources.licence(config, name)]
     for name in gated:
-        has = configuration.hub_token()
+        has = hub.token_is_set()
         what = f"source {name}"
         need = sources.licence(config, name).removeprefix(f"{what}: ")
         yield Finding(has, what, "a token is set" if has else f"no token; {need}")

@@ -9,8 +9,6 @@ docs/fidelity.md explains each row.
 from collections.abc import Mapping
 from typing import Any
 
-from diffusion4k.errors import UserError
-
 PUBLISHED, CORRECTED = "published", "corrected"
 
 # row -> {config key: (published, corrected)}
@@ -50,9 +48,6 @@ def choices(fidelity: str | Mapping[str, str]) -> dict[str, str]:
     """Every row's choice, from `published`, `corrected`, or a mapping of some rows to a choice."""
     if isinstance(fidelity, str):
         return dict.fromkeys(ROWS, fidelity)
-    unknown = sorted(set(fidelity) - set(ROWS))
-    if unknown:
-        raise UserError(f"fidelity.{unknown[0]}: no such row; the rows are {', '.join(ROWS)}")
     return {row: fidelity.get(row, PUBLISHED) for row in ROWS}
 
 
@@ -62,42 +57,40 @@ def apply(config: dict[str, Any]) -> None:
     for row, choice in config["fidelity"].items():
         for key, values in ROWS[row].items():
             *path, last = key.split(".")
-            node: Any = config
+            section = config
             for name in path:
-                node = node.setdefault(name, {}) if isinstance(node, dict) else {}
-            if isinstance(node, dict):
-                node.setdefault(last, values[choice == CORRECTED])
+                section = section.setdefault(name, {})
+            section.setdefault(last, values[choice == CORRECTED])
 
 
 def states(config: Mapping[str, Any]) -> dict[str, str]:
     """What each row came to: published, corrected, or the config's own values, `key = value`."""
-    found = {}
+    states = {}
     for row, choice in config["fidelity"].items():
-        own = {
-            key: _value(config, key)
+        own = [
+            f"{key} = {_value(config, key)}"
             for key, values in ROWS[row].items()
             if _value(config, key) != values[choice == CORRECTED]
-        }
-        told = ", ".join(f"{key} = {value}" for key, value in own.items())
-        found[row] = told or choice
-    return found
+        ]
+        states[row] = ", ".join(own) or choice
+    return states
 
 
 def describe(config: Mapping[str, Any]) -> str:
     """One line for a table's footer: which rows are not as published, and what is set by hand."""
-    found = states(config)
-    corrected = [row for row, state in found.items() if state == CORRECTED]
-    own = [state for state in found.values() if state not in (PUBLISHED, CORRECTED)]
+    by_row = states(config)
+    corrected = [row for row, state in by_row.items() if state == CORRECTED]
+    own = [state for state in by_row.values() if state not in (PUBLISHED, CORRECTED)]
     if len(corrected) == len(ROWS):
         return "fidelity: corrected (every row)"
-    head = "published" if PUBLISHED in found.values() else CORRECTED
+    head = PUBLISHED if PUBLISHED in by_row.values() else CORRECTED
     if head == PUBLISHED and corrected:
         head += f"; corrected {', '.join(corrected)}"
     return f"fidelity: {head}" + (f"; set by hand: {', '.join(own)}" if own else "")
 
 
 def _value(config: Mapping[str, Any], key: str) -> Any:
-    node: Any = config
+    value: Any = config
     for name in key.split("."):
-        node = node[name]
-    return node
+        value = value[name]
+    return value

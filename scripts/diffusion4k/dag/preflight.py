@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from diffusion4k.config.resolve import Config, hub_offline, hub_token
+from diffusion4k.config.resolve import Config
 from diffusion4k.dag import sources
 from diffusion4k.errors import UserError
+from diffusion4k.sources import hub
 
 
 def use_own_interpreter() -> None:
@@ -20,9 +21,9 @@ def use_own_interpreter() -> None:
 def licence(config: Config, source: str) -> str | None:
     """What a source to be downloaded needs its user to accept, and whether a token is there."""
     need = sources.licence(config, source)
-    if not need or Path(sources.manifest(config, source)).exists() or hub_offline():
+    if not need or Path(sources.manifest(config, source)).exists() or hub.offline():
         return None
-    return f"{need} ({'a token is set' if hub_token() else 'no token is set'})"
+    return f"{need} ({'a token is set' if hub.token_is_set() else 'no token is set'})"
 
 
 def check(config: Config, workflow: Any, iqa: Path | None) -> None:
@@ -33,7 +34,7 @@ def check(config: Config, workflow: Any, iqa: Path | None) -> None:
     """
     jobs = list(workflow.dag.needrun_jobs())
     lacking = []
-    if not hub_token():
+    if not hub.token_is_set():
         fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
         lacking += [sources.licence(config, s) for s in sorted(fetched) if licence(config, s)]
     if iqa and any(job.rule.name == "quality" for job in jobs) and not (iqa / "python").exists():

@@ -11,44 +11,14 @@ Parseval: with equal band weights and an orthogonal wavelet, the transform chang
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
-from diffusion4k.errors import UserError
 from diffusion4k.train import wavelet
+from diffusion4k.train.bands import Bands
 
 Tensor = torch.Tensor
 Loss = tuple[Tensor, dict[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Bands:
-    """Which transform, and the weight of each sub-band.
-
-    `weights` are four (LL, LH, HL, HH; each for all levels) or 1 + 3 * levels, coarse to fine as
-    `wavelet.decompose` orders them.
-    """
-
-    wavelet: str = "haar"
-    levels: int = 1
-    weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
-
-    def __post_init__(self):
-        if len(self.weights) not in (4, 1 + 3 * self.levels):
-            raise UserError(
-                f"band_weights: {len(self.weights)} weights for {self.levels} levels; give 4 "
-                f"(LL LH HL HH) or {1 + 3 * self.levels} (coarse to fine)"
-            )
-        if min(self.weights) < 0 or not any(self.weights):
-            raise UserError("band_weights: weights must not be negative, nor all zero")
-
-    def of(self, names: list[str]) -> list[float]:
-        """The weight of each of `names`, sub-bands as `wavelet.decompose` names and orders them."""
-        if len(self.weights) == len(names):
-            return list(self.weights)
-        kinds = dict(zip(("LL", "LH", "HL", "HH"), self.weights, strict=True))
-        return [kinds[name[:2]] for name in names]
 
 
 def velocity(v: Tensor, x0: Tensor, noise: Tensor, sigma: Tensor, transform: Bands) -> Loss:

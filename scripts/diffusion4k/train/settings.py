@@ -62,6 +62,11 @@ class Settings:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}: {getattr(self, name)!r} is none of {choices}")
+        if self.objective == "velocity" and len(set(self.band_weights)) > 1:
+            raise UserError(
+                "band_weights: the objective velocity has no bands; choose wavelet_velocity, or "
+                "leave all weights 1"
+            )
         if self.offload_optimizer and not self.zero_stage:
             raise UserError("offload_optimizer: only ZeRO offloads; set zero_stage: 2")
         if self.offload_optimizer and self.optimizer != "adamw":

@@ -5,12 +5,10 @@ All functions follow `pywt.dwt2(mode="zero")`. In that mode an orthogonal wavele
 exactly, borders included: the squares of all coefficients sum to the squares of the input.
 """
 
-import functools
-
 import torch
 import torch.nn.functional as F
 
-from diffusion4k.errors import UserError
+from diffusion4k.train.bands import check_levels, taps
 
 Tensor = torch.Tensor
 
@@ -50,32 +48,13 @@ def decompose(x: Tensor, wavelet: str = "haar", levels: int = 1) -> dict[str, Te
 
     Shape: x is (B, C, H, W). An image smaller than 2**levels is a UserError.
     """
-    if levels < 1 or min(x.shape[-2:]) < 2**levels:
-        raise UserError(
-            f"levels: {levels} levels do not fit a latent of {x.shape[-2]} x {x.shape[-1]}; "
-            "lower the recipe's levels"
-        )
+    check_levels(levels, *x.shape[-2:])
     details: dict[str, Tensor] = {}
     for level in range(1, levels + 1):
         x, *rest = bands(x, wavelet)
         named = zip(("LH", "HL", "HH"), rest, strict=True)
         details = {f"{band}{level}": values for band, values in named} | details
     return {f"LL{levels}": x} | details
-
-
-@functools.cache
-def taps(wavelet: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The low-pass and high-pass analysis filters of a wavelet, as PyWavelets gives them."""
-    import pywt
-
-    try:
-        found = pywt.Wavelet(wavelet)
-    except ValueError:
-        raise UserError(
-            f"wavelet: {wavelet!r} is no discrete wavelet; try haar, db2 or sym4, or see "
-            "python -c \"import pywt; print(pywt.wavelist(kind='discrete'))\""
-        ) from None
-    return tuple(found.dec_lo), tuple(found.dec_hi)
 
 
 def _filter(x: Tensor, filter_taps: tuple[float, ...], dim: int) -> Tensor:

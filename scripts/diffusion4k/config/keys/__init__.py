@@ -1,0 +1,102 @@
+"""Every key of the configuration, once: its type, its limits, what it means.
+
+A text below a key is its meaning. config/README.md's tables and config/schema.json, which editors
+read, are made from these models by `make docs`; the paper's values are in config/config.yaml. A
+default here is what a key that is left out amounts to: it is not filled in.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from diffusion4k.config import fidelity
+from diffusion4k.config.keys import cluster, data, models, paper, stages
+from diffusion4k.config.keys.types import ABSENT, Choice, Name, Natural, Section, matching
+
+_CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
+
+
+def _row(name: str) -> str:
+    if name not in fidelity.ROWS:
+        raise ValueError(f"no such row; the rows are {', '.join(fidelity.ROWS)}")
+    return name
+
+
+def _rows(value: Any) -> Any:
+    if not isinstance(value, dict) and value not in _CHOICES["enum"]:
+        raise ValueError("neither published, corrected nor a mapping of rows to either")
+    return value if isinstance(value, dict) else {}
+
+
+Rows = Annotated[
+    dict[Annotated[str, AfterValidator(_row)], Choice],
+    BeforeValidator(_rows),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _CHOICES,
+                {
+                    "type": "object",
+                    "properties": dict.fromkeys(fidelity.ROWS, _CHOICES),
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+
+
+class Configuration(Section):
+    """The sections, in the order of config/config.yaml."""
+
+    run: matching(
+        "[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _ . and - only; it names a folder"
+    )
+    """name of the results folder, `results/<run>/`"""
+    seed: Natural
+    """seed of everything that draws: crops, training, images"""
+    fidelity: Rows
+    """`published` (what the released code does), `corrected`, or a mapping of rows to either"""
+    sources: dict[Name, data.Source]
+    """name → origin"""
+    splits: dict[Name, data.Split]
+    """name → captioned folder of a source"""
+    evaluations: dict[Name, data.Evaluation]
+    """name → prompts, references and image size of a benchmark"""
+    backbones: dict[Name, models.Backbone]
+    """`sd3` and `flux`"""
+    vae: models.F16
+    """the F16 VAE"""
+    vaes: dict[Name, models.Autoencoder]
+    """name → a VAE that reconstructs, a row of Table 2"""
+    recipes: dict[Name, models.Recipe]
+    """name → objective of fine-tuning"""
+    models: dict[Name, models.Model]
+    """name → made from one of `backbone`, `source`, `pipeline`, `images`
+    ([docs/your-model.md](../docs/your-model.md))"""
+    latents: stages.Latents
+    """the training set, encoded once"""
+    train: stages.Training
+    """fine-tuning, the same for every model"""
+    generate: stages.Sampling
+    """sampling, the same for every model"""
+    reconstruction: stages.Reconstruction
+    """Table 2"""
+    metrics: stages.Metrics
+    """scoring"""
+    ratings: stages.Ratings = ABSENT
+    """human ratings for Table 1; absent by default, because the paper's were never released"""
+    efficiency: dict[Name, paper.Cost]
+    """name → a way to sample a picture, a row of Table 5"""
+    tables: dict[paper.TableName, paper.Table]
+    """name → table; its name is a target"""
+    unavailable: dict[Name, paper.Unavailable]
+    """rows that no run can fill"""
+    figures: dict[paper.FigureName, paper.Figure]
+    """name → figure; its name is a target"""
+    site: cluster.Site
+    """what SLURM is asked for besides a step's resources; a key left out leaves SLURM's default"""
+    plan: cluster.Plan
+    """what `snakemake plan` reckons with; no job uses it"""
+    resources: dict[cluster.Step, cluster.Request]
+    """step → what a job of it asks for"""

@@ -1,0 +1,61 @@
+"""Sections `site`, `plan` and `resources`."""
+
+from typing import Literal
+
+from diffusion4k.config.keys.types import ABSENT, Count, Natural, Positive, Section, matching
+
+GpuModel = matching(
+    "[a-zA-Z0-9_.]+",
+    "Snakemake's SLURM plugin takes letters, digits, _ and . only in a GPU's model; leave"
+    " site.gpu_model out and choose GPUs by site.gpu_partition or site.constraint",
+)
+STEPS = ("source", "check", "latents", "train", "export", "reconstruct", "generate")
+STEPS += ("texture", "features", "distance", "quality")
+Step = Literal[STEPS]
+
+
+class Site(Section):
+    """What SLURM is asked for besides a step's resources."""
+
+    gpu_request: Literal["gpu", "gres"]
+    """`gpu` (`--gpus=a100:8`) or `gres` (`--gres=gpu:a100:8`)"""
+    account: str = ABSENT
+    """account that is billed"""
+    cpu_partition: str = ABSENT
+    """partition of jobs without a GPU"""
+    gpu_partition: str = ABSENT
+    """partition of jobs with GPUs"""
+    gpu_model: GpuModel = ABSENT
+    """GPU as `sinfo -o %G` names it; without it, any. A name with a hyphen is refused by
+    Snakemake's plugin: choose by `site.gpu_partition` or `site.constraint` instead"""
+    qos: str = ABSENT
+    """quality of service"""
+    constraint: str = ABSENT
+    """features that a node must have"""
+    max_runtime: Count = ABSENT
+    """longest job in minutes; no job asks for more"""
+    max_mem_mb: Count = ABSENT
+    """largest memory of a job; no job asks for more"""
+
+
+class Plan(Section):
+    """What `snakemake plan` reckons with."""
+
+    tflops: Positive
+    """TFLOP/s that a GPU sustains, in the stages' own precision"""
+    device: str = ABSENT
+    """a GPU's name as `benchmarks/results/*.json` writes it: rates that were measured on it win
+    over `tflops`"""
+
+
+class Request(Section):
+    """What a job of one step asks for."""
+
+    threads: Count
+    """CPU threads"""
+    mem_mb: Count
+    """memory in MB"""
+    runtime: Count
+    """minutes"""
+    gpu: Natural = ABSENT
+    """GPUs, of a step that uses one; training asks for its backbone's"""

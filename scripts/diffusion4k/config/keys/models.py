@@ -1,0 +1,151 @@
+"""Sections `backbones`, `vae`, `vaes`, `recipes` and `models`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from diffusion4k.config.keys.types import (
+    ABSENT,
+    Count,
+    Name,
+    Natural,
+    NotNegative,
+    Section,
+    one_of,
+)
+from diffusion4k.train.settings import CHOICES
+
+Encoder = Literal["stride", "dilation"]
+Decoder = Literal["published", "folded", "upsample"]
+Factor = one_of(8, 16)
+
+
+class BackboneTraining(Section):
+    """What differs between backbones in training."""
+
+    t5_tokens: Count
+    """T5 tokens in training"""
+    guidance: NotNegative
+    """value of the guidance embedding in training (Flux)"""
+    timestep_shift: Literal[CHOICES["timestep_shift"]]
+    """`dynamic`: shifted by the number of tokens"""
+    subtract_shift: bool
+    """whether the VAE's shift is subtracted from training latents"""
+    global_batch: Count
+    """images a step, over all GPUs"""
+    micro_batch: Count
+    """images a GPU holds at once; the rest is gradient accumulation"""
+    repeat_draws_every: Natural
+    """draws repeat after so many images of a batch, as ranks with one seed do; 0: every image its
+    own"""
+    gpus: Natural
+    """GPUs of a training job, 0 for CPU"""
+    nodes: Count
+    """nodes that they are spread over evenly; more than one only under SLURM"""
+
+
+class BackboneSampling(Section):
+    """What differs between backbones in sampling."""
+
+    steps: Count
+    """sampler steps"""
+    guidance: NotNegative
+    """guidance scale"""
+    t5_tokens: Count
+    """T5 tokens at inference"""
+
+
+class Backbone(Section):
+    """A latent diffusion model that trains."""
+
+    source: Name
+    """its diffusers pipeline"""
+    train: BackboneTraining
+    """how it is fine-tuned"""
+    generate: BackboneSampling
+    """how it is sampled"""
+
+
+class F16(Section):
+    """The two convolutions that make an F8 VAE an F16 one."""
+
+    encoder: Encoder
+    """first convolution: `stride` 2 or `dilation` 2 with stride 2"""
+    decoder: Decoder
+    """last convolution: `published` (partitioned, shifted by one pixel), `folded` or `upsample`
+    (exact)"""
+
+
+class Autoencoder(Section):
+    """A VAE that reconstructs."""
+
+    source: Name
+    """a pipeline with a folder `vae`, or the folder of a diffusers AutoencoderKL (a trained SC-VAE,
+    say)"""
+    label: str
+    """name in the tables"""
+    factor: Factor = 16
+    """pixels a latent, each way: 16 (the two forms below) or 8, as it was trained"""
+    encoder: Encoder = ABSENT
+    """as `vae.encoder`, which is the default"""
+    decoder: Decoder = ABSENT
+    """as `vae.decoder`, which is the default"""
+
+
+class Recipe(Section):
+    """An objective of fine-tuning."""
+
+    objective: Literal[CHOICES["objective"]]
+    """the loss: of the velocity, or of its sub-bands as released or as in the paper's formula"""
+    wavelet: str
+    """a PyWavelets filter"""
+    levels: Count
+    """levels of the transform"""
+    band_weights: Annotated[list[NotNegative], Field(min_length=4)]
+    """weights of LL, LH, HL, HH"""
+
+
+class ModelSampling(Section):
+    """How one model is sampled, where that differs."""
+
+    steps: Count = ABSENT
+    """sampler steps"""
+    guidance: NotNegative = ABSENT
+    """guidance scale"""
+    t5_tokens: Count = ABSENT
+    """longest text in tokens, where the pipeline asks for it"""
+    vae_tiling: bool = ABSENT
+    """instead of `generate.vae_tiling`"""
+
+
+class Model(Section):
+    """What makes pictures: a backbone's pipeline, another one, or a folder of finished images."""
+
+    label: str = ABSENT
+    """name in the tables; the model's own name by default"""
+    backbone: Name = ABSENT
+    """one of `backbones`"""
+    recipe: Name = ABSENT
+    """with `backbone`: a recipe; without one the model is the backbone's own pipeline"""
+    source: Name = ABSENT
+    """a source that is a diffusers pipeline, sampled as it is"""
+    transformer: Name = ABSENT
+    """with `source`: another source, whose `transformer/` takes the place of the pipeline's own"""
+    pipeline: str = ABSENT
+    """folder of a diffusers pipeline, or hub repository `owner/name`; becomes the source
+    `model_<name>`"""
+    revision: str = ABSENT
+    """with a hub repository: commit, tag or branch"""
+    images: str = ABSENT
+    """folder of finished images named after the prompts' ids, or with a folder for each
+    evaluation"""
+    tables: list[Name] = ABSENT
+    """tables that get it as one more row, besides those whose `rows` name it; left out, a
+    `pipeline` or a folder of `images` that no table names is a row of every table that is `open`
+    (finished pictures only of the evaluation that they are of); `[]`: of none"""
+    vae_factor: Factor = ABSENT
+    """of an SD3 or Flux pipeline from `source` or `pipeline`; by default what it says of itself,
+    else 16. Not for other classes, which keep their own VAE"""
+    generate: ModelSampling = ABSENT
+    """how this model is sampled, where that differs from its backbone's settings (of a pipeline of
+    SD3's or Flux's class too) or its class's defaults"""

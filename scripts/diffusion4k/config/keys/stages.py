@@ -1,0 +1,179 @@
+"""Sections `latents`, `train`, `generate`, `reconstruction`, `metrics` and `ratings`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from diffusion4k.config.keys.types import (
+    ABSENT,
+    Choice,
+    Count,
+    Name,
+    Names,
+    Natural,
+    NotNegative,
+    Positive,
+    Precision,
+    Section,
+    Side,
+    one_of,
+)
+from diffusion4k.train.settings import CHOICES
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Latents(Section):
+    """The training set, encoded once."""
+
+    mode: Literal["precomputed", "online"]
+    """`online`: texts are stored, and training encodes a new random crop of each image in every
+    step, as the released code does (the GPU waits for the VAE)"""
+    split: Name
+    """split to train on"""
+    size: Side
+    """training resolution in pixels"""
+    crops_per_image: Count
+    """random crops stored an image; not used online"""
+    batch: Count
+    """pictures (crops and their mirror images) of one sample that pass through the VAE at once"""
+    dtype: Precision
+    """precision of encoding and storage"""
+    shards: Count
+    """jobs"""
+
+
+class Training(Section):
+    """Fine-tuning, the same for every model."""
+
+    steps: Count
+    """length of training; a longer one later goes on from the last end of a whole segment"""
+    segment: Count
+    """steps a job"""
+    keep: list[Count]
+    """segment ends whose state is kept besides the last"""
+    save_every: Count
+    """steps between the saves that a killed job resumes from"""
+    optimizer: Literal[CHOICES["optimizer"]]
+    """`adamw` (fp32 states), or `adamw_8bit` (bitsandbytes, not with offloading)"""
+    slots: Count
+    """jobs that a segment may take, each ended by its time limit or killed; three in a row without
+    a save count as a fault"""
+    time_margin: NotNegative
+    """minutes of a job's `runtime` for starting and saving: a segment ends itself, saved, that long
+    before its limit"""
+    learning_rate: Positive
+    """of AdamW, constant after the warm-up"""
+    weight_decay: NotNegative
+    """of AdamW"""
+    beta1: Decay
+    """of AdamW"""
+    beta2: Decay
+    """of AdamW"""
+    epsilon: Positive
+    """of AdamW"""
+    clip: Positive
+    """largest norm of the gradient"""
+    warmup_steps: Natural
+    """steps of linear warm-up"""
+    precision: Literal[CHOICES["precision"]]
+    """`bfloat16` (with float32 master weights) or `float32`"""
+    gradient_checkpointing: bool
+    """recompute activations, for memory"""
+    keep_attention: bool
+    """when recomputing, keep the outputs of attention: the same gradients, 12 % less arithmetic for
+    Flux at 4096 px, 5.8 GB more an image"""
+    compile: bool
+    """compile the transformer with torch.compile: a slow first step; other last bits"""
+    zero_stage: one_of(*CHOICES["zero_stage"])
+    """DeepSpeed ZeRO stage; 0: no DeepSpeed"""
+    offload_optimizer: bool
+    """optimizer states in CPU memory (ZeRO-2)"""
+    flip_probability: Annotated[float, Field(ge=0, le=1)]
+    """of horizontal flips"""
+
+
+class Sampling(Section):
+    """Sampling, the same for every model."""
+
+    dtype: Precision
+    """precision of the pipeline"""
+    negative_prompt: str
+    """for classifier-free guidance"""
+    offload: bool
+    """keep on the GPU only the network that works"""
+    vae_tiling: bool
+    """decode in overlapping tiles: less memory at 4096 px, slightly other pixels where tiles
+    blend"""
+    png: bool
+    """keep a lossless PNG of each image too, in `lossless/`; metrics read the JPEG"""
+    attention: Literal["native", "auto"]
+    """kernel of a transformer that lets one choose (Flux): `native`, torch's own, or `auto`, the
+    first of FlashAttention 3, FlashAttention 2, cuDNN that works on the GPU; another kernel, other
+    last bits. The manifest names it"""
+    compile: bool
+    """compile the transformer with torch.compile: a slow first step; other last bits"""
+    seed_policy: Literal["published", "per_prompt"]
+    """`published`: the same seed for every prompt"""
+
+
+class Reconstruction(Section):
+    """What Table 2 measures."""
+
+    split: Name
+    """split whose images are reconstructed"""
+    size: Side
+    """side of the centre crop in pixels"""
+    images: Count = ABSENT
+    """that many images at even distances; unset: all"""
+    shards: Count
+    """jobs"""
+    crop: Count
+    """side in pixels of the crops that patch rFID sees"""
+    crops: Count
+    """how many of them along each side of an image; 1: the centre"""
+    vae_tiling: bool
+    """encode and decode in blended tiles of the VAE's own size: for a machine without a GPU, where
+    the whole takes about 17 GB at 4096 px; values differ slightly, and a note says so"""
+
+
+class Glcm(Section):
+    """Grey-level co-occurrence matrices."""
+
+    patch: Annotated[int, Field(ge=2, le=256)]
+    """side of a patch in pixels"""
+    levels: Annotated[int, Field(ge=2, le=256)]
+    """grey levels"""
+    distances: Annotated[list[Count], Field(min_length=1)]
+    """in pixels"""
+    angles: Annotated[list[float], Field(min_length=1)]
+    """in degrees"""
+    properties: bool
+    """score contrast, dissimilarity, homogeneity, energy, correlation and asm too, for columns of
+    the family `texture`"""
+
+
+class Metrics(Section):
+    """Scoring."""
+
+    batch: Count
+    """images a pass through a network"""
+    glcm: Glcm
+    """grey-level co-occurrence matrices; the defaults are the released ones"""
+    glcm_choice: Choice
+    """the headline, tables' first column and Table 1's: entropy of the histogram of values
+    (`published`) or of the matrix (`corrected`)"""
+    clip_choice: Choice
+    """the headline: prompts beyond 77 tokens cut without (`published`) or with (`corrected`) the
+    end token"""
+
+
+class Ratings(Section):
+    """Human ratings of images."""
+
+    path: str
+    """CSV with the header `model,id,rating`, a line a rating; those of one image are averaged"""
+    evaluation: Name
+    """benchmark whose images were rated"""
+    models: Names
+    """models whose images were rated"""

@@ -1,0 +1,52 @@
+"""Types that several sections share, and the base of every section."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+# the default of a key that may be left out and then stays absent; null is no value of it
+ABSENT: Any = None
+
+
+class Section(BaseModel):
+    """Keys with a type, limits and a meaning each; unknown keys and other types are faults."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def matching(pattern: str, explanation: str) -> Any:
+    """A text that matches all of `pattern`; a fault says `explanation`."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(explanation)
+        return text
+
+    return Annotated[
+        str, AfterValidator(check), Field(json_schema_extra={"pattern": f"^{pattern}$"})
+    ]
+
+
+def one_of(*numbers: int) -> Any:
+    """One of some integers; a Literal of them would take true for 1 and 8.0 for 8."""
+
+    def check(number: int) -> int:
+        if number not in numbers:
+            raise ValueError(f"should be {' or '.join(map(str, numbers))}")
+        return number
+
+    return Annotated[int, AfterValidator(check), Field(json_schema_extra={"enum": list(numbers)})]
+
+
+Name = matching("[a-z0-9_]+", "a name has small letters, digits and _ only")
+Names = Annotated[list[Name], Field(min_length=1)]
+Natural = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=32, multiple_of=32)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Choice = Literal["published", "corrected"]
+Precision = Literal["float32", "bfloat16", "float16"]

@@ -1,0 +1,170 @@
+"""What keys of the configuration are to each other: a name has an entry, a size fits another.
+
+What makes a model is in models.py, what the trainer would refuse in training.py.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from diffusion4k.config.keys.cluster import STEPS
+from diffusion4k.metrics import families
+
+Config = dict[str, Any]
+
+
+def faults(config: Config) -> Iterator[str]:
+    """One line for each key that does not go with another."""
+    yield from _data_faults(config)
+    yield from _training_faults(config)
+    yield from _measured_faults(config)
+    for name, table in config["tables"].items():
+        yield from _table_faults(config, name, table)
+    for name, figure in config["figures"].items():
+        yield from _figure_faults(config, name, figure)
+    if missing := [step for step in STEPS if step not in config["resources"]]:
+        yield f"resources: missing {', '.join(missing)}"
+
+
+def backbone_names() -> tuple[str, ...]:
+    """The backbones that can be trained."""
+    from diffusion4k import backbones
+
+    return backbones.NAMES
+
+
+def unknown(config: Config, key: str, name: str, *sections: str) -> Iterator[str]:
+    """A line about `key` when the name that it gives is in none of the sections."""
+    names = [entry for section in sections for entry in config[section]]
+    if name not in names:
+        yield f"{key}: no {sections[0]} entry {name!r}; there are {', '.join(names)}"
+
+
+def _data_faults(config: Config) -> Iterator[str]:
+    for name, source in config["sources"].items():
+        if "path" in source and not Path(source["path"]).expanduser().exists():
+            yield f"sources.{name}.path: {source['path']} does not exist"
+        if name == "inception_clean" and not {"make", "sha256"} & set(source):
+            yield f"sources.{name}: needs sha256; the file is a program and runs only when it fits"
+    for section in ("splits", "backbones", "vaes"):
+        for name, entry in config[section].items():
+            yield from unknown(config, f"{section}.{name}.source", entry["source"], "sources")
+    pictures = {f"evaluations.{name}": e for name, e in config["evaluations"].items()}
+    pictures["reconstruction"] = config["reconstruction"]
+    for key, entry in pictures.items():
+        yield from unknown(config, f"{key}.split", entry["split"], "splits")
+        if entry["crop"] > entry["size"]:
+            yield f"{key}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+    yield from unknown(config, "latents.split", config["latents"]["split"], "splits")
+
+
+def _training_faults(config: Config) -> Iterator[str]:
+    known = backbone_names()
+    for name, backbone in config["backbones"].items():
+        if name not in known:
+            yield f"backbones.{name}: no such backbone; there are {', '.join(known)}"
+        gpus, nodes = backbone["train"]["gpus"], backbone["train"]["nodes"]
+        if max(gpus, 1) % nodes:
+            yield (
+                f"backbones.{name}.train.nodes: {gpus} GPUs cannot be spread evenly over"
+                f" {nodes} nodes"
+            )
+    train, slot = config["train"], config["resources"].get("train", {}).get("runtime")
+    slot = slot and min(slot, config["site"].get("max_runtime", slot))
+    if slot and train["time_margin"] >= slot:
+        yield (
+            f"train.time_margin: {train['time_margin']} minutes leave nothing of a training job's"
+            f" {slot} (resources.train.runtime, site.max_runtime)"
+        )
+    for step in train["keep"]:
+        if step % train["segment"] or step > train["steps"]:
+            yield f"train.keep: no segment ends at step {step}"
+
+
+def _measured_faults(config: Config) -> Iterator[str]:
+    for name, cost in config["efficiency"].items():
+        yield from unknown(config, f"efficiency.{name}.model", cost["model"], "models")
+    glcm = config["metrics"]["glcm"]
+    smallest = min((e["size"] for e in config["evaluations"].values()), default=glcm["patch"])
+    if not max(glcm["distances"]) < glcm["patch"] <= smallest:
+        yield (
+            f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
+            f" px, and that into the smallest pictures, {smallest} px"
+        )
+    if ratings := config.get("ratings"):
+        yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
+        for model in ratings["models"]:
+            yield from unknown(config, "ratings.models", model, "models")
+        if not Path(ratings["path"]).expanduser().is_file():
+            yield f"ratings.path: {ratings['path']} does not exist"
+
+
+def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
+    key = f"tables.{name}"
+    every, kinds = families.columns(), {}
+    for column in table["columns"]:
+        if column in every:
+            kinds[every[column][0].name] = every[column][0]
+        else:
+            near = get_close_matches(column, every, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
+            yield f"{key}.columns: no column {column!r}; {hint}"
+    if any(family.generated for family in kinds.values()):
+        evaluation = table.get("evaluation", "")
+        yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
+    if table.get("context") and "evaluation" not in table:
+        yield f"{key}.context: others published by evaluation, and this table has none"
+    section = next((f.rows for f in kinds.values() if f.rows != "models"), "models")
+    for row in table["rows"]:
+        if "correlation" in kinds:
+            if row not in families.rated():
+                rated = ", ".join(families.rated())
+                yield f"{key}.rows: {row!r} is none of the rated metrics {rated}"
+            continue
+        yield from unknown(config, f"{key}.rows", row, section, "unavailable")
+        if "training" in kinds and "recipe" not in config["models"].get(row, {"recipe": 1}):
+            yield f"{key}.rows: {row} is not trained; give it a recipe or drop the row"
+    if section == "models":
+        yield from _equal_labels(key, table["rows"], config["models"])
+    for pair in table.get("against", {}).items():
+        for row in pair:
+            yield from unknown(config, f"{key}.against", row, "models")
+    if "quality" in kinds:
+        for network in sorted(set(kinds["quality"].networks) - set(config["sources"])):
+            yield (
+                f"{key}: needs pyiqa's weights of {network}, which are never downloaded; give"
+                f" sources.{network}.path"
+            )
+
+
+def _equal_labels(key: str, rows: list[str], models: Config) -> Iterator[str]:
+    """Rows that a reader could not tell apart."""
+    first: dict[str, str] = {}
+    for row in rows:
+        label = models[row]["label"] if row in models else row
+        other = first.setdefault(label, row)
+        if other != row:
+            yield (
+                f"{key}.rows: {other} and {row} are both called {label}; change models.{row}.label"
+            )
+
+
+def _figure_faults(config: Config, name: str, figure: Config) -> Iterator[str]:
+    key, kind = f"figures.{name}", figure["kind"]
+    section = {"histogram": "splits", "reconstruction": "vaes"}.get(kind, "models")
+    for row in figure["rows"]:
+        yield from unknown(config, f"{key}.rows", row, section)
+        if kind == "curves" and "recipe" not in config["models"].get(row, {"recipe": 1}):
+            yield f"{key}.rows: {row} is not trained, it has no loss curve"
+    if kind == "gallery":
+        evaluation = figure.get("evaluation", "")
+        yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
+    if "zoom" not in figure:
+        return
+    if kind != "gallery":
+        yield f"{key}.zoom: only a gallery has pictures to zoom into, this is a {kind}"
+        return
+    zoom, size = figure["zoom"], config["evaluations"].get(figure.get("evaluation"), {}).get("size")
+    if size and max(zoom["top"], zoom["left"]) + zoom["size"] > size:
+        yield f"{key}.zoom: the square leaves pictures of {size} px"
