@@ -65,6 +65,10 @@ status: $(LOCKED)
 
 docs: $(LOCKED)
 	$(BIN)/python scripts/config_docs.py
+	@printf '# The rules\n\nDrawn by Snakemake for the target `all` (`make docs`).\n\n```mermaid\n' > docs/rulegraph.md
+	$(BIN)/snakemake --rulegraph mermaid-js --config run=unmade -- all 2>/dev/null \
+	    | sed -n '/^flowchart/p; /^\tid/p' >> docs/rulegraph.md
+	@printf '```\n' >> docs/rulegraph.md
 
 lint: $(LOCKED)
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     row = family.row_type()
     code = digest.digest("per_image.py", with_modules=(families.module(family.name),))
     key = scores.key([args.images], family=family.name, size=args.size, code=code)
-    progress = scores.Progress(args.output, row, key)
+    progress = scores.SavedScores(args.output, row, key)
     rows = []
     for picture in cli.progress(pictures, desc=args.family, unit="image"):
         if saved := progress.get(picture.id):

@@ -91,3 +91,9 @@ def test_the_lock_has_a_hash_for_every_package(lock):
     packages = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
     assert len(packages) > 100
     assert all("==" in package and "--hash=sha256:" in package for package in packages)
+
+
+def test_the_picture_of_the_rules_shows_the_rules(checkout):
+    text = (ROOT / "docs" / "rulegraph.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"^\tid\d+\[(\w+)\]$", text, flags=re.MULTILINE))
+    assert drawn == set(checkout.plan("all", "--config", "run=unmade")), "make docs"
