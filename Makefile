@@ -67,7 +67,7 @@ docs: $(LOCKED)
 	$(BIN)/python scripts/config_docs.py
 	@printf '# The rules\n\nDrawn by Snakemake for the target `all` (`make docs`).\n\n```mermaid\n' > docs/rulegraph.md
 	$(BIN)/snakemake --rulegraph mermaid-js --config run=unmade -- all 2>/dev/null \
-	    | sed -n '/^flowchart/p; /^\tid/p' >> docs/rulegraph.md
+	    | sed -n '/^flowchart/p; /^\tid/p' | awk '/-->/ {print | "sort"; next} {print; fflush()}' >> docs/rulegraph.md
 	@printf '```\n' >> docs/rulegraph.md
 
 lint: $(LOCKED)

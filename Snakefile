@@ -41,24 +41,26 @@ localrules:
 rule all:
     default_target: True
     input:
-        # named themselves: Snakemake does not miss what lies behind a report that is there
-        paper.tables(CONFIG, CONFIG["tables"]),
-        paper.figures(CONFIG, CONFIG["figures"]),
+        # all that they rest on: Snakemake does not miss what lies behind a file that is there
+        lineage.of_tables(CONFIG, CONFIG["tables"]),
+        lineage.of_figures(CONFIG, CONFIG["figures"]),
         "<results>/report.html",
 
 
 rule tables:
     input:
-        paper.tables(CONFIG, CONFIG["tables"]),
+        lineage.of_tables(CONFIG, CONFIG["tables"]),
 
 
 rule figures:
     input:
-        paper.figures(CONFIG, CONFIG["figures"]),
+        lineage.of_figures(CONFIG, CONFIG["figures"]),
 
 
 rule report:
     input:
+        lineage.of_tables(CONFIG, CONFIG["tables"]),
+        lineage.of_figures(CONFIG, CONFIG["figures"]),
         "<results>/report.html",
 
 

@@ -1,7 +1,7 @@
 # Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
 # Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
 #        it), report.html, and a named target for each table and figure.
-from diffusion4k.dag import paper
+from diffusion4k.dag import lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -20,6 +20,7 @@ rule table:
         lambda w: paper.read_by(CONFIG, w.table),
     output:
         "<results>/tables/{table}.json",
+        multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -30,7 +31,7 @@ rule table:
         code=lambda w: digests.of("table.py", also=paper.published(CONFIG, w.table)),
         flags=lambda w: paper.table_flags(CONFIG, w.table),
     shell:
-        "python scripts/table.py {params.flags} --output {output} > {log} 2>&1"
+        "python scripts/table.py {params.flags} --output {output[0]} > {log} 2>&1"
 
 
 rule figure:
@@ -39,6 +40,7 @@ rule figure:
         lambda w: paper.figure_inputs(CONFIG, w.figure),
     output:
         "<results>/figures/{figure}.json",
+        "<results>/figures/{figure}.png",
     log:
         "<logs>/figures/{figure}.log",
     benchmark:
@@ -50,7 +52,7 @@ rule figure:
         kind=key("figures.{figure}.kind"),
         flags=lambda w: paper.figure_flags(CONFIG, w.figure),
     shell:
-        "python scripts/figure.py {params.kind} {params.flags} --output {output} > {log} 2>&1"
+        "python scripts/figure.py {params.kind} {params.flags} --output {output[0]} > {log} 2>&1"
 
 
 rule html:
@@ -78,14 +80,15 @@ rule html:
         " --scaling {params.scaling} --output {output} > {log} 2>&1"
 
 
-# each table and figure is a target by its name
+# each table and figure is a target by its name, which names all that it rests on: Snakemake does
+# not miss an intermediate file whose downstream exists
 for name in CONFIG["tables"]:
 
     rule:
         name:
             name
         input:
-            paper.tables(CONFIG, [name]),
+            lineage.of_tables(CONFIG, [name]),
         localrule: True
 
 
@@ -95,5 +98,5 @@ for name in CONFIG["figures"]:
         name:
             name
         input:
-            paper.figures(CONFIG, [name]),
+            lineage.of_figures(CONFIG, [name]),
         localrule: True

@@ -11,6 +11,8 @@ from diffusion4k.dag.paths import root
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
+TABLE_FORMS = ("json", "csv", "html", "md", "tex")
+FIGURE_FORMS = ("json", "png")
 
 
 def tables(config: Config, names) -> list[str]:
@@ -21,6 +23,16 @@ def tables(config: Config, names) -> list[str]:
 def figures(config: Config, names) -> list[str]:
     """The manifests of figures."""
     return [f"{root(config)}/figures/{name}.json" for name in names]
+
+
+def table_files(config: Config, names) -> list[str]:
+    """All that a reader may open of tables, their manifests first."""
+    return [f"{root(config)}/tables/{name}.{form}" for name in names for form in TABLE_FORMS]
+
+
+def figure_files(config: Config, names) -> list[str]:
+    """All that a reader may open of figures, their manifests first."""
+    return [f"{root(config)}/figures/{name}.{form}" for name in names for form in FIGURE_FORMS]
 
 
 def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) -> str:

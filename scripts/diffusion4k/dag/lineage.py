@@ -1,0 +1,119 @@
+"""Every manifest that a table or a figure rests on, for the inputs of the targets.
+
+Snakemake does not miss an intermediate file whose downstream exists: after a job has failed (its
+outputs are deleted then) the same command would say that there is nothing to be done, and an old
+table would stand. It does miss an input of the target itself. So targets name their whole chain. Of
+training only what is kept: the ends of other segments are temporary.
+
+tests/dag/test_lineage.py holds this against the DAG that Snakemake builds.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import data, generate, latents, metrics, paper, sources, train, vae
+from diffusion4k.metrics import families
+
+
+def of_tables(config: Config, names: Iterable[str]) -> list[str]:
+    """The files of tables, and every manifest that they are made from."""
+    return _unique(path for name in names for path in _table(config, name))
+
+
+def of_figures(config: Config, names: Iterable[str]) -> list[str]:
+    """The files of figures, and every manifest that they are made from."""
+    return _unique(path for name in names for path in _figure(config, name))
+
+
+def _unique(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
+
+
+def _table(config: Config, name: str) -> Iterator[str]:
+    evaluation = config["tables"][name].get("evaluation")
+    yield from paper.table_files(config, [name])
+    yield from paper.read_by(config, name)
+    against = config["tables"][name].get("against", {})
+    numbers = [key.split(":") for key, _ in paper.numbers(config, name)]
+    others = [key.split(":") for key, _ in paper.comparisons(config, name)]
+    for row, family in [*numbers, *((against[row], family) for row, family in others)]:
+        yield from _row(config, family, row, evaluation)
+
+
+def _row(config: Config, family: str, row: str, evaluation: str | None) -> Iterator[str]:
+    """What the aggregate of one row is made from."""
+    if family == "correlation":
+        of, _ = families.rated()[row]
+        ratings = config["ratings"]
+        for model in ratings["models"]:
+            yield from _scores(config, of.name, model, ratings["evaluation"])
+    elif family == "sizes":
+        yield from _split(config, row)
+    elif family == "training":
+        yield from _training(config, row)
+    elif family == "efficiency":
+        yield from _pipeline(config, generate.timed_model(config, row))
+    elif family == "reconstruction":
+        yield from _reconstruction(config, row)
+    else:
+        yield from _scores(config, family, row, evaluation)
+
+
+def _scores(config: Config, name: str, model: str, evaluation: str) -> Iterator[str]:
+    family = families.get(name)
+    yield from metrics.of_family(config, name, model, evaluation)
+    yield from metrics.networks(config, family.stage).values()
+    yield from _images(config, model, evaluation)
+    if name == "fid":
+        yield from metrics.manifests(config, "features", "reference", evaluation)
+        yield from _split(config, config["evaluations"][evaluation]["split"])
+
+
+def _images(config: Config, model: str, evaluation: str) -> Iterator[str]:
+    yield from generate.manifests(config, model, evaluation)
+    yield generate.dataset(config, evaluation)
+    if model in generate.sampled(config):
+        yield from _pipeline(config, model)
+
+
+def _pipeline(config: Config, model: str) -> Iterator[str]:
+    yield generate.pipeline(config, model)
+    yield sources.of_model(config, model)
+    if model in train.trained(config):
+        yield from _training(config, model)
+    elif model in train.exported(config):
+        yield train.transformer(config, model)
+
+
+def _training(config: Config, model: str) -> Iterator[str]:
+    yield from (train.step_file(config, model, step) for step in train.kept(config))
+    yield sources.of_model(config, model)
+    yield from latents.manifests(config, config["models"][model]["backbone"])
+    yield from _split(config, config["latents"]["split"])
+
+
+def _reconstruction(config: Config, name: str) -> Iterator[str]:
+    yield from vae.manifests(config, name)
+    yield sources.manifest(config, config["vaes"][name]["source"])
+    yield from (sources.manifest(config, network) for network in ("inception", "vgg16"))
+    yield from _split(config, config["reconstruction"]["split"])
+
+
+def _split(config: Config, split: str) -> Iterator[str]:
+    yield data.checked(config, split)
+    yield sources.of_split(config, split)
+
+
+def _figure(config: Config, name: str) -> Iterator[str]:
+    figure = config["figures"][name]
+    yield from paper.figure_files(config, [name])
+    for row in figure["rows"]:
+        if figure["kind"] == "gallery":
+            yield from _images(config, row, figure["evaluation"])
+        elif figure["kind"] == "histogram":
+            yield from _split(config, row)
+        elif figure["kind"] == "curves":
+            yield from _training(config, row)
+        else:  # the first shard alone is shown
+            shown = vae.manifests(config, row)
+            yield from (p for p in _reconstruction(config, row) if p not in shown[1:])

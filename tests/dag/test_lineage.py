@@ -1,0 +1,36 @@
+"""A failed or missing intermediate is never forgotten: targets name all that they rest on."""
+
+import re
+
+import pytest
+
+from configs import load, resolve
+from diffusion4k.config import resolve as configuration
+from diffusion4k.dag import lineage
+
+OVERLAYS = [("config.yaml",), ("config.yaml", "miniature.yaml"), ("config.yaml", "baselines.yaml")]
+
+
+def planned(checkout, target: str, names: tuple[str, ...]) -> set[str]:
+    """The outputs of every job of a dry run, but for temporary ones and folders."""
+    configs = [f"config/{name}" for name in names]
+    done = checkout.run("-n", target, "--configfile", *configs, "--config", "run=unmade")
+    outputs = re.findall(r"^    output: (.*)$", done.stdout, flags=re.MULTILINE)
+    temporary = set(re.findall(r"^Would remove temporary output (\S+)", done.stdout, re.MULTILINE))
+    files = {path.strip() for line in outputs for path in line.split(",")}
+    return {path for path in files if "." in path.rsplit("/", 1)[1]} - temporary
+
+
+@pytest.mark.parametrize("names", OVERLAYS, ids="-".join)
+def test_targets_name_every_file_that_their_jobs_make(checkout, names):
+    config = configuration.resolve(load(*names) | {"run": "unmade"})
+    tables, figures = config["tables"], config["figures"]
+    named = {*lineage.of_tables(config, tables), *lineage.of_figures(config, figures)}
+    assert named | {"results/unmade/report.html"} == planned(checkout, "all", names)
+
+
+@pytest.mark.parametrize("target", ["table_2", "table_5", "table_9", "table_10", "figure_4"])
+def test_a_single_target_names_its_own_alone(checkout, target):
+    config = resolve(run="unmade")
+    of = lineage.of_tables if target.startswith("table") else lineage.of_figures
+    assert set(of(config, [target])) == planned(checkout, target, ("config.yaml",))
