@@ -7,10 +7,16 @@
 # Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
 # plan, doctor.
 import time
+from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.27")
+if not Path.cwd().samefile(workflow.basedir):
+    raise WorkflowError(
+        f"start snakemake in {workflow.basedir}: config, scripts, results are there"
+    )
 
 
 configfile: "config/config.yaml"

@@ -14,17 +14,22 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k.config import resolve as configuration
 from diffusion4k.dag import code as digests, keys, paths, resources
 from diffusion4k.dag.flags import alternatives
 from diffusion4k.errors import UserError
 
-given = [*workflow.configfiles, *workflow.overwrite_configfiles]  # Snakemake drops equal keys
+OWN_FILES = [Path(path) for path in workflow.overwrite_configfiles]
+DEFAULTS = [path for path in map(Path, workflow.configfiles) if path not in OWN_FILES]
+
 try:
-    configuration.check_files(dict.fromkeys(path for path in given if Path(path).is_file()))
+    # before they are merged, which would keep one of two equal keys without a word
+    configuration.check_files(path for path in [*DEFAULTS, *OWN_FILES] if path.is_file())
+    own = workflow.config_settings.overwrite_config
+    if "base" in own:
+        folder = Path(workflow.basedir) / "config"
+        config = configuration.with_base(own, filter(Path.is_file, DEFAULTS), folder)
     CONFIG = configuration.resolve(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -1,5 +1,6 @@
 # Needs: the resolved configuration.
-# Gives: what happens before the first job, in this order: the interpreter that jobs run in; the lock
+# Gives: what happens before the first job, in this order: the interpreter that jobs run in; a config
+#        file that replaced its profile's is refused; the lock
 #        of a killed run is released (at parsing, since Snakemake takes its own right after); which
 #        tables your models are rows of; once the jobs are known, what they lack (licences, MUSIQ's
 #        environment) and what a killed run left in SLURM's queue; the resolved configuration is saved.
@@ -13,6 +14,10 @@ IQA_BIN = Path(".venv-iqa/bin").absolute()  # what `make env-iqa` makes
 preflight.use_own_interpreter()
 
 if workflow.is_main_process:
+    try:
+        preflight.check_profile(sys.argv, OWN_FILES, CONFIG.get("base"))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
     if not workflow.dryrun:
         leftovers.release_dead_lock()
     for line in models.row_notes(CONFIG):

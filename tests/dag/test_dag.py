@@ -240,3 +240,53 @@ def test_longer_training_reruns_no_finished_segment(made):
     plan = made.plan("table_10", *changed(made, "train: {steps: 900}"))
     assert plan["train_kept"] == 2
     assert "train" not in plan
+
+
+# a failed or missing intermediate
+
+EVALUATION = "sd3_f16_wlf/eval_4096"
+
+
+@pytest.mark.parametrize(
+    ("missing", "rule"),
+    [
+        ("sources/sd3.json", "make_source"),
+        ("data/train.json", "check_data"),
+        ("latents/sd3/shard-0-of-1.json", "latents"),
+        ("train/sd3_f16_wlf/step-000600.json", "train_kept"),
+        ("train/sd3_f16_wlf/pipeline.json", "export"),
+        (f"generate/{EVALUATION}/shard-0-of-1.json", "generate"),
+        (f"metrics/{EVALUATION}/texture-0-of-1.json", "texture"),
+        (f"metrics/{EVALUATION}/features-0-of-1.json", "features"),
+        (f"metrics/{EVALUATION}/distance-0-of-1.json", "distance"),
+        ("metrics/reference/eval_4096/features-0-of-1.json", "reference_features"),
+        (f"metrics/{EVALUATION}/fid.json", "aggregate"),
+        (f"metrics/{EVALUATION}/texture-against-sd3_f16.json", "compare"),
+        ("vae/sd3/reconstruction-0-of-1.json", "reconstruct"),
+        ("vae/sd3/reconstruction.json", "aggregate_reconstruction"),
+        ("efficiency/sd3_f16/eval_4096.json", "efficiency"),
+        ("tables/table_8.json", "table"),
+        ("tables/table_8.md", "table"),
+        ("figures/figure_9.png", "figure"),
+    ],
+)
+def test_what_is_missing_is_made_again_whatever_stands_downstream(made, missing, rule):
+    path = made.folder / "results/miniature" / missing
+    path.rename(path.with_suffix(".away"))
+    plan = made.plan("all", *MINIATURE)
+    path.with_suffix(".away").rename(path)
+    assert plan[rule] == 1
+
+
+def test_a_job_that_failed_fails_again_and_once_mended_its_table_is_made(made):
+    path = made.folder / "scripts/texture.py"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before + "\nraise SystemExit('error: no such luck')\n", encoding="utf-8")
+    for _ in range(2):
+        done = made.run("table_8", *MINIATURE, check=False)
+        assert done.returncode != 0
+        assert "Error in rule texture" in done.stdout + done.stderr
+    path.write_text(before, encoding="utf-8")
+    plan = made.plan("table_8", *MINIATURE)
+    assert plan["texture"] >= 1 and plan["table"] == 1
+    assert not TRAINS & set(plan)

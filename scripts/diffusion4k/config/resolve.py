@@ -47,6 +47,23 @@ def resolve(raw: Config) -> Config:
     return config
 
 
+def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Config:
+    """The defaults, on top of them the file of `folder` that `own` names as its base, then `own`.
+
+    own: what the user gave, by files and on the command line. UserError for a base that is no file.
+    """
+    from snakemake.utils import update_config
+
+    base = folder / f"{own['base']}.yaml"
+    if not base.is_file():
+        names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "site")
+        raise UserError(f"config: base: no {base}; there are {', '.join(names)}")
+    merged: Config = {}
+    for layer in (*map(read, [*defaults, base]), own):
+        update_config(merged, deepcopy(layer))
+    return merged
+
+
 def save(config: Config, path: str | Path) -> None:
     """Write the resolved configuration beside its results, when it differs from what is there."""
     from diffusion4k.files import write_text

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import sources
 from diffusion4k.errors import UserError
@@ -16,6 +18,30 @@ def use_own_interpreter() -> None:
     own = str(Path(sys.executable).parent)
     if own not in os.environ.get("PATH", "").split(os.pathsep)[:1]:
         os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", "")])
+
+
+def check_profile(arguments: list[str], own: list[Path], base: str | None) -> None:
+    """UserError when --configfile has replaced the file that the profile names.
+
+    Snakemake takes one in place of the other, and the miniature's profile would plan the paper.
+    """
+    given = {path.resolve() for path in own}
+    profiles = [
+        word.partition("=")[2] or following
+        for word, following in zip(arguments, [*arguments[1:], ""], strict=True)
+        if word.partition("=")[0] in ("--profile", "--workflow-profile")
+    ]
+    for profile in profiles:
+        settings = Path(profile) / "config.yaml"
+        named = yaml.safe_load(settings.read_text("utf-8")) if settings.is_file() else {}
+        files = (named or {}).get("configfile") or []
+        for file in map(Path, [files] if isinstance(files, str) else files):
+            if file.resolve() not in given and file.stem != base:
+                mine = next(iter(own), Path("mine.yaml"))
+                raise UserError(
+                    f"--configfile {mine} takes the place of {file}, which the profile {profile}"
+                    f" names; write `base: {file.stem}` into {mine}, or --configfile {file} {mine}"
+                )
 
 
 def licence(config: Config, source: str) -> str | None:

@@ -53,6 +53,9 @@ class Configuration(Section):
         "[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _ . and - only; it names a folder"
     )
     """name of the results folder, `results/<run>/`"""
+    base: Name = ABSENT
+    """`miniature`: what this file sets stands on top of `config/miniature.yaml`, not of the paper's
+    configuration alone; any other file of `config/` too"""
     seed: Natural
     """seed of everything that draws: crops, training, images"""
     fidelity: Rows

@@ -1,0 +1,37 @@
+"""Which configuration files count: a profile's, one's own, and where Snakemake is started."""
+
+
+def test_a_file_that_takes_the_place_of_its_profiles_is_refused_and_a_base_is_not(workflow):
+    """Else `--profile profiles/miniature --configfile mine.yaml` would plan the paper."""
+    own, flags = workflow.folder / "mine.yaml", ("--configfile", "mine.yaml")
+    profile = ("--profile", "profiles/miniature")
+    own.write_text("train: {steps: 900}\n", encoding="utf-8")
+    done = workflow.run("-n", "table_10", *profile, *flags, check=False)
+    assert done.returncode != 0 and "write `base: miniature` into" in done.stdout + done.stderr
+    both = workflow.plan("table_10", *profile, "--configfile", "config/miniature.yaml", "mine.yaml")
+    own.write_text("base: miniature\ntrain: {steps: 900}\n", encoding="utf-8")
+    assert workflow.plan("table_10", *profile, *flags) == both
+    assert workflow.plan("table_10", *flags) == both
+    assert both["train"] == 4
+    # the command line still wins over the file, and the file over its base
+    assert workflow.plan("table_10", *flags, "--config", "run=other")["train"] == 4
+    own.write_text("base: minature\n", encoding="utf-8")
+    done = workflow.run("-n", "table_10", *flags, check=False)
+    assert "config: base: no " in done.stdout + done.stderr
+
+
+def test_a_key_twice_in_a_file_is_refused(workflow):
+    (workflow.folder / "mine.yaml").write_text("seed: 1\nrun: a\nseed: 2\n", encoding="utf-8")
+    done = workflow.run("-n", "table_9", "--configfile", "mine.yaml", check=False)
+    assert done.returncode != 0
+    assert "mine.yaml, line 3: seed" in done.stdout + done.stderr
+
+
+def test_another_folder_is_one_line(workflow, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = ("-n", "table_9", "--snakefile", "Snakefile", "--directory", str(elsewhere))
+    done = workflow.run(*command, check=False)
+    assert done.returncode != 0
+    assert f"start snakemake in {workflow.folder}" in done.stdout + done.stderr
+    assert "missing" not in done.stdout + done.stderr
