@@ -50,6 +50,26 @@ def of_this_process() -> str:
     return digest(script.name, with_modules=_by_name(Path(script.name)))
 
 
+def modules(names: Collection[str]) -> dict[str, str]:
+    """Name below scripts/ => digest (8 digits) of each of these files that is there."""
+    paths = {name: SCRIPTS / name for name in names}
+    return {
+        name: hashlib.sha256(_tree(path).encode()).hexdigest()[:8]
+        for name, path in sorted(paths.items())
+        if path.is_file()
+    }
+
+
+@functools.cache
+def modules_of_this_process() -> dict[str, str]:
+    """`modules` of the running script and all that it reaches; {} outside scripts/."""
+    script = Path(sys.argv[0]).resolve()
+    if script.parent != SCRIPTS or not script.is_file():
+        return {}
+    paths = reach(Path(script.name), with_modules=_by_name(Path(script.name)))
+    return modules([str(path.relative_to(SCRIPTS)) for path in paths])
+
+
 @functools.cache
 def reaches(script: str, module: str) -> bool:
     """Whether a script imports the module, at whatever remove."""

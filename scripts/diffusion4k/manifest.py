@@ -19,6 +19,7 @@ from diffusion4k.files import inside, sha256, write_text
 
 # taken when the process starts, so that it is the code that ran and not a later edit of it
 CODE = digest.of_this_process()
+MODULES = digest.modules_of_this_process()
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Manifest:
     device: str
     command: str
     code: str = ""
+    modules: dict[str, str] = field(default_factory=dict)
     made: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ def write(
         "device": device,
         "command": " ".join(sys.argv),
         "code": CODE,
+        "modules": MODULES,
         "versions": _versions(),
         "inputs": {name: str(source) for name, source in inputs.items()},
         "settings": {key: _plain(value) for key, value in settings.items()},

@@ -22,7 +22,8 @@ def variance(pixels):
     return cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var()
 
 
-FAMILY = PerImage("sharpness", {"laplacian": Column("Laplacian variance", "higher", 1, of=variance)})
+COLUMN = Column("Laplacian variance", "higher", 1, of=variance)
+FAMILY = PerImage("sharpness", {"laplacian": COLUMN})
 '''
 MINIATURE = ("--configfile", "config/miniature.yaml")
 LIBRARY = "scripts/diffusion4k"
