@@ -19,10 +19,11 @@ def run(args: argparse.Namespace) -> None:
         nothing = f"{args.run}: nothing has been made there; is `run` the one that you mean?"
         print(nothing)  # the rule's log has what is raised
         raise UserError(nothing)
-    broken = []
+    broken, lost = [], {}
     for found in cli.progress(manifests, desc="verify", unit="manifest"):
         lines = manifest.verify(found)
         broken += lines
+        lost.update(dict.fromkeys(manifest.gone(found)))
         if lines:
             print(f"{found.path}: {len(lines)} of {len(found.files)} files are broken")
             print("".join(f"  {line}\n" for line in lines), end="")
@@ -30,8 +31,12 @@ def run(args: argparse.Namespace) -> None:
                 "  make it again, with the configuration or profile of this run: snakemake …"
                 f" --forcerun {found.path} -- {found.path}"
             )
-    if broken:
-        raise UserError(f"{args.run}: {len(broken)} files are broken, see above")
+    for line in lost:
+        print(f"{line}; snakemake makes it again")
+    if broken or lost:
+        raise UserError(
+            f"{args.run}: {len(broken) + len(lost)} files are broken or gone, see above"
+        )
     count = sum(len(found.files) for found in manifests)
     print(f"{args.run}: {count} files of {len(manifests)} manifests are as they were made")
 

@@ -141,6 +141,22 @@ def verify(manifest: Manifest) -> list[str]:
     return broken
 
 
+def gone(manifest: Manifest) -> list[str]:
+    """The manifests that this one was made from and that are no longer there.
+
+    A failed job's are deleted by Snakemake, and a deleted one leaves what came of it. The ends of
+    training segments are temporary: those before one that is there do not count.
+    """
+    lost = []
+    for source in dict.fromkeys(map(Path, manifest.inputs.values())):
+        later = source.name.startswith("step-") and any(
+            other.name > source.name for other in source.parent.glob("step-*.json")
+        )
+        if source.suffix == ".json" and not source.exists() and not later:
+            lost.append(f"{source}, which {manifest.path} was made from, is missing")
+    return lost
+
+
 def _write_json(path: Path, record: dict) -> None:
     write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
 

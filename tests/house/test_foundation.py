@@ -192,3 +192,29 @@ def test_modules_imported_by_name_count_where_they_are_named(code, monkeypatch):
     digest.of_this_process.cache_clear()
     assert digest.of_this_process() != every
     digest.of_this_process.cache_clear()
+
+
+def test_a_manifest_that_others_were_made_from_is_missed(tmp_path):
+    made = write(tmp_path)
+    assert manifest.gone(made) == [
+        f"{tmp_path / 'source.json'}, which {made.path} was made from, is missing"
+    ]
+    (tmp_path / "source.json").touch()
+    assert manifest.gone(made) == []
+
+
+def test_the_end_of_a_segment_that_another_followed_is_not_missed(tmp_path):
+    def after(step):
+        manifest.write(
+            tmp_path / "next.json",
+            root=tmp_path,
+            files=[],
+            inputs={"start": tmp_path / f"step-{step}.json"},
+            settings={},
+            started=time.time(),
+        )
+        return manifest.gone(manifest.read(tmp_path / "next.json"))
+
+    (tmp_path / "step-000300.json").touch()
+    assert after("000200") == []
+    assert len(after("000400")) == 1

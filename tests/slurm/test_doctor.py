@@ -238,3 +238,15 @@ def test_the_doctor_and_the_plan_count_the_same_disk():
     assert parts["generate"] == pytest.approx(16, rel=0.1)
     assert f"about {sum(parts.values()):,.0f} GB needed" in finding.said
     assert sum(plan.Plan(configuration("miniature.yaml")).disk().values()) < 1
+
+
+@pytest.mark.parametrize(("saving", "ok"), [(None, True), (4.0, True), (400.0, False)])
+def test_a_save_that_takes_longer_than_slurm_waits_is_told(here, tmp_path, saving, ok):
+    if saving:
+        path = tmp_path / "train/m/progress/k-000300/progress.json"
+        path.parent.mkdir(parents=True)
+        record = {"seconds_per_step": 1.0, "seconds_saving": saving}
+        path.write_text(json.dumps(record), encoding="utf-8")
+    finding = doctor._notice(configuration(), tmp_path)
+    assert finding.ok is ok
+    assert "KillWait" in finding.said and ("lower train.save_every" in finding.said) is not ok

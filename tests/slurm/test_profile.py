@@ -122,3 +122,9 @@ def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(tmp_path, monkey
     for ended, memory in ((0, 800000), (1, 640000), (2, 480000), (5, 480000)):
         write_text(told, json.dumps({"slots": ended}))
         assert f"--mem {memory} " in sbatch(made, "train", segment.model, attempt=3)
+
+
+def test_ranks_have_the_time_to_save_after_a_signal():
+    launch = submission.asked(resolved(), "train", "flux_f16_wlf")["launch"]
+    # half of train.time_margin's 20 minutes; torchrun's own would be 30 s
+    assert "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=600 torchrun --standalone" in launch

@@ -21,6 +21,7 @@ from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
 from diffusion4k.estimate import cost, plan
 from diffusion4k.sources import hub
+from diffusion4k.train import progress
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 
@@ -66,6 +67,7 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
             yield from _slots(config, folder / "benchmarks/results")
             yield from _accepted(config, folder)
         yield _polling()
+        yield _notice(config, folder / paths.root(config))
     yield _disk(config, folder / paths.root(config))
     yield from _tokens(config)
 
@@ -229,6 +231,25 @@ def _polling() -> Finding:
         f"{LONGEST_PAUSE} s apart: a finished job would be waited for without end; where "
         "accounting is on, set slurm-status-command: sacct in profiles/slurm/config.yaml",
     )  # fmt: skip
+
+
+def _notice(config: Config, run: Path) -> Finding:
+    """Whether a training that SLURM ends (scancel, preemption) has the time to save."""
+    seconds = re.match(r"\d+", slurm.setting("KillWait"))
+    wait = int(seconds[0]) if seconds else 0
+    records = map(progress.read, run.glob(f"train/*/progress/*/{progress.NAME}"))
+    needed = max(filter(None, map(progress.notice, records)), default=None)
+    if needed is None:
+        said = f"SLURM kills {wait} s after its signal (KillWait); no training has saved yet here"
+        return Finding(True, "notice", said)
+    said = (
+        f"a step and a save took {needed:.0f} s, SLURM kills {wait} s after its signal (KillWait)"
+    )
+    if needed <= wait:
+        return Finding(True, "notice", said)
+    steps = config["train"]["save_every"]
+    lost = f"a training that is cancelled or preempted goes back up to {steps} steps"
+    return Finding(False, "notice", f"{said}: {lost}; lower train.save_every, or ask for more")
 
 
 def _disk(config: Config, where: Path) -> Finding:

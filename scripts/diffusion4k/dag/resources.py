@@ -90,11 +90,14 @@ def launch(config: Config, step: str, gpus: int, nodes: int) -> str:
     """What starts a script: python, or torchrun, once on each node.
 
     On one node outside SLURM, scripts/on_gpus.py first takes GPUs that no other job has. Ranks
-    share the job's cores: Snakemake's OMP_NUM_THREADS, all of them, is not for each.
+    share the job's cores: Snakemake's OMP_NUM_THREADS, all of them, is not for each. After a signal
+    they have half of train.time_margin to save.
     """
     cores = threads(config, step)
     ranks = max(gpus // nodes, 1)
     share = f"env OMP_NUM_THREADS={max(cores // ranks, 1)}"
+    if ranks > 1:  # else torchrun kills its ranks 30 s after a signal, in the middle of a save
+        share += f" TORCH_ELASTIC_SHUTDOWN_TIMEOUT={round(config['train']['time_margin'] * 30)}"
     if nodes > 1:
         torchrun = (
             f"exec {share} torchrun --nnodes {nodes} --nproc-per-node {gpus // nodes}"
