@@ -30,6 +30,11 @@ PROCESSORS = {
         "OPENBLAS_CORETYPE": "Nehalem",
     },
 }
+# Groups of tests that take longest: folders, which then stay on one worker, and files
+LONGEST = (
+    "tests/slurm/", "tests/end_to_end/", "tests/dag/test_dag.py", "tests/train/test_resume.py",
+    "tests/train/test_trainer.py",
+)  # fmt: skip
 pytest_plugins = ["slurm_fixtures"]
 pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared
 
@@ -39,6 +44,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores compute already
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if processor := config.getoption("--processor"):
         assert "torch" not in sys.modules
         os.environ.update(PROCESSORS[processor])
@@ -50,6 +57,27 @@ def pytest_report_header(config):
 
         return f"PyTorch's kernels: {torch.backends.cpu.get_cpu_capability()}"
     return None
+
+
+def pytest_xdist_auto_num_workers(config):
+    """`-n auto`: one more than cores, for the SLURM tests mostly wait; each takes up to 2 GB."""
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """With `-n`: a file's tests stay together, as do LONGEST's folders; those come first."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+
+    def group(item) -> str:
+        file = item.nodeid.split("::")[0]
+        return next((name for name in LONGEST if file.startswith(name)), file)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    last = len(LONGEST)
+    items.sort(key=lambda item: LONGEST.index(g) if (g := group(item)) in LONGEST else last)
 
 
 @dataclass(frozen=True)
