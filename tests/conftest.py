@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
@@ -64,20 +65,29 @@ def pytest_xdist_auto_num_workers(config):
     return min(len(os.sched_getaffinity(0)) + 1, 8)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def group(nodeid: str) -> str:
+    """What a test stays together with, on one worker: its file, or a folder of LONGEST."""
+    file = nodeid.split("::")[0]
+    return next((name for name in LONGEST if file.startswith(name)), file)
+
+
+class ByGroup(LoadScopeScheduling):
+    """Groups by name; xdist's own, by a mark, are lost on pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # in the order of collection, see below
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """With `-n`: a file's tests stay together, as do LONGEST's folders; those come first."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-
-    def group(item) -> str:
-        file = item.nodeid.split("::")[0]
-        return next((name for name in LONGEST if file.startswith(name)), file)
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    last = len(LONGEST)
-    items.sort(key=lambda item: LONGEST.index(g) if (g := group(item)) in LONGEST else last)
+    """On workers the groups that take longest come first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        order = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: order.get(group(item.nodeid), len(order)))
 
 
 @dataclass(frozen=True)
