@@ -48,7 +48,8 @@ test: $(LOCKED)
 	$(BIN)/python -m pytest -n auto --durations=15
 
 quick: $(LOCKED)
-	$(BIN)/python tests/reach.py $(BASE)
+	changed=$$(git diff --name-only $(or $(BASE),HEAD) --) && \
+	    $(BIN)/python tests/reach.py $$changed $$(git ls-files --others --exclude-standard)
 
 NUMERIC := $(addprefix tests/,train vae latents generate metrics pipelines config/test_fidelity.py)
 test-portable: $(LOCKED)

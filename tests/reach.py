@@ -1,15 +1,14 @@
 """What `make quick` runs: the tests that a change reaches, nearest first, for two minutes.
 
-    python tests/reach.py [REVISION]    what differs from the revision (HEAD), new files included
+    python tests/reach.py FILE …    what changed, by names from the repository's root
 
-A test file needs what it imports, the scripts that it names, and what these import in turn; the
-fewer steps to what changed, the sooner it runs. What is no Python stands for folders of tests.
+A test needs what it imports, the scripts that it names, and what these import in turn; the fewer
+steps to what changed, the sooner it runs. What is no Python stands for folders of tests.
 """
 
 import ast
 import functools
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -22,7 +21,8 @@ SCRIPTS, CONFTEST, SNAKEFILE = ROOT / "scripts", ROOT / "tests/conftest.py", ROO
 sys.path.insert(0, str(SCRIPTS))
 from diffusion4k import digest  # noqa: E402
 
-SECONDS, LEFT_OUT = 120, ("slurm", "end_to_end")  # in which tests start; folders that take long
+SECONDS = 120  # in which tests start; the longest of them takes most of a minute
+LEFT_OUT = ("slurm", "end_to_end")  # folders that take too long
 BARE = (SCRIPTS, ROOT / "tests", ROOT / "tests/helpers", ROOT / "benchmarks")
 # how the name of a file that is no Python begins, and the tests it stands for; the first counts
 STANDS_FOR = {
@@ -76,17 +76,16 @@ def tests_of(changed: Iterable[str]) -> dict[str, int]:
     """Test file → steps to what changed, nearest first; of equals, the one that needs least."""
     every = {p for part in ("scripts", "tests", "benchmarks") for p in ROOT.glob(f"{part}/**/*.py")}
     steps = {ROOT / name: 0 for name in changed if ROOT / name in every}
-    for name in changed:
-        if not name.endswith(".py"):
-            stands_for = next(STANDS_FOR[start] for start in STANDS_FOR if name.startswith(start))
-            steps |= {p: 0 for f in stands_for.split() for p in ROOT.glob(f"tests/{f}/test_*.py")}
+    for name in (name for name in changed if not name.endswith(".py")):
+        rooms = next(STANDS_FOR[start] for start in STANDS_FOR if name.startswith(start)).split()
+        steps |= {path: 0 for room in rooms for path in ROOT.glob(f"tests/{room}/test_*.py")}
     nearest = set(steps)
     while nearest:
         nearest = {path for path in {*every, SNAKEFILE} - steps.keys() if needs(path) & nearest}
         steps |= dict.fromkeys(nearest, max(steps.values()) + 1)
     tests = [p for p in steps if p.match("test_*.py") and p.parent.name not in LEFT_OUT]
-    tests.sort(key=lambda path: (steps[path], len(needs(path)), path))
-    return {path.relative_to(ROOT).as_posix(): steps[path] for path in tests}
+    order = sorted(tests, key=lambda path: (steps[path], len(needs(path)), path))
+    return {path.relative_to(ROOT).as_posix(): steps[path] for path in order}
 
 
 @pytest.hookimpl(trylast=True)
@@ -101,21 +100,19 @@ def pytest_runtest_setup():
 
 
 def pytest_terminal_summary(terminalreporter):
-    reports = [terminalreporter.getreports(kind) for kind in ("passed", "failed", "skipped")]
-    late = sum(LATE in str(report.longrepr) for report in reports[-1])
-    ran = f"ran {sum(map(len, reports)) - late} of {sum(map(len, reports))} tests"
-    terminalreporter.write_line(f"{ran} that the change reaches; the rest: make test")
+    kinds = ("passed", "failed", "skipped")
+    late = [LATE in str(r.longrepr) for kind in kinds for r in terminalreporter.getreports(kind)]
+    ran = f"ran {late.count(False)} of {len(late)} tests that the change reaches"
+    terminalreporter.write_line(f"{ran}; the rest: make test")
 
 
-def main(revision: str = "HEAD") -> int:
+def main() -> int:
     os.environ[UNTIL] = str(time.time() + SECONDS)
-    changed = ""
-    for command in (f"diff --name-only {revision}", "ls-files --others --exclude-standard"):
-        changed += subprocess.check_output(["git", *command.split()], cwd=ROOT, text=True)
-    files = tests_of(changed.splitlines())
-    print(f"{len(files)} files of tests reach what differs from {revision}", flush=True)
+    os.chdir(ROOT)
+    files = tests_of(sys.argv[1:])
+    print(f"the change reaches {len(files)} files of tests", flush=True)
     return pytest.main(["-p", "reach", "-n", "auto", *files]) if files else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())
