@@ -9,11 +9,12 @@ LOCKED := $(VENV)/.locked
 IQA := .venv-iqa
 GROUPS := base workflow gpu metrics paper dev
 
-.PHONY: help env env-iqa demo test test-portable test-slurm faults doctor status docs lint format lock clean
+.PHONY: help env env-iqa demo test quick test-portable test-slurm faults doctor status docs lint format lock clean
 
 help:
 	@echo "make demo    the paper in miniature, on this machine's CPU (about ten minutes)"
-	@echo "make test    every test, the miniature end to end included"
+	@echo "make test    every test, the miniature end to end included, in a process a core and one more"
+	@echo "make quick   for two minutes the tests that your change reaches; BASE=main: since main"
 	@echo "make test-portable  the numeric tests as processors without AVX-512 and AVX2 compute them"
 	@echo "make test-slurm  the tests on a SLURM cluster of their own (needs slurm-wlm and munge)"
 	@echo "make doctor  does this cluster fit? one line a check      make status  of all trainings"
@@ -44,12 +45,16 @@ demo: $(LOCKED)
 	@$(BIN)/python scripts/summary.py results/miniature
 
 test: $(LOCKED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --durations=15
+
+quick: $(LOCKED)
+	changed=$$(git diff --name-only $(or $(BASE),HEAD) --) && \
+	    $(BIN)/python tests/reach.py $$changed $$(git ls-files --others --exclude-standard)
 
 NUMERIC := $(addprefix tests/,train vae latents generate metrics pipelines config/test_fidelity.py)
 test-portable: $(LOCKED)
-	$(BIN)/python -m pytest --processor avx2 $(NUMERIC)
-	$(BIN)/python -m pytest --processor sse $(NUMERIC)
+	$(BIN)/python -m pytest -n auto --processor avx2 $(NUMERIC)
+	$(BIN)/python -m pytest -n auto --processor sse $(NUMERIC)
 
 test-slurm: $(LOCKED)
 	$(BIN)/python -m pytest tests/slurm --durations=10

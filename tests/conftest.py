@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
@@ -30,6 +31,11 @@ PROCESSORS = {
         "OPENBLAS_CORETYPE": "Nehalem",
     },
 }
+# Groups of tests that take longest: folders, which then stay on one worker, and files
+LONGEST = (
+    "tests/slurm/", "tests/end_to_end/", "tests/dag/test_dag.py", "tests/train/test_resume.py",
+    "tests/train/test_trainer.py",
+)  # fmt: skip
 pytest_plugins = ["slurm_fixtures"]
 pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared
 
@@ -39,6 +45,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores compute already
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if processor := config.getoption("--processor"):
         assert "torch" not in sys.modules
         os.environ.update(PROCESSORS[processor])
@@ -50,6 +58,36 @@ def pytest_report_header(config):
 
         return f"PyTorch's kernels: {torch.backends.cpu.get_cpu_capability()}"
     return None
+
+
+def pytest_xdist_auto_num_workers(config):
+    """`-n auto`: one more than cores, for the SLURM tests mostly wait; each takes up to 2 GB."""
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+def group(nodeid: str) -> str:
+    """What a test stays together with, on one worker: its file, or a folder of LONGEST."""
+    file = nodeid.split("::")[0]
+    return next((name for name in LONGEST if file.startswith(name)), file)
+
+
+class ByGroup(LoadScopeScheduling):
+    """Groups by name; xdist's own, by a mark, are lost on pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # in the order of collection, see below
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """On workers the groups that take longest come first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        order = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: order.get(group(item.nodeid), len(order)))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One of several processes that sum a step's gradient under ZeRO-2, started by test_zero.py.
+"""A process of several that sum a step's gradient under ZeRO-2; test_accumulation.py starts it.
 
     torchrun --standalone --nproc_per_node=2 tests/helpers/accumulation_ranks.py
 
