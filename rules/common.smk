@@ -21,6 +21,9 @@ from diffusion4k.config import resolve as configuration
 from diffusion4k.dag import code as digests, keys, paths, resources
 from diffusion4k.dag.flags import alternatives
 from diffusion4k.errors import UserError
+from diffusion4k import streams
+
+streams.prepare()  # what is printed here dies in no locale
 
 given = [*workflow.configfiles, *workflow.overwrite_configfiles]  # Snakemake drops equal keys
 try:
