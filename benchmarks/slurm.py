@@ -61,7 +61,7 @@ class Site:
 
     def call(self, *command: str) -> str:
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
+            command, cwd=self.folder, env=self.environment, capture_output=True, encoding="utf-8"
         )
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")

@@ -70,7 +70,7 @@ def make_everything(folder: Path, target: str, config: list[str]) -> None:
     """Every output as an empty file, and params recorded, as if all had run."""
     summary = subprocess.run(
         [sys.executable, "-m", "snakemake", target, "--summary", *config],
-        cwd=folder, capture_output=True, text=True, check=True,
+        cwd=folder, capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     for line in summary.stdout.splitlines():
         name = line.split("\t")[0]

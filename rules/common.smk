@@ -19,6 +19,9 @@ from diffusion4k.config import resolve as configuration
 from diffusion4k.dag import code as digests, keys, paths, resources
 from diffusion4k.dag.flags import alternatives
 from diffusion4k.errors import UserError
+from diffusion4k import streams
+
+streams.prepare()  # what is printed here dies in no locale
 
 OWN_FILES = [Path(path) for path in workflow.overwrite_configfiles]
 DEFAULTS = [path for path in map(Path, workflow.configfiles) if path not in OWN_FILES]

@@ -125,8 +125,8 @@ for evaluation in CONFIG["evaluations"]:
             code=code("import_images.py"),
             flags=flags(
                 images=lambda w, of=evaluation: generate.own_images(CONFIG, w.model, of),
-                folder=CONFIG["splits"][CONFIG["evaluations"][evaluation]["split"]]["folder"],
-                size=CONFIG["evaluations"][evaluation]["size"],
+                folder=key(f"splits.{{evaluations.{evaluation}.split}}.folder"),
+                size=key(f"evaluations.{evaluation}.size"),
             ),
             files=lambda w, of=evaluation: generate.own_files(CONFIG, w.model, of),
         shell:

@@ -27,7 +27,7 @@ rule latents:
         code=code("latents.py"),
         flags=flags(
             backbone="{backbone}",
-            folder=CONFIG["splits"][SPLIT]["folder"],
+            folder=key("splits.{latents.split}.folder"),
             mode=key("latents.mode"),
             size=key("latents.size"),
             crops_per_image=key("latents.crops_per_image"),

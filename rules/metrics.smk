@@ -204,7 +204,7 @@ rule aggregate:
         code=code("aggregate.py"),
         flags=flags(
             reference=lambda w: metrics.aggregated(CONFIG, w).get("reference"),
-            expected=lambda w: metrics.count(CONFIG, w.evaluation),
+            expected=key("splits.{split}.count"),
             seed=key("seed"),
         ),
     shell:
@@ -230,7 +230,7 @@ rule compare:
     params:
         code=code("compare.py"),
         flags=flags(
-            expected=lambda w: metrics.count(CONFIG, w.evaluation),
+            expected=key("splits.{split}.count"),
             seed=key("seed"),
         ),
     shell:

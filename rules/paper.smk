@@ -1,11 +1,12 @@
 # Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
 # Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
 #        it), report.html, and a named target for each table and figure.
-from diffusion4k.dag import lineage, paper
+from diffusion4k.dag import deviations, lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
 TEMPLATE = "report/template.html"
+DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 
 localrules:
@@ -29,7 +30,7 @@ rule table:
         "../envs/paper.yaml"
     params:
         code=lambda w: digests.of("table.py", also=paper.published(CONFIG, w.table)),
-        flags=lambda w: paper.table_flags(CONFIG, w.table),
+        flags=lambda w: paper.table_flags(CONFIG, w.table, DEVIATIONS.footer(w.table)),
     shell:
         "python scripts/table.py {params.flags} --output {output[0]} > {log} 2>&1"
 

@@ -8,6 +8,18 @@
 # code and settings, so that a stale one is never resumed.
 from diffusion4k.dag import train
 
+EXECUTION = flags(
+    processes=key("backbones.{backbone}.train.gpus", then=lambda gpus: max(gpus, 1)),
+    micro_batch=key("backbones.{backbone}.train.micro_batch"),
+    gradient_checkpointing=key("train.gradient_checkpointing"),
+    keep_attention=key("train.keep_attention"),
+    compile=key("train.compile"),
+    zero_stage=key("train.zero_stage"),
+    offload_optimizer=key("train.offload_optimizer"),
+    save_every=key("train.save_every"),
+    time_limit=train.time_limit(CONFIG),
+)
+
 
 rule train:
     "Trains a model from one segment's end to the next, or from its pipeline to the first."
@@ -36,17 +48,7 @@ rule train:
     resources:
         **asks("train", ended_slots=lambda w: train.ended_slots(CONFIG, w)),
         # how, not what: no params, since to run on fewer processes is no reason to train again
-        execution=flags(
-            processes=lambda w: max(key("backbones.{backbone}.train.gpus")(w), 1),
-            micro_batch=key("backbones.{backbone}.train.micro_batch"),
-            gradient_checkpointing=key("train.gradient_checkpointing"),
-            keep_attention=key("train.keep_attention"),
-            compile=key("train.compile"),
-            zero_stage=key("train.zero_stage"),
-            offload_optimizer=key("train.offload_optimizer"),
-            save_every=key("train.save_every"),
-            time_limit=train.time_limit(CONFIG),
-        ),
+        execution=EXECUTION,
         # a segment that made no progress in this run of Snakemake's attempts is given up
         attempt=lambda w, attempt: attempt,
     params:

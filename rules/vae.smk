@@ -28,7 +28,7 @@ rule reconstruct:
     params:
         code=code("reconstruct.py"),
         flags=flags(
-            folder=CONFIG["splits"][RECONSTRUCTED]["folder"],
+            folder=key("splits.{reconstruction.split}.folder"),
             size=key("reconstruction.size"),
             crop=key("reconstruction.crop"),
             crops=key("reconstruction.crops"),
@@ -63,6 +63,9 @@ rule aggregate_reconstruction:
         "../envs/metrics.yaml"
     params:
         code=code("aggregate.py", family="reconstruction"),
-        flags=flags(family="reconstruction", expected=vae.count(CONFIG)),
+        flags=flags(
+            family="reconstruction",
+            expected=key("splits.{reconstruction.split}.count", then=lambda _: vae.count(CONFIG)),
+        ),
     shell:
         "python scripts/aggregate.py --scores {input} {params.flags} --output {output} > {log} 2>&1"

@@ -47,7 +47,9 @@ def conda_part(group: str) -> list[str]:
 def environment(group: str, lock: Path, uv: str) -> str:
     command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
     command += ["--no-header", "--no-annotate", "--group", group, "--constraint", str(lock)]
-    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
+    ).stdout
     content = {
         "channels": ["conda-forge"],
         "dependencies": [*conda_part(group), {"pip": pins(found)}],

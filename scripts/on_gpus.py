@@ -34,7 +34,7 @@ def devices() -> list[str]:
         return [name for name in named.split(",") if name]
     if shutil.which("nvidia-smi") is None:
         return []
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, encoding="utf-8").stdout
     return [str(i) for i, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
 
 

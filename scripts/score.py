@@ -15,7 +15,6 @@ as the workflow does with its references. Weights are checked against --sha256.
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
 
 from diffusion4k import cli
@@ -135,12 +134,7 @@ def writable(output: Path, folder: Path) -> None:
         raise UserError(f"--output {output}: rows are written as parquet; name a .parquet file")
     if output.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"--output {output}: among the images, as one of which it would count")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written ({error.strerror})") from None
+    cli.writable(output)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 from diffusion4k import cli, files, manifest
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
         "csv": render.tidy_csv,
         "html": render.page,
         "md": render.markdown,
-        "tex": latex.latex,
+        "tex": partial(latex.latex, name=args.name),
     }
     bulk = [args.output.with_name(f"{args.name}.{suffix}") for suffix in formats]
     for path, form in zip(bulk, formats.values(), strict=True):

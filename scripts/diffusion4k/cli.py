@@ -5,13 +5,16 @@ import errno
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from diffusion4k import streams
 from diffusion4k.errors import UserError
 
 # what a file system refuses, and no fault of a program's
@@ -19,11 +22,19 @@ FILE_SYSTEMS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
 
 def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Parse the command line and call `run`; a UserError becomes one line and exit status 1."""
-    args = parser.parse_args()
+    """Parse the command line and call `run`; a UserError becomes one line and exit status 1.
+
+    A text may begin with "-". What --output names must be writable before the work begins.
+    """
+    streams.prepare()
+    args = parser.parse_args(joined(sys.argv[1:], parser))
     # it warns of a 4-bit CPU kernel that nobody here asks for, as soon as diffusers finds it
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
+        output = getattr(args, "output", None)
+        for path in output if isinstance(output, list) else [output]:
+            if path is not None:
+                writable(path)
         run(args)
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -31,6 +42,52 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         if error.errno not in FILE_SYSTEMS or not error.filename:
             raise
         sys.exit(f"error: {error.filename}: {error.strerror}")
+
+
+def joined(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The words of a command line, --key -value as --key=-value where the key takes one text.
+
+    argparse takes a word with a dash for an option, also for one that there is not.
+    """
+    options = _options(parser)
+    found: list[str] = []
+    for at, word in enumerate(words):
+        if word == "--":
+            return [*found, *words[at:]]
+        option = options.get(found[-1]) if found else None
+        text = option is not None and option.nargs is None and option.type in (None, str)
+        name = word.partition("=")[0]
+        known = any(known.startswith(name) for known in options if known.startswith("--"))
+        if text and word.startswith("-") and name not in options and not (known and len(name) > 2):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
+def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """Every option of a parser and of its commands."""
+    found = dict(parser._option_string_actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                found |= _options(command)
+    return found
+
+
+def writable(path: Path, flag: str = "--output") -> None:
+    """UserError for a file that could not be written; makes nothing, not even its folder."""
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder, not a file")
+        if path.is_file() or not path.exists():  # and no device
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise UserError(f"{flag} {path}: cannot be written ({error.strerror})") from None
 
 
 class _Lines:

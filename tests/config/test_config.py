@@ -199,17 +199,19 @@ def test_fidelity_corrected_turns_every_row_and_an_own_key_wins():
     assert own["vae"]["decoder"] == "upsample"
 
 
-def test_a_footer_names_the_rows_corrected_and_what_was_set_by_hand():
-    assert fidelity.describe(resolve()) == "fidelity: published"
-    assert fidelity.describe(resolve(fidelity="corrected")) == "fidelity: corrected (every row)"
+def test_a_footer_names_the_rows_that_govern_its_keys():
+    flips, decoder = "train.flip_probability", "vae.decoder"
+    assert fidelity.describe(resolve(), {flips, "seed"}) == "fidelity: published"
+    assert fidelity.describe(resolve(), {"seed"}) == ""
+    assert fidelity.describe(resolve(fidelity="corrected"), {flips}) == "fidelity: corrected"
     one = resolve(fidelity={"flips": "corrected"})
-    assert fidelity.describe(one) == "fidelity: published; corrected flips"
-    own = resolve(vae={"decoder": "upsample"}, train={"flip_probability": 0.1})
-    told = "set by hand: vae.decoder = upsample, train.flip_probability = 0.1"
-    assert fidelity.describe(own) == f"fidelity: published; {told}"
-    # a row that was corrected and set by hand is the hand's; the same value as the row's is not
-    mixed = resolve(fidelity="corrected", vae={"decoder": "upsample", "encoder": "dilation"})
-    assert fidelity.describe(mixed) == "fidelity: corrected; set by hand: vae.decoder = upsample"
+    found = fidelity.describe(one, {flips, decoder})
+    assert found == "fidelity: published; corrected flips"
+    assert fidelity.told(one, flips) and not fidelity.told(one, decoder)
+    # what was set by hand is neither, and named with its value
+    own = resolve(fidelity="corrected", vae={"decoder": "upsample"})
+    assert fidelity.describe(own, {decoder}) == ""
+    assert not fidelity.told(own, decoder)
 
 
 def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_right(

@@ -1,5 +1,6 @@
 """The house's own rules: imports follow the flow of data, files stay small, names stay out."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -74,6 +75,39 @@ def test_no_code_imports_a_backbone_but_by_name():
     assert modules == {f"diffusion4k.backbones.{name}" for name in backbones.NAMES}
     for path in (ROOT / "scripts").rglob("*.py"):
         assert path.parent.name == "backbones" or not modules & digest.imports(path), path
+
+
+def unnamed_encodings(source: str) -> list[int]:
+    """The lines of calls that read or write text in whatever encoding the locale has."""
+    found = []
+    for node in (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)):
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        owner = ast.unparse(getattr(node.func, "value", ast.Constant("")))
+        words = {keyword.arg for keyword in node.keywords}
+        if name in ("read_text", "write_text"):
+            text = len(node.args) < (1 if name == "read_text" else 2) and owner != "files"
+        elif name in ("open", "fdopen", "TemporaryFile", "NamedTemporaryFile"):
+            values = (v for part in [*node.args, *node.keywords] for v in ast.walk(part))
+            modes = [v.value for v in values if isinstance(v, ast.Constant)]
+            binary = any(isinstance(m, str) and re.fullmatch("[rwxa+]*b[+]?", m) for m in modes)
+            # these open no text
+            others = ("Image", "PipelineFolder", "os", "photograph", "tempfile")
+            text = not binary and owner not in others
+        else:
+            text = owner == "subprocess" and bool({"text", "universal_newlines"} & words)
+        if text and "encoding" not in words:
+            found.append(node.lineno)
+    return found
+
+
+def test_every_text_file_and_program_is_read_in_a_named_encoding():
+    bad = "open(p)\np.read_text()\np.write_text(t)\nsubprocess.run(c, text=True)\nq.open('w')"
+    good = "open(p, 'rb')\np.read_text('utf-8')\np.write_text(t, encoding='utf-8')\nq.open('wb')"
+    assert (unnamed_encodings(bad), unnamed_encodings(good)) == ([1, 2, 3, 4, 5], [])
+    for folder in ("scripts", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found = unnamed_encodings(path.read_text(encoding="utf-8"))
+            assert found == [], f"{path}: lines {found}"
 
 
 def test_no_file_names_a_package_registry():

@@ -11,7 +11,7 @@ import figure
 import tiny_tables
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.paper import figures
+from diffusion4k.paper import figures, fonts
 
 NOTE = "random weights (miniature)"
 
@@ -110,3 +110,48 @@ def test_histograms_and_curves_say_what_they_show(tmp_path):
     losses.loc[3, "loss"] = np.nan
     with pytest.raises(UserError, match="sd3: its loss is not a finite number"):
         figures.curves({"sd3": losses})
+
+
+NASTY = ["price tags of $5 and of $10", "Win $$", r"\alpha $\frac{1}{2}$ _ ^", "a % & # { }"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_a_text_is_drawn_as_it_is_written(text, tmp_path):
+    square = Image.new("RGB", (256, 256))
+    drawn = figures.grid([text], [(text, [square])], side=256)
+    drawn.savefig(tmp_path / "grid.png")
+    assert [one.get_text() for one in drawn.texts] == [text, fonts.wrapped(text, 24, 150)]
+    assert not any(one.get_parse_math() for one in drawn.texts)
+    loss = pd.DataFrame({"step": [1, 2], "loss": [1.0, 100.0]})
+    curves = figures.curves({text: loss})
+    curves.savefig(tmp_path / "curves.png")
+    assert not curves.axes[0].title.get_parse_math()
+    sizes = pd.DataFrame({"height": [5, 6], "width": [7, 8]})
+    figures.histograms({text: sizes}).savefig(tmp_path / "sizes.png")
+
+
+def test_signs_that_the_first_font_lacks_are_looked_for_in_the_systems(monkeypatch, capsys):
+    assert fonts.plain("é Ж ا − “so”\n") == {"parse_math": False}
+    assert capsys.readouterr().err == ""
+    # beyond Unicode's planes of scripts: no font has it
+    assert fonts.choose("a\U000f1234")[1] == {"\U000f1234"}
+    fonts.plain("a\U000f1234")
+    assert capsys.readouterr().err.startswith("no font here has \U000f1234: boxes are drawn")
+    files = dict(fonts._system())
+    first, other = (fonts._signs(files[name]) for name in (fonts.FIRST, "STIXGeneral"))
+    codes = (code for code in other - first if not fonts._invisible(chr(code)))
+    sign = chr(min(codes))
+    monkeypatch.setattr(
+        fonts, "_system", lambda: [(f, files[f]) for f in (fonts.FIRST, "STIXGeneral")]
+    )
+    assert fonts.choose(f"a {sign}") == ([fonts.FIRST, "STIXGeneral"], set())
+    assert fonts.plain(sign)["family"] == [fonts.FIRST, "STIXGeneral"]
+
+
+def test_ideographs_are_wrapped_where_they_fill_a_line():
+    assert fonts.wrapped("a fox in the snow at night", 10, 150) == "a fox in\nthe snow\nat night"
+    assert fonts.wrapped("山" * 12, 10, 150) == "山山山山山\n山山山山山\n山山"
+    assert fonts.wrapped("a fox 山山山 at night", 10, 150) == "a fox 山山\n山 at night".replace(
+        " night", "\nnight"
+    )
+    assert fonts.wrapped("山" * 100, 10, 12) == "山山山山山\n山 …"

@@ -41,6 +41,11 @@ def test_formats(values):
     assert r"\toprule" in tex
     assert r"SD3-F16-WLF@2048 & \textbf{40.18} & \textbf{40.00} & $-$0.18" in tex
     assert r"\multicolumn{3}{c}{FID $\downarrow$}" in tex
+    assert r"31.25\interval{ {[}30.50, 32.00]} &" in tex
+    assert "\\caption{Aesthetic-Eval@2048}\n" in tex
+    assert r"\begin{adjustbox}{max width=\linewidth}" in tex
+    assert r"\label{" not in tex
+    assert "\\label{tab:table_3}\n" in latex.latex(table, "table_3")
 
 
 def test_a_zero_difference_has_no_sign():
@@ -83,6 +88,47 @@ def test_texts_are_escaped(values):
     assert "&lt;b&gt;5 % &amp; more_" in render.page(table)
     assert r"5 \% \& more\_" in latex.latex(table)
     assert r"a\_b \# \{c\}" in latex.latex(table)
+
+
+NASTY = {
+    "WLF x^2": r"WLF x\textasciicircum{}2",
+    "~2B": r"\textasciitilde{}2B",
+    "{ours}": r"\{ours\}",
+    "{0} {": r"\{0\} \{",
+    "a ~ b ^ c": r"a \textasciitilde{} b \textasciicircum{} c",
+    "50 % & #1_2 $x$": r"50 \% \& \#1\_2 \$x\$",
+    r"\input{x}": r"\textbackslash{}input\{x\}",
+    "<a|b>": r"\textless{}a\textbar{}b\textgreater{}",
+    'say "so" `now`': r"say \char34{}so\char34{} \textasciigrave{}now\textasciigrave{}",
+    "[1] of": "{[}1] of",
+    "*best": "{*}best",
+    "--flag---": "-{}-flag-{}-{}-",
+    "two\n\nlines\tx\x07": "two lines x",
+    "↑ ± ≈": r"$\uparrow$ $\pm$ $\approx$",
+}
+
+
+@pytest.mark.parametrize(("text", "escaped"), NASTY.items())
+def test_latex_prints_every_sign_of_a_text_and_obeys_none(values, text, escaped):
+    assert latex.escape(text) == escaped
+    column = SPEC["columns"][0] | {"label": text}
+    rows = [{"key": "sd3_f16", "label": text}, {"key": "none", "label": text, "reason": text}]
+    spec = {"title": text, "caption": text, "columns": [column, SPEC["columns"][1]]}
+    values = {place: one for place, one in values.items() if place[0] == "sd3_f16"}
+    tex = latex.latex(assemble(values, spec | {"rows": rows, "footer": [text]}))
+    lines = tex.splitlines()
+    assert lines[7].startswith(rf"\caption{{{latex.escape(text[:1].upper() + text[1:])}")
+    head = lines.index(r"\toprule") + 1
+    assert lines[head].startswith(rf" & \multicolumn{{3}}{{c}}{{{escaped} $\downarrow$}} & ")
+    assert [line.partition(" & ")[0] for line in lines[head + 3 : head + 5]] == [escaped] * 2
+    assert f"\\par {escaped}\n" in tex
+    assert rf"\par {latex.escape(f'{text}: {text}')}" in tex
+
+
+def test_latex_names_the_signs_that_its_plain_form_cannot_set(values):
+    assert "XeLaTeX" not in latex.latex(assemble(values, SPEC | {"title": "é – ’ … Δ"}))
+    tex = latex.latex(assemble(values, SPEC | {"title": "山 and 🦊"}))
+    assert tex.startswith("% XeLaTeX or LuaLaTeX, and a font that has 山 🦊\n")
 
 
 def test_the_script_writes_every_format_and_a_manifest(values, tmp_path):

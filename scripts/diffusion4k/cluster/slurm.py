@@ -29,7 +29,9 @@ class Queued:
 def ask(*command: str, timeout: float = 60) -> str:
     """What a command prints; UserError with its own words when it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"{command[0]}: {error}; is this the cluster's login node?") from None
     if done.returncode:

@@ -6,7 +6,7 @@ fills the config keys it governs; a key that the config sets itself wins over it
 docs/fidelity.md explains each row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 PUBLISHED, CORRECTED = "published", "corrected"
@@ -76,17 +76,25 @@ def states(config: Mapping[str, Any]) -> dict[str, str]:
     return states
 
 
-def describe(config: Mapping[str, Any]) -> str:
-    """One line for a table's footer: which rows are not as published, and what is set by hand."""
-    by_row = states(config)
-    corrected = [row for row, state in by_row.items() if state == CORRECTED]
-    own = [state for state in by_row.values() if state not in (PUBLISHED, CORRECTED)]
-    if len(corrected) == len(ROWS):
-        return "fidelity: corrected (every row)"
-    head = PUBLISHED if PUBLISHED in by_row.values() else CORRECTED
-    if head == PUBLISHED and corrected:
-        head += f"; corrected {', '.join(corrected)}"
-    return f"fidelity: {head}" + (f"; set by hand: {', '.join(own)}" if own else "")
+def describe(config: Mapping[str, Any], keys: Collection[str]) -> str:
+    """One line for the footer of a table that depends on `keys`: its rows not as published.
+
+    Empty when no row governs any of them, or all that do were set by hand.
+    """
+    of = states(config)
+    found = {row: of[row] for row, own in ROWS.items() if not own.keys().isdisjoint(keys)}
+    corrected = [row for row, state in found.items() if state == CORRECTED]
+    if PUBLISHED in found.values():
+        return f"fidelity: {PUBLISHED}" + ("; corrected " * bool(corrected) + ", ".join(corrected))
+    return f"fidelity: {CORRECTED}" if corrected else ""
+
+
+def told(config: Mapping[str, Any], key: str) -> bool:
+    """Whether `describe` says what a key is: its row is corrected, and governs it."""
+    return any(
+        key in own and config["fidelity"][row] == CORRECTED and _value(config, key) == own[key][1]
+        for row, own in ROWS.items()
+    )
 
 
 def _value(config: Mapping[str, Any], key: str) -> Any:

@@ -7,8 +7,10 @@
         ),
 
 Names in braces are a job's wildcards, or follow from them: of a {model} its {backbone} and its
-{recipe}, of an {evaluation} its {split}, of a {cost} its {model}. Values end in the job's `params`
-as command-line flags, so that a job runs again when, and only when, its slice has changed.
+{recipe}, of an {evaluation} its {split}, of a {cost} its {model}; {latents.split} is the value of
+that key. Values end in the job's `params` as command-line flags, so that a job runs again when, and
+only when, its slice has changed. The functions carry the keys that they use in `.keys`, a tuple of
+alternatives each: footers of tables say from them what a table depends on (deviations.py).
 """
 
 import re
@@ -19,44 +21,69 @@ from diffusion4k.config.resolve import Config
 from diffusion4k.dag.flags import command_line
 
 ABSENT = object()
+# names that follow from a job's wildcards, and the key that tells each
+FOLLOW = {
+    "model": "efficiency.{cost}.model",
+    "backbone": "models.{model}.backbone",
+    "recipe": "models.{model}.recipe",
+    "split": "evaluations.{evaluation}.split",
+}
 
 
 def names(config: Config, wildcards: Any) -> dict[str, str]:
     """A job's wildcards with the names that follow from them."""
     known = dict(wildcards.items()) if hasattr(wildcards, "items") else dict(vars(wildcards))
-    if "cost" in known:
-        known["model"] = config["efficiency"][known["cost"]]["model"]
-    model = config["models"].get(known.get("model"), {})
-    known |= {name: model[name] for name in ("backbone", "recipe") if name in model}
-    if "evaluation" in known:
-        known["split"] = config["evaluations"][known["evaluation"]]["split"]
+    for name, pattern in FOLLOW.items():
+        value = look_up(config, pattern, known)
+        if value is not ABSENT:
+            known[name] = value
     return known
 
 
-def look_up(config: Config, path: str, known: dict[str, str]) -> Any:
+def braces(pattern: str) -> list[str]:
+    """The names in braces of a dotted path."""
+    return re.findall(r"{([^}]*)}", pattern)
+
+
+def filled(config: Config, pattern: str, known: dict[str, str]) -> tuple[str, ...] | None:
+    """The names on the way to a key, those in braces filled in; None when one is not known."""
+    parts: list[str] = []
+    for part in re.findall(r"{[^}]*}|[^.]+", pattern):
+        if part.startswith("{"):
+            name = part[1:-1]
+            part = look_up(config, name, known) if "." in name else known.get(name, ABSENT)
+        if part is ABSENT:
+            return None
+        parts.append(part)
+    return tuple(parts)
+
+
+def look_up(config: Config, pattern: str, known: dict[str, str]) -> Any:
     """The value at a dotted path; ABSENT when a name in it is not known or a key is not there."""
-    node: Any = config
-    for part in path.split("."):
-        if name := re.fullmatch(r"{(\w+)}", part):
-            part = known.get(name[1], ABSENT)
+    path = filled(config, pattern, known)
+    node: Any = ABSENT if path is None else config
+    for part in path or ():
         if not isinstance(node, dict) or part not in node:
             return ABSENT
         node = node[part]
     return node
 
 
-def key(config: Config, *paths: str) -> Callable[[Any], Any]:
+def key(
+    config: Config, *paths: str, then: Callable[[Any], Any] = lambda value: value
+) -> Callable[[Any], Any]:
     """A function of a job's wildcards to the value of the first of these keys that is there.
 
     None when there is none of them: an optional key that nobody set, and so a flag left out.
+    `then` makes of it what the flag wants.
     """
 
     def value(wildcards):
         known = names(config, wildcards)
         values = (look_up(config, path, known) for path in paths)
-        return next((v for v in values if v is not ABSENT), None)
+        return then(next((v for v in values if v is not ABSENT), None))
 
-    value.keys = paths
+    value.keys = (paths,)
     return value
 
 

@@ -133,7 +133,7 @@ def published(config: Config, table: str) -> list[Path]:
     return [path for path in shown if path.is_file()]
 
 
-def table_spec(config: Config, name: str) -> str:
+def table_spec(config: Config, name: str, footer: list[str]) -> str:
     """What a table shows, as JSON: title, columns, rows with their labels and reasons, footer."""
     table, of = config["tables"][name], families_of(config, name)
     spec = {"title": table["title"], "columns": [], "rows": []}
@@ -157,14 +157,14 @@ def table_spec(config: Config, name: str) -> str:
         spec["against"] = {r: label(config, other, evaluation) for r, other in against.items()}
     if table.get("context"):
         spec["context"] = table["evaluation"]
-    return json.dumps(spec | {"footer": [fidelity.describe(config)]})
+    return json.dumps(spec | {"footer": footer})
 
 
-def table_flags(config: Config, table: str) -> str:
-    """The flags of scripts/table.py."""
+def table_flags(config: Config, table: str, footer: list[str]) -> str:
+    """The flags of scripts/table.py; `footer`: what of its settings is not as in the paper."""
     return command_line(
         name=table,
-        spec=table_spec(config, table),
+        spec=table_spec(config, table, footer),
         published=f"config/published/{table}.csv",
         context=CONTEXT if config["tables"][table].get("context") else None,
         values=[f"{key}={path}" for key, path in numbers(config, table)],

@@ -78,7 +78,7 @@ def recipe(config: Config):
     from functools import partial
 
     key = partial(keys.key, config)
-    return keys.flags(
+    flags = keys.flags(
         config,
         backbone="{backbone}",
         objective=key("recipes.{recipe}.objective"),
@@ -102,6 +102,8 @@ def recipe(config: Config):
         flip_probability=key("train.flip_probability"),
         seed=key("seed"),
     )
+    flags.keys += (("train.steps",),)  # the last segment's end, which names its file
+    return flags
 
 
 def time_limit(config: Config) -> float:

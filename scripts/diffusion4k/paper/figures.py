@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from diffusion4k import images
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
+from diffusion4k.paper import fonts
 
 DPI = 100
 LARGEST = 1024  # px a picture: a figure is looked at, not measured
@@ -92,13 +93,15 @@ def grid(
         middle = text + gap + column * (side + gap) + side / 2
         where = (middle / width, 1 - head / 2 / height)
         label = textwrap.fill(heading, 30)
-        figure.text(*where, label, ha="center", va="center", size=font * 1.1, weight="bold")
+        style = {"size": font * 1.1, "weight": "bold", **fonts.plain(label)}
+        figure.text(*where, label, ha="center", va="center", **style)
     for row, (caption, pictures) in enumerate(rows):
         top = head + row * (side + gap)
         if caption:
-            words = textwrap.fill(textwrap.shorten(caption, 150, placeholder=" …"), 24)
+            words = fonts.wrapped(caption, 24, 150)
             where = (gap / width, 1 - (top + side / 2) / height)
-            figure.text(*where, words, va="center", size=font, linespacing=1.4)
+            style = {"size": font, "linespacing": 1.4, **fonts.plain(words)}
+            figure.text(*where, words, va="center", **style)
         for column, image in enumerate(pictures):
             axes = place(text + gap + column * (side + gap), top)
             if image is None:
@@ -123,7 +126,8 @@ def histograms(sizes: Mapping[str, pd.DataFrame]) -> Figure:
             panel, median = axes[row, column], table[side].median()
             panel.hist(table[side], bins=edges, color=COLOURS[row % len(COLOURS)], alpha=0.85)
             panel.axvline(median, color=INK, lw=1, ls="--")
-            panel.set_title(f"{label}, {side}: median {median:,.0f} px", size=9.5, loc="left")
+            title = f"{label}, {side}: median {median:,.0f} px"
+            panel.set_title(title, size=9.5, loc="left", **fonts.plain(title))
             panel.set_ylabel(f"images (of {len(table):,})", size=8)
             panel.yaxis.get_major_locator().set_params(integer=True)
             _plain(panel)
@@ -149,7 +153,8 @@ def curves(losses: Mapping[str, pd.DataFrame]) -> Figure:
         smooth = table["loss"].rolling(window, min_periods=1).mean()
         panel.plot(table["step"], table["loss"], color=colour, alpha=0.25, lw=0.7)
         panel.plot(table["step"], smooth, color=colour, lw=1.6)
-        panel.set_title(f"{label}: {smooth.iloc[-1]:.3g} at step {table['step'].iloc[-1]:,}")
+        title = f"{label}: {smooth.iloc[-1]:.3g} at step {table['step'].iloc[-1]:,}"
+        panel.set_title(title, **fonts.plain(title))
         panel.title.set(size=9.5, ha="left", position=(0, 1))
         panel.set_xlabel("step", size=9)
         panel.set_ylabel("loss", size=9)

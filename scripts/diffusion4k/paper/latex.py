@@ -1,66 +1,112 @@
 """One table (see tables.assemble) as a LaTeX table environment with booktabs rules."""
 
 import re
+import unicodedata
 from typing import Any
 
-import pandas as pd
+from diffusion4k.paper.render import headings, interval, label, line
 
-from diffusion4k.paper.render import headings, label, line
-
-
-def latex(table: dict[str, Any]) -> str:
-    r"""A table environment for \usepackage{booktabs}; UTF-8, notes below the rules."""
-    cells = [line(table, row) for row in table["rows"]]
-    columns = pd.MultiIndex.from_tuples(
-        [(label(column), name) for column in table["columns"] for name in headings(table, column)]
-    )
-    frame = pd.DataFrame([[text for text, _ in row] for row in cells], columns=columns)
-    bold = [["textbf:--rwrap;" if best else "" for _, best in row] for row in cells]
-    styles = pd.DataFrame(bold, frame.index, columns)
-    styler = frame.style.apply(lambda _: styles, axis=None)
-    styler.format(_symbols, escape="latex")
-    styler.format_index(_symbols, axis=1, escape="latex")
-    labels = [_escape(row["label"]) for row in table["rows"]]
-    styler.relabel_index(labels, axis=0)
-    name = re.sub(r"[^a-z0-9]+", "-", table["title"].lower()).strip("-")
-    body = styler.to_latex(
-        hrules=True,
-        position="t",
-        position_float="centering",
-        multicol_align="c",
-        column_format="l" + "r" * len(columns),
-        caption=_escape(" ".join(filter(None, [table["title"], table["caption"]]))),
-        label=f"tab:{name}",
-    )
-    notes = "".join(f"\\par {_escape(line)}\n" for line in table["footer"])
-    small = "\\centering\n\\small\n\\setlength{\\tabcolsep}{4pt}"
-    body = body.replace("\\centering", small, 1)
-    if notes:
-        box = "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n"
-        end = "\\end{table}"
-        body = body.replace(end, f"\n{box}{notes}\\end{{minipage}}\n{end}")
-    return "% needs \\usepackage{booktabs}\n" + body
+_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    # in the old encoding of fonts, which is still the default, these print other signs
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\char34{}",
+    # signs that a plain font lacks
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
+    "Σ": r"$\Sigma$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "≈": r"$\approx$",
+}
+_HEAD = r"""% needs \usepackage{booktabs,adjustbox}
+% \newcommand{\interval}[1]{{\scriptsize #1}} before it shows the intervals of ours
+\begin{table}[t]
+\providecommand{\interval}[1]{}
+\centering
+\small
+\setlength{\tabcolsep}{4pt}
+"""
 
 
-def _escape(text: str) -> str:
-    special = {c: f"\\{c}" for c in "&%$#_{}"}
-    special |= {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-    }
-    return _symbols(text.translate(str.maketrans(special)))
+def latex(table: dict[str, Any], name: str | None = None) -> str:
+    r"""A table environment, UTF-8: no wider than the line, notes below the rules.
+
+    The number in front of the title is left to \caption. `name` gives the label, tab:NAME.
+    Intervals of ours are arguments of \interval, which prints nothing unless it is defined.
+    """
+    title = re.sub(r"^Table \w+: *", "", table["title"])
+    caption = " ".join(filter(None, [title[:1].upper() + title[1:], table["caption"]]))
+    text = _HEAD + f"\\caption{{{escape(caption)}}}\n"
+    text += f"\\label{{tab:{name}}}\n" if name else ""
+    text += "\\begin{adjustbox}{max width=\\linewidth}\n" + _tabular(table) + "\\end{adjustbox}\n"
+    if table["footer"]:
+        text += "\n\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n"
+        text += "".join(f"\\par {escape(note)}\n" for note in table["footer"])
+        text += "\\end{minipage}\n"
+    text += "\\end{table}\n"
+    if foreign := sorted(set(filter(_foreign, text))):
+        text = f"% XeLaTeX or LuaLaTeX, and a font that has {' '.join(foreign)}\n{text}"
+    return text
 
 
-def _symbols(text: str) -> str:
-    """Signs that a plain LaTeX font lacks, after escaping."""
-    signs = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "Δ": r"$\Delta$", "−": "$-$"}
-    signs |= {
-        "×": r"$\times$",
-        "±": r"$\pm$",
-        "Σ": r"$\Sigma$",
-        "≥": r"$\geq$",
-        "≤": r"$\leq$",
-        "≈": r"$\approx$",
-    }
-    return text.translate(str.maketrans(signs))
+def escape(text: str) -> str:
+    """`text` as LaTeX that prints it and nothing else, in any place of a table or a caption."""
+    # an empty line would end \caption, a control character is none that TeX reads
+    text = " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
+    text = "".join(_SPECIAL.get(character, character) for character in text)
+    text = re.sub("-(?=-)", "-{}", text)  # two are one dash
+    # behind \\ and \midrule these would be options of theirs
+    return re.sub(r"^([\[*])", r"{\1}", text)
+
+
+def _foreign(character: str) -> bool:
+    """Whether pdfLaTeX stops at it: beyond Latin letters, punctuation and what it is told here."""
+    code = ord(character)
+    return code > 0x17F and not 0x2010 <= code <= 0x203A and character != "€"
+
+
+def _tabular(table: dict[str, Any]) -> str:
+    groups = [(column, headings(table, column)) for column in table["columns"]]
+    heads = [
+        f"\\multicolumn{{{len(names)}}}{{c}}{{{escape(label(column))}}}"
+        if len(names) > 1
+        else escape(label(column))
+        for column, names in groups
+    ]
+    names = [escape(name) for _, names in groups for name in names]
+    rows = [[escape(row["label"]), *_cells(table, row)] for row in table["rows"]]
+    lines = [
+        f"\\begin{{tabular}}{{l{'r' * len(names)}}}",
+        "\\toprule",
+        *(f"{' & '.join(row)} \\\\" for row in (["", *heads], ["", *names])),
+        "\\midrule",
+        *(f"{' & '.join(row)} \\\\" for row in rows),
+        "\\bottomrule",
+        "\\end{tabular}\n",
+    ]
+    return "\n".join(lines)
+
+
+def _cells(table: dict[str, Any], row: dict[str, Any]) -> list[str]:
+    cells = [
+        f"\\textbf{{{escape(text)}}}" if best else escape(text) for text, best in line(table, row)
+    ]
+    at = 0
+    for column in table["columns"]:
+        names, cell = headings(table, column), row["cells"][column["key"]]
+        if cell.get("interval") and not column.get("intervals"):  # else it is in the text
+            ends = escape(interval(cell, column["digits"]))
+            cells[at + names.index("ours")] += f"\\interval{{ {ends}}}"
+        at += len(names)
+    return cells

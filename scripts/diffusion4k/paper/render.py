@@ -95,7 +95,7 @@ def line(table: dict[str, Any], row: dict[str, Any]) -> list[tuple[str, bool]]:
         cell = row["cells"][column["key"]]
         shown_texts = list(texts(cell, column["digits"]))
         if column.get("intervals") and cell.get("interval"):
-            shown_texts[1] += f" {_interval(cell, column['digits'])}"
+            shown_texts[1] += f" {interval(cell, column['digits'])}"
         parts = zip(shown_texts, (*cell["best"], False), strict=True)
         found += list(parts) if len(headings(table, column)) > 1 else list(parts)[1:2]
     return found
@@ -163,7 +163,7 @@ def html(table: dict[str, Any]) -> str:
         table=table,
         headings=lambda column: headings(table, column),
         texts=texts,
-        interval=_interval,
+        interval=interval,
         against=_against,
         arrow=lambda column: ARROWS[column["direction"]],
     )
@@ -180,7 +180,7 @@ def label(column: dict[str, Any]) -> str:
     return column["label"] + ARROWS[column["direction"]]
 
 
-def _interval(cell: dict[str, Any], digits: int) -> str:
+def interval(cell: dict[str, Any], digits: int) -> str:
     low, high = (_minus(shown(value, digits)) for value in cell["interval"])
     return f"[{low}, {high}]"
 

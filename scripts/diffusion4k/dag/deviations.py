@@ -1,0 +1,133 @@
+"""What a table depends on that is not as in the paper, for its footer.
+
+Which keys a job uses stands in its rule (keys.py), on which jobs a table rests in lineage.py; so a
+new key of a rule, a new rule, a new table need no line here.
+"""
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from diffusion4k.config import fidelity, resolve
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import keys, lineage, paper
+from diffusion4k.metrics import families
+
+PAPER = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
+SHOWN = 4  # values of one section; of further keys the names
+
+Path_ = tuple[str, ...]
+
+
+class Deviations:
+    """`rules` are Snakemake's, all of them; `speed` carries the keys that decide training's speed.
+
+    A rule's params and inputs may be functions with `.keys`, as keys.flags makes them.
+    """
+
+    def __init__(self, config: Config, rules: Iterable, speed: Any):
+        self._config, self._speed = config, speed
+        self._rules = rules
+        self.footer = cache(self._footer)
+
+    def _footer(self, table: str) -> list[str]:
+        """The fidelity rows that the table depends on, then what else differs; empty if nothing."""
+        used = self._used(table)
+        dotted = {".".join(path) for path in used}
+        rows = fidelity.describe(self._config, dotted)
+        changed = {
+            path: (own, published)
+            for path, (own, published) in used.items()
+            if own != published and not fidelity.told(self._config, ".".join(path))
+        }
+        return [line for line in (rows, _line(changed)) if line]
+
+    def _used(self, table: str) -> dict[Path_, tuple[Any, Any]]:
+        """path of a key => (its value, the paper's), ABSENT where it is not set."""
+        used: dict[Path_, tuple[Any, Any]] = {}
+        for alternatives, known in self._groups(table):
+            told = [(keys.filled(self._config, p, known), p) for p in alternatives]
+            values = [(path, keys.look_up(self._config, p, known)) for path, p in told if path]
+            ours = next((v for v in values if v[1] is not keys.ABSENT), None)
+            published = (keys.look_up(_paper(), p, known) for p in alternatives)
+            theirs = next((v for v in published if v is not keys.ABSENT), keys.ABSENT)
+            if ours or theirs is not keys.ABSENT:
+                path, value = ours or (values[0][0], keys.ABSENT)
+                for leaf, *pair in _leaves(path, value, theirs):
+                    used[leaf] = tuple(pair)
+        return used
+
+    def _groups(self, table: str) -> Iterator[tuple[Path_, dict[str, str]]]:
+        """(alternative keys, the names in their braces) of each job that the table rests on."""
+        of = paper.families_of(self._config, table)
+        for column in self._config["tables"][table]["columns"]:
+            for name, (_, other) in families.columns().items():
+                if other.corrected and column in (name, other.corrected[1]):
+                    yield (other.corrected[0],), {}
+        for path in lineage.of_tables(self._config, [table]):
+            for rule in self._rules:
+                if rule.is_producer(path):
+                    known = keys.names(self._config, rule.get_wildcards(path))
+                    carriers = [*rule.params, *([self._speed] * ("training" in of))]
+                    for carrier in carriers:
+                        for group in getattr(carrier, "keys", ()):
+                            yield from ((one, known) for one in _with_sources(group))
+
+
+def _with_sources(group: Path_) -> Iterator[Path_]:
+    """The group, and the keys that tell the names in its braces."""
+    yield group
+    for pattern in group:
+        for name in keys.braces(pattern):
+            if inner := name if "." in name else keys.FOLLOW.get(name):
+                yield from _with_sources((inner,))
+
+
+def _leaves(path: Path_, own: Any, published: Any) -> Iterator[tuple[Path_, Any, Any]]:
+    """A key, or those of a section, each with its two values."""
+    if not isinstance(own, dict):
+        yield path, own, published
+        return
+    theirs = published if isinstance(published, dict) else {}
+    for name in dict.fromkeys([*own, *theirs]):
+        pair = (of.get(name, keys.ABSENT) for of in (own, theirs))
+        yield from _leaves((*path, name), *pair)
+
+
+@cache
+def _paper() -> Config:
+    return resolve.resolve(resolve.read(PAPER))
+
+
+def _line(changed: dict[Path_, tuple[Any, Any]]) -> str:
+    """One line, a group a section; of sources the names alone, whose notes say what they are."""
+    groups: dict[str, list[str]] = {}
+    for path, (own, published) in sorted(changed.items()):
+        if path[0] == "sources":
+            groups["sources"] = [*dict.fromkeys([*groups.get("sources", []), path[1]])]
+            continue
+        depth = len(path) - 1
+        if len(path) > 2 and path[1] not in _paper()[path[0]]:
+            depth = 2  # an entry of one's own: a recipe, a model
+        head, name = ".".join(path[:depth]), ".".join(path[depth:])
+        groups.setdefault(head, []).append(f"{name} = {_text(own)}{_bracket(path, published)}")
+    parts = []
+    for head, said in groups.items():
+        if head != "sources":
+            said = [*said[:SHOWN], *(one.partition(" = ")[0] for one in said[SHOWN:])]
+        parts.append(f"{head}: {', '.join(said)}" if head else ", ".join(said))
+    return f"Not as in the paper: {'; '.join(parts)}" if parts else ""
+
+
+def _bracket(path: Path_, published: Any) -> str:
+    if published is not keys.ABSENT:
+        return f" (paper: {_text(published)})"
+    own = len(path) > 2 and path[1] not in _paper()[path[0]]
+    return "" if own else " (paper: not set)"
+
+
+def _text(value: Any) -> str:
+    text = "not set" if value is keys.ABSENT else str(value)
+    return textwrap.shorten(text, 40, placeholder=" …") or '""'

@@ -1,0 +1,93 @@
+"""A table's footer names what it depends on that is not as in the paper, and nothing else."""
+
+import json
+import re
+import shlex
+
+import pytest
+import yaml
+
+OF_GUIDANCE = "backbones.sd3.generate: guidance = 5.0 (paper: 7.0)"
+CHANGES = {
+    "metrics": {"glcm": {"patch": 32}},
+    "fidelity": {"encoder_downsampling": "corrected", "flips": "corrected"},
+    "vae": {"decoder": "upsample"},
+    "backbones": {"sd3": {"generate": {"guidance": 5.0}}},
+    "recipes": {"mine": {"objective": "velocity", "wavelet": "haar", "levels": 1}},
+    "models": {
+        "mine": {
+            "label": "Mine",
+            "backbone": "sd3",
+            "recipe": "mine",
+            "generate": {"steps": 10},
+            "tables": ["table_7"],
+        }
+    },
+}
+CHANGES["recipes"]["mine"]["band_weights"] = [1, 1, 1, 1]
+
+
+def footers(checkout, *overlays: str) -> dict[str, list[str]]:
+    """table => its footer, as the job that makes it gets it."""
+    text = checkout.run("-n", "-p", "tables", *overlays, "--config", "run=unmade").stdout
+    found = {}
+    for line in re.findall(r"python scripts/table\.py (.*)", text):
+        words = shlex.split(line)
+        name, spec = (words[words.index(flag) + 1] for flag in ("--name", "--spec"))
+        found[name] = json.loads(spec)["footer"]
+    return found
+
+
+def test_of_the_papers_configuration_there_is_nothing_to_name(checkout):
+    found = footers(checkout)
+    assert len(found) == 15
+    assert found["table_9"] == []
+    assert {line for lines in found.values() for line in lines} == {"fidelity: published"}
+
+
+@pytest.fixture(scope="module")
+def changed(checkout, tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "mine.yaml"
+    path.write_text(yaml.safe_dump(CHANGES), encoding="utf-8")
+    return footers(checkout, "--configfile", str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [
+        ("metrics.glcm: patch = 32 (paper: 64)", {"table_4", "table_8"}),
+        (OF_GUIDANCE, {f"table_{n}" for n in (3, 4, 5, 6, 7, 8, "s1", "s2", "fid2048", "fid4096")}),
+        # a recipe and a model of one's own are described, but for what is as in the paper
+        ("recipes.mine: band_weights = [1, 1, 1, 1], levels = 1, objective = velocity, wavelet =",
+         {"table_7"}),
+        ("models.mine: backbone = sd3, generate.steps = 10 (paper: 50), recipe = mine",
+         {"table_7"}),
+        # a row that was corrected is named by its name, and by nothing else
+        ("encoder = dilation", set()),
+        # what exports put into a pipeline, but no training and no image sizes
+        ("vae: decoder = upsample (paper: published)",
+         {f"table_{n}" for n in (2, 3, 4, 5, 6, 7, 8, "s1", "s2", "fid2048", "fid4096", "vae")}),
+    ],
+)  # fmt: skip
+def test_a_setting_is_named_below_the_tables_that_depend_on_it_and_no_others(changed, text, tables):
+    assert {
+        name for name, lines in changed.items() if any(text in line for line in lines)
+    } == tables
+
+
+def test_rows_of_fidelity_are_named_where_they_matter(changed):
+    rows = {name: [line for line in lines if "fidelity" in line] for name, lines in changed.items()}
+    assert rows["table_9"] == []
+    assert rows["table_2"] == ["fidelity: corrected"]  # the other row is set by hand
+    assert rows["table_6"] == ["fidelity: published; corrected encoder_downsampling"]
+    assert rows["table_8"] == ["fidelity: published; corrected encoder_downsampling, flips"]
+
+
+def test_below_the_miniatures_tables_every_key_is_named(checkout):
+    found = footers(checkout, "--configfile", "config/miniature.yaml")
+    sizes = "splits.eval_2048: count = 12 (paper: 2781), min_side = 128 (paper: 2048)"
+    assert found["table_9"][0].startswith(f"Not as in the paper: sources: aesthetic_4k; {sizes}; ")
+    # beyond four of a section the names alone
+    assert found["table_10"][-1].endswith(
+        "precision = float32 (paper: bfloat16), save_every, steps, zero_stage"
+    )

@@ -1,0 +1,104 @@
+"""What every script shares: values with dashes, outputs that are tried, text in every locale."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from diffusion4k import cli
+from diffusion4k.errors import UserError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser()
+    flags.add_argument("--prompt")
+    flags.add_argument("--negative-prompt", default="")
+    flags.add_argument("--steps", type=int)
+    flags.add_argument("--png", action=argparse.BooleanOptionalAction)
+    flags.add_argument("--output", type=Path, nargs="*")
+    one = flags.add_subparsers(dest="kind").add_parser("one")
+    one.add_argument("--title")
+    return flags
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["--negative-prompt", "-blurry"], {"negative_prompt": "-blurry"}),
+        (["--prompt", "--- a line", "--png"], {"prompt": "--- a line", "png": True}),
+        (["--prompt", "-"], {"prompt": "-"}),
+        (["--prompt", "--"], None),
+        (["--prompt", "-h2o", "--steps", "-1"], {"prompt": "-h2o", "steps": -1}),
+        (["one", "--title", "-x=y"], {"title": "-x=y"}),
+        # what is an option is none's value, also when it is shortened
+        (["--prompt", "--png"], None),
+        (["--prompt", "--negative", "x"], None),
+        (["--negative-prompt", "--no-png"], None),
+        (["--steps", "--fast"], None),
+    ],
+)
+def test_a_text_may_begin_with_a_dash(words, values, capsys):
+    def parse():
+        return vars(parser().parse_args(cli.joined(words, parser())))
+
+    if values is None:
+        with pytest.raises(SystemExit):
+            parse()
+    else:
+        found = parse()
+        assert {name: found[name] for name in values} == values
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("file/a.json", "Not a directory"), (".", "is a folder"), ("/proc/none/a.json", "")],
+)
+def test_an_output_that_cannot_be_written_is_found_before_the_work(
+    tmp_path, monkeypatch, name, reason
+):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    work = []
+    words = ["script.py", "--output", str(tmp_path / "new" / "a"), str(tmp_path / name)]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match=rf"^error: --output .*: cannot be written \(.*{reason}"):
+        cli.main(work.append, parser())
+    assert work == [] and not (tmp_path / "new").exists()
+    monkeypatch.setattr("sys.argv", words[:3])
+    cli.main(work.append, parser())
+    assert len(work) == 1
+
+
+PROGRAM = """\
+import argparse, sys
+from diffusion4k import cli
+
+def run(args):
+    print('↑ − 山 é', flush=True)
+    raise cli.UserError('no 🦊')
+
+cli.main(run, argparse.ArgumentParser())
+"""
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1", "ascii"])
+def test_what_is_printed_dies_in_no_locale(tmp_path, encoding):
+    """A log file is UTF-8; a pipe keeps its encoding, with "?" for what that lacks."""
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(SCRIPTS)}
+    command = [sys.executable, str(tmp_path / "program.py")]
+    with (tmp_path / "log").open("wb") as log:
+        subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "↑ − 山 é\nerror: no 🦊\n"
+    piped = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert piped.stdout == "↑ − 山 é\n".encode(encoding, "replace")
+    assert piped.stderr == b"error: no ?\n"
+
+
+def test_an_output_is_refused_by_one_line():
+    with pytest.raises(UserError, match="--to /proc/none/x: cannot be written"):
+        cli.writable(Path("/proc/none/x"), "--to")
