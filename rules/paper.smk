@@ -20,8 +20,8 @@ rule table:
     input:
         lambda w: paper.read_by(CONFIG, w.table),
     output:
-        "<results>/tables/{table}.json",
-        multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex"),
+        manifest="<results>/tables/{table}.json",
+        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -32,7 +32,7 @@ rule table:
         code=lambda w: digests.of("table.py", also=paper.published(CONFIG, w.table)),
         flags=lambda w: paper.table_flags(CONFIG, w.table, DEVIATIONS.footer(w.table)),
     shell:
-        "python scripts/table.py {params.flags} --output {output[0]} > {log} 2>&1"
+        "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule figure:
@@ -40,8 +40,8 @@ rule figure:
     input:
         lambda w: paper.figure_inputs(CONFIG, w.figure),
     output:
-        "<results>/figures/{figure}.json",
-        "<results>/figures/{figure}.png",
+        manifest="<results>/figures/{figure}.json",
+        picture="<results>/figures/{figure}.png",
     log:
         "<logs>/figures/{figure}.log",
     benchmark:
@@ -53,7 +53,7 @@ rule figure:
         kind=key("figures.{figure}.kind"),
         flags=lambda w: paper.figure_flags(CONFIG, w.figure),
     shell:
-        "python scripts/figure.py {params.kind} {params.flags} --output {output[0]} > {log} 2>&1"
+        "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule html:
