@@ -1,6 +1,7 @@
 """Scoring a folder by hand."""
 
-from pathlib import hashlib
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd

@@ -150,7 +150,8 @@ def fid(
 
     `crop`: px of the crops for patch FID; None: CROP, or no patch FID where images are smaller.
     `crops`: of them along each side, 0 for no patch FID. `size`: px to which photographs are
-    resized and cropped, as the workflow does; None where they have the images' size already. `load` gives the network: uint8 images => (n, 2048).
+    resized and cropped, as the workflow does; None where they have the images' size already.
+    `load` gives the network: uint8 images => (n, 2048).
     """
     from diffusion4k.metrics import inception
 
