@@ -4,6 +4,9 @@
   python scripts/generate.py --model owner/name --prompt "a fox" --height 2048 --width 2048
   python scripts/generate.py --model … --dataset … --folder eval/size_2048 --output shard.json
 
+What made a picture stands beside it, in PICTURE.json. --like takes its settings, or those of a row
+of the tables (results/paper/generate/sd3_f16_wlf/eval_4096/shard-0-of-10.json); flags after it win.
+
 With a data set the pictures lie in images/ beside the manifest, and a run that was stopped goes on
 where it stopped: run the same command again.
 """
@@ -36,9 +39,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--shard", type=int, default=0)
     flags.add_argument("--shards", type=int, default=1)
     flags.add_argument(
-        "--output", type=Path, help="the picture (by default named after prompt and seed), or the "
-        "manifest to write for a data set"
+        "--output", type=Path, help="the picture (by default a new one, named after prompt and "
+        "seed), or the manifest to write for a data set"
     )  # fmt: skip
+    flags.add_argument("--like", action=shared.Like, metavar="MANIFEST", help="other pictures'")
     shared.add_sampling(flags)
     shared.add_loading(flags, dtype="auto")
     flags.add_argument(
@@ -56,7 +60,9 @@ def run(args: argparse.Namespace) -> None:
     settings = shared.settings(args, folder.backbone)
     setup = shared.setup(args, folder)
     if args.prompt is not None:
-        one(args, setup, settings)
+        from diffusion4k.generate import single  # torch
+
+        print(single.draw(args, setup, settings))
     else:
         many(args, setup, settings)
 
@@ -82,23 +88,6 @@ def check(args: argparse.Namespace) -> None:
         raise UserError("--dataset needs --folder, and --output with the name of a .json manifest")
     if args.prompt is not None and suffix not in (None, ".jpg", ".jpeg", ".png"):
         raise UserError(f"--output {args.output}: a picture's name ends in .jpg or .png")
-
-
-def one(args, setup, settings) -> None:
-    """One picture of --prompt, with a bar over its denoising steps."""
-    from diffusion4k import images
-    from diffusion4k.generate import sampler
-
-    name = re.sub(r"\W+", "-", args.prompt.lower()).strip("-")[:60] or "picture"
-    output = args.output or Path(f"{name}-seed{args.seed}.jpg")
-    pipeline, backbone = setup.load(), setup.folder.backbone
-    with cli.progress(total=settings.steps, desc="denoise", unit="step") as bar:
-        pixels = sampler.sample(
-            pipeline, backbone, args.prompt, args.seed, settings, on_step=bar.update
-        )
-    save = images.save_png if output.suffix.lower() == ".png" else images.save_jpeg
-    save(output, pixels)
-    print(output)
 
 
 def many(args, setup, settings) -> None:

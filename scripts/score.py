@@ -10,7 +10,7 @@ Every file in the folder must be a whole image (metadata.jsonl and hidden files 
 not is named with the reason, and nothing is scored. --output writes the rows as parquet.
 
 FID as published is of squares: give --size, to which the photographs of REF are resized and cropped
-as the workflow does with its references. Weights are checked against --sha256.
+as the workflow does with its references. The weights' checksum tells the protocol of FID.
 """
 
 import argparse
@@ -48,10 +48,10 @@ def parser() -> argparse.ArgumentParser:
     fid = _add(metrics, "fid", networks=True)
     fid.add_argument("reference", type=Path, help="folder of photographs")
     fid.add_argument("--weights", type=Path, required=True, help="of Inception")
-    fid.add_argument("--protocol", choices=tuple(INCEPTION), default="published")
+    fid.add_argument("--protocol", choices=tuple(INCEPTION), help="default: the weights'")
     fid.add_argument("--sha256", help="of the weights, or its beginning; default: the protocol's")
-    fid.add_argument("--crop", type=int, default=299, help="px, of the crops for patch FID")
-    fid.add_argument("--crops", type=int, default=4, help="of them along each side")
+    fid.add_argument("--crop", type=int, help="px, of the crops for patch FID (299)")
+    fid.add_argument("--crops", type=int, default=4, help="of them along each side; 0: no patches")
     return flags
 
 
@@ -96,11 +96,10 @@ def score(args: argparse.Namespace) -> tuple[list[dict], dict[str, dict]]:
     from diffusion4k.device import choose_exact
 
     if args.metric == "fid":
-        wanted = INCEPTION[args.protocol] if args.sha256 is None else args.sha256
 
         def load():
-            device = choose_exact(args.device)
-            return scores.inception_network(args.weights, wanted, args.protocol, device)
+            how = (args.sha256, args.protocol, INCEPTION, choose_exact(args.device))
+            return scores.inception_network(args.weights, *how)
 
         how = {"size": args.size, "crop": args.crop, "crops": args.crops}
         return scores.fid(args.folder, args.reference, load, **how)
@@ -118,9 +117,9 @@ def score(args: argparse.Namespace) -> tuple[list[dict], dict[str, dict]]:
 def check(args: argparse.Namespace) -> None:
     """Refuse what can be seen to be wrong before anything is loaded: counts, weights, --output."""
     given = {name: value for name, value in vars(args).items() if value is not None}
-    for name in ("size", "threads", "crop", "crops"):
-        if given.get(name, 1) < 1:
-            raise UserError(f"--{name} {given[name]}: must be 1 at least")
+    for name, least in (("size", 1), ("threads", 1), ("crop", 1), ("crops", 0)):
+        if given.get(name, least) < least:
+            raise UserError(f"--{name} {given[name]}: must be {least} at least")
     for name in ("weights", "head"):
         if name in given and not given[name].is_file():
             raise UserError(f"--{name} {given[name]}: no such file")

@@ -1,9 +1,11 @@
 """Scoring a folder by hand."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import Path
 import pytest
 import torch
 import yaml
@@ -147,6 +149,22 @@ def test_fid_takes_no_other_weights_unasked(folder, tmp_path, inception_weights)
         run(*flags, inception_weights, "--sha256", "")
 
 
+def test_fid_needs_the_weights_and_nothing_else(
+    folder, tmp_path, inception_weights, capsys, monkeypatch
+):
+    with pytest.raises(UserError, match="of no protocol of FID .published, clean.; --sha256 "):
+        run("fid", folder, folder, "--weights", inception_weights)
+    digest = hashlib.sha256(Path(inception_weights).read_bytes()).hexdigest()
+    monkeypatch.setitem(script.INCEPTION, "published", digest[:8])
+    run("fid", folder, folder, "--weights", inception_weights)
+    out = capsys.readouterr().out
+    assert "no patch FID of images of 128 px, less than a crop of 299: --crop" in out
+    assert "fid" in numbers(out) and "patch_fid" not in numbers(out)
+    run("fid", folder, folder, "--weights", inception_weights, "--crops", 0)
+    out = capsys.readouterr().out
+    assert "note: no patch" not in out and "patch_fid" not in numbers(out)
+
+
 def test_the_checksums_are_those_of_the_configuration():
     path = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
     sources = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
@@ -159,8 +177,8 @@ def test_the_checksums_are_those_of_the_configuration():
     [
         ("glcm {0} --threads 0", "--threads 0: must be 1 at least"),
         ("cr {0} --size -1", "--size -1: must be 1 at least"),
-        ("fid {0} {0} --weights {0}/p0.jpg --crops 0", "--crops 0: must be 1 at least"),
-        ("fid {0} {0} --weights {0}/p0.jpg", "--crop 299: more than the 128x128 px of the images"),
+        ("fid {0} {0} --weights {0}/p0.jpg --crops -1", "--crops -1: must be 0 at least"),
+        ("fid {0} {0} --weights {0}/p0.jpg --crop 299", "--crop 299: more than the 128x128 px of"),
         ("fid {0} {0} --weights /nonexistent", "--weights /nonexistent: no such file"),
         ("aesthetics {0} --clip x --head /nonexistent", "--head /nonexistent: no such file"),
         ("glcm {0} --output {0}", "--output .*: rows are written as parquet; name a .parquet"),

@@ -20,6 +20,7 @@ from diffusion4k.files import atomic, sha256
 from diffusion4k.metrics import aggregate, inputs
 from diffusion4k.metrics.inputs import Picture
 
+CROP = 299  # px, the published side of a crop for patch FID
 Row = dict[str, Any]
 Scores = tuple[list[Row], dict[str, dict]]
 
@@ -142,13 +143,15 @@ def fid(
     load: Callable,
     *,
     size: int | None,
-    crop: int,
+    crop: int | None,
     crops: int,
 ) -> Scores:
     """FID, KID and patch FID between the images of `folder` and the photographs of `reference`.
 
-    `size`: px to which photographs are resized and cropped, as the workflow does; None where they
-    have the images' size already. `load` gives the network: uint8 images => (n, 2048).
+    `crop`: px of the crops for patch FID; None: CROP, or no patch FID where images are smaller.
+    `crops`: of them along each side, 0 for no patch FID. `size`: px to which photographs are
+    resized and cropped, as the workflow does; None where they have the images' size already.
+    `load` gives the network: uint8 images => (n, 2048).
     """
     from diffusion4k.metrics import inception
 
@@ -156,7 +159,12 @@ def fid(
     for where, some in ((folder, members), (reference, photographs)):
         if len(some) < 2:
             raise UserError(f"{where}: 1 image; a Fréchet distance needs 2 at least")
-    _check_sizes(members, photographs, crop, resized=bool(size))
+    shorter = min(images.sides(members[0].path))
+    if crop is None and crops and shorter < CROP:
+        print(f"note: no patch FID of images of {shorter} px, less than a crop of {CROP}: --crop")
+        crops = 0
+    crop = crop or CROP
+    _check_sizes(members, photographs, crop if crops else 0, resized=bool(size))
 
     def photograph(picture: Picture):
         """As the workflow prepares its references."""
@@ -173,13 +181,16 @@ def fid(
         for picture in cli.progress(some, desc=where.name, unit="image"):
             pixels = np.asarray(decode(picture))
             features["whole"].append(network([pixels]))
-            features["crops"].append(network(inception.crops(pixels, crop, crops)))
+            if crops:
+                features["crops"].append(network(inception.crops(pixels, crop, crops)))
             row = {"id": picture.id, "set": str(where)}
             rows.append(row | {"features": features["whole"][-1][0]})
-        sets.append({name: np.stack(values) for name, values in features.items()})
-    whole, cropped = ([s[name] for s in sets] for name in ("whole", "crops"))
+        sets.append({name: np.stack(values) for name, values in features.items() if values})
     how = {"paired": [p.id for p in members] == [p.id for p in photographs], "seed": 0}
-    return rows, aggregate.distances(*whole, **how) | aggregate.patches(*cropped, **how)
+    results = aggregate.distances(*(s["whole"] for s in sets), **how)
+    if crops:
+        results |= aggregate.patches(*(s["crops"] for s in sets), **how)
+    return rows, results
 
 
 def _check_sizes(
@@ -199,13 +210,26 @@ def _check_sizes(
             )
 
 
-def inception_network(weights: Path, wanted: str, protocol: str, device) -> Callable:
-    """The network of FID's `protocol`, published or clean.
+def inception_network(
+    weights: Path, wanted: str | None, protocol: str | None, known: dict[str, str], device
+) -> Callable:
+    """The network of FID's `protocol`, published or clean; None: what its weights are of.
 
-    UserError unless the sha256 of its weights begins with `wanted`.
+    UserError unless the sha256 of the weights begins with `wanted`, or with what is `known` of the
+    protocol: protocol => the checksum's beginning.
     """
     from diffusion4k.metrics import inception
 
+    if protocol is None and wanted is None:
+        digest = sha256(weights)
+        protocol = next((name for name in known if digest.startswith(known[name])), None)
+        if protocol is None:
+            raise UserError(
+                f"{weights}: its sha256 is {digest}, of no protocol of FID ({', '.join(known)});"
+                f" --sha256 {digest[:8]} takes it, for values that do not compare"
+            )
+    protocol = protocol or "published"
+    wanted = known[protocol] if wanted is None else wanted
     if not re.fullmatch("[0-9a-f]{8,64}", wanted):
         raise UserError(f"--sha256 {wanted}: needs 8 to 64 digits of 0-9 and a-f")
     digest = sha256(weights)

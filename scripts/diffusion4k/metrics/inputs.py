@@ -56,12 +56,14 @@ def folder(where: Path, size: int | None = None) -> list[Picture]:
     """Every image of a folder by name; UserError for what would make another set of it.
 
     That is a file that is none, a link to nothing, two of one id (p2.jpg and p2.png), a folder, or
-    no image at all. What is hidden or called metadata.jsonl does not count.
+    no image at all. What is hidden or called metadata.jsonl does not count, nor does PICTURE.json,
+    what generate.py writes beside a picture.
     """
     if not where.is_dir():
         raise UserError(f"{where}: no such folder of images")
     files = [path for path in sorted(where.iterdir()) if not path.name.startswith(".")]
-    files = [path for path in files if path.name != "metadata.jsonl"]
+    beside = {"metadata.jsonl", *(f"{path.name}.json" for path in files)}
+    files = [path for path in files if path.name not in beside]
     if lost := [path.name for path in files if not path.exists()]:
         raise UserError(f"{where}: links to nothing: {some(lost)}; bring the images back")
     ids: dict[str, Path] = {}
