@@ -26,10 +26,7 @@ def run(args: argparse.Namespace) -> None:
         if lines:
             print(f"{found.path}: {len(lines)} of {len(found.files)} files are broken")
             print("".join(f"  {line}\n" for line in lines), end="")
-            print(
-                "  make it again, with the configuration or profile of this run: snakemake …"
-                f" --forcerun {found.path} -- {found.path}"
-            )
+            print(f"  {found.listed(found.path).remedy()}")
     if broken:
         raise UserError(f"{args.run}: {len(broken)} files are broken, see above")
     count = sum(len(found.files) for found in manifests)

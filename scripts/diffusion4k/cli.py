@@ -21,6 +21,8 @@ FILE_SYSTEMS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `run`; a UserError becomes one line and exit status 1."""
     args = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold bytes that are no text
+        stream.reconfigure(errors="backslashreplace")
     # it warns of a 4-bit CPU kernel that nobody here asks for, as soon as diffusers finds it
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:

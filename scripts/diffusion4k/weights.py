@@ -8,6 +8,7 @@ from pickle import UnpicklingError
 from safetensors import SafetensorError, safe_open
 
 from diffusion4k.errors import UserError
+from diffusion4k.files import walk
 
 # for every from_pretrained: nothing is downloaded, and no pickle is opened
 SAFELY = {"local_files_only": True, "use_safetensors": True}
@@ -38,7 +39,7 @@ def loading(path: str | Path, what: str) -> Iterator[None]:
 def _damage(path: Path) -> str:
     """What can be seen of it from outside; "" when the file, or each in the folder, looks whole."""
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*.safetensors")) if file.is_file()]
+        files = [file for file in walk(path) if file.suffix == ".safetensors" and file.is_file()]
         found = ((file.relative_to(path), _damage(file)) for file in files)
         return next((f"{name}: {damage}" for name, damage in found if damage), "")
     if not path.is_file():

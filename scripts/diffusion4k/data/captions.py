@@ -1,20 +1,43 @@
 """The layout of Aesthetic-4K: folders of images with a metadata.jsonl (`file_name`, `text`)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffusion4k.errors import UserError
 from diffusion4k.files import inside
+from diffusion4k.manifest import Listed, Manifest
+
+LISTING = "metadata.jsonl"
 
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """One captioned image; `id` is the file's stem and names everything made from it."""
+    """One captioned image; `id` is the file's stem and names everything made from it.
+
+    `listed`: the image as the data set's manifest has it, where one is at hand.
+    """
 
     id: str
     path: Path
     text: str
+    listed: Listed | None = None
+
+    def sound(self) -> Path:
+        """`path`; UserError when it is not the image that the manifest means."""
+        return self.listed.sound() if self.listed else self.path
+
+
+def of(dataset: Manifest, folder: str) -> list[CaptionedImage]:
+    """`read` of a data set that has not been edited since its manifest was made, else UserError.
+
+    Captions are compared now, an image when it is read (`CaptionedImage.sound`).
+    """
+    listing = inside(dataset.root, folder) / LISTING
+    if listing.is_file():
+        dataset.listed(listing).sound()
+    samples = read(dataset.root, folder)
+    return [replace(sample, listed=dataset.listed(sample.path)) for sample in samples]
 
 
 def read(root: str | Path, folder: str) -> list[CaptionedImage]:
@@ -24,7 +47,7 @@ def read(root: str | Path, folder: str) -> list[CaptionedImage]:
     outside the folder, or repeats an id.
     """
     where = inside(root, folder)
-    listing = where / "metadata.jsonl"
+    listing = where / LISTING
     if not listing.is_file():
         raise UserError(f"{listing}: not found; is {root} a folder laid out like Aesthetic-4K?")
     samples: dict[str, CaptionedImage] = {}

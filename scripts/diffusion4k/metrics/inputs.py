@@ -45,10 +45,14 @@ class Picture:
 
 
 def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
-    """The images of a shard of generation: squares of `size` px, else of the size it was asked."""
+    """The images of a shard of generation: squares of `size` px, else of the size it was asked.
+
+    UserError when one of them is not what its manifest means.
+    """
     asked = (size, size) if size else (shard.settings.get("height"), shard.settings.get("width"))
     expected = asked if all(asked) else None
     pictures = [p for p in shard.paths() if p.suffix.lower() in images.SUFFIXES]
+    shard.sound(pictures)
     return [Picture(path.stem, path, expected) for path in pictures]
 
 
@@ -99,7 +103,7 @@ def prompts(
     dataset: Manifest, folder: str, pictures: Iterable[Picture]
 ) -> dict[str, metadata.CaptionedImage]:
     """The data set's sample for each generated image's id; UserError for ids that it lacks."""
-    samples = {sample.id: sample for sample in metadata.read(dataset.root, folder)}
+    samples = {sample.id: sample for sample in metadata.of(dataset, folder)}
     unknown = [picture.id for picture in pictures if picture.id not in samples]
     if unknown:
         raise UserError(
@@ -118,12 +122,18 @@ def weights(source: Manifest) -> Path:
             f"{source.path}: {len(files)} weight files below {source.root} where one is needed;"
             " give the file itself as the source's path:"
         )
-    return (named or files)[0]
+    return source.listed((named or files)[0]).sound()
+
+
+def whole(source: Manifest) -> Path:
+    """The folder of a source whose files are all what its manifest means."""
+    source.sound()
+    return source.root
 
 
 def checksum(source: Manifest, path: Path) -> str:
     """The SHA-256 that the source's manifest has of one of its files."""
-    return source.files[source.paths().index(path)].sha256
+    return source.listed(path).sha256
 
 
 def notes(*sources: Manifest) -> list[str]:

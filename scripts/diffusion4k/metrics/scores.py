@@ -170,7 +170,7 @@ def has_features(shards: Sequence[Manifest], name: str) -> bool:
 def _bulk(shard: Manifest, suffix: str) -> Path:
     for path in shard.paths():
         if path.suffix == suffix and path.is_file():
-            return path
+            return shard.listed(path).sound()
     raise UserError(f"{shard.path}: its {suffix[1:]} file is missing; delete it and score again")
 
 

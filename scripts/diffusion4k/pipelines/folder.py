@@ -7,7 +7,7 @@ place for the VAE's factor: {"vae_factor": 16, "encoder": "stride", "decoder": "
 
 import hashlib
 import json
-import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 from diffusion4k import backbones, digest, manifest
 from diffusion4k.backbones.base import Sampled
 from diffusion4k.errors import OTHER_CODE, UserError
+from diffusion4k.files import whole
+from diffusion4k.manifest import Manifest
 from diffusion4k.weights import SAFELY, loading
 
 INDEX, OURS, TRANSFORMER = "model_index.json", "diffusion4k.json", "transformer"
@@ -26,7 +28,7 @@ class PipelineFolder:
     """A diffusers folder; `notes` are those of its manifest, `class_name` its pipeline's.
 
     `parts`: what model_index.json says of each part. `contents`: (name, a text that changes with
-    the content) of each file.
+    the content) of each file. `record`: the manifest, None for a folder that was given as such.
     """
 
     root: Path
@@ -34,6 +36,7 @@ class PipelineFolder:
     parts: dict[str, Any]
     notes: tuple[str, ...] = ()
     contents: tuple[tuple[str, str], ...] = ()
+    record: Manifest | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> "PipelineFolder":
@@ -41,7 +44,7 @@ class PipelineFolder:
 
         UserError when it is none, or its class is code of its own.
         """
-        path = Path(path)
+        path, record = Path(path), None
         if path.is_dir():
             root, notes = path, ()
             stats = [(str(file.relative_to(path)), file.stat()) for file in files(path)]
@@ -52,11 +55,13 @@ class PipelineFolder:
             contents = tuple(sorted((file.name, file.sha256) for file in record.files))
         if not (root / INDEX).is_file():
             raise UserError(f"{path}: no {INDEX} in {root}; it is no diffusers pipeline")
+        if record:
+            record.sound(root / name for name in (INDEX, OURS) if (root / name).is_file())
         parts = read_json(root / INDEX)
         name = parts.get("_class_name")
         if not isinstance(name, str):
             raise UserError(f"{root}: its pipeline is code of its own ({name}); {OTHER_CODE}")
-        return cls(root, name, parts, notes, contents)
+        return cls(root, name, parts, notes, contents, record)
 
     @property
     def trains(self) -> bool:
@@ -85,6 +90,14 @@ class PipelineFolder:
         own = backbones.code(self.backbone.name) if self.trains else {}
         leave_out = (*own.get("leave_out", ()), "diffusion4k.sources.fetch")
         return digest.digest(script, leave_out=leave_out, with_modules=own.get("with_modules", ()))
+
+    def check_files(self, *, transformer: bool) -> None:
+        """UserError when its parts, with or without the transformer, are not what the manifest
+        means: some seconds for 24 GB. A folder that was given as such has none.
+        """
+        if self.record:
+            parts = [part for part in self.parts if transformer or part != TRANSFORMER]
+            self.record.sound(self.record.within(*parts))
 
     def forms(
         self,
@@ -140,6 +153,7 @@ class PipelineFolder:
 
         chosen = self.forms() if forms is None else forms
         self._check_code()
+        self.check_files(transformer=not without_transformer)
         with loading(self.root, "a pipeline that diffusers can load"):
             pipeline = self._from_pretrained(dtype, without_transformer)
         if chosen["vae_factor"] == 16:
@@ -161,7 +175,7 @@ class PipelineFolder:
         """The pipeline as it lies, from safetensors; a backbone's VAE by itself."""
         import diffusers
 
-        how = {"torch_dtype": dtype} | SAFELY
+        how = {"torch_dtype": dtype, "variant": variant(self.root)} | SAFELY
         if not self.trains:
             return self.backbone.load(self.root, **how)
         left_out = {"vae": None} | ({TRANSFORMER: None} if without_transformer else {})
@@ -194,11 +208,17 @@ class PipelineFolder:
 
 def files(root: Path) -> list[Path]:
     """The files below `root`, links followed, sorted; none hidden, such as a download's .cache."""
-    paths = []
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(paths)
+    return whole(root, hidden=False)
+
+
+def variant(root: Path) -> str | None:
+    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K)."""
+    parts: dict[Path, set[str]] = {}
+    for file in (path for path in files(root) if path.suffix == ".safetensors"):
+        name = re.search(r"\.(bf16|fp16)[.-]", file.name)
+        parts.setdefault(file.parent, set()).add(name[1] if name else "")
+    only = sorted(name for names in parts.values() if "" not in names for name in names)
+    return only[0] if only else None
 
 
 def read_json(path: Path) -> dict[str, Any]:
