@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
         if sample.id in done:
             continue
         image = inputs.photograph(sample.sound(), args.size, upright=True)
-        real, rebuilt = np.asarray(image), rebuild(vae, image)
+        real, rebuilt = np.asarray(image), rebuild(vae, image, sample.id)
         row, features = done[sample.id] = score(sample.id, real, rebuilt)
         for path, pixels in zip(pictures(args, sample.id), (real, rebuilt), strict=True):
             path.unlink(missing_ok=True)  # of other settings

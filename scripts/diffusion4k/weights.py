@@ -1,5 +1,6 @@
 """Loading of weights: from safetensors alone, and in one line what is wrong with a file."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,20 @@ SAFELY = {"local_files_only": True, "use_safetensors": True}
 
 _POINTER = b"version https://git-lfs"
 _ERRORS = (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+
+
+def variant(folder: str | Path) -> str | None:
+    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K).
+
+    For from_pretrained, of a pipeline's folder or of one part's.
+    """
+    parts: dict[Path, set[str]] = {}
+    for file in walk(folder, hidden=False):
+        if file.suffix == ".safetensors":
+            name = re.search(r"\.(bf16|fp16)[.-]", file.name)
+            parts.setdefault(file.parent, set()).add(name[1] if name else "")
+    only = sorted(name for names in parts.values() if "" not in names for name in names)
+    return only[0] if only else None
 
 
 @contextmanager

@@ -2,15 +2,17 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import generate as script
 import tiny
-from diffusion4k import backbones
+from diffusion4k import backbones, files, manifest
 from diffusion4k.backbones import noise_levels
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags, sampler
@@ -216,3 +218,58 @@ def test_lossless_pictures_are_kept_and_resumed(sources, tmp_path):
     png.write_bytes(before[:-9])
     make(sources, tmp_path, "--png")
     assert png.read_bytes() == before
+
+
+def damage(sources, root, part, key, value):
+    """A copy of SD3's pipeline in `root`, one tensor of `part` filled with `value`."""
+    shutil.copytree(sources / "sd3", root)
+    (file,) = (root / part).glob("*.safetensors")
+    tensors = load_file(file)
+    name = next(name for name in tensors if re.search(key, name))
+    tensors[name][:] = value
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "what"),
+    [
+        ("transformer", "weight", float("nan"), "the picture of 'a fox', seed 5"),
+        # beyond what the last layer can hold: clipped, it would be white
+        ("vae", r"decoder\.conv_out\.bias", float("inf"), "the picture of 'a fox', seed 5"),
+    ],
+)
+def test_a_picture_that_is_not_finite_is_refused(sources, tmp_path, part, key, value, what):
+    damage(sources, tmp_path / "broken", part, key, value)
+    output = tmp_path / "fox.png"
+    flags = ["--height", 32, "--width", 32, "--steps", 2, "--device", "cpu", "--output", output]
+    with pytest.raises(UserError, match=f"broken: {what}: holds values that are no numbers"):
+        run("--model", tmp_path / "broken", "--prompt", "a fox", "--seed", 5, *flags)
+    assert not output.exists()
+
+
+def test_a_text_that_is_not_finite_is_refused(sources, tmp_path):
+    damage(sources, tmp_path / "sd3", "text_encoder", "weight", float("nan"))
+    for name in ("data", "data.json"):
+        (tmp_path / name).symlink_to(sources / name)
+    manifest.write(
+        tmp_path / "sd3.json",
+        root=tmp_path / "sd3",
+        files=files.walk(tmp_path / "sd3"),
+        inputs={},
+        settings={},
+        started=0,
+    )
+    with pytest.raises(UserError, match="sd3: the text '.*', encoded: holds"):
+        make(tmp_path, tmp_path / "pictures")
+
+
+def test_a_changed_pipeline_is_not_sampled(sources, tmp_path):
+    """Its manifest tells: one byte in gigabytes of weights."""
+    shutil.copytree(sources / "sd3", tmp_path / "sd3")
+    shutil.copy(sources / "sd3.json", tmp_path)
+    (file,) = (tmp_path / "sd3" / "transformer").glob("*.safetensors")
+    changed = bytearray(file.read_bytes())
+    changed[-1] ^= 1
+    file.write_bytes(changed)
+    with pytest.raises(UserError, match="safetensors: its content has changed .*make it again"):
+        run("--model", tmp_path / "sd3.json", "--prompt", "a fox", "--output", tmp_path / "a.png")

@@ -113,3 +113,10 @@ def test_scripts_without_networks_import_no_torch(tmp_path):
         )
         assert done.returncode == 0, done.stderr
     assert manifest.read(tmp_path / "a.json").results["glcm"]["n"] == 2
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path):
+    saves = scores.SavedScores(tmp_path / "t.json", scores.Texture, scores.key([]))
+    with pytest.raises(UserError, match="i0: its extra: holds values that are no numbers"):
+        saves.put(textures([0])[0], extra=np.array([1.0, np.inf]))
+    assert saves.get("i0") is None

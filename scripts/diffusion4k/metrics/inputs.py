@@ -9,6 +9,7 @@ from PIL import Image
 from diffusion4k import images
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
+from diffusion4k.files import shown
 from diffusion4k.manifest import Manifest
 
 _WEIGHTS = {".pth", ".pt", ".safetensors"}
@@ -76,12 +77,12 @@ def folder(where: Path, size: int | None = None) -> list[Picture]:
             raise UserError(
                 f"{path}: not an image ({', '.join(sorted(images.SUFFIXES))}); move it away"
             )
-        if ids.setdefault(path.stem, path) != path:
-            raise UserError(f"{where}: {ids[path.stem].name} and {path.name}: one id; keep one")
+        if (first := ids.setdefault(path.stem, path)) != path:
+            raise UserError(f"{where}: {first.name} and {path.name}: one id; keep one")
     if not files:
         raise UserError(f"{where}: no images there")
     expected = (size, size) if size else None
-    return [Picture(path.stem, path, expected) for path in files]
+    return [Picture(shown(path.stem), path, expected) for path in files]
 
 
 def some(names: Sequence[str]) -> str:

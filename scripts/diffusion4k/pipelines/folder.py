@@ -7,7 +7,6 @@ place for the VAE's factor: {"vae_factor": 16, "encoder": "stride", "decoder": "
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from diffusion4k.backbones.base import Sampled
 from diffusion4k.errors import OTHER_CODE, UserError
 from diffusion4k.files import whole
 from diffusion4k.manifest import Manifest
-from diffusion4k.weights import SAFELY, loading
+from diffusion4k.weights import SAFELY, loading, variant
 
 INDEX, OURS, TRANSFORMER = "model_index.json", "diffusion4k.json", "transformer"
 
@@ -152,6 +151,12 @@ class PipelineFolder:
         from diffusion4k.vae.f16 import make_pipeline_f16
 
         chosen = self.forms() if forms is None else forms
+        lacking = [n for n, e in self.parts.items() if e == [None, None] and "text_encoder" in n]
+        if without_transformer and lacking:
+            raise UserError(
+                f"{self.root}: was saved without {', '.join(lacking)}: it can be sampled, but texts"
+                " to train with need every encoder; give the whole pipeline"
+            )
         self._check_code()
         self.check_files(transformer=not without_transformer)
         with loading(self.root, "a pipeline that diffusers can load"):
@@ -178,12 +183,17 @@ class PipelineFolder:
         how = {"torch_dtype": dtype, "variant": variant(self.root)} | SAFELY
         if not self.trains:
             return self.backbone.load(self.root, **how)
-        left_out = {"vae": None} | ({TRANSFORMER: None} if without_transformer else {})
+        # what a pipeline was saved without, such as SD3's T5, diffusers wants to be told
+        left_out = {part: None for part, entry in self.parts.items() if entry == [None, None]}
+        left_out |= {"vae": None} | ({TRANSFORMER: None} if without_transformer else {})
         pipeline_class = getattr(diffusers, self.class_name)
         pipeline = pipeline_class.from_pretrained(self.root, **how, **left_out)
         # model_index.json may name a VAE class that is not in diffusers; the weights must fit ours
         vae, info = diffusers.AutoencoderKL.from_pretrained(
-            self.root, subfolder="vae", output_loading_info=True, **how
+            self.root,
+            subfolder="vae",
+            output_loading_info=True,
+            **how | {"variant": variant(self.root / "vae")},
         )
         amiss = [f"{key}: {min(map(str, keys))}" for key, keys in info.items() if keys]
         if amiss:
@@ -209,16 +219,6 @@ class PipelineFolder:
 def files(root: Path) -> list[Path]:
     """The files below `root`, links followed, sorted; none hidden, such as a download's .cache."""
     return whole(root, hidden=False)
-
-
-def variant(root: Path) -> str | None:
-    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K)."""
-    parts: dict[Path, set[str]] = {}
-    for file in (path for path in files(root) if path.suffix == ".safetensors"):
-        name = re.search(r"\.(bf16|fp16)[.-]", file.name)
-        parts.setdefault(file.parent, set()).add(name[1] if name else "")
-    only = sorted(name for names in parts.values() if "" not in names for name in names)
-    return only[0] if only else None
 
 
 def read_json(path: Path) -> dict[str, Any]:
