@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     source = manifest.read(args.dataset)
-    samples = metadata.read(source.root, args.folder)
+    samples = metadata.of(source, args.folder)
     decoded = data.inspect_all(samples, min_side=args.min_side, workers=args.workers)
     bar = cli.progress(decoded, total=len(samples), desc=f"check {args.split}", unit="image")
     inspections = list(bar)

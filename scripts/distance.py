@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
 
     rows = []
     for picture in cli.progress(pictures, desc="distance", unit="image"):
-        real = inputs.photograph(samples[picture.id].path, args.size, upright=True)
+        real = inputs.photograph(samples[picture.id].sound(), args.size, upright=True)
         error = reconstruction.mse(small(real), small(picture.load()))
         rows.append(scores.Distance(picture.id, float(error**0.5), reconstruction.psnr(error)))
     bulk = args.output.with_suffix(".parquet")

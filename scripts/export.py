@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffusion4k import cli, manifest
 from diffusion4k.pipelines.export import export, trained_root
-from diffusion4k.pipelines.folder import PipelineFolder
+from diffusion4k.pipelines.folder import TRANSFORMER, PipelineFolder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,8 +27,11 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     started = time.time()
     base, state = PipelineFolder.open(args.pipeline), manifest.read(args.state)
+    trained = trained_root(state)
+    base.check_files(transformer=False)
+    state.sound(path for path in state.paths() if path.is_relative_to(trained / TRANSFORMER))
     folder = args.output.with_suffix("")
-    files = export(base, trained_root(state), folder, encoder=args.encoder, decoder=args.decoder)
+    files = export(base, trained, folder, encoder=args.encoder, decoder=args.decoder)
     manifest.write(
         args.output,
         root=folder,

@@ -85,7 +85,7 @@ def photographs(args: argparse.Namespace, dataset: manifest.Manifest) -> list:
     """This shard's captioned images of the data set."""
     if not args.size:
         raise UserError("--reference: give the evaluation's image size by --size")
-    return cli.shard(captions.read(dataset.root, args.folder), args.shard, args.shards)
+    return cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def draw(args: argparse.Namespace, shown):
     from diffusion4k.paper import panels
 
     if args.kind == "gallery":
-        captioned = captions.read(manifest.read(args.reference).root, args.folder)
+        captioned = captions.of(manifest.read(args.reference), args.folder)
         how = {"count": args.prompts, "size": args.size, "tile": args.tile, "zoom": args.zoom}
         return panels.gallery(shown, captioned, **how)
     if args.kind == "reconstruction":

@@ -96,7 +96,7 @@ def many(args, setup, settings) -> None:
 
     started = time.time()
     dataset = manifest.read(args.dataset)
-    prompts = cli.shard(captions.read(dataset.root, args.folder), args.shard, args.shards)
+    prompts = cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
     sampled = sampler.sample_all(
         setup.load,
         setup.folder.backbone,

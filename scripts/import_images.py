@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.images.is_dir():
         raise UserError(f"--images {args.images}: no such folder")
     dataset = manifest.read(args.dataset)
-    ids = [sample.id for sample in captions.read(dataset.root, args.folder)]
+    ids = [sample.id for sample in captions.of(dataset, args.folder)]
     pictures, faults = own_images.match(args.images, ids)
     root = args.output[0].parent
     targets = {id: root / "images" / f"{id}.jpg" for id in pictures}

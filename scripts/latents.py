@@ -63,10 +63,9 @@ def run(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         seed=args.seed,
     )
-    samples = cli.shard(captions.read(dataset.root, args.folder), args.shard, args.shards)
+    samples = cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
     code, models = folder.code("latents.py"), folder.fingerprint(transformer=False)
-    sums = {dataset.root / file.name: file.sha256 for file in dataset.files}
-    work = ((s, settings.digest(s, sums.get(s.path, ""), models, code)) for s in samples)
+    work = ((s, settings.digest(s, s.listed.sha256, models, code)) for s in samples)
 
     def load():
         return folder.load(

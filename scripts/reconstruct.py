@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     device = choose_exact(args.device)
     paths = {n: getattr(args, n) for n in ("vae", "dataset", "inception", "vgg16")}
     sources = {name: manifest.read(path) for name, path in paths.items()}
-    everything = cli.spread(captions.read(sources["dataset"].root, args.folder), args.limit)
+    everything = cli.spread(captions.of(sources["dataset"], args.folder), args.limit)
     samples = cli.shard(everything, args.shard, args.shards)
     shown = {sample.id for sample in everything[: args.pictures]}
     saves = scores.SavedScores(args.output, scores.Reconstruction, key(args, paths))
@@ -74,8 +74,8 @@ def run(args: argparse.Namespace) -> None:
     for sample in cli.progress(samples, desc="reconstruct", unit="image"):
         if sample.id in done:
             continue
-        image = inputs.photograph(sample.path, args.size, upright=True)
-        real, rebuilt = np.asarray(image), rebuild(vae, image)
+        image = inputs.photograph(sample.sound(), args.size, upright=True)
+        real, rebuilt = np.asarray(image), rebuild(vae, image, sample.id)
         row, features = done[sample.id] = score(sample.id, real, rebuilt)
         for path, pixels in zip(pictures(args, sample.id), (real, rebuilt), strict=True):
             path.unlink(missing_ok=True)  # of other settings
@@ -123,8 +123,10 @@ def load(args: argparse.Namespace, sources: dict[str, manifest.Manifest], device
     from diffusion4k.metrics import inputs, pairs
     from diffusion4k.vae import reconstruct
 
+    source = sources["vae"]
+    source.sound(source.within("vae") or None)
     vae = reconstruct.load(
-        sources["vae"].root,
+        source.root,
         factor=args.factor,
         encoder=args.encoder,
         decoder=args.decoder,

@@ -27,10 +27,7 @@ def run(args: argparse.Namespace) -> None:
         if lines:
             print(f"{found.path}: {len(lines)} of {len(found.files)} files are broken")
             print("".join(f"  {line}\n" for line in lines), end="")
-            print(
-                "  make it again, with the configuration or profile of this run: snakemake …"
-                f" --forcerun {found.path} -- {found.path}"
-            )
+            print(f"  {found.listed(found.path).remedy()}")
     for line in lost:
         print(f"{line}; snakemake makes it again")
     if broken or lost:

@@ -14,12 +14,14 @@ from diffusion4k.errors import UserError
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed into place.
 
-    The temporary name keeps the suffix, because image libraries choose the format by it. When the
-    block raises, the temporary file is removed and `path` is left as it was.
+    The temporary name keeps the suffix, because image libraries choose the format by it, and is
+    short, because `path` may have the longest name that the file system takes. When the block
+    raises, the temporary file is removed and `path` is left as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    temporary = path.with_name(f".{short}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb") as handle:
@@ -30,9 +32,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` (UTF-8) atomically."""
+    """Write `text` (UTF-8) atomically; bytes of a file's name that are not UTF-8 are escaped."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def shown(name: str | Path) -> str:
+    r"""`name` as text that can be printed and stored: bytes that are not UTF-8 as \udcXX."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def link(file: Path, target: Path) -> None:
@@ -42,6 +49,34 @@ def link(file: Path, target: Path) -> None:
             os.link(file.resolve(), temporary)
         except OSError:
             shutil.copyfile(file, temporary)
+
+
+def walk(root: str | Path, *, hidden: bool = True) -> list[Path]:
+    """All that lies below `root` but folders, sorted: links are followed, whatever they lead to.
+
+    A link to nothing is listed, too. Without `hidden` no file or folder whose name begins with a
+    dot, such as a download's .cache. UserError for a link to a folder that it lies in.
+    """
+    paths = []
+    for folder, folders, names in os.walk(root, followlinks=True):
+        if not hidden:
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            names = [name for name in names if not name.startswith(".")]
+        above = os.path.realpath(folder)
+        for name in folders:
+            link = Path(folder, name)
+            if link.is_symlink() and Path(above).is_relative_to(os.path.realpath(link)):
+                raise UserError(f"{link}: a link to a folder that it lies in; remove it")
+        paths += [Path(folder, name) for name in names]
+    return sorted(paths)
+
+
+def whole(root: str | Path, *, hidden: bool = True) -> list[Path]:
+    """The files of `walk`; UserError for a link to nothing, which would make it another set."""
+    paths = walk(root, hidden=hidden)
+    if lost := [path for path in paths if not path.exists()]:
+        raise UserError(f"{lost[0]}: a link to nothing; bring back what it means, or remove it")
+    return paths
 
 
 def sha256(path: str | Path) -> str:

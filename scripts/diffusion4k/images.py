@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
@@ -26,6 +26,9 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 # Photographs of 100 megapixels and more are this project's business, not an attack.
 Image.MAX_IMAGE_PIXELS = 1_000_000_000
+# So are PNG with a workflow as text, or a large colour profile: bytes of one, and of all, unpacked.
+PngImagePlugin.MAX_TEXT_CHUNK = 64 * 2**20
+PngImagePlugin.MAX_TEXT_MEMORY = 256 * 2**20
 
 
 def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
@@ -95,8 +98,14 @@ def _opening(path: str | Path) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such image") from None
     except (*_DAMAGE, Image.DecompressionBombError) as error:
-        reason = "zero bytes" if Path(path).stat().st_size == 0 else error
-        raise UserError(f"{path}: cannot be decoded ({reason}); fetch it again") from None
+        reason = "zero bytes" if Path(path).stat().st_size == 0 else str(error)
+        advice = "fetch it again"
+        if "MAX_TEXT" in reason:
+            reason = "more than 64 MiB of text or of a colour profile in it, or 256 MiB in all"
+            advice = "save it without them"
+        elif isinstance(error, Image.DecompressionBombError):
+            advice = "make it smaller"
+        raise UserError(f"{path}: cannot be decoded ({reason}); {advice}") from None
 
 
 def _unlike_rgb(opened: Image.Image) -> str:

@@ -1,21 +1,25 @@
 """The small JSON that ends every stage: what was made, from what, by which settings, how long.
 
 Snakemake tracks the manifest; the bulk (images, latents, checkpoints) lies beside it, below
-`root`. A manifest is written last and atomically, so that its presence says that its bulk is whole.
+`root`. A manifest is written last and atomically, so that its presence says that its bulk was whole
+then. Whether it still is, who reads it asks: `Manifest.sound`.
 """
 
 import json
+import os
 import platform
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from diffusion4k import digest
+from diffusion4k import cli, digest
 from diffusion4k.errors import UserError
-from diffusion4k.files import inside, sha256, write_text
+from diffusion4k.files import inside, sha256, walk, write_text
 
 # taken when the process starts, so that it is the code that ran and not a later edit of it
 CODE = digest.of_this_process()
@@ -29,6 +33,52 @@ class File:
     name: str
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file as the manifest `source` lists it, to be compared when it is read; small to pickle.
+
+    `sha256` is "" for a file that is not listed. `own`: it lies in a folder of the user's, who may
+    have meant to edit it.
+    """
+
+    path: Path
+    bytes: int
+    sha256: str
+    source: Path
+    own: bool
+
+    def fault(self) -> str:
+        """What is wrong with it, in a line; "" for the bytes that the manifest means."""
+        if not self.sha256:
+            return f"{self.path}: not among the files that {self.source} lists"
+        if not self.path.is_file():
+            return f"{self.path}: missing"
+        if (size := self.path.stat().st_size) != self.bytes:
+            return f"{self.path}: {size} bytes, the manifest says {self.bytes}"
+        if sha256(self.path) != self.sha256:
+            return f"{self.path}: its content has changed (sha256)"
+        return ""
+
+    def remedy(self) -> str:
+        """What to do about a fault."""
+        again = f"snakemake … --forcerun {self.source} -- {self.source}"
+        if self.own:
+            return (
+                f"if that is meant, list the files anew, with the run's configuration: {again};"
+                " what was made from them is then made again (snakemake -n shows what)"
+            )
+        return f"delete it and make it again, with the run's configuration: {again}"
+
+    def sound(self) -> Path:
+        """`path`; UserError, with what to run, when it is not what the manifest means.
+
+        It reads the file once more, at about 1 GB/s a core.
+        """
+        if fault := self.fault():
+            raise UserError(f"{fault} (listed in {self.source}); {self.remedy()}")
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -52,7 +102,38 @@ class Manifest:
 
     def paths(self) -> list[Path]:
         """The files of the bulk."""
-        return [inside(self.root, file.name) for file in self.files]
+        return list(self._listed)
+
+    def listed(self, path: str | Path) -> Listed:
+        """A file of the bulk, or one that should be, as it is listed."""
+        path = Path(os.path.normpath(path))
+        return self._listed.get(path) or Listed(path, 0, "", self.path, self._own)
+
+    def within(self, *folders: str) -> list[Path]:
+        """The files of the bulk that lie in these folders of the root."""
+        return [path for path in self.paths() if path.relative_to(self._top).parts[0] in folders]
+
+    def sound(self, paths: Iterable[Path] | None = None) -> list[Path]:
+        """`paths`, by default the whole bulk, compared with what was made.
+
+        UserError with the first one that is missing or changed, and what to run.
+        """
+        files = map(self.listed, self.paths() if paths is None else paths)
+        with ThreadPoolExecutor(cli.threads()) as pool:  # hashing does not hold Python's lock
+            return list(pool.map(Listed.sound, files))
+
+    @property
+    def _top(self) -> Path:
+        return Path(os.path.normpath(self.root))
+
+    @property
+    def _own(self) -> bool:
+        return bool(self.settings.get("path"))  # of fetch.py: used where it lies
+
+    @cached_property
+    def _listed(self) -> dict[Path, Listed]:
+        files = ((inside(self.root, file.name), file) for file in self.files)
+        return {p: Listed(p, f.bytes, f.sha256, self.path, self._own) for p, f in files}
 
 
 def write(
@@ -115,7 +196,8 @@ def find(folder: str | Path) -> list[Manifest]:
     """Every manifest below `folder`, those of the stages and not JSON files of their bulk."""
     found: list[Manifest] = []
     bulk: set[Path] = set()
-    for path in sorted(Path(folder).rglob("*.json"), key=lambda path: len(path.parts)):
+    paths = [path for path in walk(folder) if path.suffix == ".json" and path.is_file()]
+    for path in sorted(paths, key=lambda path: len(path.parts)):
         if path in bulk:
             continue
         try:
@@ -130,15 +212,8 @@ def find(folder: str | Path) -> list[Manifest]:
 
 def verify(manifest: Manifest) -> list[str]:
     """Compare the bulk with the manifest; one line for each file missing, cut short or changed."""
-    broken = []
-    for file, path in zip(manifest.files, manifest.paths(), strict=True):
-        if not path.is_file():
-            broken.append(f"{path}: missing")
-        elif path.stat().st_size != file.bytes:
-            broken.append(f"{path}: {path.stat().st_size} bytes, the manifest says {file.bytes}")
-        elif sha256(path) != file.sha256:
-            broken.append(f"{path}: its content has changed (sha256)")
-    return broken
+    faults = (manifest.listed(path).fault() for path in manifest.paths())
+    return [fault for fault in faults if fault]
 
 
 def gone(manifest: Manifest) -> list[str]:

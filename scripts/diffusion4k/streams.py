@@ -6,7 +6,7 @@ import sys
 
 
 def prepare() -> None:
-    """Let stdout and stderr take any text: files are UTF-8, a terminal has "?" for what it lacks.
+    """Let stdout and stderr take any text: files are UTF-8, a terminal gets escapes.
 
     A pipe is for a terminal, or for a program that reads as the locale says.
     """
@@ -17,4 +17,6 @@ def prepare() -> None:
             in_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
         except (OSError, ValueError):  # closed, or no file
             in_file = False
-        stream.reconfigure(encoding="utf-8" if in_file else stream.encoding, errors="replace")
+        stream.reconfigure(
+            encoding="utf-8" if in_file else stream.encoding, errors="backslashreplace"
+        )

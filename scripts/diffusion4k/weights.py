@@ -1,5 +1,6 @@
 """Loading of weights: from safetensors alone, and in one line what is wrong with a file."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,27 @@ from pickle import UnpicklingError
 from safetensors import SafetensorError, safe_open
 
 from diffusion4k.errors import UserError
+from diffusion4k.files import walk
 
 # for every from_pretrained: nothing is downloaded, and no pickle is opened
 SAFELY = {"local_files_only": True, "use_safetensors": True}
 
 _POINTER = b"version https://git-lfs"
 _ERRORS = (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+
+
+def variant(folder: str | Path) -> str | None:
+    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K).
+
+    For from_pretrained, of a pipeline's folder or of one part's.
+    """
+    parts: dict[Path, set[str]] = {}
+    for file in walk(folder, hidden=False):
+        if file.suffix == ".safetensors":
+            name = re.search(r"\.(bf16|fp16)[.-]", file.name)
+            parts.setdefault(file.parent, set()).add(name[1] if name else "")
+    only = sorted(name for names in parts.values() if "" not in names for name in names)
+    return only[0] if only else None
 
 
 @contextmanager
@@ -38,7 +54,7 @@ def loading(path: str | Path, what: str) -> Iterator[None]:
 def _damage(path: Path) -> str:
     """What can be seen of it from outside; "" when the file, or each in the folder, looks whole."""
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*.safetensors")) if file.is_file()]
+        files = [file for file in walk(path) if file.suffix == ".safetensors" and file.is_file()]
         found = ((file.relative_to(path), _damage(file)) for file in files)
         return next((f"{name}: {damage}" for name, damage in found if damage), "")
     if not path.is_file():

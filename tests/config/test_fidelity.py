@@ -260,7 +260,7 @@ def test_row_flips(tmp_path):
     def share(settings):
         flip = settings["train"]["flip_probability"]
         draws = samples.Draws(0, 1, 0, flip, backbones.get("sd3").draw_u)
-        data = samples.Samples([samples.Sample("photo", (path,))], draws, cache=True)
+        data = samples.Samples([samples.Sample("photo", (tiny.listed(path),))], draws, cache=True)
         return sum(bool((data[step, 0]["z"] < 0).all()) for step in range(200)) / 200
 
     published, corrected = map(share, both("flips"))

@@ -11,7 +11,7 @@ import texture
 from diffusion4k import images
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import compression, inputs
-from tiny_pictures import generated, of_another_size, picture, write_deep, write_folder
+from tiny_pictures import generated, of_another_size, picture, relist, write_deep, write_folder
 
 
 def run(*flags: object) -> None:
@@ -80,6 +80,7 @@ def test_bad_files_are_named_with_the_reason(folder, tmp_path, metric, spoil, sa
 def test_the_workflow_names_them_too(tmp_path, spoil, says):
     shard = generated(tmp_path, {f"p{i}": (128, 128) for i in range(3)}, height=128, width=128)
     spoil(tmp_path / "images" / "p2.jpg")
+    relist(shard)
     args = texture.parser().parse_args(
         ["--images", str(shard), "--output", str(tmp_path / "t.json")]
     )

@@ -16,6 +16,7 @@ import check_data
 from diffusion4k import manifest
 from diffusion4k.data import check as data
 from diffusion4k.errors import UserError
+from tiny_pictures import relist
 
 SCRIPT = Path(check_data.__file__)
 
@@ -108,6 +109,7 @@ def test_every_offender_is_named_with_its_reason(dataset):
     save(folder / "stray.JPG", 90, 90, format="JPEG")
     names = ["a.jpg", "b.png", "c.jpg", "cut.jpg", "empty.jpg", "page.png", "gone.jpg"]
     listing(folder, dict.fromkeys(names, "a caption") | {"b.png": "  "})
+    relist(dataset, *folder.iterdir())
     found = dict(line.split(": ", 1) for line in offenders(dataset, 8, "--min-side", "45"))
     assert found["a.jpg"] == "60 x 40 px, the shorter side must be at least 45"
     assert found["b.png"] == "no caption"
@@ -124,6 +126,7 @@ def test_equal_files_are_noted_or_refused(dataset):
     folder = manifest.read(dataset).root / "train"
     shutil.copy(folder / "a.jpg", folder / "z.jpg")
     listing(folder, dict.fromkeys(["a.jpg", "b.png", "c.jpg", "z.jpg"], "a caption"))
+    relist(dataset, *folder.iterdir())
     line = "z.jpg: the same bytes as a.jpg"
     assert offenders(dataset, 4, "--refuse-duplicates") == [line]
     made = check(dataset, 4)

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from diffusion4k import images
 from diffusion4k.errors import UserError
@@ -240,3 +240,21 @@ def test_what_is_not_rgb_is_no_picture_to_score(tmp_path):
     Image.new("LAB", (8, 8)).save(path)
     with pytest.raises(UserError, match="a.tif: LAB; convert it to 8-bit RGB"):
         images.rgb_sides(path)
+
+
+@pytest.mark.parametrize("megabytes", [2, 80])
+def test_a_png_with_much_text_or_a_large_profile_is_decoded_or_named_for_what_it_is(
+    tmp_path, megabytes
+):
+    """As ComfyUI and A1111 save them: the whole workflow in the picture."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("workflow", "node" * (megabytes * 2**18), zip=True)
+    picture = Image.effect_noise((32, 32), 40).convert("RGB")
+    picture.save(tmp_path / "text.png", pnginfo=text)
+    picture.save(tmp_path / "profile.png", icc_profile=bytes(megabytes * 2**20))
+    for name in ("text.png", "profile.png"):
+        if megabytes == 2:
+            assert load(tmp_path / name).tobytes() == picture.tobytes()
+        else:
+            with pytest.raises(UserError, match=f"{name}: .*more than 64 MiB.*save it without"):
+                load(tmp_path / name)

@@ -2,20 +2,21 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import generate as script
 import tiny
-from diffusion4k import backbones, manifest
+from diffusion4k import backbones, files, manifest
 from diffusion4k.backbones import noise_levels
 from diffusion4k.errors import UserError
-from diffusion4k.generate import flags, sampler, single
+from diffusion4k.generate import flags, sampler
 from diffusion4k.generate.seeds import image_seed
-from diffusion4k.metrics import inputs
 from diffusion4k.pipelines.folder import PipelineFolder
 from diffusion4k.pipelines.stock import Stock
 from diffusion4k.sources import fetch
@@ -125,72 +126,6 @@ def test_decoders(sources, tmp_path):
     assert abs(pictures["published"][1:, 1:] - pictures["folded"][:-1, :-1]).max() <= 1
 
 
-def test_single_prompt(sources, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    small = ("--height", 32, "--width", 32, "--steps", 1, "--t5-tokens", 8)
-    run("--model", sources / "sd3", "--prompt", "A fox, in the SNOW!", *small)
-    assert capsys.readouterr().out.strip() == "a-fox-in-the-snow-seed0.jpg"
-    assert Image.open("a-fox-in-the-snow-seed0.jpg").format == "JPEG"
-    run("--model", sources / "flux.json", "--prompt", "a", *small, "--output", "b.png")
-    assert Image.open("b.png").size == (32, 32)
-
-
-def test_no_picture_is_written_over_another(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = []
-    for prompt in ("A fox!", "a fox", "A fox!", "", "\N{FOX FACE}", "山の中"):
-        names.append(str(single.unused_name(prompt, 0)))
-        (tmp_path / names[-1]).touch()
-    assert names[:3] == ["a-fox-seed0.jpg", "a-fox-seed0-2.jpg", "a-fox-seed0-3.jpg"]
-    assert names[3:] == [
-        "prompt-e3b0c442-seed0.jpg",
-        "prompt-0a9f72e8-seed0.jpg",
-        "山の中-seed0.jpg",
-    ]
-
-
-def test_a_picture_is_made_again_from_what_stands_beside_it(sources, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    small = (
-        "--height",
-        32,
-        "--width",
-        32,
-        "--steps",
-        2,
-        "--t5-tokens",
-        8,
-        "--negative-prompt",
-        "x",
-    )
-    run("--model", sources / "sd3", "--prompt", "a", *small, "--seed", 3, "--output", "b.png")
-    run("--like", "b.png.json", "--output", "c.png")
-    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
-    run("--seed", 4, "--like", "b.png.json", "--steps", 1, "--output", "d.png")
-    settings = [manifest.read(f"{name}.png.json").settings for name in "bcd"]
-    told = [[s[k] for k in ("prompt", "steps", "seed", "negative_prompt")] for s in settings]
-    assert told == [["a", 2, 3, "x"], ["a", 2, 3, "x"], ["a", 1, 4, "x"]]
-    assert [picture.id for picture in inputs.folder(tmp_path)] == ["b", "c", "d"]
-    with pytest.raises(SystemExit):
-        run("--like", sources / "sd3.json")
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("--guidance", "nan"), "nan: must be a finite number"),
-        (("--guidance", "inf"), "inf: must be a finite number"),
-        (("--seed", "1e30"), "1e30: must be a whole number from 0 to 2^63 - 1"),
-        (("--seed", 2**63), "must be a whole number from 0"),
-        (("--seed", -1), "must be a whole number from 0"),
-    ],
-)
-def test_numbers_that_no_sampler_takes_are_one_line(words, says, capsys):
-    with pytest.raises(SystemExit):
-        run(*words)
-    assert says in capsys.readouterr().err.splitlines()[-1]
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -273,3 +208,58 @@ def test_lossless_pictures_are_kept_and_resumed(sources, tmp_path):
     png.write_bytes(before[:-9])
     make(sources, tmp_path, "--png")
     assert png.read_bytes() == before
+
+
+def damage(sources, root, part, key, value):
+    """A copy of SD3's pipeline in `root`, one tensor of `part` filled with `value`."""
+    shutil.copytree(sources / "sd3", root)
+    (file,) = (root / part).glob("*.safetensors")
+    tensors = load_file(file)
+    name = next(name for name in tensors if re.search(key, name))
+    tensors[name][:] = value
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "what"),
+    [
+        ("transformer", "weight", float("nan"), "the picture of 'a fox', seed 5"),
+        # beyond what the last layer can hold: clipped, it would be white
+        ("vae", r"decoder\.conv_out\.bias", float("inf"), "the picture of 'a fox', seed 5"),
+    ],
+)
+def test_a_picture_that_is_not_finite_is_refused(sources, tmp_path, part, key, value, what):
+    damage(sources, tmp_path / "broken", part, key, value)
+    output = tmp_path / "fox.png"
+    flags = ["--height", 32, "--width", 32, "--steps", 2, "--device", "cpu", "--output", output]
+    with pytest.raises(UserError, match=f"broken: {what}: holds values that are no numbers"):
+        run("--model", tmp_path / "broken", "--prompt", "a fox", "--seed", 5, *flags)
+    assert not output.exists()
+
+
+def test_a_text_that_is_not_finite_is_refused(sources, tmp_path):
+    damage(sources, tmp_path / "sd3", "text_encoder", "weight", float("nan"))
+    for name in ("data", "data.json"):
+        (tmp_path / name).symlink_to(sources / name)
+    manifest.write(
+        tmp_path / "sd3.json",
+        root=tmp_path / "sd3",
+        files=files.walk(tmp_path / "sd3"),
+        inputs={},
+        settings={},
+        started=0,
+    )
+    with pytest.raises(UserError, match="sd3: the text '.*', encoded: holds"):
+        make(tmp_path, tmp_path / "pictures")
+
+
+def test_a_changed_pipeline_is_not_sampled(sources, tmp_path):
+    """Its manifest tells: one byte in gigabytes of weights."""
+    shutil.copytree(sources / "sd3", tmp_path / "sd3")
+    shutil.copy(sources / "sd3.json", tmp_path)
+    (file,) = (tmp_path / "sd3" / "transformer").glob("*.safetensors")
+    changed = bytearray(file.read_bytes())
+    changed[-1] ^= 1
+    file.write_bytes(changed)
+    with pytest.raises(UserError, match="safetensors: its content has changed .*make it again"):
+        run("--model", tmp_path / "sd3.json", "--prompt", "a fox", "--output", tmp_path / "a.png")

@@ -29,7 +29,7 @@ from transformers import (
     T5TokenizerFast,
 )
 
-from diffusion4k import manifest
+from diffusion4k import files, manifest
 
 CLIP_WIDTH, T5_WIDTH, CLIP_TOKENS = 16, 32, 24
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -193,3 +193,8 @@ def save_manifest(path: Path, folder: Path, notes=(), results=None) -> Path:
         notes=notes,
     )
     return path
+
+
+def listed(path: Path) -> manifest.Listed:
+    """A file as a manifest would list it."""
+    return manifest.Listed(path, path.stat().st_size, files.sha256(path), path.parent, False)

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from diffusion4k import images, manifest
+from diffusion4k.files import walk
 
 
 def photograph(seed: int, height: int = 90, width: int = 120) -> np.ndarray:
@@ -27,7 +28,7 @@ def source(root: Path, name: str, files=(), notes=()) -> Path:
     manifest.write(
         path,
         root=root / name,
-        files=files,
+        files=files or walk(root / name),
         inputs={},
         settings={},
         started=time.time(),

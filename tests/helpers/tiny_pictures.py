@@ -34,6 +34,21 @@ def generated(root: Path, sizes: dict[str, tuple[int, int]], **settings) -> Path
     return path
 
 
+def relist(path: Path, *more: Path) -> None:
+    """Make a manifest anew, as if its files, and `more`, had come as they now are."""
+    old = manifest.read(path)
+    files = {file for file in (*old.paths(), *more) if file.is_file()}
+    manifest.write(
+        path,
+        root=old.root,
+        files=files,
+        inputs=old.inputs,
+        settings=old.settings,
+        started=time.time(),
+        notes=old.notes,
+    )
+
+
 def write_deep(path, shape):
     """16-bit noise, as OpenCV writes it: 1 (no third axis), 3 or 4 channels."""
     import cv2

@@ -87,7 +87,7 @@ cli.main(run, argparse.ArgumentParser())
 
 @pytest.mark.parametrize("encoding", ["gbk", "latin-1", "ascii"])
 def test_what_is_printed_dies_in_no_locale(tmp_path, encoding):
-    """A log file is UTF-8; a pipe keeps its encoding, with "?" for what that lacks."""
+    """A log file is UTF-8; a pipe keeps its encoding, with escapes for what that lacks."""
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
     environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(SCRIPTS)}
     command = [sys.executable, str(tmp_path / "program.py")]
@@ -95,8 +95,8 @@ def test_what_is_printed_dies_in_no_locale(tmp_path, encoding):
         subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
     assert (tmp_path / "log").read_text(encoding="utf-8") == "↑ − 山 é\nerror: no 🦊\n"
     piped = subprocess.run(command, env=environment, capture_output=True, check=False)
-    assert piped.stdout == "↑ − 山 é\n".encode(encoding, "replace")
-    assert piped.stderr == b"error: no ?\n"
+    assert piped.stdout == "↑ − 山 é\n".encode(encoding, "backslashreplace")
+    assert piped.stderr == b"error: no \\U0001f98a\n"
 
 
 def test_an_output_is_refused_by_one_line():

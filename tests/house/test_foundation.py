@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -218,3 +220,49 @@ def test_the_end_of_a_segment_that_another_followed_is_not_missed(tmp_path):
     (tmp_path / "step-000300.json").touch()
     assert after("000200") == []
     assert len(after("000400")) == 1
+
+
+def test_captions_that_a_later_stage_cannot_take_are_all_named(tmp_path):
+    """Half an emoji, of a caption cut between two escapes; a name too long for latents."""
+    longest = "\u57ce" * (metadata.LONGEST_ID // 3)
+    rows = {"a.jpg": "a cat \ud83d", f"{longest}.jpg": "fits", f"{longest}ab.jpg": "does not"}
+    lines = [json.dumps({"file_name": name, "text": text}) for name, text in rows.items()]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        metadata.read(tmp_path, ".")
+    said = str(refused.value)
+    assert "line 1: the caption has half a character (\\ud83d, at 6)" in said
+    assert "line 3: a file name of 243 bytes; shorten it to 237" in said and "line 2" not in said
+    (tmp_path / "metadata.jsonl").write_text(lines[1], encoding="utf-8")
+    [sample] = metadata.read(tmp_path, ".")
+    for name in (f"{sample.id}-reconstructed.png", f"{sample.id}-0.safetensors"):
+        files.write_text(tmp_path / name, "fits the file system, under its temporary name too")
+
+
+def test_names_that_are_not_utf_8_are_shown_escaped(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    path.write_bytes(b"a picture")
+    assert files.shown(path.name) == "caf\\udce9.jpg"
+    files.write_text(tmp_path / "list.txt", f"{path.name}: no line in metadata.jsonl\n")
+    assert (tmp_path / "list.txt").read_text(encoding="utf-8").startswith("caf\\udce9.jpg: no")
+    (tmp_path / "say.py").write_text(SAY, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "say.py", path],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(manifest.__file__).parents[1])},
+    )
+    assert done.stdout.endswith("caf\\udce9.jpg\n") and done.returncode == 1
+    assert done.stderr.endswith("caf\\udce9.jpg: is bad\n") and "Traceback" not in done.stderr
+
+
+SAY = """import argparse
+from diffusion4k import cli
+from diffusion4k.errors import UserError
+def run(args):
+    print(args.path)
+    raise UserError(f"{args.path}: is bad")
+parser = argparse.ArgumentParser()
+parser.add_argument("path")
+cli.main(run, parser)
+"""

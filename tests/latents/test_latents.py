@@ -163,3 +163,10 @@ def test_refusals(sources, tmp_path):
         encode(sources, tmp_path, "--t5-tokens", "0")
     with pytest.raises(UserError, match="not a pipeline of the backbone flux"):
         encode(sources, tmp_path, "--pipeline", str(sources / "sd3.json"), backbone="flux")
+
+
+def test_a_latent_that_is_not_finite_is_not_stored(tmp_path):
+    path = sample_path(tmp_path, "a", 0)
+    with pytest.raises(UserError, match="a-0: its mean: holds values that are no numbers"):
+        write_sample(path, {"mean": torch.tensor([1.0, float("nan")])}, {})
+    assert not path.exists()

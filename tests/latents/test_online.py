@@ -80,7 +80,7 @@ def test_an_online_sample_is_its_text(sources):
     found, _ = samples.listing([made.path])
     header = samples.header(found[0])
     assert header.online and (header.size, header.height, header.dtype) == (SIZE, 4, "float32")
-    stored = samples._tensors(found[0].crops[0], False)
+    stored = samples._tensors(found[0].crops[0].path, False)
     assert set(stored) == {"prompt_embeds", "pooled"}
 
 
@@ -99,8 +99,8 @@ def test_where_crops_cannot_move_online_is_precomputed(sources, tmp_path):
 def online_samples(sources, **changes):
     made = sources / "online-data" / "online-data.json"
     found, _ = samples.listing([made])
-    root = manifest.read(sources / "data.json").root
-    pictures = {sample.id: sample.path for sample in metadata.read(root, "train")}
+    data = manifest.read(sources / "data.json")
+    pictures = {sample.id: sample for sample in metadata.of(data, "train")}
     draws = samples.Draws(0, 4, 0, 0.0, backbones.get("sd3").draw_u)
     draws = dataclasses.replace(draws, **changes)
     return samples.OnlineSamples(found, draws, pictures=pictures, size=SIZE), pictures
@@ -113,7 +113,7 @@ def test_each_draw_is_another_crop_of_the_right_image(sources):
         item, sample = data[step, 0], data.sample(step, 0)
         assert item["pixels"].dtype == torch.uint8 and item["pixels"].shape == (3, SIZE, SIZE)
         assert item["eps"].shape == item["noise"].shape == (16, 4, 4)
-        image = Image.open(pictures[sample.id]).convert("RGB")
+        image = Image.open(pictures[sample.id].path).convert("RGB")
         width = int(SIZE * image.width / image.height)
         whole = np.asarray(image.resize((width, SIZE), Image.Resampling.BILINEAR))
         pixels = item["pixels"].permute(1, 2, 0).numpy()
@@ -158,7 +158,7 @@ def test_refusals(sources, tmp_path):
     line = '{"file_name": "else.png", "text": "else"}\n'
     (other / "metadata.jsonl").write_text(line, encoding="utf-8")
     manifest.write(
-        tmp_path / "other.json", root=other.parent, files=[], inputs={}, settings={},
+        tmp_path / "other.json", root=other.parent, files=other.iterdir(), inputs={}, settings={},
         started=time.time(),
     )  # fmt: skip
     with pytest.raises(UserError, match="no image for photo_0, photo_1"):

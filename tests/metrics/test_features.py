@@ -13,7 +13,7 @@ from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import inception, inputs, scores
 from tiny_metrics import CPU, PROMPTS, source
-from tiny_pictures import picture
+from tiny_pictures import picture, relist
 
 
 def write_dataset(root: Path, count: int) -> Path:
@@ -24,7 +24,7 @@ def write_dataset(root: Path, count: int) -> Path:
         images.save_jpeg(folder / f"p{i}.jpg", np.asarray(picture(i, 100, 140 + i)))
         lines.append(json.dumps({"file_name": f"p{i}.jpg", "text": PROMPTS[i % 3]}))
     (folder / "metadata.jsonl").write_text("\n".join(lines))
-    return source(root / "data", notes=("made from noise",))
+    return source(root / "data", *folder.iterdir(), notes=("made from noise",))
 
 
 def write_generated(root: Path, ids: list[str], size: int = 96) -> Path:
@@ -118,6 +118,7 @@ def test_features_refuse_what_does_not_fit(arguments, tmp_path):
         run("--images", small_one, "--output", tmp_path / "f.json", *arguments)
     empty = manifest.read(write_generated(tmp_path / "c", ["p0"]))
     empty.paths()[0].write_bytes(b"")
+    relist(empty.path)
     with pytest.raises(UserError, match="zero bytes"):
         run("--images", empty.path, "--output", tmp_path / "f.json", *arguments)
 

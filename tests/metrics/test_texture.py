@@ -11,7 +11,7 @@ import texture
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import families, glcm, scores
-from tiny_pictures import generated
+from tiny_pictures import generated, relist
 from tiny_scores import textures
 
 
@@ -82,7 +82,14 @@ def test_texture_names_bad_images(tmp_path):
     with pytest.raises(UserError, match="small.jpg: 64x64 px .* 128x128 is expected"):
         score_texture("--images", shard, "--output", tmp_path / "t.json")
     path = tmp_path / "images" / "good.jpg"
+    changed = bytearray(path.read_bytes())
+    changed[3000] ^= 1
+    path.write_bytes(changed)  # one bit, and it still decodes
+    again = f"good.jpg: its content has changed .*delete it.*--forcerun {shard} -- {shard}"
+    with pytest.raises(UserError, match=again):
+        score_texture("--images", shard, "--size", 64, "--output", tmp_path / "t.json")
     path.write_bytes(path.read_bytes()[:2000])
+    relist(shard)
     with pytest.raises(UserError, match="good.jpg: cannot be decoded"):
         score_texture(
             "--images", shard, "--size", 64, "--workers", 1, "--output", tmp_path / "t.json"
@@ -106,3 +113,10 @@ def test_scripts_without_networks_import_no_torch(tmp_path):
         )
         assert done.returncode == 0, done.stderr
     assert manifest.read(tmp_path / "a.json").results["glcm"]["n"] == 2
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path):
+    saves = scores.SavedScores(tmp_path / "t.json", scores.Texture, scores.key([]))
+    with pytest.raises(UserError, match="i0: its extra: holds values that are no numbers"):
+        saves.put(textures([0])[0], extra=np.array([1.0, np.inf]))
+    assert saves.get("i0") is None

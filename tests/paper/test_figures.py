@@ -64,7 +64,7 @@ def test_a_gallery_zooms_into_the_same_square_of_each_picture(tmp_path):
     drawn = np.where(pixels > 0, np.uint8(90), pixels)
     Image.fromarray(pixels).save(tmp_path / "p.png")
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "p.png", "text": "a caption"}')
-    source = made(tmp_path / "set.json", {}, [], [tmp_path / "p.png"])
+    source = made(tmp_path / "set.json", {}, [], [tmp_path / "p.png", tmp_path / "metadata.jsonl"])
     (tmp_path / "images").mkdir()
     Image.fromarray(drawn).save(tmp_path / "images" / "p.png")
     shard = made(tmp_path / "shard.json", {}, [], [tmp_path / "images" / "p.png"])

@@ -11,6 +11,8 @@ import tiny
 import tiny_metrics
 from diffusion4k import backbones
 from diffusion4k.errors import UserError
+from diffusion4k.generate import sampler
+from diffusion4k.generate.settings import SamplerSettings
 from diffusion4k.metrics import aesthetics, clip, inception, perceptual
 from diffusion4k.pipelines.folder import PipelineFolder
 from diffusion4k.train import model
@@ -96,3 +98,29 @@ def test_the_librarys_first_sentence_is_the_reason(tmp_path):
         raise UserError("mine")
     with pytest.raises(torch.OutOfMemoryError), loading(tmp_path, "a model"):
         raise torch.OutOfMemoryError
+
+
+@pytest.mark.parametrize("name", backbones.NAMES)
+def test_weights_saved_as_a_variant_are_loaded_everywhere(tmp_path, name):
+    made = tiny.pipeline(name)
+    made.save_pretrained(tmp_path / "fp16", variant="fp16")
+    expected = made.transformer.state_dict()
+    loaded = PipelineFolder.open(tmp_path / "fp16").load(dtype=torch.float32, device=CPU)
+    trained = backbones.get(name).load_transformer(tmp_path / "fp16", torch.float32)
+    for network in (loaded.transformer, trained):
+        assert all(torch.equal(v, expected[k]) for k, v in network.state_dict().items())
+    vae = made.vae.state_dict()
+    for network in (loaded.vae, load_f16(tmp_path / "fp16", dtype=torch.float32, device=CPU)):
+        assert all(torch.equal(v, vae[k]) for k, v in network.state_dict().items())
+
+
+def test_sd3_saved_without_t5_is_sampled_and_not_trained(tmp_path):
+    made = tiny.pipeline("sd3")
+    parts = made.components | {"text_encoder_3": None, "tokenizer_3": None}
+    type(made)(**parts).save_pretrained(tmp_path / "sd3")
+    folder = PipelineFolder.open(tmp_path / "sd3")
+    pipeline = folder.load(dtype=torch.float32, device=CPU)
+    settings = SamplerSettings(height=32, width=32, steps=1, guidance=1.0, t5_tokens=8)
+    assert sampler.sample(pipeline, folder.backbone, "a fox", 0, settings).shape == (32, 32, 3)
+    with pytest.raises(UserError, match="saved without text_encoder_3: it can be sampled, but"):
+        folder.load(dtype=torch.float32, device=CPU, without_transformer=True)

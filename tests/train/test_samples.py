@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import tiny
 from diffusion4k import backbones
 from diffusion4k.errors import UserError
 from diffusion4k.train import randomness, samples
@@ -56,4 +57,4 @@ def test_flips_need_flipped_latents(inputs, tmp_path):
     with pytest.raises(UserError, match="--flip both"):
         samples._tensors(path, True)
     with pytest.raises(UserError, match="no latent sample"):
-        samples.header(samples.Sample("photo", (path,)))
+        samples.header(samples.Sample("photo", (tiny.listed(path),)))

@@ -54,10 +54,11 @@ class Backbone(ABC):
         """The transformer of `root/transformer`, a diffusers folder."""
         import diffusers
 
-        from diffusion4k.weights import SAFELY
+        from diffusion4k.weights import SAFELY, variant
 
+        how = {"torch_dtype": dtype, "variant": variant(root / "transformer")} | SAFELY
         return getattr(diffusers, self.transformer_class).from_pretrained(
-            root, subfolder="transformer", torch_dtype=dtype, **SAFELY
+            root, subfolder="transformer", **how
         )
 
     def normalise(self, z: Tensor, scaling: float, shift: float, *, subtract_shift: bool) -> Tensor:

@@ -1,6 +1,7 @@
 """Code as an input: the digest of what a job runs."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from diffusion4k import backbones, digest
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import keys
+from diffusion4k.files import walk
 from diffusion4k.metrics import families
 
 
@@ -46,9 +48,13 @@ def of_job(config: Config, script: str, **fixed: str) -> Callable[[Any], str]:
 def listing(folder: str | Path) -> str:
     """Digest of the names, sizes and times of a folder's files, so that changed ones are seen.
 
-    For what a user brings and replaces; of nothing that training depends on, because a touch
-    must not train again.
+    Of links also where they lead to. For what a user brings and replaces; of nothing that training
+    depends on, because a touch must not train again.
     """
-    paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    stats = [(str(p), os.path.realpath(p), *_stat(p)) for p in walk(folder)]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
+
+
+def _stat(path: Path) -> tuple[int, ...]:
+    """Size and time of a file; of a link to nothing, nothing."""
+    return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else ()

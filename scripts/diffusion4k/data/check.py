@@ -33,7 +33,7 @@ def inspect(sample: CaptionedImage, *, min_side: int = 0) -> Inspection:
     reasons = [] if sample.text.strip() else ["no caption"]
     try:
         width, height = images.load_rgb(sample.path, exif_transpose=True).size
-        digest = sha256(sample.path)
+        digest = sha256(sample.sound())
     except UserError as error:
         width, height, digest = 0, 0, ""
         reasons.append(str(error).removeprefix(f"{sample.path}: "))

@@ -11,6 +11,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from diffusion4k import finite
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256, write_text
@@ -62,6 +64,7 @@ def encode(pipeline, backbone, prompts: Sequence[str], settings: SamplerSettings
 
     def encoded(prompt: str, prefix: str) -> Text:
         (text,) = backbone.encode_text(pipeline, [prompt], settings.t5_tokens, device)
+        finite.check(f"{pipeline.name_or_path}: the text {prompt!r}, encoded", *text.values())
         names = {"prompt_embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
         return {prefix + name: text[key][None].cpu() for key, name in names.items()}
 
@@ -79,6 +82,30 @@ def drop_text_encoders(pipeline) -> None:
         torch.cuda.empty_cache()
 
 
+@contextmanager
+def finite_output(pipeline, what: str) -> Iterator[None]:
+    """UserError when the VAE decodes, or the pipeline rounds, what is not finite.
+
+    A pipeline rounds NaN to black and infinity to white.
+    """
+
+    def check(_module, _inputs, decoded) -> None:
+        if isinstance(decoded, torch.Tensor):
+            finite.check(what, decoded)
+
+    decoder = getattr(getattr(pipeline, "vae", None), "decoder", None)
+    hooks = [decoder.register_forward_hook(check)] if isinstance(decoder, torch.nn.Module) else []
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
+            yield
+    except RuntimeWarning:
+        raise UserError(finite.refusal(what)) from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 @torch.no_grad()
 def sample(
     pipeline,
@@ -93,7 +120,8 @@ def sample(
 
     `on_step` is called after each denoising step, by pipelines that report them, and waits for no
     GPU. `text` is what `encode` made of the prompt; without it the pipeline encodes. UserError when
-    the GPU's memory is too small, or the pipeline refuses what it is asked.
+    the GPU's memory is too small, the pipeline refuses what it is asked, or its picture is not
+    finite.
     """
 
     def callback(_pipeline, _step, _timestep, tensors):
@@ -119,7 +147,8 @@ def sample(
     generator = torch.Generator("cpu").manual_seed(seed)
     sides = {"height": settings.height, "width": settings.width}
     try:
-        with warnings.catch_warnings():
+        what = f"{pipeline.name_or_path}: the picture of {prompt!r}, seed {seed}"
+        with finite_output(pipeline, what), warnings.catch_warnings():
             # SanaPipeline makes this warning of its VAE's running out of memory, and goes on
             warnings.filterwarnings("error", "(?s).*Try to use VAE tiling")
             picture = pipeline(generator=generator, **sides, **arguments).images[0]

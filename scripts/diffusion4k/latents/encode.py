@@ -72,7 +72,7 @@ def crop_position(
 
 def load_crops(sample: CaptionedImage, crops: int, *, seed: int, size: int) -> Tensor:
     """The first `crops` crops of a sample's image, (crops, 3, size, size) uint8; decoded once."""
-    image = images.load_rgb(sample.path, exif_transpose=True)
+    image = images.load_rgb(sample.sound(), exif_transpose=True)
     image = images.resize_shorter_side(image, size)
     cut = []
     for crop in range(crops):

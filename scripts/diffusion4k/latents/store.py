@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from diffusion4k import finite
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
 
@@ -30,8 +31,10 @@ def sample_path(folder: str | Path, id: str, crop: int) -> Path:
 def write_sample(
     path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> None:
-    """Write a sample, atomically; the tensors may be on any device."""
+    """Write a sample, atomically; the tensors may be on any device. UserError unless finite."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    for name, tensor in plain.items():
+        finite.check(f"{Path(path).stem}: its {name}", tensor)
     with atomic(path) as temporary:
         temporary.write_bytes(_ordered(save(plain, metadata=dict(metadata))))
 

@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,10 +40,10 @@ def generated(shard: Manifest, size: int | None, dataset: Manifest, folder: str)
 def photographs(captioned: Sequence[CaptionedImage], size: int) -> list[Item]:
     """Photographs as the released evaluation prepares them, squares of `size` px."""
 
-    def loader(path: Path) -> Callable[[], Image.Image]:
-        return lambda: inputs.photograph(path, size, upright=False)
+    def loader(image: CaptionedImage) -> Callable[[], Image.Image]:
+        return lambda: inputs.photograph(image.sound(), size, upright=False)
 
-    return [Item(image.id, loader(image.path), image.text) for image in captioned]
+    return [Item(image.id, loader(image), image.text) for image in captioned]
 
 
 class Scorer:
@@ -65,8 +64,8 @@ class Scorer:
         prepare: Callable,
     ):
         self.crop, self.crops = crop, crops
-        self.clip = clip.Clip(sources["clip"].root, device, prepare=prepare)
-        large = clip.Clip(sources["clip_large"].root, device, prepare=prepare)
+        self.clip = clip.Clip(inputs.whole(sources["clip"]), device, prepare=prepare)
+        large = clip.Clip(inputs.whole(sources["clip_large"]), device, prepare=prepare)
         self.aesthetics = aesthetics.Aesthetics(large, inputs.weights(sources["aesthetics_head"]))
         self.inception = inception.Inception(inputs.weights(sources["inception"]), device)
         self.clean = None

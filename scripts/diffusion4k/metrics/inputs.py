@@ -9,6 +9,7 @@ from PIL import Image
 from diffusion4k import images
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
+from diffusion4k.files import shown
 from diffusion4k.manifest import Manifest
 
 _WEIGHTS = {".pth", ".pt", ".safetensors"}
@@ -45,10 +46,14 @@ class Picture:
 
 
 def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
-    """The images of a shard of generation: squares of `size` px, else of the size it was asked."""
+    """The images of a shard of generation: squares of `size` px, else of the size it was asked.
+
+    UserError when one of them is not what its manifest means.
+    """
     asked = (size, size) if size else (shard.settings.get("height"), shard.settings.get("width"))
     expected = asked if all(asked) else None
     pictures = [p for p in shard.paths() if p.suffix.lower() in images.SUFFIXES]
+    shard.sound(pictures)
     return [Picture(path.stem, path, expected) for path in pictures]
 
 
@@ -74,12 +79,12 @@ def folder(where: Path, size: int | None = None) -> list[Picture]:
             raise UserError(
                 f"{path}: not an image ({', '.join(sorted(images.SUFFIXES))}); move it away"
             )
-        if ids.setdefault(path.stem, path) != path:
-            raise UserError(f"{where}: {ids[path.stem].name} and {path.name}: one id; keep one")
+        if (first := ids.setdefault(path.stem, path)) != path:
+            raise UserError(f"{where}: {first.name} and {path.name}: one id; keep one")
     if not files:
         raise UserError(f"{where}: no images there")
     expected = (size, size) if size else None
-    return [Picture(path.stem, path, expected) for path in files]
+    return [Picture(shown(path.stem), path, expected) for path in files]
 
 
 def some(names: Sequence[str]) -> str:
@@ -101,7 +106,7 @@ def prompts(
     dataset: Manifest, folder: str, pictures: Iterable[Picture]
 ) -> dict[str, metadata.CaptionedImage]:
     """The data set's sample for each generated image's id; UserError for ids that it lacks."""
-    samples = {sample.id: sample for sample in metadata.read(dataset.root, folder)}
+    samples = {sample.id: sample for sample in metadata.of(dataset, folder)}
     unknown = [picture.id for picture in pictures if picture.id not in samples]
     if unknown:
         raise UserError(
@@ -120,12 +125,18 @@ def weights(source: Manifest) -> Path:
             f"{source.path}: {len(files)} weight files below {source.root} where one is needed;"
             " give the file itself as the source's path:"
         )
-    return (named or files)[0]
+    return source.listed((named or files)[0]).sound()
+
+
+def whole(source: Manifest) -> Path:
+    """The folder of a source whose files are all what its manifest means."""
+    source.sound()
+    return source.root
 
 
 def checksum(source: Manifest, path: Path) -> str:
     """The SHA-256 that the source's manifest has of one of its files."""
-    return source.files[source.paths().index(path)].sha256
+    return source.listed(path).sha256
 
 
 def notes(*sources: Manifest) -> list[str]:

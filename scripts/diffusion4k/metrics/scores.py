@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from diffusion4k import manifest
+from diffusion4k import finite, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic, inside, sha256
 from diffusion4k.manifest import Manifest
@@ -81,6 +81,8 @@ class Reconstruction:
     lpips: float
 
 
+# without a finite value for a photograph that is black, or the same as the other
+UNBOUNDED = ("nmse", "root_nmse", "psnr")
 PROPERTIES = tuple(TextureProperties.__annotations__)
 
 
@@ -170,7 +172,7 @@ def has_features(shards: Sequence[Manifest], name: str) -> bool:
 def _bulk(shard: Manifest, suffix: str) -> Path:
     for path in shard.paths():
         if path.suffix == suffix and path.is_file():
-            return path
+            return shard.listed(path).sound()
     raise UserError(f"{shard.path}: its {suffix[1:]} file is missing; delete it and score again")
 
 
@@ -226,7 +228,14 @@ class SavedScores:
             return self.kind(**json.loads(file.metadata()["row"])), arrays
 
     def put(self, row: Any, **arrays: np.ndarray) -> None:
-        """Save an image's row and arrays, atomically."""
+        """Save an image's row and arrays, atomically; UserError unless they are finite.
+
+        UNBOUNDED columns are read_rows' to judge.
+        """
+        columns = {k: v for k, v in dataclasses.asdict(row).items() if isinstance(v, float)}
+        for name, value in (columns | arrays).items():
+            if name not in UNBOUNDED:
+                finite.check(f"{row.id}: its {name}", value)
         from safetensors.numpy import save_file
 
         with atomic(self._path(row.id)) as temporary:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from diffusion4k import cli, images
 from diffusion4k.data.captions import CaptionedImage
@@ -28,6 +29,11 @@ class Shown:
     def paths(self, key: str) -> list[Path]:
         """The bulk of all manifests of a row."""
         return [path for shard in self.rows.get(key, []) for path in shard.paths()]
+
+    def picture(self, path: Path, *how) -> Image.Image:
+        """`figures.picture` of a file of the rows; UserError when it is not what was made."""
+        every = (shard.listed(path) for shards in self.rows.values() for shard in shards)
+        return figures.picture(next(file for file in every if file.sha256).sound(), *how)
 
 
 def gallery(
@@ -54,14 +60,14 @@ def gallery(
     lines = []
     for name in cli.progress(ids, desc="gallery", unit="prompt"):
         drawn = [files.get(name) for files in by_model.values()]
-        photograph = figures.photograph(by_id[name].path, side)
-        pictures = [path and figures.picture(path, side) for path in drawn]
+        photograph = figures.photograph(by_id[name].sound(), side)
+        pictures = [path and shown.picture(path, side) for path in drawn]
         lines.append((by_id[name].text, [photograph, *pictures]))
         if zoom:
             top, left, square = zoom
             whole = figures.photograph(by_id[name].path, size)
             patches = [figures.fit(images.crop(whole, top, left, square), side)]
-            patches += [path and figures.picture(path, side, zoom) for path in drawn]
+            patches += [path and shown.picture(path, side, zoom) for path in drawn]
             lines.append((f"{square} x {square} px from row {top}, column {left}", patches))
     return figures.grid(["photograph", *shown.labels.values()], lines, side=side)
 
@@ -82,7 +88,7 @@ def reconstructions(shown: Shown, *, count: int, tile: int) -> Figure:
         pairs = [of_vae.get(name) for of_vae in by_vae.values()]
         real = next((pair[0] for pair in pairs if pair), None)
         line = [real, *(pair and pair[1] for pair in pairs)]
-        lines.append(("", [path and figures.picture(path, side) for path in line]))
+        lines.append(("", [path and shown.picture(path, side) for path in line]))
     return figures.grid(["photograph", *shown.labels.values()], lines, side=side)
 
 
@@ -104,7 +110,7 @@ def _tables(shown: Shown, suffix: str, columns: list[str]) -> dict[str, pd.DataF
             paths = [path for path in source.paths() if path.name.endswith(suffix)]
             if len(paths) != 1:
                 raise UserError(f"{source.path}: {len(paths)} files *{suffix}, one needed")
-            table = pd.read_parquet(paths[0])
+            table = pd.read_parquet(source.listed(paths[0]).sound())
             if missing := set(columns) - set(table.columns):
                 raise UserError(f"{paths[0]}: no column {', '.join(sorted(missing))}")
             if table.empty:

@@ -140,8 +140,9 @@ def _table(made: Manifest) -> dict[str, Any]:
 
 def _figure(made: Manifest) -> dict[str, Any]:
     pictures = [path for path in made.paths() if path.suffix == ".png"]
-    if not pictures or not pictures[0].is_file():
-        raise UserError(f"{made.path}: its PNG is missing; delete the manifest and run again")
+    if not pictures:
+        raise UserError(f"{made.path}: lists no PNG; delete the manifest and run again")
+    made.listed(pictures[0]).sound()
     with Image.open(pictures[0]) as opened:
         width, height = opened.size
     return {

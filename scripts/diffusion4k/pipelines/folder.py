@@ -7,7 +7,6 @@ place for the VAE's factor: {"vae_factor": 16, "encoder": "stride", "decoder": "
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import Any
 from diffusion4k import backbones, digest, manifest
 from diffusion4k.backbones.base import Sampled
 from diffusion4k.errors import OTHER_CODE, UserError
-from diffusion4k.weights import SAFELY, loading
+from diffusion4k.files import whole
+from diffusion4k.manifest import Manifest
+from diffusion4k.weights import SAFELY, loading, variant
 
 INDEX, OURS, TRANSFORMER = "model_index.json", "diffusion4k.json", "transformer"
 
@@ -26,7 +27,7 @@ class PipelineFolder:
     """A diffusers folder; `notes` are those of its manifest, `class_name` its pipeline's.
 
     `parts`: what model_index.json says of each part. `contents`: (name, a text that changes with
-    the content) of each file.
+    the content) of each file. `record`: the manifest, None for a folder that was given as such.
     """
 
     root: Path
@@ -34,6 +35,7 @@ class PipelineFolder:
     parts: dict[str, Any]
     notes: tuple[str, ...] = ()
     contents: tuple[tuple[str, str], ...] = ()
+    record: Manifest | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> "PipelineFolder":
@@ -41,7 +43,7 @@ class PipelineFolder:
 
         UserError when it is none, or its class is code of its own.
         """
-        path = Path(path)
+        path, record = Path(path), None
         if path.is_dir():
             root, notes = path, ()
             stats = [(str(file.relative_to(path)), file.stat()) for file in files(path)]
@@ -52,11 +54,13 @@ class PipelineFolder:
             contents = tuple(sorted((file.name, file.sha256) for file in record.files))
         if not (root / INDEX).is_file():
             raise UserError(f"{path}: no {INDEX} in {root}; it is no diffusers pipeline")
+        if record:
+            record.sound(root / name for name in (INDEX, OURS) if (root / name).is_file())
         parts = read_json(root / INDEX)
         name = parts.get("_class_name")
         if not isinstance(name, str):
             raise UserError(f"{root}: its pipeline is code of its own ({name}); {OTHER_CODE}")
-        return cls(root, name, parts, notes, contents)
+        return cls(root, name, parts, notes, contents, record)
 
     @property
     def trains(self) -> bool:
@@ -85,6 +89,14 @@ class PipelineFolder:
         own = backbones.code(self.backbone.name) if self.trains else {}
         leave_out = (*own.get("leave_out", ()), "diffusion4k.sources.fetch")
         return digest.digest(script, leave_out=leave_out, with_modules=own.get("with_modules", ()))
+
+    def check_files(self, *, transformer: bool) -> None:
+        """UserError when its parts, with or without the transformer, are not what the manifest
+        means: some seconds for 24 GB. A folder that was given as such has none.
+        """
+        if self.record:
+            parts = [part for part in self.parts if transformer or part != TRANSFORMER]
+            self.record.sound(self.record.within(*parts))
 
     def forms(
         self,
@@ -139,7 +151,14 @@ class PipelineFolder:
         from diffusion4k.vae.f16 import make_pipeline_f16
 
         chosen = self.forms() if forms is None else forms
+        lacking = [n for n, e in self.parts.items() if e == [None, None] and "text_encoder" in n]
+        if without_transformer and lacking:
+            raise UserError(
+                f"{self.root}: was saved without {', '.join(lacking)}: it can be sampled, but texts"
+                " to train with need every encoder; give the whole pipeline"
+            )
         self._check_code()
+        self.check_files(transformer=not without_transformer)
         with loading(self.root, "a pipeline that diffusers can load"):
             pipeline = self._from_pretrained(dtype, without_transformer)
         if chosen["vae_factor"] == 16:
@@ -161,15 +180,20 @@ class PipelineFolder:
         """The pipeline as it lies, from safetensors; a backbone's VAE by itself."""
         import diffusers
 
-        how = {"torch_dtype": dtype} | SAFELY
+        how = {"torch_dtype": dtype, "variant": variant(self.root)} | SAFELY
         if not self.trains:
             return self.backbone.load(self.root, **how)
-        left_out = {"vae": None} | ({TRANSFORMER: None} if without_transformer else {})
+        # what a pipeline was saved without, such as SD3's T5, diffusers wants to be told
+        left_out = {part: None for part, entry in self.parts.items() if entry == [None, None]}
+        left_out |= {"vae": None} | ({TRANSFORMER: None} if without_transformer else {})
         pipeline_class = getattr(diffusers, self.class_name)
         pipeline = pipeline_class.from_pretrained(self.root, **how, **left_out)
         # model_index.json may name a VAE class that is not in diffusers; the weights must fit ours
         vae, info = diffusers.AutoencoderKL.from_pretrained(
-            self.root, subfolder="vae", output_loading_info=True, **how
+            self.root,
+            subfolder="vae",
+            output_loading_info=True,
+            **how | {"variant": variant(self.root / "vae")},
         )
         amiss = [f"{key}: {min(map(str, keys))}" for key, keys in info.items() if keys]
         if amiss:
@@ -194,11 +218,7 @@ class PipelineFolder:
 
 def files(root: Path) -> list[Path]:
     """The files below `root`, links followed, sorted; none hidden, such as a download's .cache."""
-    paths = []
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(paths)
+    return whole(root, hidden=False)
 
 
 def read_json(path: Path) -> dict[str, Any]:

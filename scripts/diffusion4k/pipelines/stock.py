@@ -5,7 +5,6 @@ what nobody sets is the pipeline's own default.
 """
 
 import inspect
-import re
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ class Stock:
     def load(self, root: Path, **how):
         """The pipeline in `root`; `how`: arguments of diffusers' `from_pretrained`."""
         pipeline_class = getattr(diffusers, self.class_name)
-        return pipeline_class.from_pretrained(root, variant=_variant(root), **how)
+        return pipeline_class.from_pretrained(root, **how)
 
     def call_arguments(self, *, t5_tokens: int | None, negative_prompt: str) -> dict[str, Any]:
         """Those of the pipeline's further arguments that it takes and that are set."""
@@ -59,13 +58,3 @@ class Stock:
             "clean_caption": False,
         }
         return {k: v for k, v in wanted.items() if k in self.takes and v is not None}
-
-
-def _variant(root: Path) -> str | None:
-    """`bf16` or `fp16` where some part has its weights under that name only (as Sana's 4K)."""
-    parts: dict[Path, set[str]] = {}
-    for file in root.rglob("*.safetensors"):
-        variant = re.search(r"\.(bf16|fp16)[.-]", file.name)
-        parts.setdefault(file.parent, set()).add(variant[1] if variant else "")
-    only = sorted(variant for names in parts.values() if "" not in names for variant in names)
-    return only[0] if only else None

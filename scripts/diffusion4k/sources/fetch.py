@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion4k.errors import UserError
-from diffusion4k.files import inside, sha256
+from diffusion4k.files import inside, sha256, walk, whole
 from diffusion4k.sources.retry import answer, patiently, reason
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -43,7 +43,7 @@ def local(path: str | Path, digest: str = "") -> Fetched:
         raise UserError(f"{path}: {found}, not {digest}; give the file that sha256: means")
     if path.is_file():
         return Fetched(path.parent, [path])
-    found = sorted(p for p in path.rglob("*") if p.is_file())
+    found = whole(path)
     if not found:
         raise UserError(f"{path}: no files there; give the folder or file that holds the source")
     return Fetched(path, found)
@@ -245,7 +245,7 @@ def _from_cache(where: dict[str, str], revision: str, patterns: dict[str, Any]) 
             f"{name}: {what} in the hub cache, and HF_HUB_OFFLINE is set; {remedy}"
         ) from None
     root = Path(cached)
-    here = (str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    here = (str(path.relative_to(root)) for path in walk(root))
     files = sorted(root / file for file in filter_repo_objects(here, **patterns))
     try:
         sizes = {f.path: f.size for f in get_cached_repo_tree(**where, revision=root.name)}
@@ -253,7 +253,8 @@ def _from_cache(where: dict[str, str], revision: str, patterns: dict[str, Any]) 
     except CachedRepoTreeNotFoundError:
         sizes, compared = {}, "compared with nothing"
     for file in files:
-        if file.stat().st_size != sizes.get(str(file.relative_to(root)), file.stat().st_size):
+        size = file.stat().st_size if file.is_file() else -1
+        if size < 0 or size != sizes.get(str(file.relative_to(root)), size):
             raise UserError(f"{file}: not whole, and HF_HUB_OFFLINE is set; {remedy}")
     note = f"{name}: taken offline from the cache, {compared}"
     return Fetched(root, files, root.name, (note, *_unpinned(name, revision, root.name)))

@@ -15,7 +15,9 @@ from safetensors import SafetensorError, safe_open
 from torch.utils.data import DataLoader, Dataset
 
 from diffusion4k import images, manifest
+from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
+from diffusion4k.manifest import Listed
 from diffusion4k.train import randomness, signals
 from diffusion4k.vae.f16 import FACTOR
 
@@ -27,7 +29,7 @@ class Sample:
     """An image by its id, and the latent files of its crops in order."""
 
     id: str
-    crops: tuple[Path, ...]
+    crops: tuple[Listed, ...]
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ class Draws:
 
 def listing(shards: Sequence[Path]) -> tuple[list[Sample], int]:
     """The samples that the shard manifests hold, sorted by id, and their total size in bytes."""
-    crops: dict[str, dict[int, Path]] = {}
+    crops: dict[str, dict[int, Listed]] = {}
     size = 0
     for shard in map(manifest.read, shards):
-        for file, path in zip(shard.files, shard.paths(), strict=True):
+        for path in shard.paths():
             sample, _, crop = path.stem.rpartition("-")
             if path.suffix == ".safetensors" and crop.isdecimal():
-                crops.setdefault(sample, {})[int(crop)] = path
+                file = crops.setdefault(sample, {})[int(crop)] = shard.listed(path)
                 size += file.bytes
     if not crops:
         raise UserError(f"{', '.join(map(str, shards))}: no latent samples; make the latents again")
@@ -77,7 +79,7 @@ def listing(shards: Sequence[Path]) -> tuple[list[Sample], int]:
 
 def header(sample: Sample) -> Header:
     """The header of a sample's first crop."""
-    path = sample.crops[0]
+    path = sample.crops[0].sound()
     with _opened(path) as file:
         told = file.metadata() or {}
         online = "mean" not in file.keys()  # noqa: SIM118 (a file, not a dict)
@@ -132,19 +134,19 @@ class Samples(Dataset):
         z = mean + torch.exp(0.5 * logvar) * torch.randn(mean.shape, generator=random)
         return {"z": z}, {name: stored[name] for name in TEXT}
 
-    def _read(self, path: Path, flip: bool) -> dict[str, torch.Tensor]:
+    def _read(self, file: Listed, flip: bool) -> dict[str, torch.Tensor]:
         if self._kept is None:
-            return _tensors(path, flip)
-        if (path, flip) not in self._kept:
-            self._kept[path, flip] = _tensors(path, flip)
-        return self._kept[path, flip]
+            return _tensors(file.sound(), flip)
+        if (file.path, flip) not in self._kept:
+            self._kept[file.path, flip] = _tensors(file.sound(), flip)
+        return self._kept[file.path, flip]
 
 
 class OnlineSamples(Samples):
     """The released data path: a new random crop of the image at every draw, encoded in the step.
 
     Instead of z an item has eps (16, h, w), the posterior's noise, and pixels (3, size, size)
-    uint8. `pictures` maps ids to image files; texts stay in memory with `cache`.
+    uint8. `pictures` maps ids to the data set's images; texts stay in memory with `cache`.
     """
 
     def __init__(
@@ -152,7 +154,7 @@ class OnlineSamples(Samples):
         samples: Sequence[Sample],
         draws: Draws,
         *,
-        pictures: Mapping[str, Path],
+        pictures: Mapping[str, CaptionedImage],
         size: int,
         cache: bool = False,
     ):
@@ -167,7 +169,7 @@ class OnlineSamples(Samples):
     def _latent(self, key, sample: Sample, crop: int, flip: bool, random: torch.Generator):
         step, slot = key
         draws, size = self.draws, self.size
-        image = images.load_rgb(self.pictures[sample.id], exif_transpose=True)
+        image = images.load_rgb(self.pictures[sample.id].sound(), exif_transpose=True)
         image = images.resize_shorter_side(image, size)
         places = randomness.slot_generator(draws.seed, step, slot, draws.repeat_every, "crop")
         unit = torch.rand(2, generator=places, dtype=torch.float64).tolist()

@@ -107,15 +107,15 @@ class Trainer:
             raise UserError(
                 f"{job.latents[0]}: online latents hold texts only; give the images by --dataset"
             )
-        listed = metadata.read(manifest.read(job.dataset).root, job.folder)
-        pictures = {sample.id: sample.path for sample in listed}
+        pictures = {s.id: s for s in metadata.of(manifest.read(job.dataset), job.folder)}
         return samples.OnlineSamples(
             found, draws, pictures=pictures, size=header.size, cache=self.cached
         )
 
     def _prepare(self) -> None:
         settings = self.settings
-        transformer, self.dtype = model.transformer(settings, self.backbone, self.base.root)
+        root = launch.whole(self.accelerator, self.base, "transformer", "scheduler", "vae")
+        transformer, self.dtype = model.transformer(settings, self.backbone, root)
         launch.refuse_too_long(settings, transformer, self.job.processes)
         optimizer = launch.optimizer_for(settings, transformer.parameters())
         self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
@@ -128,7 +128,8 @@ class Trainer:
         self.step, self.history = 0, []
         self.good = state.latest(self.folder)
         if self.good is None and self.job.start is not None:
-            self.good = manifest.read(self.job.start).root
+            start = manifest.read(self.job.start)
+            self.good = launch.whole(self.accelerator, start, state.STATE, state.HISTORY)
         if self.good is not None:
             self.step, self.history = state.load(self.accelerator, self.good)
             launch.recount(self.optimizer)

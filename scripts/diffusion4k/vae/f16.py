@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusion4k.errors import UserError
-from diffusion4k.weights import SAFELY, loading
+from diffusion4k.weights import SAFELY, loading, variant
 
 FACTOR = 16  # pixels a latent, each way
 
@@ -136,8 +136,10 @@ def load_f16(root, *, dtype, device, encoder: str = "stride", decoder: str = "fo
     """The VAE of the pipeline folder `root`, made F16, frozen; UserError when it is not there."""
     from diffusers import AutoencoderKL
 
-    with loading(Path(root) / "vae", "a VAE that diffusers can load"):
-        vae = AutoencoderKL.from_pretrained(root, subfolder="vae", torch_dtype=dtype, **SAFELY)
+    folder = Path(root) / "vae"
+    with loading(folder, "a VAE that diffusers can load"):
+        how = {"torch_dtype": dtype, "variant": variant(folder)} | SAFELY
+        vae = AutoencoderKL.from_pretrained(root, subfolder="vae", **how)
     return make_f16(vae, encoder=encoder, decoder=decoder).to(device).eval().requires_grad_(False)
 
 

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from diffusion4k import images
+from diffusion4k import finite, images
 from diffusion4k.vae.f16 import make_f16
-from diffusion4k.weights import SAFELY, loading
+from diffusion4k.weights import SAFELY, loading, variant
 
 
 def load(
@@ -23,7 +23,8 @@ def load(
 
     folder = root / "vae" if (root / "vae").is_dir() else root
     with loading(folder, "an AutoencoderKL"):
-        vae = AutoencoderKL.from_pretrained(folder, torch_dtype=dtype, **SAFELY)
+        how = {"torch_dtype": dtype, "variant": variant(folder)} | SAFELY
+        vae = AutoencoderKL.from_pretrained(folder, **how)
     vae.to(device).eval()
     if factor == 16:
         make_f16(vae, encoder=encoder, decoder=decoder)
@@ -36,8 +37,12 @@ def load(
 
 
 @torch.inference_mode()
-def rebuild(vae: nn.Module, image: Image.Image) -> np.ndarray:
-    """An RGB image whose sides the VAE's factor divides => uint8 (H, W, 3)."""
+def rebuild(vae: nn.Module, image: Image.Image, name: str) -> np.ndarray:
+    """An RGB image whose sides the VAE's factor divides => uint8 (H, W, 3).
+
+    UserError, with the image's `name`, when what the VAE makes of it is not finite.
+    """
     pixels = torch.from_numpy(images.to_float(image))[None].to(vae.device, vae.dtype)
     decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+    finite.check(f"{vae.config._name_or_path}: its reconstruction of {name}", decoded)
     return images.from_float(decoded[0].float().cpu().numpy())

@@ -1,0 +1,80 @@
+"""One picture from a prompt, by hand."""
+
+import pytest
+from PIL import Image
+
+from diffusion4k import manifest
+from diffusion4k.generate import single
+from diffusion4k.metrics import inputs
+from tiny_generation import make_sources, run
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    return make_sources(tmp_path_factory.mktemp("sources"))
+
+
+def test_single_prompt(sources, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = ("--height", 32, "--width", 32, "--steps", 1, "--t5-tokens", 8)
+    run("--model", sources / "sd3", "--prompt", "A fox, in the SNOW!", *small)
+    assert capsys.readouterr().out.strip() == "a-fox-in-the-snow-seed0.jpg"
+    assert Image.open("a-fox-in-the-snow-seed0.jpg").format == "JPEG"
+    run("--model", sources / "flux.json", "--prompt", "a", *small, "--output", "b.png")
+    assert Image.open("b.png").size == (32, 32)
+
+
+def test_no_picture_is_written_over_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for prompt in ("A fox!", "a fox", "A fox!", "", "\N{FOX FACE}", "山の中"):
+        names.append(str(single.unused_name(prompt, 0)))
+        (tmp_path / names[-1]).touch()
+    assert names[:3] == ["a-fox-seed0.jpg", "a-fox-seed0-2.jpg", "a-fox-seed0-3.jpg"]
+    assert names[3:] == [
+        "prompt-e3b0c442-seed0.jpg",
+        "prompt-0a9f72e8-seed0.jpg",
+        "山の中-seed0.jpg",
+    ]
+
+
+def test_a_picture_is_made_again_from_what_stands_beside_it(sources, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = (
+        "--height",
+        32,
+        "--width",
+        32,
+        "--steps",
+        2,
+        "--t5-tokens",
+        8,
+        "--negative-prompt",
+        "x",
+    )
+    run("--model", sources / "sd3", "--prompt", "a", *small, "--seed", 3, "--output", "b.png")
+    run("--like", "b.png.json", "--output", "c.png")
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
+    run("--seed", 4, "--like", "b.png.json", "--steps", 1, "--output", "d.png")
+    settings = [manifest.read(f"{name}.png.json").settings for name in "bcd"]
+    told = [[s[k] for k in ("prompt", "steps", "seed", "negative_prompt")] for s in settings]
+    assert told == [["a", 2, 3, "x"], ["a", 2, 3, "x"], ["a", 1, 4, "x"]]
+    assert [picture.id for picture in inputs.folder(tmp_path)] == ["b", "c", "d"]
+    with pytest.raises(SystemExit):
+        run("--like", sources / "sd3.json")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--guidance", "nan"), "nan: must be a finite number"),
+        (("--guidance", "inf"), "inf: must be a finite number"),
+        (("--seed", "1e30"), "1e30: must be a whole number from 0 to 2^63 - 1"),
+        (("--seed", 2**63), "must be a whole number from 0"),
+        (("--seed", -1), "must be a whole number from 0"),
+    ],
+)
+def test_numbers_that_no_sampler_takes_are_one_line(words, says, capsys):
+    with pytest.raises(SystemExit):
+        run(*words)
+    assert says in capsys.readouterr().err.splitlines()[-1]
