@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def numbers(text: str) -> dict[str, float]:
-    return {line.split()[0]: float(line.split()[1]) for line in text.splitlines()[1:]}
+    """The table that is printed, without its head and notes."""
+    rows = [line.split() for line in text.splitlines() if not line.startswith(("metric ", "note"))]
+    return {name: float(value) for name, value, *_ in rows}
 
 
 def test_glcm(folder, tmp_path, capsys):
