@@ -96,3 +96,11 @@ def test_the_librarys_first_sentence_is_the_reason(tmp_path):
         raise UserError("mine")
     with pytest.raises(torch.OutOfMemoryError), loading(tmp_path, "a model"):
         raise torch.OutOfMemoryError
+
+
+def test_a_library_that_cannot_be_imported_is_no_fault_of_the_files(tmp_path):
+    from diffusers.utils.import_utils import _LazyModule
+
+    lazy = _LazyModule("diffusers", str(tmp_path / "__init__.py"), {"absent": ["Absent"]})
+    with pytest.raises(RuntimeError, match="No module named"), loading(tmp_path, "a model"):
+        _ = lazy.Absent
