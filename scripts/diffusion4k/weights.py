@@ -38,14 +38,16 @@ def loading(path: str | Path, what: str) -> Iterator[None]:
 
     The reason is what is wrong with the file (with the first damaged one of a folder), else the
     library's first sentence, without torch's advice to load the file with weights_only=False. A GPU
-    that is out of memory stays what it is.
+    that is out of memory and a library that is itself broken stay what they are.
     """
     try:
         yield
     except UserError:
         raise
     except (*_ERRORS, SafetensorError, UnpicklingError) as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, a RuntimeError: no fault of files
+        # torch's, and diffusers' of a module of its own; both a RuntimeError, but no fault of files
+        no_memory = type(error).__name__ == "OutOfMemoryError"
+        if no_memory or str(error).startswith("Failed to import"):
             raise
         reason = _damage(Path(path)) or _first_sentence(error)
         raise UserError(f"{path}: not {what} ({reason}); fetch it again") from error

@@ -124,3 +124,11 @@ def test_sd3_saved_without_t5_is_sampled_and_not_trained(tmp_path):
     assert sampler.sample(pipeline, folder.backbone, "a fox", 0, settings).shape == (32, 32, 3)
     with pytest.raises(UserError, match="saved without text_encoder_3: it can be sampled, but"):
         folder.load(dtype=torch.float32, device=CPU, without_transformer=True)
+
+
+def test_a_library_that_cannot_be_imported_is_no_fault_of_the_files(tmp_path):
+    from diffusers.utils.import_utils import _LazyModule
+
+    lazy = _LazyModule("diffusers", str(tmp_path / "__init__.py"), {"absent": ["Absent"]})
+    with pytest.raises(RuntimeError, match="No module named"), loading(tmp_path, "a model"):
+        _ = lazy.Absent

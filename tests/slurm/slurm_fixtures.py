@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 RECORD = ROOT / "results" / "faults.json"
 MODEL = "results/tiny/train/sd3_f16_wlf"
 SIZES = ("--configfile", "config/miniature.yaml", "config/tiny.yaml")
-LIMIT = 240  # seconds for anything to happen, on a machine that does other things too
+LIMIT = 600  # seconds for anything to happen, on a machine that does other things too
 
 
 def need_slurm() -> None:
