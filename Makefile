@@ -41,7 +41,7 @@ env-iqa: requirements-iqa.lock | $(filter .venv-uv/bin/uv,$(UV))
 	VIRTUAL_ENV=$(IQA) $(UV) pip sync --quiet --require-hashes requirements-iqa.lock
 
 demo: $(LOCKED)
-	$(BIN)/snakemake --profile profiles/miniature all
+	@$(BIN)/python scripts/demo.py
 	@$(BIN)/python scripts/summary.py results/miniature
 
 test: $(LOCKED)

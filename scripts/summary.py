@@ -1,4 +1,4 @@
-"""Say what a run made: its tables as text, how long the stages took, where the report lies."""
+"""Say what a run made: a table of it as text, how long the stages took, where the report lies."""
 
 import argparse
 from pathlib import Path
@@ -10,19 +10,19 @@ from diffusion4k.errors import UserError
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a run's folder, such as results/miniature")
+    parser.add_argument("--table", default="table_s1", help="which one")
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
     if not (args.run / "report.html").is_file():
         raise UserError(f"{args.run}/report.html: not there; build it with the target `report`")
-    for path in sorted(args.run.glob("tables/*.md")):
-        print(path.read_text(encoding="utf-8"))
+    print((args.run / "tables" / f"{args.table}.md").read_text(encoding="utf-8"))
     print("stage        seconds of work")
     for stage in ("sources", "data", "latents", "train", "vae", "generate", "metrics"):
         seconds = [found.seconds for found in manifest.find(args.run / stage)]
         print(f"{stage:12} {sum(seconds):8.0f}  ({len(seconds)} manifests)")
-    print(f"\nThe report: {(args.run / 'report.html').resolve()}")
+    print(f"\nAll tables and figures are in the report: {(args.run / 'report.html').resolve()}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""The paper in miniature: runs Snakemake and says how far each stage is, in a line of its own."""
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from diffusion4k import cli
+
+RUN = Path("results/miniature")
+COMMAND = ("snakemake", "--profile", "profiles/miniature", "all")
+STAGES = {
+    "sources": "fetch_source make_source",
+    "data": "check_data",
+    "latents": "latents",
+    "train": "train train_kept export",
+    "generate": "generate efficiency",
+    "metrics": "texture per_image features reference_features distance quality aggregate compare"
+    " correlate reconstruct aggregate_reconstruction",
+    "tables": "table",
+    "figures": "figure html",
+}
+STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}
+INTRODUCTION = """\
+The paper in miniature, on this machine's CPU and without a network. Snakemake makes photographs
+and small networks (sources), encodes the photographs (latents), fine-tunes SD3 and Flux on them
+(train), draws pictures from their captions (generate), scores these (metrics), and sets what came
+of it beside the paper's numbers. It takes five to ten minutes on two cores. Ctrl-C stops it; the
+same command goes on. What Snakemake says is in {log}.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=__doc__)
+
+
+def run(args: argparse.Namespace) -> None:
+    log = RUN / "logs" / "snakemake.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    print(INTRODUCTION.format(log=log), flush=True)
+    command = [sys.executable, "-m", *COMMAND]
+    with (
+        log.open("w", encoding="utf-8") as copy,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+        ) as p,
+    ):
+        progress = Progress()
+        try:
+            for line in p.stdout:
+                copy.write(line)
+                copy.flush()
+                progress.read(line)
+        except KeyboardInterrupt:  # Snakemake has got it too, and ends its jobs
+            print("\nstopping", flush=True)
+            p.stdout.read()
+    if p.returncode:
+        print("".join(failure(log.read_text(encoding="utf-8").splitlines(keepends=True))))
+        sys.exit(f"error: Snakemake ended with status {p.returncode}; all that it said: {log}")
+
+
+class Progress:
+    """A line a stage, from what Snakemake says: on a terminal as it goes, else when it is whole."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+        self.left: dict[str, int] = {}
+        self.jobs: dict[str, int] = {}
+
+    def read(self, line: str) -> None:
+        """A line of Snakemake's: of the table of jobs, or of a job's end."""
+        if counted := re.fullmatch(r"(\w+) +(\d+)\n", line):
+            if stage := STAGE.get(counted[1]):
+                self.jobs[stage] = self.jobs.get(stage, 0) + int(counted[2])
+                self.left = dict(self.jobs)
+        elif (ended := re.match(r"Finished jobid: \d+ \(Rule: (\w+)\)", line)) and (
+            stage := STAGE.get(ended[1])
+        ):
+            self.left[stage] -= 1
+            self.show(stage)
+
+    def show(self, stage: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
+        jobs = self.jobs[stage]
+        state = f"{minutes:2}:{seconds:02}  {stage:9}{jobs - self.left[stage]:3} of {jobs} jobs"
+        if not self.left[stage]:
+            print(f"\r{state}", flush=True)
+        elif sys.stdout.isatty():
+            print(f"\r{state} …", end="", flush=True)
+
+
+def failure(lines: list[str]) -> list[str]:
+    """From the first error on; the failed job's log is in it."""
+    said = (i for i, line in enumerate(lines) if re.match(r"\w*(Error|Exception)\b", line))
+    return lines[next(said, 0) :]
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

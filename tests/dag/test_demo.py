@@ -1,0 +1,56 @@
+"""`make demo`: what it says on the way, and of a failure."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import demo
+from conftest import ROOT, Workflow
+
+PLANNED = (
+    "Job stats:\njob  count\n---  ---\nlatents   2\ntrain   1\nexport   1\nall   1\ntotal   5\n"
+)
+
+
+def test_a_stage_has_its_line_when_its_last_job_has_ended(capsys):
+    progress = demo.Progress()
+    for line in PLANNED.splitlines(keepends=True):
+        progress.read(line)
+    for rule in ("train", "latents", "export"):
+        progress.read(f"Finished jobid: 3 (Rule: {rule})\n")
+    assert re.fullmatch(r"\s+0:00  train +2 of 2 jobs\n", capsys.readouterr().out)
+
+
+def test_every_rule_that_makes_something_is_of_a_stage():
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    rules = set(re.findall(r"^ *(?:use )?rule (?:\w+ as )?(\w+)\b.*:\n", text, re.MULTILINE))
+    assert rules - set(demo.STAGE) == {"verify", "doctor", "plan"}
+
+
+def run(workflow: Workflow) -> subprocess.CompletedProcess:
+    command = [sys.executable, "scripts/demo.py"]
+    return subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("config/miniature.yaml", "steps: 600", "steeps: 600", "unknown key"),
+        (
+            "scripts/make_miniature.py",
+            "started = time.time()",
+            'raise UserError("no")',
+            "error: no",
+        ),
+    ],
+)
+def test_a_failure_is_shown_with_the_failed_jobs_log(workflow, file, old, new, said):
+    path = workflow.folder / file
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    done = run(workflow)
+    assert done.returncode == 1
+    assert said in done.stdout
+    assert "Job stats" not in done.stdout
+    assert "results/miniature/logs/snakemake.log" in done.stderr
