@@ -29,7 +29,7 @@ ANSWER = """
 import json, sys
 from pathlib import Path
 from diffusion4k import backbones
-from diffusion4k.dag.common import Common
+from diffusion4k.dag import code as digests
 from diffusion4k.estimate import flops
 from diffusion4k.generate import flags
 from diffusion4k.pipelines.folder import PipelineFolder
@@ -40,7 +40,7 @@ def forward(name):
     return flops.forward(backbone, backbone.architecture, **shape)
 
 def code(script, backbone):
-    return Common.code(None, script, backbone=backbone)
+    return digests.of(script, backbone=backbone)
 
 own = ("train.py", "latents.py", "generate.py", "efficiency.py", "export.py")
 none = ("texture.py", "features.py", "table.py", "make_miniature.py", "plan.py")

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from diffusion4k.train import progress, samples, signals, state, trainer
+from diffusion4k.train import progress, samples, signals, state
 from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
@@ -121,30 +121,12 @@ def script(job, log: Path) -> int:
     return os.posix_spawn(command[0], command, environment, file_actions=outputs, setpgroup=0)
 
 
-def fork(job, log: Path) -> int:
-    """The same by a fork of this process, which has imported everything already."""
-    pid = os.fork()
-    if pid == 0:
-        os.setsid()
-        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT, 0o600), 2)
-        try:
-            train(recipe(), job)
-        except trainer.Interrupted:
-            os._exit(75)
-        finally:
-            os._exit(1)
-    return pid
-
-
-WAYS = [(script, signal.SIGTERM), *((fork, number) for number in signals.SIGNALS[1:])]
-
-
-@pytest.mark.parametrize(("start", "number"), WAYS)
-def test_a_signal_to_the_whole_group_loses_no_step(inputs, straight, tmp_path, start, number):
+@pytest.mark.parametrize("number", signals.SIGNALS)
+def test_a_signal_to_the_whole_group_loses_no_step(inputs, straight, tmp_path, number):
     """The training and its loading processes; what follows is as if nothing had happened."""
     job = job_for(inputs, tmp_path, stop_step=STEPS, save_every=5, cache=0, workers=2)
     log = tmp_path / "log"
-    group = start(job, log)
+    group = script(job, log)
     while not [*tmp_path.glob("progress/checkpoints-*/checkpoint-*")]:
         assert os.waitpid(group, os.WNOHANG) == (0, 0), log.read_text()
         time.sleep(0.002)
