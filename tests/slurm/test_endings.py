@@ -58,7 +58,7 @@ def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, record):
     measured = json.loads((arena.folder / TARGET).read_text(encoding="utf-8"))["seconds"]
     shutil.rmtree(arena.folder / "results/tiny/train")
     before = len(arena.submitted("train_kept"))
-    budget = round(measured / 2 / 60, 3)
+    budget = round(measured * 0.65 / 60, 3)
     arena.configure(
         resources={"train": {"runtime": 1}},
         train={"save_every": 1000, "time_margin": round(1 - budget, 3), "slots": 40},
