@@ -111,9 +111,9 @@ for evaluation in CONFIG["evaluations"]:
         output:
             generate.manifests(CONFIG, "{model}", evaluation),
         log:
-            f"<logs>/generate/{'{model}'}/{evaluation}/import_images.log",
+            "<logs>/generate/{model}/" + evaluation + "/import_images.log",
         benchmark:
-            f"<benchmarks>/generate/{'{model}'}/{evaluation}/import_images.tsv"
+            "<benchmarks>/generate/{model}/" + evaluation + "/import_images.tsv"
         wildcard_constraints:
             model=alternatives(generate.brought(CONFIG)),
         conda:
@@ -125,7 +125,7 @@ for evaluation in CONFIG["evaluations"]:
             code=code("import_images.py"),
             flags=flags(
                 images=lambda w, of=evaluation: generate.own_images(CONFIG, w.model, of),
-                folder=key(f"splits.{{evaluations.{evaluation}.split}}.folder"),
+                folder=key("splits.{evaluations." + evaluation + ".split}.folder"),
                 size=key(f"evaluations.{evaluation}.size"),
             ),
             files=lambda w, of=evaluation: generate.own_files(CONFIG, w.model, of),
