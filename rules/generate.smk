@@ -111,9 +111,11 @@ for evaluation in CONFIG["evaluations"]:
         output:
             generate.manifests(CONFIG, "{model}", evaluation),
         log:
-            "<logs>/generate/{model}/" + evaluation + "/import_images.log",
+            "<logs>/generate/{model}/<evaluation>/import_images.log",
         benchmark:
-            "<benchmarks>/generate/{model}/" + evaluation + "/import_images.tsv"
+            "<benchmarks>/generate/{model}/<evaluation>/import_images.tsv"
+        pathvars:
+            evaluation=evaluation,
         wildcard_constraints:
             model=alternatives(generate.brought(CONFIG)),
         conda:
@@ -125,7 +127,7 @@ for evaluation in CONFIG["evaluations"]:
             code=code("import_images.py"),
             flags=flags(
                 images=lambda w, of=evaluation: generate.own_images(CONFIG, w.model, of),
-                folder=key("splits.{evaluations." + evaluation + ".split}.folder"),
+                folder=key(f"splits.{CONFIG['evaluations'][evaluation]['split']}.folder"),
                 size=key(f"evaluations.{evaluation}.size"),
             ),
             files=lambda w, of=evaluation: generate.own_files(CONFIG, w.model, of),
