@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
     recipe.accumulation(args.processes)  # refuse before the slow imports
     from diffusion4k import backbones
     from diffusion4k.train import trainer
+    from diffusion4k.train.finetune import FineTuning
     from diffusion4k.train.job import Job
 
     job = Job(
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
         workers=args.workers,
     )
     try:
-        trainer.train(recipe, job, backbones.get(args.backbone))
+        trainer.train(FineTuning(recipe, backbones.get(args.backbone)), job)
     except trainer.Interrupted as stop:
         if os.environ.get("RANK", "0") == "0":
             print(stop, file=sys.stderr)

@@ -59,7 +59,7 @@ def run(inputs: Path, folder: Path, mode: str, stop: int | None = None) -> None:
 
     monitor.ailment = dying
     try:
-        training.trainer.train(training.recipe(**MODES[mode]), job, training.backbones.get("sd3"))
+        training.start(training.recipe(**MODES[mode]), job)
     finally:
         monitor.ailment = ailment
 
@@ -139,7 +139,7 @@ def refused_in_8_bit(inputs: Path, folder: Path) -> None:
     settings = training.recipe(**MODES["zero"] | {"optimizer": "adamw_8bit"})
     job = training.job_for(inputs, folder / "8-bit", processes=2)
     try:
-        training.trainer.train(settings, job, training.backbones.get("sd3"))
+        training.start(settings, job)
     except UserError as error:
         assert "fewer than 2^31 weights" in str(error) and "each of 2 processes" in str(error)
         assert not [*job.progress_folder.glob("checkpoints-*/*")]

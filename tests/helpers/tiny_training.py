@@ -9,6 +9,7 @@ import rounding
 import tiny
 from diffusion4k import backbones
 from diffusion4k.train import trainer
+from diffusion4k.train.finetune import FineTuning
 from diffusion4k.train.job import Job
 from diffusion4k.train.settings import Settings
 
@@ -78,8 +79,13 @@ def train(settings, job):
     """
     torch.set_num_threads(1)
     fresh()
-    trainer.train(settings, job, backbones.get(settings.backbone))
+    start(settings, job)
     return weights(job.output)
+
+
+def start(settings, job):
+    """What scripts/train.py does with its flags."""
+    trainer.train(FineTuning(settings, backbones.get(settings.backbone)), job)
 
 
 def weights(output):
