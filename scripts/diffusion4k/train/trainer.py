@@ -6,6 +6,7 @@ checkpoint.
 """
 
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -58,6 +59,16 @@ def train(task: Task, job: Job) -> None:
         progress.failed(error)
         raise error from None
     trainer.accelerator.end_training()
+
+
+def run_job(task: Task, job: Job) -> None:
+    """`train`, for a script: exit status 75 where it was interrupted, and one process says so."""
+    try:
+        train(task, job)
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":
+            print(stop, file=sys.stderr)
+        sys.exit(75)
 
 
 class Trainer:
