@@ -24,6 +24,7 @@ rule check_data:
         code=code("check_data.py"),
         flags=flags(
             folder=key("splits.{split}.folder"),
+            captions=key("splits.{split}.captions"),
             split="{split}",
             expected=key("splits.{split}.count"),
             min_side=key("splits.{split}.min_side"),

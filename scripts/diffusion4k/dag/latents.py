@@ -1,6 +1,7 @@
 """Encoded training sets."""
 
 from diffusion4k.config.resolve import Config
+from diffusion4k.dag import vae
 from diffusion4k.dag.paths import root, shards
 
 
@@ -8,6 +9,12 @@ def manifests(config: Config, backbone: str) -> list[str]:
     """All shards of the training set, encoded for a backbone."""
     stem = f"{root(config)}/latents/{backbone}/shard"
     return shards(stem, config["latents"]["shards"])
+
+
+def vae_of(config: Config, backbone: str) -> dict[str, str]:
+    """The VAE that encodes in place of the pipeline's own, where its encoder is another one."""
+    name = config["backbones"][backbone].get("vae")
+    return {"vae": vae.manifest(config, name)} if name and vae.encodes(config, name) else {}
 
 
 def flip(config: Config) -> str:

@@ -79,24 +79,41 @@ def _images(config: Config, model: str, evaluation: str) -> Iterator[str]:
 def _pipeline(config: Config, model: str) -> Iterator[str]:
     yield generate.pipeline(config, model)
     yield sources.of_model(config, model)
-    if model in train.trained(config):
+    entry = config["models"][model]
+    if "recipe" in entry:
         yield from _training(config, model)
-    elif model in train.exported(config):
-        yield train.transformer(config, model)
+    elif "transformer" in entry:
+        yield sources.manifest(config, entry["transformer"])
+    if "vae" in entry:
+        yield from _vae(config, entry["vae"])
 
 
 def _training(config: Config, model: str) -> Iterator[str]:
-    yield from (train.step_file(config, model, step) for step in train.kept(config))
+    yield from (train.step_file(config, model, step) for step in train.CHAIN.kept(config))
     yield sources.of_model(config, model)
-    yield from latents.manifests(config, config["models"][model]["backbone"])
+    backbone = config["models"][model]["backbone"]
+    yield from latents.manifests(config, backbone)
+    if latents.vae_of(config, backbone):
+        yield from _vae(config, config["backbones"][backbone]["vae"])
     yield from _split(config, config["latents"]["split"])
+
+
+def _vae(config: Config, name: str) -> Iterator[str]:
+    """A VAE, and what it is trained on if it is trained here."""
+    yield vae.manifest(config, name)
+    if name in vae.trained(config):
+        yield from (vae.CHAIN.step_file(config, name, step) for step in vae.CHAIN.kept(config))
+        yield vae.pipeline(config, name)
+        yield sources.manifest(config, "vgg16")
+        yield vae.images(config)
+        yield from _split(config, config["vae_training"]["split"])
 
 
 def _reconstruction(config: Config, name: str) -> Iterator[str]:
     yield from vae.manifests(config, name)
-    yield sources.manifest(config, config["vaes"][name]["source"])
+    yield from _vae(config, name)
     yield from (sources.manifest(config, network) for network in ("inception", "vgg16"))
-    yield from _split(config, config["reconstruction"]["split"])
+    yield from _split(config, config["vaes"][name]["split"])
 
 
 def _split(config: Config, split: str) -> Iterator[str]:
@@ -113,7 +130,7 @@ def _figure(config: Config, name: str) -> Iterator[str]:
         elif figure["kind"] == "histogram":
             yield from _split(config, row)
         elif figure["kind"] == "curves":
-            yield from _training(config, row)
+            yield from _training(config, row) if row in config["models"] else _vae(config, row)
         else:  # the first shard alone is shown
             shown = vae.manifests(config, row)
             yield from (p for p in _reconstruction(config, row) if p not in shown[1:])

@@ -61,7 +61,9 @@ def families_of(config: Config, table: str) -> list[str]:
 def number(config: Config, family: str, row: str, evaluation: str | None) -> str:
     """The manifest that holds the numbers of one family for one row of a table."""
     pattern = families.get(family).manifest
-    last = train.names(train.segments(config))[-1]
+    if family == "training":
+        row = train.same(config, row)
+    last = f"{train.CHAIN.segments(config)[-1]:06d}"
     where = pattern.format(row=row, evaluation=evaluation, family=family, last_step=last)
     return f"{root(config)}/{where}"
 
@@ -172,13 +174,20 @@ def table_flags(config: Config, table: str, footer: list[str]) -> str:
     )
 
 
+def curve(config: Config, row: str) -> str:
+    """The manifest of the end of a model's training, or of a VAE's."""
+    if row in config["models"]:
+        return train.last_step(config, row)
+    return vae.last(config, row)
+
+
 def figure_rows(config: Config, figure: str) -> list[tuple[str, str]]:
     """(ROW, manifest) for everything that a figure shows."""
     entry = config["figures"][figure]
     manifests = {
         "gallery": lambda row: generate.manifests(config, row, entry["evaluation"]),
         "histogram": lambda row: [data.checked(config, row)],
-        "curves": lambda row: [train.last_step(config, row)],
+        "curves": lambda row: [curve(config, row)],
         "reconstruction": lambda row: vae.manifests(config, row)[:1],
     }[entry["kind"]]
     return [(row, path) for row in entry["rows"] for path in manifests(row)]

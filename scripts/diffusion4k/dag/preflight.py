@@ -60,9 +60,13 @@ def check(config: Config, workflow: Any, iqa: Path | None) -> None:
     """
     jobs = list(workflow.dag.needrun_jobs())
     lacking = []
-    if not hub.token_is_set():
-        fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
-        lacking += [sources.licence(config, s) for s in sorted(fetched) if licence(config, s)]
+    fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
+    lacking += [
+        sources.licence(config, source)
+        for source in sorted(fetched)
+        if licence(config, source)
+        and not (hub.token_is_set() and config["sources"][source].get("gated"))
+    ]
     if iqa and any(job.rule.name == "quality" for job in jobs) and not (iqa / "python").exists():
         lacking.append("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
     if lacking:

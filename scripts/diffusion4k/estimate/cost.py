@@ -106,10 +106,10 @@ def train(config: Config, model: str) -> Cost:
         picture += flops.encode(networks.vae, height=size, width=size)
     images = train["steps"] * own["global_batch"]
     # at the peak (docs/training.md): what it began from, two checkpoints, a third half-written
-    states = len(training.kept(config)) - 1 + 4
+    states = len(training.CHAIN.kept(config)) - 1 + 4
     return Cost(
         ("train", model),
-        jobs=len(training.segments(config)),
+        jobs=len(training.CHAIN.segments(config)),
         images=images,
         flops=images * picture,
         gpus=own["gpus"],
