@@ -4,23 +4,19 @@ golden/released-sc.safetensors was computed by the released statements (helpers/
 step of the decoder, one of the discriminator on other photographs, the average of the weights.
 """
 
-from types import SimpleNamespace
+import subprocess
 
 import pytest
 import torch
 from accelerate import Accelerator
-from diffusers.training_utils import EMAModel
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import parity
 import parity_sc
-from diffusion4k.perceptual import lpips_vgg
-from diffusion4k.train.autoencoder import ScaleConsistency
-from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.vae import scale_consistency
 from diffusion4k.vae.discriminator import Discriminator
-from diffusion4k.vae.f16 import make_f16
 from tiny_training import fresh
+from two_ranks import ENVIRONMENT, HELPERS, TORCHRUN
 
 CLOSE = 1e-5  # of the largest value, in float32
 
@@ -33,45 +29,16 @@ def golden():
 
 @pytest.fixture(scope="module")
 def vgg16(tmp_path_factory):
-    path = tmp_path_factory.mktemp("vgg16") / "model.safetensors"
-    weights = parity_sc.vgg16()
-    save_file({f"features.{k.partition('.')[2]}": v.contiguous() for k, v in weights.items()}, path)
-    return path
+    return parity_sc.save_vgg16(tmp_path_factory.mktemp("vgg16") / "model.safetensors")
 
 
-def stepped(vgg16, form="published", **changes):
-    """Our task after one step: its row, and the gradients that its optimizers got."""
+def stepped(vgg16, **changes):
+    """Our task after one step in one process: its row, and the gradients that its optimizers got."""
     fresh()
-    values = {"decoder_batch": 2, "discriminator_batch": 2, "micro_batch": 2}
-    values |= {"size": parity_sc.SIZE, "discriminator_depth": parity_sc.DEPTH}
-    task = ScaleConsistency(AutoencoderSettings(**parity_sc.RECIPE | values | changes))
-    task.accelerator, task.job = Accelerator(cpu=True), SimpleNamespace(processes=1)
-    task.teacher = parity_sc.vae().requires_grad_(False)
-    task.student = make_f16(parity_sc.vae(), decoder=form).train()
-    task.trained = scale_consistency.trained(task.student, encoder=False)
-    task.lpips = lpips_vgg(vgg16)
-    task.opponent = parity_sc.fill_discriminator(Discriminator(parity_sc.HIDDEN, parity_sc.DEPTH))
-    task.ema = EMAModel(task.trained, decay=task.settings.ema)
-    how = {"lr": 1e-5, "betas": (0.9, 0.999), "weight_decay": 1e-4, "eps": 1e-8}
-    task.optimizer = torch.optim.AdamW(task.trained, **how)
-    task.opponents_optimizer = torch.optim.AdamW(task.opponent.parameters(), **how)
-    gradients = {}
-    for name, network, optimizer in (
-        ("decoder", task.student, task.optimizer),
-        ("discriminator", task.opponent, task.opponents_optimizer),
-    ):
-
-        def step(*arguments, name=name, network=network, real=optimizer.step):
-            gradients[name] = {
-                n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None
-            }
-            return real(*arguments)
-
-        optimizer.step = step
     batches = [parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")}]
-    row = task.step(0, iter(batches))
+    found = parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, batches, **changes)
     fresh()
-    return task, row, gradients
+    return found
 
 
 def assert_close(ours, theirs):
@@ -166,3 +133,16 @@ def test_the_small_map_alone_gives_the_consistency_and_its_gradient():
         loss.backward()
         gradients.append((loss.detach(), s.grad))
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_two_processes_are_one_with_the_whole_batch(vgg16, tmp_path):
+    """Gradients of decoder and discriminator, the adaptive weight, what is logged: averaged."""
+    ran = subprocess.run(
+        [*TORCHRUN, str(HELPERS / "autoencoder_ranks.py"), str(vgg16)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=ENVIRONMENT,
+    )
+    assert ran.returncode == 0, (ran.stdout + ran.stderr)[-4000:]
+    assert ran.stdout.count("two processes are one") == 2

@@ -53,6 +53,7 @@ def recipe(config: Config):
         ema=key("vae_recipes.{vae_recipe}.ema"),
         encoder_form=key("vaes.{vae}.encoder", "vae.encoder"),
         decoder_form=key("vaes.{vae}.decoder", "vae.decoder"),
+        resize=key("vae_training.resize"),
         size=key("vae_training.size"),
         decoder_batch=key("vae_training.decoder_batch"),
         discriminator_batch=key("vae_training.discriminator_batch"),

@@ -58,6 +58,7 @@ class ScaleConsistency(Task):
             training,
             seed=settings.seed,
             a_step=settings.images,
+            resize=settings.resize,
             size=settings.size,
             flip=settings.flip_probability,
         )

@@ -32,6 +32,7 @@ class AutoencoderSettings:
     ema: float = flag("decay of the averaged weights, which are the result; 0: no average", 0.9999)
     encoder_form: str = flag("of the F16 VAE's first convolution", "stride")
     decoder_form: str = flag("of its last convolution", "published")
+    resize: int = flag("what the images' shorter side becomes, in px", 512)
     size: int = flag("side of the square crops in px", 512)
     decoder_batch: int = flag("images a step that the decoder is trained on, over all processes")
     discriminator_batch: int = flag(
@@ -58,6 +59,10 @@ class AutoencoderSettings:
                 raise UserError(f"{name}: {getattr(self, name)!r} is none of {choices}")
         if self.size % 32:
             raise UserError(f"size: {self.size} px is no multiple of 32")
+        if self.resize < self.size:
+            raise UserError(
+                f"resize: crops of {self.size} px do not fit into images of {self.resize} px"
+            )
         # InstanceNorm wants more than one place
         if self.adversarial and self.size < 2 ** (self.discriminator_depth + 1):
             raise UserError(

@@ -16,7 +16,8 @@ CHANNELS = 16  # of the latents
 class Photographs(Dataset):
     """Keyed by (step, slot), which alone decides image, crop, flip and noise; see `__getitem__`.
 
-    `a_step`: slots a step; `size`: side of the crops in px; `flip`: a probability.
+    `a_step`: slots a step; `resize` and `size`: px, of the photographs' shorter side and of the
+    crops; `flip`: a probability.
     """
 
     def __init__(
@@ -25,11 +26,12 @@ class Photographs(Dataset):
         *,
         seed: int,
         a_step: int,
+        resize: int,
         size: int,
         flip: float,
     ):
         self.photographs, self.seed, self.a_step = photographs, seed, a_step
-        self.size, self.flip = size, flip
+        self.resize, self.size, self.flip = resize, size, flip
 
     def photograph(self, step: int, slot: int) -> CaptionedImage:
         """The photograph at one slot of one step; nothing is read."""
@@ -43,15 +45,15 @@ class Photographs(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, torch.Tensor]:
         """One slot of one step: pixels (3, size, size) uint8, the noise of both posteriors.
 
-        The shorter side becomes `size` (bilinear; enlarges too), then a random square is cut out,
-        as in the released code. eps (16, size/16, size/16) is the student's noise, teacher_eps
+        The shorter side becomes `resize` (bilinear; enlarges too), then a random square is cut
+        out. eps (16, size/16, size/16) is the student's noise, teacher_eps
         (16, size/8, size/8) the teacher's, float32.
         """
         step, slot = key
         random = randomness.slot_generator(self.seed, step, slot, kind="photograph")
         across, down, mirror = torch.rand(3, generator=random, dtype=torch.float64).tolist()
         image = images.load_rgb(self.photograph(step, slot).sound(), exif_transpose=True)
-        image = images.resize_shorter_side(image, self.size)
+        image = images.resize_shorter_side(image, self.resize)
         top = int(down * (image.height - self.size + 1))
         left = int(across * (image.width - self.size + 1))
         pixels = np.array(images.crop(image, top, left, self.size))

@@ -100,8 +100,10 @@ class VaeTraining(Section):
     """split to train on, with captions or without"""
     held_out: Count
     """images of it that are not trained on; some are drawn at each save"""
+    resize: Side
+    """what the images' shorter side becomes, in pixels"""
     size: Side
-    """side of the random crops in pixels, of images whose shorter side becomes that"""
+    """side of the random crops in pixels"""
     steps: Count
     """length of training; a step trains the decoder once and then the discriminator"""
     segment: Count
