@@ -33,7 +33,7 @@ def vgg16(tmp_path_factory):
 
 
 def stepped(vgg16, **changes):
-    """Our task after one step in one process: its row, and the gradients that its optimizers got."""
+    """Our task after one step in one process, its row, the gradients that its optimizers got."""
     fresh()
     batches = [parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")}]
     found = parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, batches, **changes)

@@ -55,7 +55,7 @@ def test_killed_at_every_step_one_process(inputs, tmp_path, monkeypatch, variant
     straight = job_for(inputs, tmp_path / "straight", name, **where)
     expected = train(settings, straight)
     ailment = monitor.ailment
-    for stop in range(STEPS):
+    for stop in range(0, STEPS, 3 if name == "vae" else 1):
         job = job_for(inputs, tmp_path / str(stop), name, **where)
 
         def dying(row, past, stop=stop):
