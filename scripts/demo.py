@@ -9,13 +9,13 @@ from pathlib import Path
 
 from diffusion4k import cli
 
-RUN = Path("results/miniature")
+CONFIG = Path("config/miniature.yaml")
 COMMAND = ("snakemake", "--profile", "profiles/miniature", "all")
 STAGES = {
     "sources": "fetch_source make_source",
-    "data": "check_data",
+    "data": "check_data list_images",
     "latents": "latents",
-    "train": "train train_kept export",
+    "train": "train train_kept train_vae train_vae_kept export",
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
@@ -33,14 +33,19 @@ same command goes on. What Snakemake says is in {log}.
 
 
 def parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=__doc__)
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument(
+        "--config", type=Path, default=CONFIG, help="it, or one with base: miniature"
+    )
+    return flags
 
 
 def run(args: argparse.Namespace) -> None:
-    log = RUN / "logs" / "snakemake.log"
+    log = Path("results", args.config.stem, "logs", "snakemake.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     print(INTRODUCTION.format(log=log), flush=True)
-    command = [sys.executable, "-m", *COMMAND]
+    own = [] if args.config == CONFIG else ["--configfile", str(args.config)]
+    command = [sys.executable, "-m", *COMMAND, *own]
     with (
         log.open("w", encoding="utf-8") as copy,
         subprocess.Popen(

@@ -101,7 +101,8 @@ def _training(config: Config, model: str) -> Iterator[str]:
 def _vae(config: Config, name: str) -> Iterator[str]:
     """A VAE, and what it is trained on if it is trained here."""
     yield vae.manifest(config, name)
-    if name in vae.trained(config):
+    if "recipe" in config["vaes"][name]:
+        name = vae.same(config, name)
         yield from (vae.CHAIN.step_file(config, name, step) for step in vae.CHAIN.kept(config))
         yield vae.pipeline(config, name)
         yield sources.manifest(config, "vgg16")

@@ -7,10 +7,20 @@ from diffusion4k.dag import keys, sources
 from diffusion4k.dag.chains import Chain
 from diffusion4k.dag.paths import root, shards
 
+OF_TRAINING = ("backbone", "recipe", "encoder", "decoder")  # keys of an entry
+
+
+def same(config: Config, vae: str) -> str:
+    """The VAE whose training a VAE's is: the first of its backbone, recipe and forms."""
+    wanted = [config["vaes"][vae].get(key) for key in OF_TRAINING]
+    entries = config["vaes"].items()
+    return next(n for n, e in entries if [e.get(key) for key in OF_TRAINING] == wanted)
+
 
 def trained(config: Config) -> list[str]:
-    """The VAEs that are trained here."""
-    return [name for name, entry in config["vaes"].items() if "recipe" in entry]
+    """The VAEs that are trained here, each training once."""
+    entries = config["vaes"].items()
+    return [name for name, e in entries if "recipe" in e and same(config, name) == name]
 
 
 def manifest(config: Config, vae: str) -> str:
@@ -21,7 +31,7 @@ def manifest(config: Config, vae: str) -> str:
 
 def last(config: Config, vae: str) -> str:
     """The manifest of a training's end."""
-    return CHAIN.last_step(config, vae)
+    return CHAIN.last_step(config, same(config, vae))
 
 
 def encodes(config: Config, vae: str) -> bool:

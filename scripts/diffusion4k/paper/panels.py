@@ -1,6 +1,6 @@
 """What each kind of figure shows, from the manifests of its rows; figures.py draws it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,17 @@ from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import figures
+
+# columns of a VAE's loss.parquet (train/autoencoder.py), and what they are called
+VAE_TERMS = {
+    "loss_mse": "squared error",
+    "loss_lpips": "LPIPS",
+    "loss_scale_consistency": "scale consistency",
+    "loss_adversarial": "adversarial term",
+    "adaptive_weight": "its adaptive weight",
+    "loss_discriminator": "hinge",
+    "loss_gradient_penalty": "gradient penalty",
+}
 
 
 @dataclass(frozen=True)
@@ -98,11 +109,25 @@ def sizes(shown: Shown) -> Figure:
 
 
 def losses(shown: Shown) -> Figure:
-    """Curves of the loss.parquet of each model's last step."""
-    return figures.curves(_tables(shown, "loss.parquet", ["step", "loss"]))
+    """Curves of the loss.parquet of each training's last step; of a VAE's loss each term."""
+    curves = {}
+    for label, table in _tables(shown, "loss.parquet", ["step", "loss"], VAE_TERMS).items():
+        terms = [name for name in VAE_TERMS if name in table]
+        if len(terms) > 1:
+            curves |= {f"{label}, {VAE_TERMS[t]}": _curve(table, t) for t in terms}
+        else:
+            curves[label] = table
+    return figures.curves(curves)
 
 
-def _tables(shown: Shown, suffix: str, columns: list[str]) -> dict[str, pd.DataFrame]:
+def _curve(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Another column as the loss, where it has a value: a term may begin late."""
+    return table[["step", name]].dropna().set_axis(["step", "loss"], axis=1)
+
+
+def _tables(
+    shown: Shown, suffix: str, columns: list[str], optional: Iterable[str] = ()
+) -> dict[str, pd.DataFrame]:
     """label => the one table of each row's bulk whose name ends in `suffix`."""
     tables = {}
     for key, label in shown.labels.items():
@@ -115,5 +140,5 @@ def _tables(shown: Shown, suffix: str, columns: list[str]) -> dict[str, pd.DataF
                 raise UserError(f"{paths[0]}: no column {', '.join(sorted(missing))}")
             if table.empty:
                 raise UserError(f"{paths[0]}: empty; make it again")
-            tables[label] = table[columns]
+            tables[label] = table[[*columns, *(c for c in optional if c in table)]]
     return tables
