@@ -9,6 +9,7 @@ from diffusion4k.config import resolve as configuration
 from diffusion4k.dag import lineage
 
 OVERLAYS = [("config.yaml",), ("config.yaml", "miniature.yaml"), ("config.yaml", "baselines.yaml")]
+OVERLAYS += [("config.yaml", "v2.yaml"), ("config.yaml", "miniature.yaml", "miniature-sc.yaml")]
 
 
 def planned(checkout, target: str, names: tuple[str, ...]) -> set[str]:
