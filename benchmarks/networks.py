@@ -66,8 +66,8 @@ def transformer(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
         return kind(**architecture(name, quick=quick).transformer).eval()
 
 
-def vae(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
-    """The F16 VAE with the folded decoder."""
+def vae(name: str, device, dtype, *, quick: bool, f16: bool = True) -> torch.nn.Module:
+    """The F16 VAE with the folded decoder; with `f16` false the F8 one."""
     from diffusers import AutoencoderKL
 
     from diffusion4k.vae.f16 import make_f16
@@ -75,7 +75,7 @@ def vae(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
     torch.manual_seed(0)
     with built_on(device, dtype):
         made = AutoencoderKL(**architecture(name, quick=quick).vae)
-    return make_f16(made).eval().requires_grad_(False)
+    return (make_f16(made) if f16 else made).eval().requires_grad_(False)
 
 
 def pipeline(name: str, device, dtype, *, quick: bool):
