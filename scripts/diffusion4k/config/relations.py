@@ -111,8 +111,8 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
             yield f"{key}.columns: no column {column!r}; {hint}"
     for column in table.get("tolerance", {}):
-        if column not in table["columns"]:
-            yield f"{key}.tolerance: {column!r} is no column of it"
+        if column not in every:
+            yield f"{key}.tolerance: no column {column!r} in any table"
     if not table["rows"] and not table.get("context"):
         yield f"{key}: neither rows nor context; it would be empty"
     if table["rows"] and any(family.generated for family in kinds.values()):
