@@ -30,8 +30,17 @@ _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "≤": r"$\leq$",
     "≈": r"$\approx$",
     "✓": r"$\surd$",
+    "«": r"$\ll$",
+    "»": r"$\gg$",
+    "„": ",,",
+    "′": "$'$",
+    "″": "$''$",
+    "\u202f": r"\,",
     "✗": r"$\times$",
 }
+# of the letters up to U+017F those that a plain font lacks, of the signs beyond those that it has
+_LACKING = frozenset("ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")
+_PUNCTUATION = frozenset("‐‑‒–—―‖‘’“”†‡•…‰‱€")
 _HEAD = r"""% needs \usepackage{booktabs,adjustbox}
 % \newcommand{\interval}[1]{{\scriptsize #1}} before it shows the intervals of ours
 \begin{table}[t]
@@ -84,8 +93,7 @@ def escape(text: str) -> str:
 
 def _foreign(character: str) -> bool:
     """Whether pdfLaTeX stops at it: beyond Latin letters, punctuation and what it is told here."""
-    code = ord(character)
-    return code > 0x17F and not 0x2010 <= code <= 0x203A and character != "€"
+    return character in _LACKING or (ord(character) > 0x17F and character not in _PUNCTUATION)
 
 
 def _ours(table: dict[str, Any]) -> dict[str, Any]:
