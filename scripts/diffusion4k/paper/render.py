@@ -70,7 +70,7 @@ thead tr:last-child { border-bottom: 1px solid; }
 .first { padding-left: 1.6rem; } .verdict { cursor: help; }
 .difference, .empty, .interval, .reason { opacity: .65; }
 .interval, .reason { display: block; font-size: .75em; }
-.empty { text-align: center; font-style: italic; } .notes { font-size: .85em; opacity: .8; }
+.empty { font-style: italic; } .notes { font-size: .85em; opacity: .8; }
 </style></head><body>
 <h1>{{ table.title }}</h1>{% if table.caption %}<p>{{ table.caption }}</p>{% endif %}
 <div class="scroll">{{ fragment }}</div>
