@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
         listed,
         {name: made.results for name, made in tables.items()},
         comparisons,
-        votes.results if votes else None,
+        votes,
     )
     text = args.output.with_suffix(".md")
     files.write_text(text, claims.markdown(results))

@@ -125,6 +125,16 @@ def test_what_was_never_released_says_so(demo, name, row, metric, published):
     assert found["published"] == published
 
 
+def test_random_numbers_judge_neither_a_cell_nor_a_claim(demo):
+    for path in (demo.folder / RUN / "tables").glob("*.json"):
+        for row in table(demo, path.stem)["rows"]:
+            for name, found in row["cells"].items():
+                assert found["verdict"] in ("not judged", "cannot be run"), (path.stem, name)
+                assert found["difference"] is None
+    claims = json.loads((demo.folder / RUN / "claims.json").read_text(encoding="utf-8"))
+    assert set(claims["results"]["counts"]) == {"not judged", "cannot be run"}
+
+
 def test_published_numbers_stand_beside_ours(demo):
     assert cell(demo, "table_6", "flux_f16", "aesthetics")["published"] == 6.11
     assert cell(demo, "table_3", "sd3_f16_wlf", "fid")["published"] == 40.18

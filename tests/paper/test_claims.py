@@ -175,8 +175,8 @@ def votes(rate, interval, by="people", sides=("flux_f16_wlf", "flux_f16")):
 
 
 def test_people_are_asked_before_judges_and_half_is_no_preference(tmp_path):
-    def verdict(*rates):
-        given = {"win_rates": list(rates)} if rates else None
+    def verdict(*rates, notes=()):
+        given = made(tmp_path / "votes.json", {"win_rates": list(rates)}, notes) if rates else None
         said = judged(tmp_path, None, {}, of=["preferred_fine_details"], votes=given)
         return said["preferred_fine_details"]
 
@@ -192,6 +192,8 @@ def test_people_are_asked_before_judges_and_half_is_no_preference(tmp_path):
     assert "by judge:m" in verdict(votes(0.9, [0.8, 1], by="judge:m"))["detail"]
     other = votes(0.9, [0.8, 1], sides=("sd3_f16_wlf", "sd3_f16"))
     assert verdict(other)["verdict"] == "not run"
+    made_up = verdict(votes(0.62, [0.53, 0.71]), notes=["votes: random, to try the form"])
+    assert made_up["verdict"] == "not judged"
 
 
 def test_the_script_writes_both_forms_and_a_manifest(tmp_path):

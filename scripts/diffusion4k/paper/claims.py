@@ -23,6 +23,7 @@ from diffusion4k.paper.verdicts import (
     REPRODUCED,
     RESTS_ON,
     margin,
+    plumbing,
 )
 
 DIRECTION = "direction reproduced"  # the paper's sign, and the interval of ours excludes zero
@@ -40,13 +41,13 @@ def judge(
     claims: Iterable[Mapping[str, Any]],
     tables: Mapping[str, Table],
     comparisons: Mapping[str, Manifest],
-    votes: Mapping[str, Any] | None = None,
+    votes: Manifest | None = None,
 ) -> dict[str, Any]:
     """{"claims": [{id, text, target, where, verdict, detail, ours, published}], "counts"}.
 
     tables: name => a table as tables.assemble gives it. comparisons: claim => paired differences
-    `better` - `than` of its family. votes: {"win_rates": [{better, than, question, rate, interval,
-    n, by}]}, None where nobody voted. Of a claim all but its verdict is text for readers; `target`
+    `better` - `than` of its family. votes: a manifest of {"win_rates": [{better, than, question,
+    rate, interval, n, by}]}, None where nobody voted. Of a claim all but its verdict is text for readers; `target`
     is the table or figure.
     """
     found = []
@@ -197,12 +198,12 @@ def _fitting(claim: Mapping, cells: Mapping[str, Cell], labels: Mapping[str, str
     return found | _said(verdict, f"the paper's GPU has {limit:g} GB")
 
 
-def _preferred(claim: Mapping, votes: Mapping[str, Any] | None) -> Said:
+def _preferred(claim: Mapping, votes: Manifest | None) -> Said:
     """People before judges: a model's verdict stands only where nobody was asked."""
     if votes is None:
         return _said(CANNOT, "votes needed")
     rates = []
-    for entry in votes.get("win_rates", ()):
+    for entry in votes.results.get("win_rates", ()):
         sides = (entry["better"], entry["than"])
         if entry["question"] != claim["question"] or set(sides) != {claim["better"], claim["than"]}:
             continue
@@ -216,6 +217,8 @@ def _preferred(claim: Mapping, votes: Mapping[str, Any] | None) -> Said:
     _, rate, low, high, who = min(rates, key=lambda one: one[0])
     detail = f"preferred in {rate:.0%} [{low:.0%}, {high:.0%}] of pairs ({who})"
     told = DIRECTION if rate > HALF else NOT_REPRODUCED
+    if plumbing(votes):
+        return _said(NOT_JUDGED, RESTS_ON)
     return _said(ALIKE if low <= HALF <= high else told, detail) | {"ours": f"{rate:.0%}"}
 
 
