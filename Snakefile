@@ -4,7 +4,7 @@
 #   snakemake --profile slurm tables             run it on a cluster (docs/cluster.md)
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
+# Targets: all, tables, figures, claims, report, every table_… and figure_… of the configuration, verify,
 # plan, doctor.
 import time
 from pathlib import Path
@@ -41,6 +41,7 @@ localrules:
     all,
     tables,
     figures,
+    claims,
     report,
 
 
@@ -50,6 +51,7 @@ rule all:
         # all that they rest on: Snakemake does not miss what lies behind a file that is there
         lineage.of_tables(CONFIG, CONFIG["tables"]),
         lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_claims(CONFIG),
         "<results>/report.html",
 
 
@@ -63,10 +65,16 @@ rule figures:
         lineage.of_figures(CONFIG, CONFIG["figures"]),
 
 
+rule claims:
+    input:
+        lineage.of_claims(CONFIG),
+
+
 rule report:
     input:
         lineage.of_tables(CONFIG, CONFIG["tables"]),
         lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_claims(CONFIG),
         "<results>/report.html",
 
 

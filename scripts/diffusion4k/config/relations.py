@@ -110,7 +110,12 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
             near = get_close_matches(column, every, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
             yield f"{key}.columns: no column {column!r}; {hint}"
-    if any(family.generated for family in kinds.values()):
+    for column in table.get("tolerance", {}):
+        if column not in every:
+            yield f"{key}.tolerance: no column {column!r} in any table"
+    if not table["rows"] and not table.get("context"):
+        yield f"{key}: neither rows nor context; it would be empty"
+    if table["rows"] and any(family.generated for family in kinds.values()):
         evaluation = table.get("evaluation", "")
         yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
     if table.get("context") and "evaluation" not in table:
@@ -130,7 +135,7 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     for pair in table.get("against", {}).items():
         for row in pair:
             yield from unknown(config, f"{key}.against", row, "models")
-    if "quality" in kinds:
+    if table["rows"] and "quality" in kinds:
         for network in sorted(set(kinds["quality"].networks) - set(config["sources"])):
             yield (
                 f"{key}: needs pyiqa's weights of {network}, which are never downloaded; give"

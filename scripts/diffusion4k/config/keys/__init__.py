@@ -93,6 +93,9 @@ class Configuration(Section):
     """name → a way to sample a picture, a row of Table 5"""
     tables: dict[paper.TableName, paper.Table]
     """name → table; its name is a target"""
+    claims: dict[Name, paper.Claim]
+    """name → a claim of the paper, which `snakemake claims` judges
+    ([docs/verdicts.md](../docs/verdicts.md))"""
     unavailable: dict[Name, paper.Unavailable]
     """rows that no run can fill"""
     figures: dict[paper.FigureName, paper.Figure]
