@@ -97,7 +97,7 @@ class Configuration(Section):
     """name → a claim of the paper, which `snakemake claims` judges
     ([docs/verdicts.md](../docs/verdicts.md))"""
     targets: Names = ABSENT
-    """the tables and figures that `all`, `tables`, `figures`, `report` and `claims` mean; by default
+    """the tables and figures that `all`, `tables`, `figures`, `report`, `claims` mean; by default
     every one. Others are made by name"""
     unavailable: dict[Name, paper.Unavailable]
     """rows that no run can fill"""
