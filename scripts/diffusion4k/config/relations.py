@@ -23,6 +23,8 @@ def faults(config: Config) -> Iterator[str]:
         yield from _table_faults(config, name, table)
     for name, figure in config["figures"].items():
         yield from _figure_faults(config, name, figure)
+    for name in config.get("targets", []):
+        yield from unknown(config, "targets", name, "tables", "figures")
     if missing := [step for step in STEPS if step not in config["resources"]]:
         yield f"resources: missing {', '.join(missing)}"
 

@@ -15,6 +15,12 @@ TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
 FIGURE_FORMS = ("json", "png")
 
 
+def chosen(config: Config, section: str) -> list[str]:
+    """The names of `tables` or `figures` that all of a run means: `targets`, or every one."""
+    targets = config.get("targets")
+    return [name for name in config[section] if targets is None or name in targets]
+
+
 def tables(config: Config, names) -> list[str]:
     """The manifests of tables."""
     return [f"{root(config)}/tables/{name}.json" for name in names]
