@@ -20,6 +20,8 @@ if workflow.is_main_process:
         raise WorkflowError(str(error)) from None
     if not workflow.dryrun:
         leftovers.release_dead_lock()
+    if "reuse" in CONFIG:
+        print(f"note: {reuse.note(CONFIG)}", file=sys.stderr)
     for line in models.row_notes(CONFIG):
         print(f"note: {line}", file=sys.stderr)
 
@@ -31,3 +33,4 @@ onstart:
     except UserError as error:
         raise WorkflowError(str(error)) from None
     configuration.save(CONFIG, f"{R}/config.yaml")
+    reuse.save(CONFIG)

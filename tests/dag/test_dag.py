@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import simulated
 from conftest import PARTS, Workflow, copy_workflow
 
 TRAINS = {"latents", "train", "train_kept", "export"}
@@ -126,19 +127,7 @@ def test_a_configuration_fault_is_said_before_the_dag(workflow):
 def made(tmp_path_factory) -> Workflow:
     """The miniature's DAG as if it had run: each output exists, each job's params are recorded."""
     workflow = copy_workflow(tmp_path_factory.mktemp("made"))
-    summary = workflow.run("all", "--summary", *MINIATURE).stdout.splitlines()
-    for line in summary:
-        name = line.split("\t")[0]
-        if not name.startswith("results/"):
-            continue
-        path = workflow.folder / name
-        if path.suffix:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("{}", encoding="utf-8")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            (path / "state").write_text("", encoding="utf-8")
-    workflow.run("all", "--touch", "--forceall", *MINIATURE)
+    simulated.finish(workflow, *MINIATURE)
     assert workflow.plan("all", *MINIATURE) == {}
     return workflow
 

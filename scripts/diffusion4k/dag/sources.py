@@ -4,12 +4,12 @@ from pathlib import Path
 
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import code
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file
 
 
 def manifest(config: Config, source: str) -> str:
     """The manifest of a source."""
-    return f"{root(config)}/sources/{source}.json"
+    return file(config, f"sources/{source}.json")
 
 
 def of_split(config: Config, split: str) -> str:
