@@ -107,6 +107,15 @@ def test_jobs_read_where_the_run_decided_and_nothing_is_made_twice(finished):
     assert not [name for name in taken if name.startswith(("tables", "figures", "report"))]
 
 
+def test_what_nobody_knows_the_settings_of_is_not_taken(finished):
+    records = finished.folder / ".snakemake/metadata"
+    records.rename(records.with_name("away"))
+    done = finished.run("-n", "table_10", *beside(finished, {}), check=False)
+    records.with_name("away").rename(records)
+    assert done.returncode != 0
+    assert "no record of how results/miniature was made" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

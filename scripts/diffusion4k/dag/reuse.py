@@ -24,7 +24,8 @@ from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
 OWN = ("tables", "figures", "report.html")  # what people read
-UNCHANGED = "no update"  # Snakemake's word for a file that it would leave as it is
+# Snakemake's words for what it would leave as it is, and for a log that it knows nothing of
+UNCHANGED, NO_RECORD = "no update", "-"
 KEYS = ("run", "reuse", "base")  # that say which run it is, and are in no job
 
 
@@ -43,10 +44,18 @@ def decide(raw: Config, deployment: Iterable[Any] = ()) -> list[str]:
         raise UserError(
             f"config: reuse: {other.name} itself takes files from {further}; name {further}"
         )
-    alike = {key: value for key, value in raw.items() if key not in KEYS} | {"run": other.name}
-    lines = (line.split("\t") for line in _summary(alike, deployment).splitlines())
-    files = (line[0] for line in lines if line[-1] == UNCHANGED and Path(line[0]).exists())
-    names = (file.removeprefix(f"{other}/") for file in files if file.startswith(f"{other}/"))
+    config = {key: value for key, value in raw.items() if key not in KEYS} | {"run": other.name}
+    lines = [line.split("\t") for line in _summary(config, deployment).splitlines()]
+    unchanged = (line for line in lines if line[-1] == UNCHANGED and Path(line[0]).exists())
+    alike = {line[0]: line[3] for line in unchanged}
+    # of a file without a record Snakemake knows no settings, and leaves it: not good enough here
+    recorded = [file for file, log in alike.items() if log != NO_RECORD]
+    if alike and not recorded:
+        raise UserError(
+            f"config: reuse: Snakemake has no record of how {other} was made (a copy?); with that"
+            " run's configuration: snakemake … --touch --forceall all"
+        )
+    names = (file.removeprefix(f"{other}/") for file in recorded)
     return sorted(name for name in names if name.split("/")[0] not in OWN)
 
 
