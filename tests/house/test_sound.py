@@ -97,12 +97,11 @@ def test_links_are_followed_and_a_listing_changes_with_them(data, tmp_path):
 
 def test_of_what_training_depends_on_a_touch_is_no_change(data):
     """Of a data set by path: captions and images of its splits count, of a pipeline all files."""
-    splits = {"train": {"source": "mine", "folder": "train"}}
+    named = {"mine": data, "sd3": data, "head": data / "train" / "a.jpg"}
     config = {
-        "sources": {"mine": {"path": str(data)}, "sd3": {"path": str(data)}},
-        "splits": splits,
+        "sources": {name: {"path": str(path)} for name, path in named.items()},
+        "splits": {"train": {"source": "mine", "folder": "train"}},
     }
-    config["sources"]["head"] = {"path": str(data / "train" / "a.jpg")}  # one file
 
     def now() -> tuple[str, ...]:
         return tuple(sources.own_files(config, name) for name in ("mine", "sd3", "head"))
