@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from diffusion4k import manifest
-from diffusion4k.config.resolve import Config
+from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import sources
 from diffusion4k.dag.paths import root
 from diffusion4k.errors import UserError
-from diffusion4k.sources import hub
+from diffusion4k.sources import access, hub, retry
 
 
 def use_own_interpreter() -> None:
@@ -79,7 +79,34 @@ def licence(config: Config, source: str) -> str | None:
     need = sources.licence(config, source)
     if not need or Path(sources.manifest(config, source)).exists() or hub.offline():
         return None
-    return f"{need} ({'a token is set' if hub.token_is_set() else 'no token is set'})"
+    said = "a token is set, tried at the start" if hub.token_is_set() else "no token is set"
+    return f"{need} ({said})"
+
+
+def refusals(config: Config, fetched: list[str]) -> list[str]:
+    """Why sources that are to be fetched cannot be: no token, or one that the hub does not take.
+
+    A hub that does not answer is noted on the terminal: it may, while downloads wait.
+    """
+    lines = []
+    for source in (s for s in fetched if origin(config["sources"][s]) == "hub"):
+        need, entry = sources.licence(config, source), config["sources"][source]
+        if need and not hub.token_is_set():
+            lines.append(need)
+            continue
+        answer = access.ask(entry["hub"], entry.get("type", "model"))
+        if not answer.reached:
+            tries = f"{sum(retry.BACK_OFF) // 60} minutes and more, in up to {retry.JOBS} jobs"
+            print(
+                f"note: {answer.refusal}; a download tries again for {tries}, and says so here;"
+                " where there is no network: HF_HUB_OFFLINE=1 (docs/sources.md)",
+                file=sys.stderr,
+                flush=True,
+            )
+            break
+        if need and answer.refusal:
+            lines.append(f"source {source}: {answer.refusal}, or give sources.{source}.path")
+    return lines
 
 
 def check(config: Config, workflow: Any, iqa: Path | None) -> None:
@@ -89,10 +116,8 @@ def check(config: Config, workflow: Any, iqa: Path | None) -> None:
     which makes it.
     """
     jobs = list(workflow.dag.needrun_jobs())
-    lacking = []
-    if not hub.token_is_set():
-        fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
-        lacking += [sources.licence(config, s) for s in sorted(fetched) if licence(config, s)]
+    fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
+    lacking = [] if hub.offline() else refusals(config, sorted(fetched))
     if iqa and any(job.rule.name == "quality" for job in jobs) and not (iqa / "python").exists():
         lacking.append("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
     if lacking:
