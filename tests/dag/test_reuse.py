@@ -111,7 +111,10 @@ def test_what_nobody_knows_the_settings_of_is_not_taken(finished):
     records = finished.folder / ".snakemake/metadata"
     records.rename(records.with_name("away"))
     done = finished.run("-n", "table_10", *beside(finished, {}), check=False)
+    itself = finished.run("-n", "table_10", *MINIATURE).stderr
     records.with_name("away").rename(records)
+    assert "note: results/miniature is a copy without Snakemake's records" in itself
+    assert "is a copy" not in finished.run("-n", "table_10", *MINIATURE).stderr
     assert done.returncode != 0
     assert "no record of how results/miniature was made" in done.stdout + done.stderr
 

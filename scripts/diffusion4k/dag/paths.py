@@ -1,5 +1,6 @@
 """Where a run's files are: results/<run>/<stage>/…, or those of a run that it reuses."""
 
+import base64
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +29,11 @@ def file(config: Config, name: str) -> str:
 def own(config: Config, path: str) -> str:
     """Where this run would make the file at `path`, which may be the reused run's."""
     return f"{root(config)}/{path.split('/', 2)[2]}"
+
+
+def record(path: str) -> Path:
+    """Where Snakemake keeps how a file was made: params, code, inputs."""
+    return Path(".snakemake/metadata", base64.b64encode(path.encode()).decode())
 
 
 def shards(config: Config, stem: str, count: int) -> list[str]:

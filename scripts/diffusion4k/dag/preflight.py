@@ -11,7 +11,7 @@ import yaml
 from diffusion4k import manifest
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import sources
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import record, root
 from diffusion4k.errors import UserError
 from diffusion4k.sources import access, hub, retry
 
@@ -45,6 +45,17 @@ def check_profile(arguments: list[str], own: list[Path], base: str | None) -> No
                     f"--configfile {mine} takes the place of {file}, which the profile {profile}"
                     f" names; write `base: {file.stem}` into {mine}, or --configfile {file} {mine}"
                 )
+
+
+def copied(config: Config) -> list[str]:
+    """A line when the run's files are here and Snakemake's records of their making are not."""
+    manifests = sorted(Path(root(config)).glob("sources/*.json"))
+    if not manifests or any(record(str(path)).is_file() for path in manifests):
+        return []
+    return [
+        f"{root(config)} is a copy without Snakemake's records: after `cp -a` (with times), record"
+        " it by `snakemake … --touch --forceall TARGET`, or much of it is made anew"
+    ]
 
 
 def lost_behind(config: Config, arguments: Iterable[str]) -> list[str]:
