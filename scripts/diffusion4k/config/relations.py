@@ -16,6 +16,8 @@ Config = dict[str, Any]
 
 def faults(config: Config) -> Iterator[str]:
     """One line for each key that does not go with another."""
+    if config.get("reuse") == config["run"]:
+        yield f"reuse: {config['run']} is this run; give it a name of its own, run: mine"
     yield from _data_faults(config)
     yield from _training_faults(config)
     yield from _measured_faults(config)

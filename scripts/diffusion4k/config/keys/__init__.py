@@ -56,6 +56,9 @@ class Configuration(Section):
     base: Name = ABSENT
     """`miniature`: what this file sets stands on top of `config/miniature.yaml`, not of the paper's
     configuration alone; any other file of `config/` too"""
+    reuse: Name = ABSENT
+    """name of another run in `results/`: what it has finished by the same code and settings is read
+    from there, and only what differs is made"""
     seed: Natural
     """seed of everything that draws: crops, training, images"""
     fidelity: Rows
