@@ -49,20 +49,20 @@ rule all:
     default_target: True
     input:
         # all that they rest on: Snakemake does not miss what lies behind a file that is there
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
         lineage.of_claims(CONFIG),
         "<results>/report.html",
 
 
 rule tables:
     input:
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
 
 
 rule figures:
     input:
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
 
 
 rule claims:
@@ -72,8 +72,8 @@ rule claims:
 
 rule report:
     input:
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
         lineage.of_claims(CONFIG),
         "<results>/report.html",
 

@@ -79,8 +79,8 @@ rule judge_claims:
 rule html:
     "Sets all tables and figures of the run into one page."
     input:
-        tables=paper.tables(CONFIG, CONFIG["tables"]),
-        figures=paper.figures(CONFIG, CONFIG["figures"]),
+        tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        figures=paper.figures(CONFIG, paper.chosen(CONFIG, "figures")),
     output:
         "<results>/report.html",
     log:

@@ -16,6 +16,8 @@ Config = dict[str, Any]
 
 def faults(config: Config) -> Iterator[str]:
     """One line for each key that does not go with another."""
+    if config.get("reuse") == config["run"]:
+        yield f"reuse: {config['run']} is this run; give it a name of its own, run: mine"
     yield from _data_faults(config)
     yield from _training_faults(config)
     yield from _measured_faults(config)
@@ -23,6 +25,8 @@ def faults(config: Config) -> Iterator[str]:
         yield from _table_faults(config, name, table)
     for name, figure in config["figures"].items():
         yield from _figure_faults(config, name, figure)
+    for name in config.get("targets", []):
+        yield from unknown(config, "targets", name, "tables", "figures")
     if missing := [step for step in STEPS if step not in config["resources"]]:
         yield f"resources: missing {', '.join(missing)}"
 

@@ -58,7 +58,10 @@ def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Conf
     base = folder / f"{own['base']}.yaml"
     if not base.is_file():
         names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "site")
-        raise UserError(f"config: base: no {base}; there are {', '.join(names)}")
+        raise UserError(
+            f"config: base: no {base}; there are {', '.join(names)}"
+            " (another run's results are taken by reuse: RUN)"
+        )
     merged: Config = {}
     for layer in (*map(read, [*defaults, base]), own):
         update_config(merged, deepcopy(layer))

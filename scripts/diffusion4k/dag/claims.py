@@ -18,8 +18,8 @@ def files(config: Config) -> list[str]:
 
 def tables(config: Config) -> list[str]:
     """The names of the tables that claims are read from."""
-    named = (claim.get("table") for claim in config["claims"].values())
-    return list(dict.fromkeys(filter(None, named)))
+    named = {claim.get("table") for claim in config["claims"].values()}
+    return [name for name in paper.chosen(config, "tables") if name in named]
 
 
 def pairs(config: Config) -> list[tuple[str, str, str, str, str]]:
@@ -31,7 +31,8 @@ def pairs(config: Config) -> list[tuple[str, str, str, str, str]]:
     found = []
     for name, claim in config["claims"].items():
         table = config["tables"].get(claim.get("table"))
-        if not table or "than" not in claim or claim["column"] not in table["columns"]:
+        chosen = claim.get("table") in tables(config)
+        if not chosen or "than" not in claim or claim["column"] not in table["columns"]:
             continue
         family = families.columns()[claim["column"]][0]
         rows, of = [claim["better"], claim["than"]], paper.families_of(config, claim["table"])

@@ -7,12 +7,18 @@ from diffusion4k.config import fidelity
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import data, generate, train, vae
 from diffusion4k.dag.flags import command_line
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
 TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
 FIGURE_FORMS = ("json", "png")
+
+
+def chosen(config: Config, section: str) -> list[str]:
+    """The names of `tables` or `figures` that all of a run means: `targets`, or every one."""
+    targets = config.get("targets")
+    return [name for name in config[section] if targets is None or name in targets]
 
 
 def tables(config: Config, names) -> list[str]:
@@ -63,7 +69,7 @@ def number(config: Config, family: str, row: str, evaluation: str | None) -> str
     pattern = families.get(family).manifest
     last = train.names(train.segments(config))[-1]
     where = pattern.format(row=row, evaluation=evaluation, family=family, last_step=last)
-    return f"{root(config)}/{where}"
+    return file(config, where)
 
 
 def reason(config: Config, row: str, of: list[str]) -> str | None:
@@ -94,9 +100,12 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
 def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
     """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
     entry = config["tables"][table]
-    metrics, evaluation = f"{root(config)}/metrics", entry.get("evaluation")
+    evaluation = entry.get("evaluation")
     return [
-        (f"{row}:{family}", f"{metrics}/{row}/{evaluation}/{family}-against-{other}.json")
+        (
+            f"{row}:{family}",
+            file(config, f"metrics/{row}/{evaluation}/{family}-against-{other}.json"),
+        )
         for row, other in entry.get("against", {}).items()
         if row in entry["rows"]
         for family in families_of(config, table)
