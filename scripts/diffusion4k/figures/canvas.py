@@ -18,8 +18,8 @@ from diffusion4k.figures import fonts
 from diffusion4k.files import atomic
 
 DPI = 100  # px of the PNG an inch
-# of pictures in the PDF, which keeps them without loss: a page of 40 is then some MB
-PDF_DPI = 50
+# of all pictures in a PDF, which keeps them without loss: 6 MB at most
+PDF_PIXELS = 3_000_000
 COLOURS = ("#1f6f78", "#c4572f", "#5b5ea6", "#8a6d1d", "#8c3f66")
 INK, MUTED, GRID, FRAME = "#222222", "#777777", "#e3e3e3", "#ff2d55"
 
@@ -74,13 +74,17 @@ def panel_style(panel: Axes) -> None:
 def save(figure: Figure, paths: Mapping[str, Path]) -> None:
     """Write it in each form, "png" and "pdf", atomically; the same figure gives the same bytes.
 
-    In the PDF letters are TrueType and pictures have PDF_DPI at most.
+    In the PDF letters are TrueType and pictures have PDF_PIXELS at most, all together.
     """
+    pictures = [image for axes in figure.axes for image in axes.images]
+    total = sum(image.get_size()[0] * image.get_size()[1] for image in pictures)
     for form, path in sorted(paths.items(), reverse=True):  # the PNG, as its pictures are, first
         how: dict[str, Any] = {"dpi": DPI}
         if form == "pdf":
-            how = {"dpi": PDF_DPI, "metadata": {"CreationDate": None}}
-            for image in (image for axes in figure.axes for image in axes.images):
-                image.set_interpolation("hanning")  # it is made smaller
+            if total > PDF_PIXELS:
+                how["dpi"] = DPI * (PDF_PIXELS / total) ** 0.5
+                for image in pictures:  # they are made smaller
+                    image.set_interpolation("hanning")
+            how["metadata"] = {"CreationDate": None}
         with atomic(path) as temporary, matplotlib.rc_context({"pdf.fonttype": 42}):
             figure.savefig(temporary, format=form, **how)

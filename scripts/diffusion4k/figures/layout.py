@@ -100,7 +100,7 @@ def mosaic(
             height = round(min(room / sum(aspects), 1.25 * width / across))
             sized = [(t, round(height * a), height) for t, a in zip(line, aspects, strict=True)]
             notes = [_note(tile, wide, font) for tile, wide, _ in sized]
-            below = max((note.count("\n") + 1 for note in notes if note), default=0) * 15
+            below = max((note.count("\n") + 1 for note in notes if note), default=0) * 16
             sheet.append(("" if number else heading, sized, below))
     heights = [(head if h else 0) + sized[0][2] + below + gap for h, sized, below in sheet]
     canvas = Canvas(width + 2 * gap, sum(heights) + gap)
@@ -135,7 +135,7 @@ def _lines(tiles: Sequence[Tile], across: float) -> list[list[Tile]]:
 
 def _note(tile: Tile, wide: int, font: float) -> str:
     """The note of a tile `wide` px wide, four lines at most."""
-    across = max(8, int(wide / (0.75 * font)))
+    across = max(8, int(wide / (0.8 * font)))
     parts = [fonts.wrapped(part, across, 4 * across - 8) for part in tile.note.split("\n")]
     return "\n".join(parts) if tile.note else ""
 
