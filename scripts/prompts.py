@@ -23,7 +23,11 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     if (args.file is None) == (args.texts is None):
         raise UserError("give either --file FILE or --texts TEXT …")
-    listed = prompts.read(args.file) if args.file else prompts.of_texts(args.texts, "--texts")
+    listed = (
+        prompts.read(args.file.expanduser())
+        if args.file
+        else prompts.of_texts(args.texts, "--texts")
+    )
     root = args.output.with_suffix("")
     # named as pictures of theirs would be: who reads captions reads prompts
     lines = [{"file_name": f"{prompt.id}.jpg", "text": prompt.text} for prompt in listed]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from diffusion4k.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[3]
 SHOWN = 10  # faulty lines in the one line for people
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -51,8 +52,13 @@ def of_texts(texts: Sequence[str], where: str) -> list[Prompt]:
 
 
 def of_set(entry: dict) -> list[Prompt]:
-    """The prompts of an entry of the configuration's `prompts`; UserError as of `read`."""
-    return read(entry["file"]) if "file" in entry else of_texts(entry["texts"], "texts")
+    """The prompts of an entry of the configuration's `prompts`; UserError as of `read`.
+
+    A file's relative path is from the workflow's folder, where Snakemake starts.
+    """
+    if "file" in entry:
+        return read(ROOT / Path(entry["file"]).expanduser())
+    return of_texts(entry["texts"], "texts")
 
 
 def derived_id(text: str) -> str:
