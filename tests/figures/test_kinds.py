@@ -78,7 +78,9 @@ def test_gallery_puts_photographs_beside_what_models_drew(tmp_path):
         tmp_path, "gallery", rows, labels=labels, reference=reference, evaluation="e", count=2
     )
     assert found.notes == [NOTE, "photographs"]
-    assert found.results["title"] == "Figure 9" and found.results["caption"] == "What it is."
+    assert found.results["title"] == "Figure 9" and found.results["caption"] == (
+        "What it is. Model A: 2 steps, guidance 5, seed 0."
+    )
     assert sorted(path.suffix for path in found.sound()) == [".pdf", ".png"]
     left, top = 190 + 8 + 128, 34 + 128
     assert pixels.shape[:2] == (34 + 2 * 264, 190 + 3 * 264 + 8)

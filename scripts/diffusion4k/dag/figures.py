@@ -130,11 +130,9 @@ def draw_flags(config: Config, figure: str) -> str:
     """The flags of scripts/draw.py that are the figure's and its rows'."""
     entry = config["figures"][figure]
     rows = {row: _row(config, row) for row in sampled(config, figure)}
-    own_class = any("backbone" not in config["models"][row] for row in rows)
-    of_class = {name: b["generate"] for name, b in config["backbones"].items()}
     return command_line(
         rows=json.dumps(rows),
-        of_class=json.dumps(of_class) if own_class else None,
+        of_class=next(filter(None, (generate.of_class(config, row) for row in rows)), None),
         dataset=dataset(config, figure),
         folder=folder(config, figure),
         count=entry.get("count"),
@@ -148,7 +146,7 @@ def draw_flags(config: Config, figure: str) -> str:
 
 def _row(config: Config, model: str) -> dict[str, Any]:
     """A model's pipeline, and what of sampling it, or else its backbone, has of its own."""
-    known = keys.names(config, _Wildcards(model=model))
+    known = keys.names(config, {"model": model})
     row = {"model": generate.pipeline(config, model)}
     for name in SAMPLING:
         paths = (f"models.{{model}}.generate.{name}", f"backbones.{{backbone}}.generate.{name}")
@@ -156,11 +154,6 @@ def _row(config: Config, model: str) -> dict[str, Any]:
         row[name] = next((value for value in values if value is not keys.ABSENT), None)
     row["vae_factor"] = config["models"][model].get("vae_factor")
     return {name: value for name, value in row.items() if value is not None}
-
-
-class _Wildcards:
-    def __init__(self, **names: str):
-        self.__dict__.update(names)
 
 
 def rebuild_inputs(config: Config, figure: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What a figure is drawn from: its rows' manifests, and the pictures that they list."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +54,24 @@ class Picture:
         names = ("row", "id", "prompt", "seed", "height", "width", "guidance", "steps")
         own = {name: getattr(self, name) for name in names}
         return own | {"label": label, "file": str(self.path)}
+
+
+def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
+    """A sentence on how the pictures of each row were drawn; "" where no manifest says it."""
+    of: dict[str, list[Picture]] = {}
+    for one in pictures:
+        if one.steps:
+            of.setdefault(labels[one.row], []).append(one)
+    parts = []
+    for label, drawn in of.items():
+        words = []
+        for name in ("steps", "guidance", "seed"):
+            values = sorted({getattr(one, name) for one in drawn} - {None})
+            if 0 < len(values) <= 10:
+                said = ", ".join(f"{value:g}" for value in values)
+                words.append(f"{said} steps" if name == "steps" else f"{name} {said}")
+        parts.append(f"{label}: {', '.join(words)}")
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 @dataclass(frozen=True)

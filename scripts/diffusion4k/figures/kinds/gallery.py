@@ -20,7 +20,7 @@ class Gallery(Kind):
         from diffusion4k import cli
         from diffusion4k.errors import UserError
         from diffusion4k.figures import layout, photographs, zoom
-        from diffusion4k.figures.shown import Drawing
+        from diffusion4k.figures.shown import Drawing, settings
 
         seeds = shown.settings.get("seeds", [None])
         drawn = {row: shown.pictures(row) for row in shown.labels}
@@ -54,13 +54,11 @@ class Gallery(Kind):
                 images.insert(0, photographs.reference(path, height, width))
             how = (length, shown.settings.get("zoom"), shown.settings.get("glcm"))
             of_grid += zoom.lines(_caption(there[0], shown.settings), images, *how)
-        return Drawing(
-            layout.grid(headings, of_grid, length),
-            [one.record(shown.labels[one.row]) for one in used],
-            (ZOOMED.format("photograph" if shown.photographs else "first picture"),)
-            if shown.settings.get("zoom")
-            else (),
-        )
+        remarks = [settings(used, shown.labels)]
+        if shown.settings.get("zoom"):
+            remarks.append(ZOOMED.format("photograph" if shown.photographs else "first picture"))
+        records = [one.record(shown.labels[one.row]) for one in used]
+        return Drawing(layout.grid(headings, of_grid, length), records, tuple(remarks))
 
 
 ZOOMED = (

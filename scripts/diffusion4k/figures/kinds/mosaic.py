@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 class Mosaic(Kind):
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k.figures import layout
-        from diffusion4k.figures.shown import Drawing
+        from diffusion4k.figures.shown import Drawing, settings
 
-        parts, records = [], []
+        parts, used = [], []
         for row, label in shown.labels.items():
             tiles = []
-            for one in shown.pictures(row):
+            pictures = shown.pictures(row)
+            used += pictures
+            for one in pictures:
                 image = one.load()
                 image.thumbnail((768, 768), Image.Resampling.LANCZOS)
                 tiles.append(layout.Tile(image, one.prompt))
-                records.append(one.record(label))
             parts.append((label if len(shown.labels) > 1 else "", tiles))
-        return Drawing(layout.mosaic(parts), records)
+        records = [one.record(shown.labels[one.row]) for one in used]
+        return Drawing(layout.mosaic(parts), records, (settings(used, shown.labels),))
 
 
 KIND = Mosaic(
