@@ -32,6 +32,8 @@ def of(**changes):
         ({"kind": "pie"}, "figure_mine.kind: 'pie'"),
         ({"seeds": [-1]}, "figure_mine.seeds.0: -1"),
         ({"guidance": []}, "figure_mine.guidance"),
+        ({"steps": list(range(1, 60))}, "354 lines, and a figure holds 240"),
+        ({"seeds": list(range(300))}, "300 columns, and a figure holds 240"),
     ],
 )
 def test_a_galleries_fault_names_its_key(changes, said):

@@ -31,7 +31,8 @@ def test_a_text_is_drawn_as_it_is_written(text, tmp_path):
 
 
 def test_a_tile_is_made_smaller_smoothly_and_larger_in_whole_pixels():
-    assert [layout.side(length) for length in (64, 300, 4096)] == [256, 300, 512]
+    assert [layout.side(length, 9) for length in (64, 300, 4096)] == [256, 300, 512]
+    assert layout.side(4096, 450) == 256
     assert layout.fit(Image.new("RGB", (1500, 1000)), 512).size == (512, 341)
     assert layout.fit(Image.new("RGB", (100, 64)), 256).size == (200, 128)
 

@@ -1,6 +1,7 @@
 """What is wrong with the configuration's figures and prompt sets, one line each."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from diffusion4k.config.relations import unknown
@@ -9,6 +10,8 @@ from diffusion4k.errors import UserError
 from diffusion4k.figures import kinds
 
 Config = dict[str, Any]
+# what one figure holds: matplotlib draws at most 65,536 px a side
+MOST = 240
 # keys of every figure
 COMMON = ("kind", "title", "caption", "rows")
 
@@ -30,6 +33,8 @@ def faults(config: Config) -> Iterator[str]:
         if kind.reads == "pictures":
             yield from _prompt_faults(config, key, figure)
         yield from _size_faults(config, key, figure)
+        if figure["kind"] == "gallery":
+            yield from _grid_faults(config, key, figure)
 
 
 def _key_faults(key: str, figure: Config, kind: kinds.Kind) -> Iterator[str]:
@@ -84,3 +89,21 @@ def _size_faults(config: Config, key: str, figure: Config) -> Iterator[str]:
         )
     if figure.get("size", patch) < patch:
         yield f"{key}.size: smaller than a patch of metrics.glcm, {patch} px"
+
+
+def _grid_faults(config: Config, key: str, figure: Config) -> Iterator[str]:
+    """Of a grid that is longer or wider than a picture can be."""
+    lines = figure.get("count", MOST)
+    entry = config["prompts"].get(figure.get("prompts"), {})
+    if ("file" in entry) != ("texts" in entry):
+        with suppress(UserError):  # said of the prompts themselves
+            lines = min(lines, len(prompts.of_set(entry)))
+    for name in ("sizes", "guidance", "steps"):
+        lines *= len(figure.get(name, [None]))
+    columns = len(figure["rows"]) * len(figure.get("seeds", [None]))
+    for number, what, knobs in (
+        (lines * (2 if "zoom" in figure else 1), "lines", "count, sizes, guidance, steps"),
+        (columns, "columns", "rows, seeds"),
+    ):
+        if number > MOST:
+            yield f"{key}: {number} {what}, and a figure holds {MOST}; make several ({knobs})"

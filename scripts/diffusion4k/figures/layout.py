@@ -11,6 +11,7 @@ from diffusion4k.figures import fonts
 from diffusion4k.figures.canvas import MUTED, Canvas
 
 SMALLEST, LARGEST = 256, 512  # px of a picture's longer side: a figure is looked at, not measured
+MANY = 64  # pictures, from which on they are small
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Line:
     tiles: Sequence[Tile]
 
 
-def side(length: int) -> int:
-    """px that a picture's longer side has in a grid, where it has `length` px itself."""
-    return min(max(length, SMALLEST), LARGEST)
+def side(length: int, pictures: int) -> int:
+    """px that a picture's longer side has in a grid of so many, where it has `length` itself."""
+    return min(max(length, SMALLEST), LARGEST if pictures < MANY else SMALLEST)
 
 
 def fit(image: Image.Image, length: int) -> Image.Image:

@@ -33,7 +33,9 @@ class Gallery(Kind):
         if not lines:
             where = ", ".join(str(made.path) for many in shown.rows.values() for made in many)
             raise UserError(f"{where or 'the rows'}: no pictures in it")
-        length = layout.side(max(max(key[1:3]) for key in lines))
+        length = layout.side(
+            max(max(key[1:3]) for key in lines), len(lines) * len(shown.labels) * len(seeds)
+        )
         headings = ["photograph"] if shown.photographs else []
         for label in shown.labels.values():
             several = len(seeds) > 1

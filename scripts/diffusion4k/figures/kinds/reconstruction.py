@@ -19,7 +19,7 @@ class Reconstruction(Kind):
         by_row = {row: {one.id: one for one in shown.pictures(row)} for row in shown.labels}
         real = {one.id: one for one in shown.pictures("photograph")}
         settings, of_grid, used = shown.settings, [], []
-        length = layout.side(max(one.width for one in real.values()))
+        length = layout.side(max(one.width for one in real.values()), len(real) * len(by_row))
         for id, photograph in real.items():
             columns = [photograph, *(by_row[row].get(id) for row in shown.labels)]
             images = [one and one.load() for one in columns]
