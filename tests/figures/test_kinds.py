@@ -79,7 +79,7 @@ def test_gallery_puts_photographs_beside_what_models_drew(tmp_path):
     )
     assert found.notes == [NOTE, "photographs"]
     assert found.results["title"] == "Figure 9" and found.results["caption"] == (
-        "What it is. Model A: 2 steps, guidance 5, seed 0."
+        "What it is. Model A: 256 x 256 px, 2 steps, guidance 5, seed 0."
     )
     assert sorted(path.suffix for path in found.sound()) == [".pdf", ".png"]
     left, top = 190 + 8 + 128, 34 + 128

@@ -64,7 +64,8 @@ def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
             of.setdefault(labels[one.row], []).append(one)
     parts = []
     for label, drawn in of.items():
-        words = []
+        sides = sorted({(one.height, one.width) for one in drawn})
+        words = [", ".join(f"{height} x {width}" for height, width in sides) + " px"]
         for name in ("steps", "guidance", "seed"):
             values = sorted({getattr(one, name) for one in drawn} - {None})
             if 0 < len(values) <= 10:
