@@ -3,7 +3,11 @@
 `resolve` turns what Snakemake merged from config files and the command line into the complete
 configuration: sources narrowed to one origin each, models expanded, fidelity rows applied. What a
 key is stands in diffusion4k/config/keys, what keys are to each other in relations.py, models.py,
+<<<<<<< HEAD
 figures.py and training.py.
+=======
+training.py and claims.py.
+>>>>>>> main
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +17,11 @@ from typing import Any
 
 import yaml
 
+<<<<<<< HEAD
 from diffusion4k.config import fidelity, figures, models, relations, training
+=======
+from diffusion4k.config import claims, fidelity, models, relations, training
+>>>>>>> main
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
 from diffusion4k.errors import UserError
@@ -43,8 +51,13 @@ def resolve(raw: Config) -> Config:
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
+<<<<<<< HEAD
     checks = (relations, models, figures, training)
     _refuse(line for check in checks for line in check.faults(config))
+=======
+    of = (relations, models, training, claims)
+    _refuse(fault for module in of for fault in module.faults(config))
+>>>>>>> main
     return config
 
 
@@ -58,7 +71,10 @@ def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Conf
     base = folder / f"{own['base']}.yaml"
     if not base.is_file():
         names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "site")
-        raise UserError(f"config: base: no {base}; there are {', '.join(names)}")
+        raise UserError(
+            f"config: base: no {base}; there are {', '.join(names)}"
+            " (another run's results are taken by reuse: RUN)"
+        )
     merged: Config = {}
     for layer in (*map(read, [*defaults, base]), own):
         update_config(merged, deepcopy(layer))
