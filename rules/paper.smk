@@ -1,14 +1,7 @@
-<<<<<<< HEAD
 # Needs: aggregates, image sizes, training manifests, figures; config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex beside it), report.html, and a named target for
-#        each table.
-from diffusion4k.dag import deviations, figures, lineage, paper
-=======
-# Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), figures/<figure>.json (.png
-#        beside it), claims.json and .md, report.html, and a named target for each table and figure.
-from diffusion4k.dag import claims, deviations, lineage, paper
->>>>>>> main
+# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
+#        report.html, and a named target for each table.
+from diffusion4k.dag import claims, deviations, figures, lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -18,11 +11,7 @@ DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 localrules:
     table,
-<<<<<<< HEAD
-=======
-    figure,
     judge_claims,
->>>>>>> main
     html,
 
 
@@ -44,34 +33,6 @@ rule table:
         flags=lambda w: paper.table_flags(CONFIG, w.table, DEVIATIONS.footer(w.table)),
     shell:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
-
-
-<<<<<<< HEAD
-rule html:
-    "Sets all tables and figures of the run into one page."
-    input:
-        tables=paper.tables(CONFIG, CONFIG["tables"]),
-        figures=figures.manifests(CONFIG, CONFIG["figures"]),
-=======
-rule figure:
-    "Draws one figure."
-    input:
-        lambda w: paper.figure_inputs(CONFIG, w.figure),
-    output:
-        manifest="<results>/figures/{figure}.json",
-        picture="<results>/figures/{figure}.png",
-    log:
-        "<logs>/figures/{figure}.log",
-    benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
-    conda:
-        "../envs/paper.yaml"
-    params:
-        code=code("figure.py"),
-        kind=key("figures.{figure}.kind"),
-        flags=lambda w: paper.figure_flags(CONFIG, w.figure),
-    shell:
-        "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule judge_claims:
@@ -98,8 +59,7 @@ rule html:
     "Sets all tables and figures of the run into one page."
     input:
         tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
-        figures=paper.figures(CONFIG, paper.chosen(CONFIG, "figures")),
->>>>>>> main
+        figures=figures.manifests(CONFIG, paper.chosen(CONFIG, "figures")),
     output:
         "<results>/report.html",
     log:

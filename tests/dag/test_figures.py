@@ -13,12 +13,6 @@ from diffusion4k.dag import figures, lineage
 
 TRAINS = {"latents", "train", "train_kept", "export"}
 UNMADE = ("--config", "run=unmade")
-PAPER = [f"figure_{number}" for number in (*range(1, 6), *range(7, 14))]
-
-
-def test_the_papers_figures_are_targets(checkout):
-    listed = set(checkout.run("--list-rules").stdout.split())
-    assert set(PAPER) <= listed
 
 
 @pytest.mark.parametrize(

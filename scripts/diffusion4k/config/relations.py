@@ -24,13 +24,8 @@ def faults(config: Config) -> Iterator[str]:
     yield from _measured_faults(config)
     for name, table in config["tables"].items():
         yield from _table_faults(config, name, table)
-<<<<<<< HEAD
-=======
-    for name, figure in config["figures"].items():
-        yield from _figure_faults(config, name, figure)
     for name in config.get("targets", []):
         yield from unknown(config, "targets", name, "tables", "figures")
->>>>>>> main
     if missing := [step for step in STEPS if step not in config["resources"]]:
         yield f"resources: missing {', '.join(missing)}"
 

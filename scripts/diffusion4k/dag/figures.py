@@ -11,7 +11,7 @@ from typing import Any
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, data, generate, keys, paper, sources, train
 from diffusion4k.dag.flags import command_line
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import file, root, shards
 from diffusion4k.data import prompts
 from diffusion4k.figures import kinds
 from diffusion4k.figures.kinds import Kind
@@ -51,7 +51,7 @@ def digest(config: Config, figure: str) -> str:
 
 def prompt_set(config: Config, name: str) -> str:
     """The manifest of a prompt set."""
-    return f"{root(config)}/prompts/{name}.json"
+    return file(config, f"prompts/{name}.json")
 
 
 def prompt_flags(config: Config, name: str) -> str:
@@ -77,12 +77,12 @@ def sampled(config: Config, figure: str) -> list[str]:
 def drawn(config: Config, figure: str) -> list[str]:
     """All shards of the pictures that are drawn for a figure."""
     entry = config["figures"][figure]
-    return shards(f"{root(config)}/pictures/{figure}/shard", entry.get("shards", 1))
+    return shards(config, f"pictures/{figure}/shard", entry.get("shards", 1))
 
 
 def rebuilt(config: Config, figure: str) -> str:
     """The photographs that go through VAEs for a figure."""
-    return f"{root(config)}/pictures/{figure}/rebuilt.json"
+    return file(config, f"pictures/{figure}/rebuilt.json")
 
 
 def dataset(config: Config, figure: str) -> str:

@@ -11,11 +11,18 @@ tests/dag/test_lineage.py holds this against the DAG that Snakemake builds.
 from collections.abc import Iterable, Iterator
 
 from diffusion4k.config.resolve import Config
-<<<<<<< HEAD
-from diffusion4k.dag import data, figures, generate, latents, metrics, paper, sources, train, vae
-=======
-from diffusion4k.dag import claims, data, generate, latents, metrics, paper, sources, train, vae
->>>>>>> main
+from diffusion4k.dag import (
+    claims,
+    data,
+    figures,
+    generate,
+    latents,
+    metrics,
+    paper,
+    sources,
+    train,
+    vae,
+)
 from diffusion4k.metrics import families
 
 

@@ -11,12 +11,7 @@ from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
-<<<<<<< HEAD
-TABLE_FORMS = ("json", "csv", "html", "md", "tex")
-=======
 TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
-FIGURE_FORMS = ("json", "png")
->>>>>>> main
 
 
 def chosen(config: Config, section: str) -> list[str]:

@@ -10,13 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from diffusion4k.config import fidelity
-<<<<<<< HEAD
 from diffusion4k.config.keys import cluster, data, figures, models, paper, stages
-from diffusion4k.config.keys.types import ABSENT, Choice, Name, Natural, Section, matching
-=======
-from diffusion4k.config.keys import cluster, data, models, paper, stages
 from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
->>>>>>> main
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
 

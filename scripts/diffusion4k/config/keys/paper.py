@@ -1,26 +1,18 @@
-<<<<<<< HEAD
-"""Sections `efficiency`, `tables` and `unavailable`."""
-
-from diffusion4k.config.keys.models import Factor
-from diffusion4k.config.keys.types import ABSENT, Name, Names, Section, matching
-=======
-"""Sections `efficiency`, `tables`, `claims`, `unavailable` and `figures`."""
+"""Sections `efficiency`, `tables`, `claims` and `unavailable`."""
 
 from typing import Literal
 
+from diffusion4k.config.keys.figures import FigureName
 from diffusion4k.config.keys.models import Factor
 from diffusion4k.config.keys.types import (
     ABSENT,
-    Count,
     Name,
     Names,
-    Natural,
     NotNegative,
     Positive,
     Section,
     matching,
 )
->>>>>>> main
 
 TableName = matching("table_[a-z0-9]+", "a table is called table_…, small letters and digits")
 
