@@ -23,6 +23,7 @@ ROOMS = {
     "train": {"backbones", "data", "latents", "pipelines", "vae"},
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
+    "people": {"data"},
     "paper": {"config", "data"},
     # what there is of backbones and metric families is asked where it is defined
     "config": {"backbones", "metrics", "train"},
