@@ -23,11 +23,11 @@ ROOMS = {
     "train": {"backbones", "data", "latents", "pipelines", "vae"},
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
-    "people": {"data"},
-    "paper": {"config", "data"},
+    "people": set(),
+    "paper": {"config", "data", "people"},
     # what there is of backbones and metric families is asked where it is defined
-    "config": {"backbones", "metrics", "train"},
-    "dag": {"backbones", "config", "metrics", "sources"},
+    "config": {"backbones", "metrics", "people", "train"},
+    "dag": {"backbones", "config", "metrics", "people", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,16 @@ def write(
     """Write the page `<purpose>.html` into `folder`; the files written, the page first.
 
     `how`: the flags of `whole` for pairs, of `patches` for ratings. `template`: a folder with
-    page.html, kit.css, kit.js. While all pictures together have at most `embed` bytes they are in the page,
-    otherwise in `folder`/pictures, called after their item. UserError for a picture that is not
-    what was made.
+    page.html, kit.css, kit.js. While all pictures together have at most `embed` bytes they are in
+    the page, otherwise in `folder`/pictures, called after their item. What was in `folder` before
+    is removed. UserError for a picture that is not what was made.
     """
     encoded: dict[str, tuple[bytes, tuple[int, int]]] = {}
     for item in items:
         for slot, (_, listed) in item.slots.items():
             path = listed.sound()
             encoded[item.id + slot] = FORMS[purpose](path, **how)
+    shutil.rmtree(folder, ignore_errors=True)
     kind, suffix = ("png", ".png") if purpose == "ratings" else ("jpeg", ".jpg")
     inside = sum(len(data) for data, _ in encoded.values()) <= embed
     beside, shown = [], {}
