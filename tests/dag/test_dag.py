@@ -97,26 +97,6 @@ def test_ratings_plan_table_1_and_a_comparison_reads_scores_of_both_models(workf
     assert workflow.plan(comparison, *flags)["texture"] == 2
 
 
-def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
-    flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
-    mine, answers = workflow.folder / "mine.yaml", workflow.folder / "answers"
-    answers.mkdir()
-    mine.write_text("{}", encoding="utf-8")
-    assert set(workflow.plan("figure_6", *flags)) == {"figure", "figure_6"}
-    plan = workflow.plan("rating_kit", *flags)
-    assert plan["kit"] == 2 and plan["generate"] == 4 and "features" not in plan
-    mine.write_text("votes: answers/*\n", encoding="utf-8")
-    header = "rater,kind,prompt_id,first,second,question,choice\n"
-    (answers / "own.csv").write_text(header, encoding="utf-8")
-    plan = workflow.plan("figure_6", *flags)
-    assert plan["votes"] == 1 and not {"kit", "generate"} & set(plan)
-    (answers / "ann.json").write_text("{}", encoding="utf-8")
-    plan = workflow.plan("figure_6", *flags)
-    assert plan["votes"] == plan["kit"] == 1 and plan["generate"] == 4
-    command = workflow.command("results/miniature/people/votes.json", *flags)
-    assert "--answers answers/ann.json answers/own.csv" in command and "--kit" in command
-
-
 def test_tables_of_one_size_generate_nothing_of_the_other(checkout):
     for target, size, other in (("table_3", 2048, 4096), ("table_7", 4096, 2048)):
         done = checkout.run("-n", target, "--config", "run=unmade")
