@@ -34,6 +34,7 @@ include: "rules/vae.smk"
 include: "rules/generate.smk"
 include: "rules/metrics.smk"
 include: "rules/people.smk"
+include: "rules/figures.smk"
 include: "rules/paper.smk"
 include: "rules/checks.smk"
 

@@ -1,7 +1,7 @@
-# Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
-#        it), report.html, and a named target for each table and figure.
-from diffusion4k.dag import deviations, lineage, paper
+# Needs: aggregates, image sizes, training manifests, figures; config/published/*.csv.
+# Gives: tables/<table>.json (.csv .html .md .tex beside it), report.html, and a named target for
+#        each table.
+from diffusion4k.dag import deviations, figures, lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -11,7 +11,6 @@ DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 localrules:
     table,
-    figure,
     html,
 
 
@@ -35,32 +34,11 @@ rule table:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
-rule figure:
-    "Draws one figure."
-    input:
-        lambda w: paper.figure_inputs(CONFIG, w.figure),
-    output:
-        manifest="<results>/figures/{figure}.json",
-        picture="<results>/figures/{figure}.png",
-    log:
-        "<logs>/figures/{figure}.log",
-    benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
-    conda:
-        "../envs/paper.yaml"
-    params:
-        code=code("figure.py"),
-        kind=key("figures.{figure}.kind"),
-        flags=lambda w: paper.figure_flags(CONFIG, w.figure),
-    shell:
-        "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
-
-
 rule html:
     "Sets all tables and figures of the run into one page."
     input:
         tables=paper.tables(CONFIG, CONFIG["tables"]),
-        figures=paper.figures(CONFIG, CONFIG["figures"]),
+        figures=figures.manifests(CONFIG, CONFIG["figures"]),
     output:
         "<results>/report.html",
     log:
@@ -81,8 +59,8 @@ rule html:
         " --scaling {params.scaling} --output {output} > {log} 2>&1"
 
 
-# each table and figure is a target by its name, which names all that it rests on: Snakemake does
-# not miss an intermediate file whose downstream exists
+# each table is a target by its name, which names all that it rests on: Snakemake does not miss an
+# intermediate file whose downstream exists
 for name in CONFIG["tables"]:
 
     rule:
@@ -90,14 +68,4 @@ for name in CONFIG["tables"]:
             name
         input:
             lineage.of_tables(CONFIG, [name]),
-        localrule: True
-
-
-for name in CONFIG["figures"]:
-
-    rule:
-        name:
-            name
-        input:
-            lineage.of_figures(CONFIG, [name]),
         localrule: True

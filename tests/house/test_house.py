@@ -24,10 +24,11 @@ ROOMS = {
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
     "people": set(),
-    "paper": {"config", "data", "people"},
-    # what there is of backbones and metric families is asked where it is defined
-    "config": {"backbones", "metrics", "people", "train"},
-    "dag": {"backbones", "config", "metrics", "people", "sources"},
+    "figures": {"data", "metrics", "people"},
+    "paper": {"config", "data"},
+    # what there is of backbones, metric families and kinds of figures is asked where it is defined
+    "config": {"backbones", "data", "figures", "metrics", "people", "train"},
+    "dag": {"backbones", "config", "data", "figures", "metrics", "people", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }

@@ -28,7 +28,7 @@ def votes(config: Config) -> list[str]:
 def figure(config: Config, rows: Iterable[str]) -> dict[str, Any]:
     """What a figure of votes says: its caption, its pairs, and why there are no votes, if so."""
     reason = None if votes(config) else NEEDED
-    return {"caption": CAPTION, "labels": compared(config, rows), "reason": reason}
+    return {"caption": CAPTION, "labels": compared(config, rows), "settings": {"reason": reason}}
 
 
 def compared(config: Config, rows: Iterable[str]) -> dict[str, str]:

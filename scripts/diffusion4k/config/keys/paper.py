@@ -1,12 +1,9 @@
-"""Sections `efficiency`, `tables`, `unavailable` and `figures`."""
-
-from typing import Literal
+"""Sections `efficiency`, `tables` and `unavailable`."""
 
 from diffusion4k.config.keys.models import Factor
-from diffusion4k.config.keys.types import ABSENT, Count, Name, Names, Natural, Section, matching
+from diffusion4k.config.keys.types import ABSENT, Name, Names, Section, matching
 
 TableName = matching("table_[a-z0-9]+", "a table is called table_…, small letters and digits")
-FigureName = matching("figure_[a-z0-9]+", "a figure is called figure_…, small letters and digits")
 
 
 class Cost(Section):
@@ -50,31 +47,3 @@ class Unavailable(Section):
     """name in the table"""
     reason: str
     """what the table says instead of a number"""
-
-
-class Zoom(Section):
-    """A square of a picture."""
-
-    top: Natural
-    """its upper edge in px"""
-    left: Natural
-    """its left edge in px"""
-    size: Count
-    """its side in px"""
-
-
-class Figure(Section):
-    """One figure."""
-
-    kind: Literal["gallery", "histogram", "curves", "reconstruction", "votes"]
-    """what it shows"""
-    title: str
-    """caption"""
-    evaluation: Name = ABSENT
-    """benchmark of a gallery"""
-    rows: Names
-    """models, backbones or splits; of votes the first models of pairs (`people.pairs`)"""
-    prompts: Count = 6
-    """prompts of a gallery"""
-    zoom: Zoom = ABSENT
-    """a square of each picture of a gallery, shown enlarged below it"""

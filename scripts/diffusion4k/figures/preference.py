@@ -8,18 +8,19 @@ from matplotlib import patheffects
 from matplotlib.figure import Figure
 
 from diffusion4k.errors import UserError
-from diffusion4k.paper import figures, fonts
-from diffusion4k.paper.panels import Shown
+from diffusion4k.figures import fonts
+from diffusion4k.figures.canvas import COLOURS, GRID, INK, MUTED, Canvas, panel_style
+from diffusion4k.figures.shown import Shown
 from diffusion4k.people.votes import QUESTIONS
 
 WIDTH, BAR, HEAD, FOOT = 900, 30, 40, 50  # px
 
 
-def bars(shown: Shown, reason: str = "") -> Figure:
+def bars(shown: Shown) -> Figure:
     """A panel for each row of `shown`, a pair "a,b" of models, from the manifests of counted votes.
 
     A bar is all votes on one question, by people or by a judge: the left part chose the first
-    model; the black line is the 95 % interval. A row without votes says `reason`.
+    model; the black line is the 95 % interval. A row without votes says the setting `reason`.
     """
     rates = {key: _rates(shown, key) for key in shown.labels}
     # of its panel: a bar a row, a line a question, the title
@@ -27,7 +28,7 @@ def bars(shown: Shown, reason: str = "") -> Figure:
         BAR * (len(rows) + len({row["question"] for row in rows}) + 2) for rows in rates.values()
     ]
     total = sum(heights) + HEAD + FOOT
-    figure = figures._canvas(WIDTH, total)
+    figure = Canvas(WIDTH, total).figure
     grid = figure.add_gridspec(
         len(rates), 1, height_ratios=heights, left=0.2, right=0.95, hspace=0.3,
         top=1 - HEAD / total, bottom=FOOT / total,
@@ -40,8 +41,8 @@ def bars(shown: Shown, reason: str = "") -> Figure:
             _draw(panel, rows)
             continue
         panel.set_axis_off()
-        text = textwrap.fill(reason or "no votes on this pair", 90)
-        panel.text(0, 0.6, text, transform=panel.transAxes, size=9.5, color=figures.MUTED)
+        text = textwrap.fill(shown.settings.get("reason") or "no votes on this pair", 90)
+        panel.text(0, 0.6, text, transform=panel.transAxes, size=9.5, color=MUTED)
     return figure
 
 
@@ -68,10 +69,10 @@ def _draw(panel, rows: Sequence[Mapping[str, Any]]) -> None:
             panel.text(0, at, QUESTIONS[question], size=9.5, weight="bold", va="center")
             at += 0.9
         rate, (low, high) = 100 * row["rate"], (100 * end for end in row["interval"])
-        colour = figures.COLOURS[0 if row["by"] == "people" else 2]
+        colour = COLOURS[0 if row["by"] == "people" else 2]
         panel.barh(at, rate, height=0.8, color=colour)
-        panel.barh(at, 100 - rate, left=rate, height=0.8, color=figures.GRID)
-        line = {"color": figures.INK, "lw": 1.6, "solid_capstyle": "butt"}
+        panel.barh(at, 100 - rate, left=rate, height=0.8, color=GRID)
+        line = {"color": INK, "lw": 1.6, "solid_capstyle": "butt"}
         panel.plot([low, high], [at, at], **line)
         for end in (low, high):
             panel.plot([end, end], [at - 0.2, at + 0.2], **line)
@@ -80,12 +81,12 @@ def _draw(panel, rows: Sequence[Mapping[str, Any]]) -> None:
         kind, _, name = row["by"].partition(":")
         ticks.append((at, f"{f'judge {name}' if kind == 'judge' else kind} (n = {row['n']})"))
         at += 1
-    panel.axvline(50, color=figures.INK, lw=0.8, ls="--")
+    panel.axvline(50, color=INK, lw=0.8, ls="--")
     panel.set(xlim=(0, 100), ylim=(at - 0.4, -0.6))
     panel.set_xlabel("votes (%), with 95 % interval", size=9)
     panel.set_yticks([at for at, _ in ticks], [label for _, label in ticks], size=9)
     for label in panel.get_yticklabels():
         label.update(fonts.plain(label.get_text()))
-    figures._plain(panel)
+    panel_style(panel)
     panel.grid(visible=False)
     panel.tick_params(axis="y", length=0)

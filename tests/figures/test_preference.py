@@ -10,7 +10,8 @@ import figure
 import tiny_tables
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.paper import panels, preference
+from diffusion4k.figures import preference
+from diffusion4k.figures.shown import Shown
 
 LABELS = {"wlf,base": "WLF over base", "flux,sd3": "Flux over SD3"}
 
@@ -36,7 +37,7 @@ def bars(drawn):
 
 def test_a_bar_is_as_long_as_its_rate_people_before_judges(tmp_path):
     votes = tiny_tables.made(tmp_path / "votes.json", {"win_rates": RATES})
-    drawn = preference.bars(panels.Shown({"wlf,base": [votes]}, {"wlf,base": "WLF over base"}))
+    drawn = preference.bars(Shown({"wlf,base": [votes]}, {"wlf,base": "WLF over base"}))
     (panel,) = drawn.axes
     found = bars(panel)
     assert [width for _, _, width in found] == pytest.approx([60, 40, 25, 75, 80, 20])
@@ -52,7 +53,9 @@ def test_a_bar_is_as_long_as_its_rate_people_before_judges(tmp_path):
 
 
 def test_without_votes_the_figure_says_how_to_get_them(tmp_path):
-    spec = json.dumps({"title": "Figure 6", "labels": LABELS, "reason": "votes needed: ask"})
+    spec = json.dumps(
+        {"title": "Figure 6", "labels": LABELS, "settings": {"reason": "votes needed: ask"}}
+    )
     output = tmp_path / "figure_6.json"
     votes = tiny_tables.made(tmp_path / "votes.json", {"win_rates": RATES}).path
     for rows in ([], ["--rows", f"wlf,base={votes}"]):
@@ -62,7 +65,7 @@ def test_without_votes_the_figure_says_how_to_get_them(tmp_path):
         assert (pixels < 128).any()
     made = manifest.read(output)
     assert made.results["title"] == "Figure 6" and tiny_tables.NOTE in made.notes
-    drawn = preference.bars(panels.Shown({}, LABELS), "votes needed: ask")
+    drawn = preference.bars(Shown({}, LABELS, {"reason": "votes needed: ask"}))
     texts = [[text.get_text() for text in panel.texts] for panel in drawn.axes]
     assert texts == [["votes needed: ask"]] * 2
 
@@ -70,4 +73,4 @@ def test_without_votes_the_figure_says_how_to_get_them(tmp_path):
 def test_a_question_that_nobody_asks_is_refused(tmp_path):
     votes = tiny_tables.made(tmp_path / "votes.json", {"win_rates": [row("colour", 0.5)]})
     with pytest.raises(UserError, match="no question 'colour'"):
-        preference.bars(panels.Shown({"wlf,base": [votes]}, {"wlf,base": "WLF over base"}))
+        preference.bars(Shown({"wlf,base": [votes]}, {"wlf,base": "WLF over base"}))
