@@ -47,8 +47,11 @@ def _key_faults(key: str, figure: Config, kind: kinds.Kind) -> Iterator[str]:
 
 
 def _row_faults(config: Config, key: str, figure: Config, kind: kinds.Kind) -> Iterator[str]:
+    first = [pair[0] for pair in config["people"]["pairs"]]
     for row in figure["rows"]:
         yield from unknown(config, f"{key}.rows", row, kind.rows)
+        if kind.reads == "votes" and row not in first:
+            yield f"{key}.rows: {row} is first of no pair in people.pairs"
         model = config["models"].get(row, {}) if kind.rows == "models" else {}
         if kind.reads == "training" and model and "recipe" not in model:
             yield f"{key}.rows: {row} is not trained, it has no loss curve"

@@ -11,6 +11,7 @@ from typing import Any
 
 from diffusion4k.config.keys.cluster import STEPS
 from diffusion4k.metrics import families
+from diffusion4k.people import answers
 
 Config = dict[str, Any]
 
@@ -22,6 +23,7 @@ def faults(config: Config) -> Iterator[str]:
     yield from _data_faults(config)
     yield from _training_faults(config)
     yield from _measured_faults(config)
+    yield from _people_faults(config)
     for name, table in config["tables"].items():
         yield from _table_faults(config, name, table)
     for name in config.get("targets", []):
@@ -95,12 +97,38 @@ def _measured_faults(config: Config) -> Iterator[str]:
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
             f" px, and that into the smallest pictures, {smallest} px"
         )
+
+
+def _people_faults(config: Config) -> Iterator[str]:
+    study = config["people"]
+    yield from unknown(config, "people.evaluation", study["evaluation"], "evaluations")
+    for model in dict.fromkeys([*(m for pair in study["pairs"] for m in pair), *study["rated"]]):
+        yield from unknown(config, "people.pairs, people.rated", model, "models")
+    seen: list[set[str]] = []
+    for pair in study["pairs"]:
+        if len(set(pair)) < 2 or set(pair) in seen:
+            yield f"people.pairs: {' and '.join(pair)}: give two models, each pair once"
+        seen.append(set(pair))
     if ratings := config.get("ratings"):
         yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
         for model in ratings["models"]:
             yield from unknown(config, "ratings.models", model, "models")
-        if not Path(ratings["path"]).expanduser().is_file():
-            yield f"ratings.path: {ratings['path']} does not exist"
+        yield from _file_faults("ratings.path", ratings["path"])
+        files = (path for paths in answers.files(ratings["path"]).values() for path in paths)
+        if ratings["evaluation"] != study["evaluation"] and any(map(answers.of_kit, files)):
+            yield (
+                f"ratings.evaluation: the kit shows pictures of {study['evaluation']}"
+                " (people.evaluation), so its answers are on these"
+            )
+    if votes := config.get("votes"):
+        yield from _file_faults("votes", votes)
+
+
+def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
+    """A line for each path or pattern that is of no file."""
+    for pattern, paths in answers.files(given).items():
+        if not paths:
+            yield f"{key}: {pattern} does not exist"
 
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:

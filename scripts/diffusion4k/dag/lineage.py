@@ -19,10 +19,12 @@ from diffusion4k.dag import (
     latents,
     metrics,
     paper,
+    people,
     sources,
     train,
     vae,
 )
+from diffusion4k.dag.paths import root
 from diffusion4k.metrics import families
 
 
@@ -70,6 +72,8 @@ def _row(config: Config, family: str, row: str, evaluation: str | None) -> Itera
     if family == "correlation":
         of, _ = families.rated()[row]
         ratings = config["ratings"]
+        yield from (f"{root(config)}/people/ratings.{form}" for form in ("json", "csv"))
+        yield from _returned(config, people.rated(config), "ratings")
         for model in ratings["models"]:
             yield from _scores(config, of.name, model, ratings["evaluation"])
     elif family == "sizes":
@@ -110,6 +114,27 @@ def _pipeline(config: Config, model: str) -> Iterator[str]:
         yield train.transformer(config, model)
 
 
+def of_kit(config: Config, purpose: str) -> list[str]:
+    """The manifest of a rating kit, and every manifest that it is made from."""
+    study, found = config["people"]["evaluation"], [people.kit(config, purpose)]
+    for model in people.models(config, purpose):
+        found += _images(config, model, study)
+    return _unique(found)
+
+
+def _votes(config: Config) -> Iterator[str]:
+    if people.votes(config):
+        yield from people.votes(config)
+        yield generate.dataset(config, config["people"]["evaluation"])
+        yield from _returned(config, people.voted(config), "pairs")
+
+
+def _returned(config: Config, given: dict, purpose: str) -> Iterator[str]:
+    """What the files of raters rest on: where they are a kit's, all that it shows."""
+    if "kit" in given:
+        yield from of_kit(config, purpose)
+
+
 def _training(config: Config, model: str) -> Iterator[str]:
     yield from (train.step_file(config, model, step) for step in train.kept(config))
     yield sources.of_model(config, model)
@@ -143,3 +168,5 @@ def _figure(config: Config, name: str) -> Iterator[str]:
     elif reads in ("check", "training"):
         for row in rows:
             yield from _split(config, row) if reads == "check" else _training(config, row)
+    elif reads == "votes":
+        yield from _votes(config)
