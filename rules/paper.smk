@@ -1,7 +1,7 @@
-# Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
-#        it), report.html, and a named target for each table and figure.
-from diffusion4k.dag import deviations, lineage, paper
+# Needs: aggregates, image sizes, training manifests, figures; config/published/*.csv.
+# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
+#        report.html, and a named target for each table.
+from diffusion4k.dag import claims, deviations, figures, lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -11,7 +11,7 @@ DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 localrules:
     table,
-    figure,
+    judge_claims,
     html,
 
 
@@ -21,7 +21,7 @@ rule table:
         lambda w: paper.read_by(CONFIG, w.table),
     output:
         manifest="<results>/tables/{table}.json",
-        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex"),
+        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex", ".ours.tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -35,32 +35,31 @@ rule table:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
-rule figure:
-    "Draws one figure."
+rule judge_claims:
+    "Says of each claim of the paper what this run found; the target `claims` makes all it rests on."
     input:
-        lambda w: paper.figure_inputs(CONFIG, w.figure),
+        claims.read_by(CONFIG),
     output:
-        manifest="<results>/figures/{figure}.json",
-        picture="<results>/figures/{figure}.png",
+        manifest="<results>/claims.json",
+        text="<results>/claims.md",
     log:
-        "<logs>/figures/{figure}.log",
+        "<logs>/claims.log",
     benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
+        "<benchmarks>/claims.tsv"
     conda:
         "../envs/paper.yaml"
     params:
-        code=code("figure.py"),
-        kind=key("figures.{figure}.kind"),
-        flags=lambda w: paper.figure_flags(CONFIG, w.figure),
+        code=code("claims.py"),
+        flags=claims.flags(CONFIG),
     shell:
-        "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
+        "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule html:
     "Sets all tables and figures of the run into one page."
     input:
-        tables=paper.tables(CONFIG, CONFIG["tables"]),
-        figures=paper.figures(CONFIG, CONFIG["figures"]),
+        tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        figures=figures.manifests(CONFIG, paper.chosen(CONFIG, "figures")),
     output:
         "<results>/report.html",
     log:
@@ -81,8 +80,8 @@ rule html:
         " --scaling {params.scaling} --output {output} > {log} 2>&1"
 
 
-# each table and figure is a target by its name, which names all that it rests on: Snakemake does
-# not miss an intermediate file whose downstream exists
+# each table is a target by its name, which names all that it rests on: Snakemake does not miss an
+# intermediate file whose downstream exists
 for name in CONFIG["tables"]:
 
     rule:
@@ -90,14 +89,4 @@ for name in CONFIG["tables"]:
             name
         input:
             lineage.of_tables(CONFIG, [name]),
-        localrule: True
-
-
-for name in CONFIG["figures"]:
-
-    rule:
-        name:
-            name
-        input:
-            lineage.of_figures(CONFIG, [name]),
         localrule: True

@@ -22,7 +22,7 @@ rule list_images:
         dataset=sources.of_split(CONFIG, CONFIG["vae_training"]["split"]),
         check=ancient(data.checked(CONFIG, CONFIG["vae_training"]["split"])),
     output:
-        vae.images(CONFIG),
+        "<results>/vae/images.json",
     log:
         "<logs>/vae/images.log",
     benchmark:

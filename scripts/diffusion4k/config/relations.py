@@ -1,6 +1,7 @@
 """What keys of the configuration are to each other: a name has an entry, a size fits another.
 
-What makes a model is in models.py, what the trainer would refuse in training.py.
+What makes a model is in models.py, a figure in figures.py, what the trainer would refuse in
+training.py.
 """
 
 from collections.abc import Iterator
@@ -10,19 +11,23 @@ from typing import Any
 
 from diffusion4k.config.keys.cluster import STEPS
 from diffusion4k.metrics import families
+from diffusion4k.people import answers
 
 Config = dict[str, Any]
 
 
 def faults(config: Config) -> Iterator[str]:
     """One line for each key that does not go with another."""
+    if config.get("reuse") == config["run"]:
+        yield f"reuse: {config['run']} is this run; give it a name of its own, run: mine"
     yield from _data_faults(config)
     yield from _training_faults(config)
     yield from _measured_faults(config)
+    yield from _people_faults(config)
     for name, table in config["tables"].items():
         yield from _table_faults(config, name, table)
-    for name, figure in config["figures"].items():
-        yield from _figure_faults(config, name, figure)
+    for name in config.get("targets", []):
+        yield from unknown(config, "targets", name, "tables", "figures")
     if missing := [step for step in STEPS if step not in config["resources"]]:
         yield f"resources: missing {', '.join(missing)}"
 
@@ -123,12 +128,38 @@ def _measured_faults(config: Config) -> Iterator[str]:
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
             f" px, and that into the smallest pictures, {smallest} px"
         )
+
+
+def _people_faults(config: Config) -> Iterator[str]:
+    study = config["people"]
+    yield from unknown(config, "people.evaluation", study["evaluation"], "evaluations")
+    for model in dict.fromkeys([*(m for pair in study["pairs"] for m in pair), *study["rated"]]):
+        yield from unknown(config, "people.pairs, people.rated", model, "models")
+    seen: list[set[str]] = []
+    for pair in study["pairs"]:
+        if len(set(pair)) < 2 or set(pair) in seen:
+            yield f"people.pairs: {' and '.join(pair)}: give two models, each pair once"
+        seen.append(set(pair))
     if ratings := config.get("ratings"):
         yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
         for model in ratings["models"]:
             yield from unknown(config, "ratings.models", model, "models")
-        if not Path(ratings["path"]).expanduser().is_file():
-            yield f"ratings.path: {ratings['path']} does not exist"
+        yield from _file_faults("ratings.path", ratings["path"])
+        files = (path for paths in answers.files(ratings["path"]).values() for path in paths)
+        if ratings["evaluation"] != study["evaluation"] and any(map(answers.of_kit, files)):
+            yield (
+                f"ratings.evaluation: the kit shows pictures of {study['evaluation']}"
+                " (people.evaluation), so its answers are on these"
+            )
+    if votes := config.get("votes"):
+        yield from _file_faults("votes", votes)
+
+
+def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
+    """A line for each path or pattern that is of no file."""
+    for pattern, paths in answers.files(given).items():
+        if not paths:
+            yield f"{key}: {pattern} does not exist"
 
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
@@ -141,7 +172,12 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
             near = get_close_matches(column, every, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
             yield f"{key}.columns: no column {column!r}; {hint}"
-    if any(family.generated for family in kinds.values()):
+    for column in table.get("tolerance", {}):
+        if column not in every:
+            yield f"{key}.tolerance: no column {column!r} in any table"
+    if not table["rows"] and not table.get("context"):
+        yield f"{key}: neither rows nor context; it would be empty"
+    if table["rows"] and any(family.generated for family in kinds.values()):
         evaluation = table.get("evaluation", "")
         yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
     if table.get("context") and "evaluation" not in table:
@@ -161,7 +197,7 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     for pair in table.get("against", {}).items():
         for row in pair:
             yield from unknown(config, f"{key}.against", row, "models")
-    if "quality" in kinds:
+    if table["rows"] and "quality" in kinds:
         for network in sorted(set(kinds["quality"].networks) - set(config["sources"])):
             yield (
                 f"{key}: needs pyiqa's weights of {network}, which are never downloaded; give"
@@ -179,24 +215,3 @@ def _equal_labels(key: str, rows: list[str], models: Config) -> Iterator[str]:
             yield (
                 f"{key}.rows: {other} and {row} are both called {label}; change models.{row}.label"
             )
-
-
-def _figure_faults(config: Config, name: str, figure: Config) -> Iterator[str]:
-    key, kind = f"figures.{name}", figure["kind"]
-    sections = {"histogram": ["splits"], "reconstruction": ["vaes"], "curves": ["models", "vaes"]}
-    for row in figure["rows"]:
-        yield from unknown(config, f"{key}.rows", row, *sections.get(kind, ["models"]))
-        trained = config["models"].get(row) or config["vaes"].get(row, {"recipe": 1})
-        if kind == "curves" and "recipe" not in trained:
-            yield f"{key}.rows: {row} is not trained, it has no loss curve"
-    if kind == "gallery":
-        evaluation = figure.get("evaluation", "")
-        yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
-    if "zoom" not in figure:
-        return
-    if kind != "gallery":
-        yield f"{key}.zoom: only a gallery has pictures to zoom into, this is a {kind}"
-        return
-    zoom, size = figure["zoom"], config["evaluations"].get(figure.get("evaluation"), {}).get("size")
-    if size and max(zoom["top"], zoom["left"]) + zoom["size"] > size:
-        yield f"{key}.zoom: the square leaves pictures of {size} px"

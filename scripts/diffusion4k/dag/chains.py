@@ -9,7 +9,7 @@ from typing import Any
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Chain:
 
     def step_file(self, config: Config, name: str, step: int) -> str:
         """The manifest of a segment's end."""
-        return f"{root(config)}/{self.folder.format(name=name)}/step-{step:06d}.json"
+        return file(config, f"{self.folder.format(name=name)}/step-{step:06d}.json")
 
     def last_step(self, config: Config, name: str) -> str:
         """The manifest of a training's end."""

@@ -2,13 +2,12 @@
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import vae
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import shards
 
 
 def manifests(config: Config, backbone: str) -> list[str]:
     """All shards of the training set, encoded for a backbone."""
-    stem = f"{root(config)}/latents/{backbone}/shard"
-    return shards(stem, config["latents"]["shards"])
+    return shards(config, f"latents/{backbone}/shard", config["latents"]["shards"])
 
 
 def vae_of(config: Config, backbone: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from functools import partial
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import keys, sources
 from diffusion4k.dag.chains import Chain
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import file, shards
 
 OF_TRAINING = ("backbone", "recipe", "encoder", "decoder")  # keys of an entry
 
@@ -47,7 +47,7 @@ def pipeline(config: Config, vae: str) -> str:
 
 def images(config: Config) -> str:
     """The manifest of which images a VAE is trained on."""
-    return f"{root(config)}/vae/images.json"
+    return file(config, "vae/images.json")
 
 
 def recipe(config: Config):
@@ -86,8 +86,7 @@ def recipe(config: Config):
 
 def manifests(config: Config, vae: str) -> list[str]:
     """All shards of the images that a VAE reconstructs."""
-    stem = f"{root(config)}/vae/{vae}/reconstruction"
-    return shards(stem, config["reconstruction"]["shards"])
+    return shards(config, f"vae/{vae}/reconstruction", config["reconstruction"]["shards"])
 
 
 def count(config: Config, vae: str) -> int:
