@@ -118,7 +118,13 @@ def test_fid(tmp_path):
     # the shards are in another order than the reference: pairs are found by their ids
     kid = frechet.kid(real, generated, paired=True)
     assert (results["kid"]["value"], results["kid"]["standard_error"]) == pytest.approx(kid)
+    kid = frechet.kid(real, generated)
+    usual = results["kid_usual"]
+    assert (usual["value"], usual["standard_error"]) == pytest.approx(kid)
+    assert usual["value"] != results["kid"]["value"]
+    # too few to extrapolate from: the floor says that it is of halves
     assert results["fid_floor"]["n"] == results["patch_fid_floor"]["n"] == 5
+    assert results["fid_floor"]["method"] == "halves"
     floor = results["fid_floor"]["value"]
     assert results["fid_clean_floor"]["value"] == pytest.approx(4 * floor, rel=1e-5)
     # clean-fid's features are twice the others: the distance is four times as large
@@ -138,6 +144,16 @@ def test_fid(tmp_path):
     wrong = [shard(tmp_path / "x.json", scores.Alignment, strangers, arrays(real))]
     with pytest.raises(UserError, match="i0, i1, .* of the reference set are not among"):
         families.get("fid").aggregate(wrong, reference=reference, expected=10)
+
+
+def test_the_floor_of_enough_images_is_that_at_n_with_what_it_comes_from():
+    features = np.random.default_rng(7).normal(size=(32, 1, 6)).astype(np.float32)
+    floor = aggregate.distances(features, features + 1, seed=2)["fid_floor"]
+    assert (floor["n"], [split["n"] for split in floor["splits"]]) == (32, [16, 8, 4])
+    assert (
+        floor["value"] == frechet.floor(features[:, 0], seed=2).value < floor["splits"][0]["value"]
+    )
+    assert floor["method"].startswith("parabola")
 
 
 def test_patch_kid_takes_the_same_prompts_of_both_sets(monkeypatch):
