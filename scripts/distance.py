@@ -1,7 +1,8 @@
 """How far generated images are from the photographs of their prompts; no metric of the paper.
 
 Fine-tuning must bring them closer: a check that it learnt. Both are squares of the evaluation's
-size, the photograph upright as in training, and are compared as small pictures.
+size, the photograph upright as in training, and are compared as small pictures. Thumbnails of both
+are kept, for which photograph of the whole benchmark is the nearest.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
     from PIL import Image
 
-    from diffusion4k.metrics import inputs, reconstruction, scores
+    from diffusion4k.metrics import inputs, reconstruction, retrieval, scores
 
     started = time.time()
     source, dataset = manifest.read(args.images), manifest.read(args.dataset)
@@ -37,20 +38,21 @@ def run(args: argparse.Namespace) -> None:
         side = (args.compare_size, args.compare_size)
         return np.asarray(image.resize(side, Image.Resampling.BILINEAR))
 
-    rows = []
+    compared = []
     for picture in cli.progress(pictures, desc="distance", unit="image"):
         real = inputs.photograph(samples[picture.id].sound(), args.size, upright=True)
-        error = reconstruction.mse(small(real), small(picture.load()))
-        rows.append(scores.Distance(picture.id, float(error**0.5), reconstruction.psnr(error)))
-    bulk = args.output.with_suffix(".parquet")
-    scores.write_rows(bulk, scores.Distance, rows)
+        drawn = picture.load()
+        error = reconstruction.mse(small(real), small(drawn))
+        row = scores.Distance(picture.id, float(error**0.5), reconstruction.psnr(error))
+        thumbnails = {"real": retrieval.thumbnail(real), "generated": retrieval.thumbnail(drawn)}
+        compared.append((row, thumbnails))
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[bulk],
+        files=scores.write_shard(args.output, scores.Distance, compared, ["real", "generated"]),
         inputs={"images": args.images, "dataset": args.dataset},
         settings=vars(args),
-        results={"n": len(rows)},
+        results={"n": len(compared)},
         started=started,
         notes=inputs.notes(source, dataset),
     )

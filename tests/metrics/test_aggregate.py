@@ -169,9 +169,11 @@ def test_patch_kid_takes_the_same_prompts_of_both_sets(monkeypatch):
 
 def test_distance_and_reconstruction(tmp_path):
     rows = [scores.Distance(f"i{i}", 0.1 * i, 20.0) for i in range(1, 4)]
+    thumbnails = dict.fromkeys(("real", "generated"), np.eye(3, 768, dtype=np.float32))
     results = families.get("distance").aggregate(
-        [shard(tmp_path / "d.json", scores.Distance, rows)], expected=3
+        [shard(tmp_path / "d.json", scores.Distance, rows, thumbnails)], expected=3
     )
+    assert results["retrieval"]["value"] == 1
     assert results["rmse"]["value"] == pytest.approx(0.2)
     assert results["psnr"]["value"] == 20
     real, rebuilt = SEEDED.normal(size=(2, 4, 8)).astype(np.float32)

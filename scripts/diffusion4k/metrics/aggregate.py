@@ -61,7 +61,7 @@ def rows(family: str, shards: Sequence[Manifest], expected: int) -> dict[str, np
     """The columns of a family's shards, with those that it derives from them."""
     of = families.get(family)
     columns = scores.read_rows(shards, of.row_type(shards), expected)
-    of.derive(columns)
+    of.derive(columns, shards)
     return columns
 
 
