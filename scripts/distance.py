@@ -1,7 +1,7 @@
 """How far generated images are from the photographs of their prompts; no metric of the paper.
 
-Fine-tuning must bring them closer: a check that it learnt. Both are squares of the evaluation's
-size, the photograph upright as in training, and are compared as small pictures. Thumbnails of both
+Fine-tuning must bring them closer: a check that it learnt. Both have the evaluation's size, the
+photograph upright as in training, and are compared as small pictures. Thumbnails of both
 are kept, for which photograph of the whole benchmark is the nearest.
 """
 
@@ -9,7 +9,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, manifest, shape
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--images", type=Path, required=True, help="manifest of a generated shard")
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", required=True, help="folder inside it, e.g. eval/size_2048")
-    flags.add_argument("--size", type=int, required=True, help="px, of the generated images")
+    flags.add_argument("--size", type=shape.parse, required=True, help="px or HxW, of the images")
     flags.add_argument("--compare-size", type=int, default=64, help="px, side of the comparison")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, manifest, shape
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         if kind == "gallery":
             one.add_argument("--reference", type=Path, required=True, help="manifest, data set")
             one.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_4096")
-            one.add_argument("--size", type=int, required=True, help="px, of the generated images")
+            one.add_argument("--size", type=shape.parse, required=True, help="px or HxW of images")
             one.add_argument(
                 "--zoom", type=int, nargs=3, metavar=("TOP", "LEFT", "SIZE"),
                 help="px: show this square of each picture below it"

@@ -10,6 +10,7 @@ from typing import Any
 
 from diffusion4k.config.keys.cluster import STEPS
 from diffusion4k.metrics import families
+from diffusion4k.shape import sides, text
 
 Config = dict[str, Any]
 
@@ -54,8 +55,9 @@ def _data_faults(config: Config) -> Iterator[str]:
     pictures["reconstruction"] = config["reconstruction"]
     for key, entry in pictures.items():
         yield from unknown(config, f"{key}.split", entry["split"], "splits")
-        if entry["crop"] > entry["size"]:
-            yield f"{key}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+        if entry["crop"] > min(sides(entry["size"])):
+            size = text(entry["size"])
+            yield f"{key}.crop: {entry['crop']} px do not fit its images of {size} px"
     yield from unknown(config, "latents.split", config["latents"]["split"], "splits")
 
 
@@ -86,7 +88,8 @@ def _measured_faults(config: Config) -> Iterator[str]:
     for name, cost in config["efficiency"].items():
         yield from unknown(config, f"efficiency.{name}.model", cost["model"], "models")
     glcm = config["metrics"]["glcm"]
-    smallest = min((e["size"] for e in config["evaluations"].values()), default=glcm["patch"])
+    evaluated = (min(sides(e["size"])) for e in config["evaluations"].values())
+    smallest = min(evaluated, default=glcm["patch"])
     if not max(glcm["distances"]) < glcm["patch"] <= smallest:
         yield (
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
@@ -165,6 +168,7 @@ def _figure_faults(config: Config, name: str, figure: Config) -> Iterator[str]:
     if kind != "gallery":
         yield f"{key}.zoom: only a gallery has pictures to zoom into, this is a {kind}"
         return
-    zoom, size = figure["zoom"], config["evaluations"].get(figure.get("evaluation"), {}).get("size")
-    if size and max(zoom["top"], zoom["left"]) + zoom["size"] > size:
-        yield f"{key}.zoom: the square leaves pictures of {size} px"
+    zoom, shown = figure["zoom"], config["evaluations"].get(figure.get("evaluation"))
+    ends = [zoom[edge] + zoom["size"] for edge in ("top", "left")]
+    if shown and any(end > side for end, side in zip(ends, sides(shown["size"]), strict=True)):
+        yield f"{key}.zoom: the square leaves pictures of {text(shown['size'])} px"

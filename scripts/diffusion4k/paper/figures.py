@@ -17,6 +17,7 @@ from diffusion4k import images
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
 from diffusion4k.paper import fonts
+from diffusion4k.shape import Size
 
 DPI = 100
 LARGEST = 1024  # px a picture: a figure is looked at, not measured
@@ -29,8 +30,8 @@ def tile_side(size: int, limit: int = 512) -> int:
     return min(max(size, 256), limit, LARGEST)
 
 
-def photograph(path: Path, size: int) -> Image.Image:
-    """A reference as a square of `size` px: upright, shorter side resized, central crop."""
+def photograph(path: Path, size: Size) -> Image.Image:
+    """A reference in `size` px: upright, resized to just cover it, central crop."""
     image = images.load_rgb(path, exif_transpose=True)
     return images.center_crop(images.resize_shorter_side(image, size), size)
 
@@ -51,7 +52,8 @@ def fit(image: Image.Image, side: int) -> Image.Image:
 
 def shards_by_id(paths: Sequence[Path]) -> dict[str, Path]:
     """id => image file, among the files of one model's shards."""
-    return {path.stem: path for path in paths if path.suffix.lower() in (".jpg", ".jpeg", ".png")}
+    shown = (path for path in paths if path.parent.name != images.LOSSLESS)
+    return {path.stem: path for path in shown if path.suffix.lower() in (".jpg", ".jpeg", ".png")}
 
 
 def pairs(paths: Sequence[Path]) -> dict[str, tuple[Path, Path]]:

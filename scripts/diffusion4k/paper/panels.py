@@ -13,6 +13,7 @@ from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import figures
+from diffusion4k.shape import Size, sides
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def gallery(
     captioned: Sequence[CaptionedImage],
     *,
     count: int,
-    size: int,
+    size: Size,
     tile: int,
     zoom: tuple[int, int, int] | None = None,
 ) -> Figure:
@@ -55,12 +56,13 @@ def gallery(
     ids = shown.ids or list(by_id)[:count]
     if unknown := [name for name in ids if name not in by_id]:
         raise UserError(f"figure spec, ids: {unknown[0]!r} is not among the data set's images")
-    side = figures.tile_side(size, tile)
+    side = figures.tile_side(max(sides(size)), tile)
+    tile_shape = [round(length * side / max(sides(size))) for length in sides(size)]
     by_model = {key: figures.shards_by_id(shown.paths(key)) for key in shown.labels}
     lines = []
     for name in cli.progress(ids, desc="gallery", unit="prompt"):
         drawn = [files.get(name) for files in by_model.values()]
-        photograph = figures.photograph(by_id[name].sound(), side)
+        photograph = figures.photograph(by_id[name].sound(), tile_shape)
         pictures = [path and shown.picture(path, side) for path in drawn]
         lines.append((by_id[name].text, [photograph, *pictures]))
         if zoom:
