@@ -33,6 +33,22 @@ def test_the_nearest_photograph_is_looked_for_among_those_of_all_shards(tmp_path
     assert 0 <= low < 0.75 < high <= 1
 
 
+def test_pictures_need_not_be_square(tmp_path):
+    dataset = write_dataset(tmp_path, 3)
+    files = []
+    for i in range(3):
+        whole = Image.fromarray(photograph(i, 80 + i, 100))
+        part = images.center_crop(images.resize_shorter_side(whole, (32, 96)), (32, 96))
+        files.append(tmp_path / "generated" / f"p{i}.jpg")
+        images.save_jpeg(files[-1], np.asarray(part))
+    flags = ["--images", source(tmp_path, "generated", files), "--dataset", dataset]
+    flags += ["--folder", "train", "--output", tmp_path / "distance-0-of-1.json"]
+    rows = scores.read_rows([run(distance, *flags, "--size", "32x96")], scores.Distance, 3)
+    assert (rows["rmse"] < 0.06).all()
+    with pytest.raises(UserError, match="32x96 px .* where 96x32 is expected"):
+        run(distance, *flags, "--size", "96x32")
+
+
 def test_one_average_for_every_prompt_is_nobodys_photograph():
     real = np.random.default_rng(0).random((6, 8))
     average = np.tile(real.mean(0), (6, 1))
