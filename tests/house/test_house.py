@@ -26,7 +26,7 @@ ROOMS = {
     "paper": {"config", "data"},
     # what there is of backbones and metric families is asked where it is defined
     "config": {"backbones", "metrics", "train"},
-    "dag": {"backbones", "config", "metrics", "sources"},
+    "dag": {"backbones", "config", "data", "metrics", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }
