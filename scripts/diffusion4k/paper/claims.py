@@ -47,8 +47,8 @@ def judge(
 
     tables: name => a table as tables.assemble gives it. comparisons: claim => paired differences
     `better` - `than` of its family. votes: a manifest of {"win_rates": [{better, than, question,
-    rate, interval, n, by}]}, None where nobody voted. Of a claim all but its verdict is text for readers; `target`
-    is the table or figure.
+    rate, interval, n, by}]}, None where nobody voted. Of a claim all but its verdict is text for
+    readers; `target` is the table or figure.
     """
     found = []
     for claim in claims:
