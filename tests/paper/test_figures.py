@@ -86,6 +86,7 @@ def test_a_big_picture_becomes_a_thumbnail(tmp_path):
     assert figures.tile_side(4096, 5000) == 1024
     assert figures.picture(tmp_path / "big.png", 512).size == (512, 512)
     assert figures.photograph(tmp_path / "big.png", 300).size == (300, 300)
+    assert figures.photograph(tmp_path / "big.png", (150, 300)).size == (300, 150)
 
 
 def test_reconstructions_are_paired(tmp_path):
@@ -155,3 +156,8 @@ def test_ideographs_are_wrapped_where_they_fill_a_line():
         " night", "\nnight"
     )
     assert fonts.wrapped("山" * 100, 10, 12) == "山山山山山\n山 …"
+
+
+def test_a_picture_kept_without_loss_too_is_shown_once():
+    paths = [Path("images/a.jpg"), Path("lossless/a.png"), Path("images/b.jpg")]
+    assert figures.shards_by_id(paths) == {"a": paths[0], "b": paths[2]}
