@@ -1,6 +1,7 @@
 """Figures from made-up manifests: the right picture in the right place."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
