@@ -2,6 +2,7 @@
 # Gives: data/<split>.json, the check of a split (counts, every image decoded, captions) and its
 #        image sizes. Stages that depend on the check do so by ancient(): it must have passed, but
 #        checking again never re-trains.
+from diffusion4k import shape
 from diffusion4k.dag import data
 
 
@@ -26,7 +27,7 @@ rule check_data:
             folder=key("splits.{split}.folder"),
             split="{split}",
             expected=key("splits.{split}.count"),
-            min_side=key("splits.{split}.min_side"),
+            min_side=key("splits.{split}.min_side", then=lambda side: side and shape.text(side)),
         ),
     shell:
         "python scripts/check_data.py --dataset {input} {params.flags} --workers {threads}"

@@ -97,11 +97,12 @@ def many(args, setup, settings) -> None:
     started = time.time()
     dataset = manifest.read(args.dataset)
     prompts = cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
+    folder = sampler.Folder(args.output.parent, png=args.png)
     sampled = sampler.sample_all(
         setup.load,
         setup.folder.backbone,
         prompts,
-        sampler.Folder(args.output.parent, png=args.png),
+        folder,
         settings=settings,
         seed_of=partial(seeds.image_seed, args.seed_policy, args.seed),
         made_from=setup.made_from("generate.py"),
@@ -112,7 +113,7 @@ def many(args, setup, settings) -> None:
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[picture.path for picture in pictures],
+        files=[file for prompt in prompts for file in folder.files(prompt.id)],
         inputs={"model": args.model, "dataset": args.dataset},
         # with what the defaults came to
         settings=vars(args) | asdict(settings) | setup.record(),

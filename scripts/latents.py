@@ -8,7 +8,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import backbones, cli, manifest
+from diffusion4k import backbones, cli, manifest, shape
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 from diffusion4k.pipelines.folder import PipelineFolder
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--folder", default="train", help="folder inside the data set")
     flags.add_argument("--mode", choices=["precomputed", "online"], default="precomputed",
                        help="online: text only, training encodes the images itself")  # fmt: skip
-    flags.add_argument("--size", type=int, default=4096, help="px; side of a square crop")
+    flags.add_argument("--size", type=shape.parse, default=4096, help="px or HxW, of a crop")
     flags.add_argument("--crops-per-image", type=int, default=1, help="not used online")
     flags.add_argument("--batch", type=int, default=2, help="pictures of a sample a VAE pass")
     flags.add_argument("--workers", type=int, default=cli.threads(), help="decoding threads")
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     settings = encode.LatentsSettings(
         backbone=args.backbone,
         mode=args.mode,
-        size=args.size,
+        size=shape.sides(args.size),
         crops_per_image=args.crops_per_image,
         batch=args.batch,
         flip=args.flip,

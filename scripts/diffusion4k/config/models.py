@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.relations import unknown
 from diffusion4k.errors import UserError
 
@@ -81,7 +82,8 @@ def pictured(folder: str, evaluations: dict[str, Any]) -> list[str]:
     for picture in cli.spread(pictures, 20):
         with suppress(UserError):
             lengths.update(sides(picture))
-    fitting = [name for name, e in evaluations.items() if e.get("size") in lengths]
+    sized = ((name, e["size"]) for name, e in evaluations.items() if "size" in e)
+    fitting = [name for name, size in sized if lengths.issuperset(shape.sides(size))]
     return fitting or list(evaluations)
 
 

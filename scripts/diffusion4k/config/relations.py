@@ -12,6 +12,7 @@ from typing import Any
 from diffusion4k.config.keys.cluster import STEPS
 from diffusion4k.metrics import families
 from diffusion4k.people import answers
+from diffusion4k.shape import sides, text
 
 Config = dict[str, Any]
 
@@ -59,8 +60,9 @@ def _data_faults(config: Config) -> Iterator[str]:
     pictures["reconstruction"] = config["reconstruction"]
     for key, entry in pictures.items():
         yield from unknown(config, f"{key}.split", entry["split"], "splits")
-        if entry["crop"] > entry["size"]:
-            yield f"{key}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+        if entry["crop"] > min(sides(entry["size"])):
+            size = text(entry["size"])
+            yield f"{key}.crop: {entry['crop']} px do not fit its images of {size} px"
     yield from unknown(config, "latents.split", config["latents"]["split"], "splits")
 
 
@@ -91,7 +93,8 @@ def _measured_faults(config: Config) -> Iterator[str]:
     for name, cost in config["efficiency"].items():
         yield from unknown(config, f"efficiency.{name}.model", cost["model"], "models")
     glcm = config["metrics"]["glcm"]
-    smallest = min((e["size"] for e in config["evaluations"].values()), default=glcm["patch"])
+    evaluated = (min(sides(e["size"])) for e in config["evaluations"].values())
+    smallest = min(evaluated, default=glcm["patch"])
     if not max(glcm["distances"]) < glcm["patch"] <= smallest:
         yield (
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"

@@ -51,6 +51,11 @@ def of_class(config: Config, model: str) -> str | None:
     return json.dumps({name: b["generate"] for name, b in config["backbones"].items()})
 
 
+def keeps_png(score_input: str) -> bool:
+    """Whether pictures are kept without loss too: where metrics score them as in memory."""
+    return score_input == "memory"
+
+
 def timed_model(config: Config, cost: str) -> str:
     """The model whose pictures an entry of `efficiency` times."""
     return config["efficiency"][cost]["model"]

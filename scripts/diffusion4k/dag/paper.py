@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from diffusion4k import shape
 from diffusion4k.config import fidelity
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import train
@@ -35,7 +36,8 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
 
     `of`: the families of the table's columns.
     """
-    size = config["evaluations"][evaluation]["size"] if evaluation else config["latents"]["size"]
+    entry = config["evaluations"][evaluation] if evaluation else config["latents"]
+    size = shape.text(entry["size"])
     if "efficiency" in of:
         cost = config["efficiency"][row]
         return f"{cost['label']}@{size}{' (CPU offload)' if cost.get('offload') else ''}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import generate
 from diffusion4k.dag.paths import root
@@ -33,7 +34,7 @@ def figure(config: Config, rows: Iterable[str]) -> dict[str, Any]:
 
 def compared(config: Config, rows: Iterable[str]) -> dict[str, str]:
     """ "a,b" => "A@SIZE over B@SIZE" of the pairs whose first model is a row of a figure."""
-    size = config["evaluations"][config["people"]["evaluation"]]["size"]
+    size = shape.text(config["evaluations"][config["people"]["evaluation"]]["size"])
     names = {name: model["label"] for name, model in config["models"].items()}
     return {
         f"{a},{b}": f"{names[a]}@{size} over {names[b]}@{size}"
