@@ -69,7 +69,7 @@ rule features:
     input:
         **NETWORKS,
         images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.json",
     log:

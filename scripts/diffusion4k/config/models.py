@@ -124,7 +124,7 @@ def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"models.{name}: needs one of {', '.join(KINDS)}; {problem}"
         return
     for key in model:
-        if key not in ("label", "tables", kinds[0], *KINDS[kinds[0]]):
+        if key not in ("label", "tables", "captions", kinds[0], *KINDS[kinds[0]]):
             yield f"models.{name}.{key}: does not go with {kinds[0]}"
 
 

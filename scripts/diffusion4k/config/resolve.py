@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from diffusion4k.config import fidelity, models, relations, training
+from diffusion4k.config import endpoints, fidelity, models, relations, training
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
 from diffusion4k.errors import UserError
@@ -43,7 +43,8 @@ def resolve(raw: Config) -> Config:
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
-    _refuse([*relations.faults(config), *models.faults(config), *training.faults(config)])
+    modules = (relations, models, endpoints, training)
+    _refuse(line for module in modules for line in module.faults(config))
     return config
 
 

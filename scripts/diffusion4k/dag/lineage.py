@@ -71,9 +71,16 @@ def _scores(config: Config, name: str, model: str, evaluation: str) -> Iterator[
 
 def _images(config: Config, model: str, evaluation: str) -> Iterator[str]:
     yield from generate.manifests(config, model, evaluation)
-    yield generate.dataset(config, evaluation)
+    yield from _dataset(config, generate.dataset(config, evaluation, model), evaluation)
     if model in generate.sampled(config):
         yield from _pipeline(config, model)
+
+
+def _dataset(config: Config, manifest: str, evaluation: str) -> Iterator[str]:
+    """A data set, and the source that its images lie in."""
+    split = config["evaluations"][evaluation]["split"]
+    yield manifest
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _pipeline(config: Config, model: str) -> Iterator[str]:
@@ -102,6 +109,7 @@ def _reconstruction(config: Config, name: str) -> Iterator[str]:
 def _split(config: Config, split: str) -> Iterator[str]:
     yield data.checked(config, split)
     yield sources.of_split(config, split)
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _figure(config: Config, name: str) -> Iterator[str]:

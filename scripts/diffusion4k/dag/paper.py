@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from diffusion4k.config import fidelity
+from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import data, generate, train, vae
 from diffusion4k.dag.flags import command_line
@@ -76,6 +77,11 @@ def reason(config: Config, row: str, of: list[str]) -> str | None:
         if lacking:
             paths = " and ".join(f"sources.{network}.path" for network in lacking)
             return f"pyiqa's weights are never downloaded: give {paths}"
+    captions = config["models"].get(row, {}).get("captions")
+    if captions and any(families.get(family).generated for family in of):
+        entry = config["captions"][captions]
+        if not given(entry):
+            return f"{entry['reason']}: give captions.{captions}.path"
     return config["unavailable"].get(row, {}).get("reason")
 
 
@@ -92,13 +98,14 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
 
 def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
     """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
-    entry = config["tables"][table]
+    entry, of = config["tables"][table], families_of(config, table)
     metrics, evaluation = f"{root(config)}/metrics", entry.get("evaluation")
     return [
         (f"{row}:{family}", f"{metrics}/{row}/{evaluation}/{family}-against-{other}.json")
         for row, other in entry.get("against", {}).items()
         if row in entry["rows"]
-        for family in families_of(config, table)
+        if not (reason(config, row, of) or reason(config, other, of))
+        for family in of
         if families.get(family).paired
     ]
 

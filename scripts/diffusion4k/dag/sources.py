@@ -12,9 +12,19 @@ def manifest(config: Config, source: str) -> str:
     return f"{root(config)}/sources/{source}.json"
 
 
-def of_split(config: Config, split: str) -> str:
-    """The source that a split lies in."""
+def of_split(config: Config, split: str, captions: str | None = None) -> str:
+    """The data set that holds a split: its source, or that under other captions, if it has such.
+
+    `captions`: one of `captions` in place of the split's own.
+    """
+    if other := captions or config["splits"][split].get("captions"):
+        return recaptioned(config, other, split)
     return manifest(config, config["splits"][split]["source"])
+
+
+def recaptioned(config: Config, captions: str, split: str) -> str:
+    """The data set of a split's images under other captions."""
+    return f"{root(config)}/captions/{captions}/{split}.json"
 
 
 def of_backbone(config: Config, backbone: str) -> str:

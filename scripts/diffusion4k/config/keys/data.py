@@ -69,6 +69,8 @@ class Split(Section):
     """least length of the shorter side in pixels; unset where the data set promises none"""
     label: str
     """name in Table 9"""
+    captions: Name = ABSENT
+    """one of `captions`, in place of the folder's; it then needs no `metadata.jsonl`"""
 
 
 class Evaluation(Section):
