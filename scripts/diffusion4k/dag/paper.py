@@ -9,6 +9,7 @@ from diffusion4k.config.resolve import Config
 from diffusion4k.dag import data, generate, train, vae
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import root
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
@@ -51,6 +52,21 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
     if row in families.rated():
         return families.columns()[row][1].label
     return f"{config['models'][row]['label']}@{size}"
+
+
+def in_words(config: Config) -> list[str]:
+    """The tables of prompts."""
+    return [name for name, table in config["tables"].items() if table.get("kind") == "prompts"]
+
+
+def in_numbers(config: Config) -> list[str]:
+    """The tables that have columns."""
+    return [name for name in config["tables"] if name not in in_words(config)]
+
+
+def prompt_files(config: Config, table: str) -> list[Path]:
+    """The files of a table of prompts, in order."""
+    return [prompts.path(row) for row in config["tables"][table]["rows"]]
 
 
 def families_of(config: Config, table: str) -> list[str]:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from typing import Any
 
+from diffusion4k.paper import prompt_table
 from diffusion4k.paper.render import headings, interval, label, line
 
 _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -77,6 +78,8 @@ def _foreign(character: str) -> bool:
 
 
 def _tabular(table: dict[str, Any]) -> str:
+    if table.get("kind") == "prompts":
+        return prompt_table.tabular(table, escape)
     groups = [(column, headings(table, column)) for column in table["columns"]]
     heads = [
         f"\\multicolumn{{{len(names)}}}{{c}}{{{escape(label(column))}}}"
