@@ -244,7 +244,7 @@ if "ratings" in CONFIG:
     rule correlate:
         "How a metric's scores of rated images correlate with their ratings."
         input:
-            ratings=CONFIG["ratings"]["path"],
+            ratings="<results>/people/ratings.csv",
             scores=lambda w: [path for _, path in metrics.rated(CONFIG, w.metric)],
         output:
             "<results>/metrics/ratings/{metric}.json",

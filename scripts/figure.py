@@ -13,6 +13,7 @@ PANELS = {
     "reconstruction": "photographs and what VAEs make of them",
     "histogram": "heights and widths of the images of splits",
     "curves": "training loss by step",
+    "votes": "which of two models' pictures people, or a model that judges, prefer",
 }
 ALIASES = {"gallery": "--images", "histogram": "--sizes", "curves": "--losses"}
 
@@ -27,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
             *names,
             dest="rows",
             nargs="+",
-            required=True,
+            default=[],
+            required=kind != "votes",  # without any, the figure says how to get them
             metavar="ROW=MANIFEST",
             help="what is shown; a row may come several times, once a shard",
         )
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     # in the order of the spec, then of the command line; one without a manifest is "not run"
     labels = {key: key for key in [*wanted.get("labels", {}), *rows]} | wanted.get("labels", {})
     shown = panels.Shown(rows, labels, wanted.get("ids", []))
-    figure = draw(args, shown)
+    figure = draw(args, shown, wanted)
 
     bulk = args.output.with_suffix(".png")
     figures.save(figure, bulk)
@@ -81,10 +83,12 @@ def run(args: argparse.Namespace) -> None:
     print(f"{bulk}: {args.kind} of {', '.join(labels.values())}")
 
 
-def draw(args: argparse.Namespace, shown):
-    """The figure of the kind; `shown`: a panels.Shown."""
-    from diffusion4k.paper import panels
+def draw(args: argparse.Namespace, shown, wanted: dict):
+    """The figure of the kind; `shown`: a panels.Shown, `wanted`: the spec."""
+    from diffusion4k.paper import panels, preference
 
+    if args.kind == "votes":
+        return preference.bars(shown, wanted.get("reason", ""))
     if args.kind == "gallery":
         captioned = captions.of(manifest.read(args.reference), args.folder)
         how = {"count": args.prompts, "size": args.size, "tile": args.tile, "zoom": args.zoom}

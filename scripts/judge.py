@@ -1,6 +1,6 @@
 """Let a model judge pairs of pictures by the paper's preference prompt, each pair in both orders.
 
-  python scripts/judge.py --pairs sd3_f16_wlf:sd3_f16 --images sd3_f16=…/shard-0-of-1.json … \\
+  python scripts/judge.py --pairs sd3_f16_wlf,sd3_f16 --images sd3_f16=…/shard-0-of-1.json … \\
       --dataset … --folder eval/size_4096 --prompts 50 --base-url … --model … --output judge.json
 
 Writes the votes as CSV beside the manifest, and every answer as JSONL. An answer in no form that
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    flags.add_argument("--pairs", nargs="+", required=True, metavar="MODEL:MODEL")
+    flags.add_argument("--pairs", nargs="+", required=True, metavar="MODEL,MODEL")
     flags.add_argument(
         "--images", nargs="+", required=True, metavar="MODEL=MANIFEST",
         help="generated pictures; a model may come several times, once a shard",
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
         results={
             "answers": len(answers),
             "asked": chat.asked,
-            "refused": sum(refused.values()),
-            "refusals": refused,
+            "refusals": sum(refused.values()),
+            "refused": refused,
             "votes": len(cast),
             "contradictions": judge.contradictions(cast),
         }
@@ -100,11 +100,11 @@ def read(pair: str) -> tuple[str, manifest.Manifest]:
 
 
 def two(pair: str, pictures: dict) -> tuple[str, str]:
-    """MODEL:MODEL as two models that have pictures."""
-    models = tuple(pair.split(":"))
+    """MODEL,MODEL as two models that have pictures."""
+    models = tuple(pair.split(","))
     if len(models) != 2 or models[0] == models[1] or not set(models) <= set(pictures):
         known = ", ".join(pictures)
-        raise UserError(f"--pairs {pair}: write MODEL:MODEL, two of --images' {known}")
+        raise UserError(f"--pairs {pair}: write MODEL,MODEL, two of --images' {known}")
     return models
 
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scripts" / "diffusion4k"
 # each room may import from those named with it, and from the files of the library's own folder
 ROOMS = {
-    "data": set(),
+    "endpoints": set(),
+    "data": {"endpoints"},
     "backbones": set(),
     "vae": set(),
     "pipelines": {"backbones", "vae"},
@@ -23,11 +24,11 @@ ROOMS = {
     "train": {"backbones", "data", "latents", "pipelines", "vae"},
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
-    "people": {"data"},
-    "paper": {"config", "data"},
+    "people": {"data", "endpoints"},
+    "paper": {"config", "data", "endpoints", "people"},
     # what there is of backbones and metric families is asked where it is defined
-    "config": {"backbones", "metrics", "train"},
-    "dag": {"backbones", "config", "metrics", "sources"},
+    "config": {"backbones", "endpoints", "metrics", "people", "train"},
+    "dag": {"backbones", "config", "endpoints", "metrics", "people", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }

@@ -95,7 +95,7 @@ def study(tmp_path):
             save_jpeg(file, tiny_dataset.photograph(i, side, side))
         tiny_pictures.relist(path)
         images.append(f"{model}={path}")
-    flags = ["--pairs", "a:b", "--images", *images, "--dataset", str(dataset), "--folder", "train"]
+    flags = ["--pairs", "a,b", "--images", *images, "--dataset", str(dataset), "--folder", "train"]
     flags += ["--answers", str(tmp_path / "answers"), "--price", "1", "1", "--model", "eyes"]
     return [*flags, "--output", str(tmp_path / "people" / "judge.json")]
 
@@ -153,14 +153,14 @@ def test_refusals_are_counted_and_not_asked_again(study, tmp_path):
         for _ in range(2):
             assert run(study, *flags).returncode == 0
             results = manifest.read(tmp_path / "people/judge.json").results
-            assert results["refusals"] == {judge.NO_FORM: 1, "content filter": 1}
-            assert (results["refused"], results["votes"], server.count) == (2, 18, 8)
+            assert results["refused"] == {judge.NO_FORM: 1, "content filter": 1}
+            assert (results["refusals"], results["votes"], server.count) == (2, 18, 8)
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--pairs", "a:a"], "--pairs a:a: write MODEL:MODEL, two of --images' a, b"),
+        (["--pairs", "a,a"], "--pairs a,a: write MODEL,MODEL, two of --images' a, b"),
         (["--model", ""], "--base-url and --model are missing"),
         ([], "status 401"),
     ],

@@ -38,8 +38,6 @@ def faults(config: Config) -> Iterator[str]:
                 yield _lacks(f"figures.{name}.rows: {row}", of)
     if "judge" in config:
         yield from unknown(config, "judge.endpoint", config["judge"]["endpoint"], "endpoints")
-        if "people" not in config:
-            yield "judge: people is missing, whose pairs it judges"
 
 
 def _lacks(key: str, captions: str) -> str:

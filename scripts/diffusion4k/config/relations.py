@@ -11,6 +11,7 @@ from typing import Any
 from diffusion4k.config.keys.cluster import STEPS
 from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
+from diffusion4k.people import answers
 
 Config = dict[str, Any]
 
@@ -20,6 +21,7 @@ def faults(config: Config) -> Iterator[str]:
     yield from _data_faults(config)
     yield from _training_faults(config)
     yield from _measured_faults(config)
+    yield from _people_faults(config)
     for name, table in config["tables"].items():
         yield from _table_faults(config, name, table)
     for name, figure in config["figures"].items():
@@ -93,12 +95,30 @@ def _measured_faults(config: Config) -> Iterator[str]:
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
             f" px, and that into the smallest pictures, {smallest} px"
         )
+
+
+def _people_faults(config: Config) -> Iterator[str]:
+    study = config["people"]
+    yield from unknown(config, "people.evaluation", study["evaluation"], "evaluations")
+    for model in dict.fromkeys([*(m for pair in study["pairs"] for m in pair), *study["rated"]]):
+        yield from unknown(config, "people.pairs, people.rated", model, "models")
+    for pair in study["pairs"]:
+        if pair[0] == pair[1] or study["pairs"].count(pair) + study["pairs"].count(pair[::-1]) > 1:
+            yield f"people.pairs: {' and '.join(pair)}: two models, each pair once"
     if ratings := config.get("ratings"):
         yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
         for model in ratings["models"]:
             yield from unknown(config, "ratings.models", model, "models")
-        if not Path(ratings["path"]).expanduser().is_file():
-            yield f"ratings.path: {ratings['path']} does not exist"
+        yield from _file_faults("ratings.path", ratings["path"])
+    if votes := config.get("votes"):
+        yield from _file_faults("votes", votes)
+
+
+def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
+    """A line for each path or pattern that is of no file."""
+    for pattern, paths in answers.files(given).items():
+        if not paths:
+            yield f"{key}: {pattern} does not exist"
 
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
@@ -159,6 +179,9 @@ def _equal_labels(key: str, rows: list[str], models: Config) -> Iterator[str]:
 def _figure_faults(config: Config, name: str, figure: Config) -> Iterator[str]:
     key, kind = f"figures.{name}", figure["kind"]
     section = {"histogram": "splits", "reconstruction": "vaes"}.get(kind, "models")
+    first = [pair[0] for pair in config["people"]["pairs"]]
+    if kind == "votes" and (strange := [row for row in figure["rows"] if row not in first]):
+        yield f"{key}.rows: {strange[0]} is first of no pair in people.pairs"
     for row in figure["rows"]:
         yield from unknown(config, f"{key}.rows", row, section)
         if kind == "curves" and "recipe" not in config["models"].get(row, {"recipe": 1}):

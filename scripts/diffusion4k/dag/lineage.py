@@ -11,7 +11,8 @@ tests/dag/test_lineage.py holds this against the DAG that Snakemake builds.
 from collections.abc import Iterable, Iterator
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import data, generate, latents, metrics, paper, sources, train, vae
+from diffusion4k.dag import data, generate, latents, metrics, paper, people, sources, train, vae
+from diffusion4k.dag.paths import root
 from diffusion4k.metrics import families
 
 
@@ -45,6 +46,8 @@ def _row(config: Config, family: str, row: str, evaluation: str | None) -> Itera
     if family == "correlation":
         of, _ = families.rated()[row]
         ratings = config["ratings"]
+        yield from (f"{root(config)}/people/ratings.{form}" for form in ("json", "csv"))
+        yield from _returned(config, people.rated(config), "ratings")
         for model in ratings["models"]:
             yield from _scores(config, of.name, model, ratings["evaluation"])
     elif family == "sizes":
@@ -92,6 +95,31 @@ def _pipeline(config: Config, model: str) -> Iterator[str]:
         yield train.transformer(config, model)
 
 
+def of_kit(config: Config, purpose: str) -> list[str]:
+    """The manifest of a rating kit, and every manifest that it is made from."""
+    study, found = config["people"]["evaluation"], [people.kit(config, purpose)]
+    for model in people.models(config, purpose):
+        found += _images(config, model, study)
+    return _unique(found)
+
+
+def _votes(config: Config) -> Iterator[str]:
+    if people.votes(config):
+        yield from people.votes(config)
+        yield generate.dataset(config, config["people"]["evaluation"])
+        yield from _returned(config, people.voted(config), "pairs")
+        for judge in people.judges(config):
+            yield judge
+            for model in people.models(config, "pairs"):
+                yield from _images(config, model, config["people"]["evaluation"])
+
+
+def _returned(config: Config, given: dict, purpose: str) -> Iterator[str]:
+    """What the files of raters rest on: where they are a kit's, all that it shows."""
+    if "kit" in given:
+        yield from of_kit(config, purpose)
+
+
 def _training(config: Config, model: str) -> Iterator[str]:
     yield from (train.step_file(config, model, step) for step in train.kept(config))
     yield sources.of_model(config, model)
@@ -122,6 +150,8 @@ def _figure(config: Config, name: str) -> Iterator[str]:
             yield from _split(config, row)
         elif figure["kind"] == "curves":
             yield from _training(config, row)
+        elif figure["kind"] == "votes":
+            yield from _votes(config)
         else:  # the first shard alone is shown
             shown = vae.manifests(config, row)
             yield from (p for p in _reconstruction(config, row) if p not in shown[1:])

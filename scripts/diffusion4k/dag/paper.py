@@ -6,7 +6,7 @@ from pathlib import Path
 from diffusion4k.config import fidelity
 from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import data, generate, train, vae
+from diffusion4k.dag import data, generate, people, train, vae
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import root
 from diffusion4k.endpoints import prompts
@@ -198,6 +198,9 @@ def table_flags(config: Config, table: str, footer: list[str]) -> str:
 def figure_rows(config: Config, figure: str) -> list[tuple[str, str]]:
     """(ROW, manifest) for everything that a figure shows."""
     entry = config["figures"][figure]
+    if entry["kind"] == "votes":
+        pairs, votes = people.compared(config, entry["rows"]), people.votes(config)
+        return [(pair, path) for pair in pairs for path in votes]
     manifests = {
         "gallery": lambda row: generate.manifests(config, row, entry["evaluation"]),
         "histogram": lambda row: [data.checked(config, row)],
@@ -219,7 +222,9 @@ def figure_flags(config: Config, figure: str) -> str:
     entry = config["figures"][figure]
     evaluation = entry.get("evaluation")
     labels = {row: label(config, row, evaluation) for row in entry["rows"]}
-    gallery = {}
+    spec, gallery = {"title": entry["title"], "labels": labels}, {}
+    if entry["kind"] == "votes":
+        spec |= {"labels": people.compared(config, entry["rows"]), "reason": people.reason(config)}
     if entry["kind"] == "gallery":
         settings, zoom = config["evaluations"][evaluation], entry.get("zoom")
         gallery = {
@@ -230,7 +235,7 @@ def figure_flags(config: Config, figure: str) -> str:
             "zoom": [zoom[k] for k in ("top", "left", "size")] if zoom else None,
         }
     return command_line(
-        spec=json.dumps({"title": entry["title"], "labels": labels}),
+        spec=json.dumps(spec),
         rows=[f"{row}={path}" for row, path in figure_rows(config, figure)],
         **gallery,
     )

@@ -68,6 +68,8 @@ FIGURE = {
         "caption": {"type": "string"},
         # what each row of --rows is called; the order of columns or panels
         "labels": {"type": "object", "additionalProperties": _TEXT},
+        # votes: why there are none
+        "reason": {"type": ["string", "null"]},
         # gallery: sample ids from top to bottom; the evaluation set's first ones when absent
         "ids": {"type": "array", "items": _TEXT, "minItems": 1},
     },

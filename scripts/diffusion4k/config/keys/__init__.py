@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from diffusion4k.config import fidelity
-from diffusion4k.config.keys import cluster, data, endpoints, models, paper, stages
+from diffusion4k.config.keys import cluster, data, endpoints, models, paper, people, stages
 from diffusion4k.config.keys.types import ABSENT, Choice, Name, Natural, Section, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
@@ -94,7 +94,12 @@ class Configuration(Section):
     """Table 2"""
     metrics: stages.Metrics
     """scoring"""
-    ratings: stages.Ratings = ABSENT
+    people: people.People
+    """what the rating kit shows"""
+    votes: people.Files = ABSENT
+    """people's votes for Figure 6, several files or a pattern: what the kit saved, or a CSV of
+    votes; absent by default, because the paper's were never released"""
+    ratings: people.Ratings = ABSENT
     """human ratings for Table 1; absent by default, because the paper's were never released"""
     efficiency: dict[Name, paper.Cost]
     """name → a way to sample a picture, a row of Table 5"""

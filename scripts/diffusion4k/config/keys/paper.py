@@ -76,14 +76,14 @@ class Zoom(Section):
 class Figure(Section):
     """One figure."""
 
-    kind: Literal["gallery", "histogram", "curves", "reconstruction"]
+    kind: Literal["gallery", "histogram", "curves", "reconstruction", "votes"]
     """what it shows"""
     title: str
     """caption"""
     evaluation: Name = ABSENT
     """benchmark of a gallery"""
     rows: Names
-    """models, backbones or splits"""
+    """models, backbones or splits; of votes the first models of pairs (`people.pairs`)"""
     prompts: Count = 6
     """prompts of a gallery"""
     zoom: Zoom = ABSENT

@@ -1,4 +1,4 @@
-"""Sections `latents`, `train`, `generate`, `reconstruction`, `metrics` and `ratings`."""
+"""Sections `latents`, `train`, `generate`, `reconstruction` and `metrics`."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,6 @@ from diffusion4k.config.keys.types import (
     Choice,
     Count,
     Name,
-    Names,
     Natural,
     NotNegative,
     Positive,
@@ -166,14 +165,3 @@ class Metrics(Section):
     clip_choice: Choice
     """the headline: prompts beyond 77 tokens cut without (`published`) or with (`corrected`) the
     end token"""
-
-
-class Ratings(Section):
-    """Human ratings of images."""
-
-    path: str
-    """CSV with the header `model,id,rating`, a line a rating; those of one image are averaged"""
-    evaluation: Name
-    """benchmark whose images were rated"""
-    models: Names
-    """models whose images were rated"""
