@@ -19,7 +19,7 @@ rule caption:
         "<benchmarks>/captions/{captions}/{split}.tsv"
     wildcard_constraints:
         captions=alternatives(data.captions(CONFIG)),
-    localrule: True # a compute node may have no network
+    localrule: True  # a compute node may have no network
     conda:
         "../envs/paper.yaml"
     resources:

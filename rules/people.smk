@@ -64,7 +64,7 @@ if "judge" in CONFIG:
             "<logs>/people/judge.log",
         benchmark:
             "<benchmarks>/people/judge.tsv"
-        localrule: True # a compute node may have no network
+        localrule: True  # a compute node may have no network
         conda:
             "../envs/paper.yaml"
         resources:

@@ -49,7 +49,7 @@ def test_a_pipeline_becomes_a_source_of_its_own(pipeline):
         ({"images": "no/such/folder"}, ["models.mine.images", "no/such/folder is no folder"]),
         ({"pipeline": "/no/such/folder"}, ["models.mine.pipeline", "/no/such/folder is neither"]),
         ({"pipeline": "config"}, ["models.mine.pipeline", "model_index.json"]),
-        ({"pipeline": "config/publshed"}, ["no folder config/publshed", "are published", "hub"]),
+        ({"pipeline": "config/publshed"}, ["no folder config/publshed", "published", "hub"]),
         ({"pipeline": "owner/name", "recipe": "wlf"}, ["models.mine.recipe", "with pipeline"]),
         ({"source": "sd33"}, ["models.mine.source", "no sources entry 'sd33'"]),
         ({"source": "sd3", "transformer": "x"}, ["models.mine.transformer", "'x'"]),
