@@ -387,3 +387,4 @@ window.addEventListener("beforeunload", (event) => {
 });
 recall();
 if (rater) begin();
+else $("rater").focus();

@@ -60,6 +60,7 @@ def _starts(length: int, patch: int, count: int) -> list[int]:
 
 def _encoded(image: Image.Image, **how: Any) -> bytes:
     buffer = io.BytesIO()
+    image.info = {}  # Pillow writes a comment that it has read
     image.save(buffer, **how)
     return buffer.getvalue()
 
