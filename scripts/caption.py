@@ -43,17 +43,17 @@ def run(args: argparse.Namespace) -> None:
     texts = {id: text for id, text in given.items() if id in ids}
     missing = [picture for picture in pictures if picture.path.stem not in texts]
     results = {"images": len(pictures), "given": len(texts)}
-    notes = list(dataset.notes)
+    notes, name = list(dataset.notes), args.output.parent.name
     faults = {picture.path.name: f"not in {args.captions}" for picture in missing}
     if args.captions and texts:
-        notes.append(f"{args.output.stem}: captions of {args.captions.name}")
+        notes.append(f"{name} captions of {args.output.stem}: {args.captions.name}")
     if missing and args.model:
         faults, written = {}, write(args, missing, results)
         for picture, answer in zip(missing, written, strict=True):
             texts[picture.path.stem] = recaption.plain(answer.text)
             if answer.refusal:
                 faults[picture.path.name] = f"refused, {answer.refusal}"
-        notes.append(f"{args.output.stem}: captions by {args.model}")
+        notes.append(f"{name} captions of {args.output.stem}: by {args.model}")
     recaption.refuse(faults, len(pictures), args.output.with_suffix(".missing.txt"))
     root = args.output.with_suffix("")
     manifest.write(
