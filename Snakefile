@@ -4,8 +4,8 @@
 #   snakemake --profile slurm tables             run it on a cluster (docs/cluster.md)
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
-# plan, doctor.
+# Targets: all, tables, figures, report, every table_… and figure_… of the configuration,
+# rating_kit, verify, plan, doctor.
 import time
 from pathlib import Path
 

@@ -42,6 +42,12 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
 
 
+def pairs(*given):
+    """A study of these pairs, and a figure of it."""
+    of_figure = {"figure_6": {"rows": [given[0][0]]}}
+    return {"people": {"pairs": list(given)}, "figures": of_figure}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -73,6 +79,15 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         ({"metrics": {"glcm": {"patch": 512}}}, ["metrics.glcm.patch", "512"]),
         ({"metrics": {"glcm": {"distances": [64]}}}, ["metrics.glcm: distances [64]", "patch"]),
         ({"ratings": {"path": "no.csv", "evaluation": "eval_4096"}}, ["ratings", "missing models"]),
+        ({"votes": ["config/*.yaml", "no*.json"]}, ["votes: no*.json does not exist"]),
+        (pairs(["sd3_f16", "sd4"]), ["people.pairs", "sd4"]),
+        ({"people": {"pairs": [["sd3_f16"]]}}, ["people.pairs", "2"]),
+        (pairs(["sd3_f16", "sd3_f16"]), ["people.pairs: sd3_f16 and sd3_f16", "two models"]),
+        (
+            pairs(["sd3_f16", "flux_f16"], ["flux_f16", "sd3_f16"]),
+            ["people.pairs: flux_f16 and sd3_f16", "each pair once"],
+        ),
+        ({"figures": {"figure_6": {"rows": ["sd3_f16"]}}}, ["figure_6.rows: sd3_f16 is first of"]),
         ({"fidelity": {"glcm": "corrected"}}, ["fidelity.glcm", "no such row"]),
         ({"recipes": {"wlf": {"wavelet": "dbx"}}}, ["recipes.wlf.wavelet", "'dbx'", "db2"]),
         ({"recipes": {"wlf": {"levels": 9}}}, ["recipes.wlf.levels", "9", "256 x 256"]),

@@ -102,9 +102,11 @@ def _people_faults(config: Config) -> Iterator[str]:
     yield from unknown(config, "people.evaluation", study["evaluation"], "evaluations")
     for model in dict.fromkeys([*(m for pair in study["pairs"] for m in pair), *study["rated"]]):
         yield from unknown(config, "people.pairs, people.rated", model, "models")
+    seen: list[set[str]] = []
     for pair in study["pairs"]:
-        if pair[0] == pair[1] or study["pairs"].count(pair) + study["pairs"].count(pair[::-1]) > 1:
-            yield f"people.pairs: {' and '.join(pair)}: two models, each pair once"
+        if len(set(pair)) < 2 or set(pair) in seen:
+            yield f"people.pairs: {' and '.join(pair)}: give two models, each pair once"
+        seen.append(set(pair))
     if ratings := config.get("ratings"):
         yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
         for model in ratings["models"]:

@@ -236,6 +236,6 @@ def figure_flags(config: Config, figure: str) -> str:
         }
     return command_line(
         spec=json.dumps(spec),
-        rows=[f"{row}={path}" for row, path in figure_rows(config, figure)],
+        rows=[f"{row}={path}" for row, path in figure_rows(config, figure)] or None,
         **gallery,
     )

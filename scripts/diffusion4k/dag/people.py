@@ -40,11 +40,11 @@ def reason(config: Config) -> str | None:
 
 
 def compared(config: Config, rows: Iterable[str]) -> dict[str, str]:
-    """ "a,b" => "A over B @SIZE" of the pairs whose first model is a row of a figure."""
+    """ "a,b" => "A@SIZE over B@SIZE" of the pairs whose first model is a row of a figure."""
     size = config["evaluations"][config["people"]["evaluation"]]["size"]
     names = {name: model["label"] for name, model in config["models"].items()}
     return {
-        f"{a},{b}": f"{names[a]} over {names[b]} @{size}"
+        f"{a},{b}": f"{names[a]}@{size} over {names[b]}@{size}"
         for row in rows
         for a, b in config["people"]["pairs"]
         if a == row

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib import patheffects
 from matplotlib.figure import Figure
 
 from diffusion4k.errors import UserError
@@ -11,7 +12,7 @@ from diffusion4k.paper import figures, fonts
 from diffusion4k.paper.panels import Shown
 from diffusion4k.people.votes import QUESTIONS
 
-WIDTH, BAR, HEAD, FOOT = 900, 34, 46, 44  # px
+WIDTH, BAR, HEAD, FOOT = 900, 30, 40, 50  # px
 
 
 def bars(shown: Shown, reason: str = "") -> Figure:
@@ -21,11 +22,15 @@ def bars(shown: Shown, reason: str = "") -> Figure:
     model; the black line is the 95 % interval. A row without votes says `reason`.
     """
     rates = {key: _rates(shown, key) for key in shown.labels}
-    heights = [HEAD + FOOT + BAR * max(len(rows) + 2, 3) for rows in rates.values()]
-    figure = figures._canvas(WIDTH, sum(heights))
+    # of its panel: a bar a row, a line a question, the title
+    heights = [
+        BAR * (len(rows) + len({row["question"] for row in rows}) + 2) for rows in rates.values()
+    ]
+    total = sum(heights) + HEAD + FOOT
+    figure = figures._canvas(WIDTH, total)
     grid = figure.add_gridspec(
-        len(rates), 1, height_ratios=heights, left=0.27, right=0.97, hspace=0.25,
-        top=1 - HEAD / sum(heights), bottom=FOOT / sum(heights),
+        len(rates), 1, height_ratios=heights, left=0.2, right=0.95, hspace=0.3,
+        top=1 - HEAD / total, bottom=FOOT / total,
     )  # fmt: skip
     for place, (key, rows) in zip(grid, rates.items(), strict=True):
         panel = figure.add_subplot(place)
@@ -35,9 +40,8 @@ def bars(shown: Shown, reason: str = "") -> Figure:
             _draw(panel, rows)
             continue
         panel.set_axis_off()
-        text = textwrap.fill(reason or f"no votes on {title}", 70)
-        style = {"ha": "center", "va": "center", "size": 10, "color": figures.MUTED}
-        panel.text(0.4, 0.5, text, transform=panel.transAxes, **style)
+        text = textwrap.fill(reason or "no votes on this pair", 90)
+        panel.text(0, 0.6, text, transform=panel.transAxes, size=9.5, color=figures.MUTED)
     return figure
 
 
@@ -56,33 +60,32 @@ def _rates(shown: Shown, key: str) -> list[Mapping[str, Any]]:
 
 
 def _draw(panel, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The bars of one pair, from top to bottom, a gap between questions."""
-    at, ticks = 0.0, []
-    for number, row in enumerate(rows):
-        first = number == 0 or rows[number - 1]["question"] != row["question"]
-        if first and number:
-            at += 0.5
+    """The bars of one pair from top to bottom, each question's below its name."""
+    at, question, ticks = 0.0, "", []
+    for row in rows:
+        if row["question"] != question:
+            question = row["question"]
+            panel.text(0, at, QUESTIONS[question], size=9.5, weight="bold", va="center")
+            at += 0.9
         rate, (low, high) = 100 * row["rate"], (100 * end for end in row["interval"])
         colour = figures.COLOURS[0 if row["by"] == "people" else 2]
         panel.barh(at, rate, height=0.8, color=colour)
         panel.barh(at, 100 - rate, left=rate, height=0.8, color=figures.GRID)
-        panel.plot([low, high], [at, at], color=figures.INK, lw=1.6, solid_capstyle="butt")
+        line = {"color": figures.INK, "lw": 1.6, "solid_capstyle": "butt"}
+        panel.plot([low, high], [at, at], **line)
         for end in (low, high):
-            panel.plot([end, end], [at - 0.18, at + 0.18], color=figures.INK, lw=1.6)
-        said = {"va": "center", "size": 9}
-        panel.text(1, at, f"{rate:.0f} %", color="white" if rate > 10 else figures.INK, **said)
-        panel.text(99, at, f"{100 - rate:.0f} %", color=figures.INK, ha="right", **said)
+            panel.plot([end, end], [at - 0.2, at + 0.2], **line)
+        text = panel.text(1, at, f"{rate:.0f} %", color="white", va="center", size=9.5)
+        text.set_path_effects([patheffects.withStroke(linewidth=2, foreground=colour)])
         kind, _, name = row["by"].partition(":")
-        who = f"{f'judge {name}' if kind == 'judge' else kind}, {row['n']} votes"
-        label = f"{QUESTIONS[row['question']]}\n{who}" if first else who
-        ticks.append((at, label))
+        ticks.append((at, f"{f'judge {name}' if kind == 'judge' else kind} (n = {row['n']})"))
         at += 1
     panel.axvline(50, color=figures.INK, lw=0.8, ls="--")
-    panel.set(xlim=(0, 100), ylim=(at - 0.4, -0.6), xlabel="votes (%), interval of 95 %")
-    panel.xaxis.label.set_size(9)
+    panel.set(xlim=(0, 100), ylim=(at - 0.4, -0.6))
+    panel.set_xlabel("votes (%), with 95 % interval", size=9)
     panel.set_yticks([at for at, _ in ticks], [label for _, label in ticks], size=9)
-    for text in panel.get_yticklabels():
-        text.update(fonts.plain(text.get_text()))
+    for label in panel.get_yticklabels():
+        label.update(fonts.plain(label.get_text()))
     figures._plain(panel)
     panel.grid(visible=False)
     panel.tick_params(axis="y", length=0)
