@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k.config import resolve as configuration
-from diffusion4k.dag import code as digests, keys, paths, resources
+from diffusion4k.dag import code as digests, keys, paths, resources, reuse
 from diffusion4k.dag.flags import alternatives
 from diffusion4k.errors import UserError
 from diffusion4k import streams
@@ -35,6 +35,9 @@ try:
         folder = Path(workflow.basedir) / "config"
         config = configuration.with_base(own, filter(Path.is_file, DEFAULTS), folder)
     CONFIG = configuration.resolve(config)
+    if "reuse" in CONFIG and workflow.is_main_process:
+        deployment = workflow.deployment_settings.deployment_method
+        paths.reuse(CONFIG["run"], reuse.decide(config, deployment))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

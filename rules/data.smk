@@ -18,7 +18,7 @@ rule caption:
     benchmark:
         "<benchmarks>/captions/{captions}/{split}.tsv"
     wildcard_constraints:
-        captions=alternatives(data.captions(CONFIG)),
+        captions=alternatives(data.other_captions(CONFIG)),
     localrule: True  # a compute node may have no network
     conda:
         "../envs/paper.yaml"
@@ -51,7 +51,7 @@ rule caption:
 rule captions:
     "The captions of every split that names some: nothing else is made of them yet."
     input:
-        data.recaptioned(CONFIG),
+        sources.of_captioned_splits(CONFIG),
     localrule: True
 
 

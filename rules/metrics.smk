@@ -15,7 +15,7 @@ NETWORKS = metrics.networks(CONFIG, "features")
 rule texture:
     "Scores GLCM and Compression Ratio of each generated JPEG."
     input:
-        "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        partial(generate.shard, CONFIG),
     output:
         "<results>/metrics/{model}/{evaluation}/texture-{shard}-of-{shards}.json",
     log:
@@ -43,7 +43,7 @@ rule texture:
 rule per_image:
     "Scores each generated image by a function of its pixels: a family without a rule of its own."
     input:
-        "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        partial(generate.shard, CONFIG),
     output:
         "<results>/metrics/{model}/{evaluation}/{family}-{shard}-of-{shards}.json",
     log:
@@ -68,7 +68,7 @@ rule features:
     "Everything neural in one pass: CLIPScore, Aesthetics, and the features of FID and KID."
     input:
         **NETWORKS,
-        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        images=partial(generate.shard, CONFIG),
         dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.json",
@@ -131,7 +131,7 @@ rule reference_features:
 rule distance:
     "Compares each generated picture with its prompt's photograph, pixel by pixel."
     input:
-        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        images=partial(generate.shard, CONFIG),
         dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
     output:
         "<results>/metrics/{model}/{evaluation}/distance-{shard}-of-{shards}.json",
@@ -159,7 +159,7 @@ rule quality:
     "MUSIQ and MANIQA, in an environment of their own: conda's, or what `make env-iqa` makes."
     input:
         **metrics.networks(CONFIG, "quality"),
-        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        images=partial(generate.shard, CONFIG),
     output:
         "<results>/metrics/{model}/{evaluation}/quality-{shard}-of-{shards}.json",
     log:

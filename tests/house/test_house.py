@@ -28,7 +28,7 @@ ROOMS = {
     "paper": {"config", "data", "endpoints", "people"},
     # what there is of backbones and metric families is asked where it is defined
     "config": {"backbones", "endpoints", "metrics", "people", "train"},
-    "dag": {"backbones", "config", "endpoints", "metrics", "people", "sources"},
+    "dag": {"backbones", "config", "data", "endpoints", "metrics", "people", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }

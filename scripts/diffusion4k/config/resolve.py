@@ -2,8 +2,8 @@
 
 `resolve` turns what Snakemake merged from config files and the command line into the complete
 configuration: sources narrowed to one origin each, models expanded, fidelity rows applied. What a
-key is stands in diffusion4k/config/keys, what keys are to each other in relations.py, models.py and
-training.py.
+key is stands in diffusion4k/config/keys, what keys are to each other in relations.py, models.py,
+training.py and claims.py.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from diffusion4k.config import endpoints, fidelity, models, relations, training
+from diffusion4k.config import claims, endpoints, fidelity, models, relations, training
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
 from diffusion4k.errors import UserError
@@ -43,8 +43,8 @@ def resolve(raw: Config) -> Config:
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
-    modules = (relations, models, endpoints, training)
-    _refuse(line for module in modules for line in module.faults(config))
+    of = (relations, models, endpoints, training, claims)
+    _refuse(fault for module in of for fault in module.faults(config))
     return config
 
 
@@ -58,7 +58,10 @@ def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Conf
     base = folder / f"{own['base']}.yaml"
     if not base.is_file():
         names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "site")
-        raise UserError(f"config: base: no {base}; there are {', '.join(names)}")
+        raise UserError(
+            f"config: base: no {base}; there are {', '.join(names)}"
+            " (another run's results are taken by reuse: RUN)"
+        )
     merged: Config = {}
     for layer in (*map(read, [*defaults, base]), own):
         update_config(merged, deepcopy(layer))

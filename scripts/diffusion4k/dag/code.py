@@ -45,13 +45,14 @@ def of_job(config: Config, script: str, **fixed: str) -> Callable[[Any], str]:
     return text
 
 
-def listing(folder: str | Path) -> str:
-    """Digest of the names, sizes and times of a folder's files, so that changed ones are seen.
+def listing(folder: str | Path, *, times: bool = True) -> str:
+    """Digest of the names, sizes and times of a folder's files, or of one file, to see changes.
 
-    Of links also where they lead to. For what a user brings and replaces; of nothing that training
-    depends on, because a touch must not train again.
+    Of links also where they lead to. For what a user brings and replaces. Without `times`, and
+    without hidden files, for what training depends on: a touch must not train again.
     """
-    stats = [(str(p), os.path.realpath(p), *_stat(p)) for p in walk(folder)]
+    files = [Path(folder)] if Path(folder).is_file() else walk(folder, hidden=times)
+    stats = [(str(p), os.path.realpath(p), *_stat(p)[: 2 if times else 1]) for p in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
 

@@ -5,21 +5,28 @@ from pathlib import Path
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, sources
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import file, shards
 from diffusion4k.dag.train import exported
 
 
 def pipeline(config: Config, model: str) -> str:
     """A model's pipeline: one exported here, or a source as it is."""
     if model in exported(config):
-        return f"{root(config)}/train/{model}/pipeline.json"
+        return file(config, f"train/{model}/pipeline.json")
     return sources.of_model(config, model)
 
 
 def manifests(config: Config, model: str, evaluation: str) -> list[str]:
     """All shards of a model's images of an evaluation; `model` may be the pattern {model}."""
-    stem = f"{root(config)}/generate/{model}/{evaluation}/shard"
-    return shards(stem, config["evaluations"][evaluation]["shards"])
+    stem = f"generate/{model}/{evaluation}/shard"
+    return shards(config, stem, config["evaluations"][evaluation]["shards"])
+
+
+def shard(config: Config, wildcards) -> str:
+    """The shard of images that a job of these wildcards scores."""
+    w = wildcards
+    stem = f"generate/{w.model}/{w.evaluation}/shard"
+    return file(config, f"{stem}-{w.shard}-of-{w.shards}.json")
 
 
 def sampled(config: Config) -> list[str]:

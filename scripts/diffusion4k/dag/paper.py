@@ -8,13 +8,19 @@ from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import data, generate, people, train, vae
 from diffusion4k.dag.flags import command_line
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
 from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
-TABLE_FORMS = ("json", "csv", "html", "md", "tex")
+TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
 FIGURE_FORMS = ("json", "png")
+
+
+def chosen(config: Config, section: str) -> list[str]:
+    """The names of `tables` or `figures` that all of a run means: `targets`, or every one."""
+    targets = config.get("targets")
+    return [name for name in config[section] if targets is None or name in targets]
 
 
 def tables(config: Config, names) -> list[str]:
@@ -80,7 +86,7 @@ def number(config: Config, family: str, row: str, evaluation: str | None) -> str
     pattern = families.get(family).manifest
     last = train.names(train.segments(config))[-1]
     where = pattern.format(row=row, evaluation=evaluation, family=family, last_step=last)
-    return f"{root(config)}/{where}"
+    return file(config, where)
 
 
 def reason(config: Config, row: str, of: list[str]) -> str | None:
@@ -109,15 +115,19 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
         for row in entry["rows"]
         if not reason(config, row, of)
         for family in of
+        if families.get(family).manifest
     ]
 
 
 def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
     """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
     entry, of = config["tables"][table], families_of(config, table)
-    metrics, evaluation = f"{root(config)}/metrics", entry.get("evaluation")
+    evaluation = entry.get("evaluation")
     return [
-        (f"{row}:{family}", f"{metrics}/{row}/{evaluation}/{family}-against-{other}.json")
+        (
+            f"{row}:{family}",
+            file(config, f"metrics/{row}/{evaluation}/{family}-against-{other}.json"),
+        )
         for row, other in entry.get("against", {}).items()
         if row in entry["rows"]
         if not (reason(config, row, of) or reason(config, other, of))
@@ -159,6 +169,7 @@ def published(config: Config, table: str) -> list[Path]:
 def table_spec(config: Config, name: str, footer: list[str]) -> str:
     """What a table shows, as JSON: title, columns, rows with their labels and reasons, footer."""
     table, of = config["tables"][name], families_of(config, name)
+    tolerance = table.get("tolerance", {})
     spec = {"title": table["title"], "columns": [], "rows": []}
     for key in columns(config, name):
         family, column = families.columns()[key]
@@ -170,14 +181,21 @@ def table_spec(config: Config, name: str, footer: list[str]) -> str:
                 "label": column.label,
                 "direction": column.direction,
                 "digits": column.digits,
+                **{what: True for what in ("exact", "timed") if getattr(column, what)},
+                **({"tolerance": tolerance[key]} if key in tolerance else {}),
+                **({} if family.manifest else {"reason": "nothing here measures it"}),
             }
         )
+    evaluation = table.get("evaluation")
     for row in table["rows"]:
-        shown = label(config, row, table.get("evaluation"), of)
-        spec["rows"].append({"key": row, "label": shown, "reason": reason(config, row, of)})
-    if against := table.get("against"):
-        evaluation = table.get("evaluation")
-        spec["against"] = {r: label(config, other, evaluation) for r, other in against.items()}
+        shown = {"key": row, "label": label(config, row, evaluation, of)}
+        if other := config["models"].get(row, {}).get("published_as"):
+            shown |= {"published_as": other, "published_label": label(config, other, evaluation)}
+        spec["rows"].append(shown | {"reason": reason(config, row, of)})
+    spec["against"] = {
+        row: {"row": other, "label": label(config, other, evaluation)}
+        for row, other in table.get("against", {}).items()
+    }
     if table.get("context"):
         spec["context"] = table["evaluation"]
     return json.dumps(spec | {"footer": footer})
