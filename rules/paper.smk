@@ -89,7 +89,8 @@ rule judge_claims:
     input:
         claims.read_by(CONFIG),
     output:
-        claims.files(CONFIG),
+        manifest="<results>/claims.json",
+        text="<results>/claims.md",
     log:
         "<logs>/claims.log",
     benchmark:
@@ -100,7 +101,7 @@ rule judge_claims:
         code=code("claims.py"),
         flags=claims.flags(CONFIG),
     shell:
-        "python scripts/claims.py {params.flags} --output {output[0]} > {log} 2>&1"
+        "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule html:

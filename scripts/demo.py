@@ -23,7 +23,7 @@ STAGES = {
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
-    "tables": "table",
+    "tables": "table judge_claims",
     "figures": "figure html",
 }
 STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}

@@ -5,7 +5,7 @@ import json
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paper, people
 from diffusion4k.dag.flags import command_line
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
 FORMS = ("json", "md")
@@ -45,7 +45,7 @@ def pairs(config: Config) -> list[tuple[str, str, str, str, str]]:
 def comparisons(config: Config) -> list[tuple[str, str]]:
     """(claim, manifest) of the paired differences."""
     return [
-        (claim, f"{root(config)}/metrics/{row}/{evaluation}/{family}-against-{other}.json")
+        (claim, file(config, f"metrics/{row}/{evaluation}/{family}-against-{other}.json"))
         for claim, family, row, other, evaluation in pairs(config)
     ]
 
