@@ -159,6 +159,13 @@ def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
     assert "sources.musiq.path" in text and "sources.maniqa.path" in text
 
 
+def test_a_kits_ratings_are_of_its_own_evaluation(tmp_path):
+    (tmp_path / "r.json").touch()
+    ratings = {"path": str(tmp_path / "*"), "evaluation": "eval_4096", "models": ["sd3_f16"]}
+    assert "ratings.evaluation: the kit shows pictures of eval_2048" in fault(ratings=ratings)
+    assert resolve(ratings=ratings | {"evaluation": "eval_2048"})["ratings"]["path"]
+
+
 def test_all_faults_are_said_at_once():
     text = fault(seed="one", train={"steps": 0, "kept": []}, tables={"table_3": {"open": "yes"}})
     lines = text.splitlines()

@@ -116,6 +116,12 @@ def _people_faults(config: Config) -> Iterator[str]:
         for model in ratings["models"]:
             yield from unknown(config, "ratings.models", model, "models")
         yield from _file_faults("ratings.path", ratings["path"])
+        files = (path for paths in answers.files(ratings["path"]).values() for path in paths)
+        if ratings["evaluation"] != study["evaluation"] and any(map(answers.of_kit, files)):
+            yield (
+                f"ratings.evaluation: the kit shows pictures of {study['evaluation']}"
+                " (people.evaluation), so its answers are on these"
+            )
     if votes := config.get("votes"):
         yield from _file_faults("votes", votes)
 

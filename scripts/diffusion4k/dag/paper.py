@@ -242,7 +242,7 @@ def figure_flags(config: Config, figure: str) -> str:
     labels = {row: label(config, row, evaluation) for row in entry["rows"]}
     spec, gallery = {"title": entry["title"], "labels": labels}, {}
     if entry["kind"] == "votes":
-        spec |= {"labels": people.compared(config, entry["rows"]), "reason": people.reason(config)}
+        spec |= people.figure(config, entry["rows"])
     if entry["kind"] == "gallery":
         settings, zoom = config["evaluations"][evaluation], entry.get("zoom")
         gallery = {

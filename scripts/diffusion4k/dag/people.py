@@ -10,6 +10,10 @@ from diffusion4k.endpoints import prompts
 from diffusion4k.people import answers
 
 NEEDED = "votes needed: the target rating_kit asks for them, `votes` takes them (docs/people.md)"
+CAPTION = (
+    "The share of votes that the first model's pictures got. Which models the paper compared, and"
+    " its percentages, are not known to us."
+)
 
 
 def kit(config: Config, purpose: str) -> str:
@@ -34,9 +38,10 @@ def judge_code() -> str:
     return code.of("judge.py", also=asked)
 
 
-def reason(config: Config) -> str | None:
-    """Why there are no votes, if there are none."""
-    return None if votes(config) else NEEDED
+def figure(config: Config, rows: Iterable[str]) -> dict[str, Any]:
+    """What a figure of votes says: its caption, its pairs, and why there are no votes, if so."""
+    reason = None if votes(config) else NEEDED
+    return {"caption": CAPTION, "labels": compared(config, rows), "reason": reason}
 
 
 def compared(config: Config, rows: Iterable[str]) -> dict[str, str]:

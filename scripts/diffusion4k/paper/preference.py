@@ -22,18 +22,17 @@ def bars(shown: Shown, reason: str = "") -> Figure:
     model; the black line is the 95 % interval. A row without votes says `reason`.
     """
     rates = {key: _rates(shown, key) for key in shown.labels}
-    # of its panel: a bar a row, a line a question, the title
+    # px of each panel: a bar a row and a line a question, or the line of `reason`
     heights = [
-        BAR * (len(rows) + len({row["question"] for row in rows}) + 2) for rows in rates.values()
+        BAR * max(len(rows) + len({r["question"] for r in rows}), 1) for rows in rates.values()
     ]
-    total = sum(heights) + HEAD + FOOT
+    total = sum(heights) + (HEAD + FOOT) * len(heights)
     figure = figures._canvas(WIDTH, total)
-    grid = figure.add_gridspec(
-        len(rates), 1, height_ratios=heights, left=0.2, right=0.95, hspace=0.3,
-        top=1 - HEAD / total, bottom=FOOT / total,
-    )  # fmt: skip
-    for place, (key, rows) in zip(grid, rates.items(), strict=True):
-        panel = figure.add_subplot(place)
+    top = 0
+    for (key, rows), height in zip(rates.items(), heights, strict=True):
+        top += HEAD + height
+        panel = figure.add_axes((0.2, 1 - top / total, 0.75, height / total))
+        top += FOOT
         title = shown.labels[key]
         panel.set_title(title, size=10.5, loc="left", **fonts.plain(title))
         if rows:
