@@ -6,6 +6,7 @@
 #                            from them (scripts/diffusion4k/dag/keys.py)
 #   flags(size=key(…), …)    command-line flags; in `params`, so that a changed key runs the job again
 #   code("latents.py")       digest of a script and of all of ours that it imports
+#   in_and_out               of a price, what a flag takes: key(…, then=in_and_out)
 #   **asks("latents")        memory, minutes, GPUs and launch line, from resources.<step> and `site`
 #   threads("latents")       its cores
 #
@@ -45,6 +46,7 @@ flags = partial(keys.flags, CONFIG)
 code = partial(digests.of_job, CONFIG)
 asks = partial(resources.asked, CONFIG)
 threads = partial(resources.threads, CONFIG)
+in_and_out = keys.in_and_out
 R = paths.root(CONFIG)
 
 

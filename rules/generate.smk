@@ -10,7 +10,7 @@ rule generate:
     "Draws the pictures of one shard of an evaluation's prompts."
     input:
         model=lambda w: generate.pipeline(CONFIG, w.model),
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
     log:

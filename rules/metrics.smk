@@ -70,7 +70,7 @@ rule features:
     input:
         **NETWORKS,
         images=partial(generate.shard, CONFIG),
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.json",
     log:

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scripts" / "diffusion4k"
 # each room may import from those named with it, and from the files of the library's own folder
 ROOMS = {
-    "data": set(),
+    "endpoints": set(),
+    "data": {"endpoints"},
     "backbones": set(),
     "vae": set(),
     "pipelines": {"backbones", "vae"},
@@ -23,12 +24,12 @@ ROOMS = {
     "train": {"backbones", "data", "latents", "pipelines", "vae"},
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
-    "people": set(),
+    "people": {"data", "endpoints"},
     "figures": {"data", "metrics", "people"},
-    "paper": {"config", "data"},
+    "paper": {"config", "data", "endpoints", "people"},
     # what there is of backbones, metric families and kinds of figures is asked where it is defined
-    "config": {"backbones", "data", "figures", "metrics", "people", "train"},
-    "dag": {"backbones", "config", "data", "figures", "metrics", "people", "sources"},
+    "config": {"backbones", "data", "endpoints", "figures", "metrics", "people", "train"},
+    "dag": {"backbones", "config", "data", "endpoints", "figures", "metrics", "people", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }

@@ -21,6 +21,7 @@ KINDS = {
     "pipeline": ("revision", "vae_factor", "generate"),
     "images": (),
 }
+COMMON = ("label", "tables", "published_as", "captions")
 HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
 INDEX = "model_index.json"
 
@@ -126,7 +127,7 @@ def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"models.{name}: needs one of {', '.join(KINDS)}; {problem}"
         return
     for key in model:
-        if key not in ("label", "tables", "published_as", kinds[0], *KINDS[kinds[0]]):
+        if key not in (*COMMON, kinds[0], *KINDS[kinds[0]]):
             yield f"models.{name}.{key}: does not go with {kinds[0]}"
 
 

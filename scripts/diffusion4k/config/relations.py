@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion4k.config.keys.cluster import STEPS
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 from diffusion4k.people import answers
 from diffusion4k.shape import sides, text
@@ -136,6 +137,11 @@ def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     key = f"tables.{name}"
+    if table.get("kind") == "prompts":
+        for row in table["rows"]:
+            if not prompts.path(row).is_file():
+                yield f"{key}.rows: {prompts.path(row)} does not exist"
+        return
     every, kinds = families.columns(), {}
     for column in table["columns"]:
         if column in every:

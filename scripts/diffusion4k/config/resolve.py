@@ -14,7 +14,15 @@ from typing import Any
 import yaml
 
 from diffusion4k import shape
-from diffusion4k.config import claims, fidelity, figures, models, relations, training
+from diffusion4k.config import (
+    claims,
+    endpoints,
+    fidelity,
+    figures,
+    models,
+    relations,
+    training,
+)
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
 from diffusion4k.errors import UserError
@@ -46,7 +54,7 @@ def resolve(raw: Config) -> Config:
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
-    of = (relations, models, figures, training, claims)
+    of = (relations, models, figures, endpoints, training, claims)
     _refuse(fault for module in of for fault in module.faults(config))
     return config
 

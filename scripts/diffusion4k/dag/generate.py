@@ -39,9 +39,10 @@ def brought(config: Config) -> list[str]:
     return [name for name, model in config["models"].items() if "images" in model]
 
 
-def dataset(config: Config, evaluation: str) -> str:
-    """The source of an evaluation's prompts and photographs."""
-    return sources.of_split(config, config["evaluations"][evaluation]["split"])
+def dataset(config: Config, evaluation: str, model: str | None = None) -> str:
+    """The data set of an evaluation's prompts and photographs; the prompts as a model has them."""
+    captions = config["models"][model].get("captions") if model else None
+    return sources.of_split(config, config["evaluations"][evaluation]["split"], captions)
 
 
 def of_class(config: Config, model: str) -> str | None:

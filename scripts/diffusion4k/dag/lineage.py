@@ -62,6 +62,7 @@ def _claims(config: Config) -> Iterator[str]:
     yield from claims.files(config)
     yield from claims.read_by(config)
     yield from of_tables(config, claims.tables(config))
+    yield from _votes(config)
     for _, family, *rows, evaluation in claims.pairs(config):
         for row in rows:
             yield from _row(config, family, row, evaluation)
@@ -100,9 +101,16 @@ def _scores(config: Config, name: str, model: str, evaluation: str) -> Iterator[
 
 def _images(config: Config, model: str, evaluation: str) -> Iterator[str]:
     yield from generate.manifests(config, model, evaluation)
-    yield generate.dataset(config, evaluation)
+    yield from _dataset(config, generate.dataset(config, evaluation, model), evaluation)
     if model in generate.sampled(config):
         yield from _pipeline(config, model)
+
+
+def _dataset(config: Config, manifest: str, evaluation: str) -> Iterator[str]:
+    """A data set, and the source that its images lie in."""
+    split = config["evaluations"][evaluation]["split"]
+    yield manifest
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _pipeline(config: Config, model: str) -> Iterator[str]:
@@ -127,6 +135,10 @@ def _votes(config: Config) -> Iterator[str]:
         yield from people.votes(config)
         yield generate.dataset(config, config["people"]["evaluation"])
         yield from _returned(config, people.voted(config), "pairs")
+        for judge in people.judges(config):
+            yield judge
+            for model in people.models(config, "pairs"):
+                yield from _images(config, model, config["people"]["evaluation"])
 
 
 def _returned(config: Config, given: dict, purpose: str) -> Iterator[str]:
@@ -152,6 +164,7 @@ def _reconstruction(config: Config, name: str) -> Iterator[str]:
 def _split(config: Config, split: str) -> Iterator[str]:
     yield data.checked(config, split)
     yield sources.of_split(config, split)
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _figure(config: Config, name: str) -> Iterator[str]:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from diffusion4k import shape
 from diffusion4k.config import fidelity
+from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import train
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
@@ -49,6 +51,21 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
     return f"{config['models'][row]['label']}@{size}"
 
 
+def in_words(config: Config) -> list[str]:
+    """The tables of prompts."""
+    return [name for name, table in config["tables"].items() if table.get("kind") == "prompts"]
+
+
+def in_numbers(config: Config) -> list[str]:
+    """The tables that have columns."""
+    return [name for name in config["tables"] if name not in in_words(config)]
+
+
+def prompt_files(config: Config, table: str) -> list[Path]:
+    """The files of a table of prompts, in order."""
+    return [prompts.path(row) for row in config["tables"][table]["rows"]]
+
+
 def families_of(config: Config, table: str) -> list[str]:
     """The metric families of a table's columns, as they come."""
     of = families.columns()
@@ -73,6 +90,11 @@ def reason(config: Config, row: str, of: list[str]) -> str | None:
         if lacking:
             paths = " and ".join(f"sources.{network}.path" for network in lacking)
             return f"pyiqa's weights are never downloaded: give {paths}"
+    captions = config["models"].get(row, {}).get("captions")
+    if captions and any(families.get(family).generated for family in of):
+        entry = config["captions"][captions]
+        if not given(entry):
+            return f"{entry['reason']}: give captions.{captions}.path"
     return config["unavailable"].get(row, {}).get("reason")
 
 
@@ -90,7 +112,7 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
 
 def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
     """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
-    entry = config["tables"][table]
+    entry, of = config["tables"][table], families_of(config, table)
     evaluation = entry.get("evaluation")
     return [
         (
@@ -99,7 +121,8 @@ def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
         )
         for row, other in entry.get("against", {}).items()
         if row in entry["rows"]
-        for family in families_of(config, table)
+        if not (reason(config, row, of) or reason(config, other, of))
+        for family in of
         if families.get(family).paired
     ]
 

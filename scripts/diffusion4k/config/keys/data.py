@@ -70,6 +70,8 @@ class Split(Section):
     set promises none"""
     label: str
     """name in Table 9"""
+    captions: Name = ABSENT
+    """one of `captions`, in place of the folder's; it then needs no `metadata.jsonl`"""
 
 
 class Evaluation(Section):
