@@ -4,7 +4,7 @@
 #   snakemake --profile slurm tables             run it on a cluster (docs/cluster.md)
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
+# Targets: all, tables, figures, claims, report, every table_… and figure_… of the configuration, verify,
 # plan, doctor.
 import time
 from pathlib import Path
@@ -41,6 +41,7 @@ localrules:
     all,
     tables,
     figures,
+    claims,
     report,
 
 
@@ -48,25 +49,32 @@ rule all:
     default_target: True
     input:
         # all that they rest on: Snakemake does not miss what lies behind a file that is there
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
+        lineage.of_claims(CONFIG),
         "<results>/report.html",
 
 
 rule tables:
     input:
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
 
 
 rule figures:
     input:
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
+
+
+rule claims:
+    input:
+        lineage.of_claims(CONFIG),
 
 
 rule report:
     input:
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
+        lineage.of_claims(CONFIG),
         "<results>/report.html",
 
 

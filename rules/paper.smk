@@ -1,7 +1,7 @@
 # Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
-#        it), report.html, and a named target for each table and figure.
-from diffusion4k.dag import deviations, lineage, paper
+# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), figures/<figure>.json (.png
+#        beside it), claims.json and .md, report.html, and a named target for each table and figure.
+from diffusion4k.dag import claims, deviations, lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -12,6 +12,7 @@ DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 localrules:
     table,
     figure,
+    judge_claims,
     html,
 
 
@@ -21,7 +22,7 @@ rule table:
         lambda w: paper.read_by(CONFIG, w.table),
     output:
         manifest="<results>/tables/{table}.json",
-        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex"),
+        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex", ".ours.tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -56,11 +57,31 @@ rule figure:
         "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
+rule judge_claims:
+    "Says of each claim of the paper what this run found; the target `claims` makes all it rests on."
+    input:
+        claims.read_by(CONFIG),
+    output:
+        manifest="<results>/claims.json",
+        text="<results>/claims.md",
+    log:
+        "<logs>/claims.log",
+    benchmark:
+        "<benchmarks>/claims.tsv"
+    conda:
+        "../envs/paper.yaml"
+    params:
+        code=code("claims.py"),
+        flags=claims.flags(CONFIG),
+    shell:
+        "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
+
+
 rule html:
     "Sets all tables and figures of the run into one page."
     input:
-        tables=paper.tables(CONFIG, CONFIG["tables"]),
-        figures=paper.figures(CONFIG, CONFIG["figures"]),
+        tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        figures=paper.figures(CONFIG, paper.chosen(CONFIG, "figures")),
     output:
         "<results>/report.html",
     log:

@@ -24,7 +24,7 @@ def test_tables_plan_the_papers_dag(checkout):
     assert plan["generate"] == 4 * 28 + 4 * 10
     assert plan["efficiency"] == 6
     assert plan["latents"] == 2 * 24
-    assert plan["table"] == 15
+    assert plan["table"] == 18
 
 
 @pytest.mark.parametrize(

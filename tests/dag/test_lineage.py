@@ -26,6 +26,7 @@ def test_targets_name_every_file_that_their_jobs_make(checkout, names):
     config = configuration.resolve(load(*names) | {"run": "unmade"})
     tables, figures = config["tables"], config["figures"]
     named = {*lineage.of_tables(config, tables), *lineage.of_figures(config, figures)}
+    named |= set(lineage.of_claims(config))
     assert named | {"results/unmade/report.html"} == planned(checkout, "all", names)
 
 
@@ -34,3 +35,8 @@ def test_a_single_target_names_its_own_alone(checkout, target):
     config = resolve(run="unmade")
     of = lineage.of_tables if target.startswith("table") else lineage.of_figures
     assert set(of(config, [target])) == planned(checkout, target, ("config.yaml",))
+
+
+def test_the_claims_name_their_own_alone(checkout):
+    config = resolve(run="unmade")
+    assert set(lineage.of_claims(config)) == planned(checkout, "claims", ("config.yaml",))

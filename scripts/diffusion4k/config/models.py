@@ -98,7 +98,7 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
     if "reference" in config["models"]:
         yield "models.reference: the photographs' scores have that name; choose another"
     sections = {"backbone": "backbones", "recipe": "recipes"}
-    sections |= {"source": "sources", "transformer": "sources"}
+    sections |= {"source": "sources", "transformer": "sources", "published_as": "models"}
     for name, model in config["models"].items():
         yield from _kind_faults(name, model)
         yield from _pipeline_faults(name, model, config["sources"])
@@ -124,7 +124,7 @@ def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"models.{name}: needs one of {', '.join(KINDS)}; {problem}"
         return
     for key in model:
-        if key not in ("label", "tables", kinds[0], *KINDS[kinds[0]]):
+        if key not in ("label", "tables", "published_as", kinds[0], *KINDS[kinds[0]]):
             yield f"models.{name}.{key}: does not go with {kinds[0]}"
 
 

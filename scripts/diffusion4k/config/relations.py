@@ -25,6 +25,8 @@ def faults(config: Config) -> Iterator[str]:
         yield from _table_faults(config, name, table)
     for name, figure in config["figures"].items():
         yield from _figure_faults(config, name, figure)
+    for name in config.get("targets", []):
+        yield from unknown(config, "targets", name, "tables", "figures")
     if missing := [step for step in STEPS if step not in config["resources"]]:
         yield f"resources: missing {', '.join(missing)}"
 
@@ -112,7 +114,12 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
             near = get_close_matches(column, every, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
             yield f"{key}.columns: no column {column!r}; {hint}"
-    if any(family.generated for family in kinds.values()):
+    for column in table.get("tolerance", {}):
+        if column not in every:
+            yield f"{key}.tolerance: no column {column!r} in any table"
+    if not table["rows"] and not table.get("context"):
+        yield f"{key}: neither rows nor context; it would be empty"
+    if table["rows"] and any(family.generated for family in kinds.values()):
         evaluation = table.get("evaluation", "")
         yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
     if table.get("context") and "evaluation" not in table:
@@ -132,7 +139,7 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     for pair in table.get("against", {}).items():
         for row in pair:
             yield from unknown(config, f"{key}.against", row, "models")
-    if "quality" in kinds:
+    if table["rows"] and "quality" in kinds:
         for network in sorted(set(kinds["quality"].networks) - set(config["sources"])):
             yield (
                 f"{key}: needs pyiqa's weights of {network}, which are never downloaded; give"

@@ -1,4 +1,4 @@
-"""Every manifest that a table or a figure rests on, for the inputs of the targets.
+"""Every manifest that a table, a figure or the claims rest on, for the inputs of the targets.
 
 Snakemake does not miss an intermediate file whose downstream exists: after a job has failed (its
 outputs are deleted then) the same command would say that there is nothing to be done, and an old
@@ -11,7 +11,7 @@ tests/dag/test_lineage.py holds this against the DAG that Snakemake builds.
 from collections.abc import Iterable, Iterator
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import data, generate, latents, metrics, paper, sources, train, vae
+from diffusion4k.dag import claims, data, generate, latents, metrics, paper, sources, train, vae
 from diffusion4k.metrics import families
 
 
@@ -23,6 +23,11 @@ def of_tables(config: Config, names: Iterable[str]) -> list[str]:
 def of_figures(config: Config, names: Iterable[str]) -> list[str]:
     """The files of figures, and every manifest that they are made from."""
     return _unique(path for name in names for path in _figure(config, name))
+
+
+def of_claims(config: Config) -> list[str]:
+    """The files of the claims' verdicts, and every manifest that they are made from."""
+    return _unique(_claims(config))
 
 
 def _unique(paths: Iterable[str]) -> list[str]:
@@ -38,6 +43,15 @@ def _table(config: Config, name: str) -> Iterator[str]:
     others = [key.split(":") for key, _ in paper.comparisons(config, name)]
     for row, family in [*numbers, *((against[row], family) for row, family in others)]:
         yield from _row(config, family, row, evaluation)
+
+
+def _claims(config: Config) -> Iterator[str]:
+    yield from claims.files(config)
+    yield from claims.read_by(config)
+    yield from of_tables(config, claims.tables(config))
+    for _, family, *rows, evaluation in claims.pairs(config):
+        for row in rows:
+            yield from _row(config, family, row, evaluation)
 
 
 def _row(config: Config, family: str, row: str, evaluation: str | None) -> Iterator[str]:

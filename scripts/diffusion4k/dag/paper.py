@@ -11,8 +11,14 @@ from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
-TABLE_FORMS = ("json", "csv", "html", "md", "tex")
+TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
 FIGURE_FORMS = ("json", "png")
+
+
+def chosen(config: Config, section: str) -> list[str]:
+    """The names of `tables` or `figures` that all of a run means: `targets`, or every one."""
+    targets = config.get("targets")
+    return [name for name in config[section] if targets is None or name in targets]
 
 
 def tables(config: Config, names) -> list[str]:
@@ -87,6 +93,7 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
         for row in entry["rows"]
         if not reason(config, row, of)
         for family in of
+        if families.get(family).manifest
     ]
 
 
@@ -139,6 +146,7 @@ def published(config: Config, table: str) -> list[Path]:
 def table_spec(config: Config, name: str, footer: list[str]) -> str:
     """What a table shows, as JSON: title, columns, rows with their labels and reasons, footer."""
     table, of = config["tables"][name], families_of(config, name)
+    tolerance = table.get("tolerance", {})
     spec = {"title": table["title"], "columns": [], "rows": []}
     for key in columns(config, name):
         family, column = families.columns()[key]
@@ -150,14 +158,21 @@ def table_spec(config: Config, name: str, footer: list[str]) -> str:
                 "label": column.label,
                 "direction": column.direction,
                 "digits": column.digits,
+                **{what: True for what in ("exact", "timed") if getattr(column, what)},
+                **({"tolerance": tolerance[key]} if key in tolerance else {}),
+                **({} if family.manifest else {"reason": "nothing here measures it"}),
             }
         )
+    evaluation = table.get("evaluation")
     for row in table["rows"]:
-        shown = label(config, row, table.get("evaluation"), of)
-        spec["rows"].append({"key": row, "label": shown, "reason": reason(config, row, of)})
-    if against := table.get("against"):
-        evaluation = table.get("evaluation")
-        spec["against"] = {r: label(config, other, evaluation) for r, other in against.items()}
+        shown = {"key": row, "label": label(config, row, evaluation, of)}
+        if other := config["models"].get(row, {}).get("published_as"):
+            shown |= {"published_as": other, "published_label": label(config, other, evaluation)}
+        spec["rows"].append(shown | {"reason": reason(config, row, of)})
+    spec["against"] = {
+        row: {"row": other, "label": label(config, other, evaluation)}
+        for row, other in table.get("against", {}).items()
+    }
     if table.get("context"):
         spec["context"] = table["evaluation"]
     return json.dumps(spec | {"footer": footer})

@@ -17,7 +17,7 @@ from diffusion4k.dag import metrics as scoring
 from diffusion4k.dag import sources
 from diffusion4k.dag import train as training
 from diffusion4k.dag import vae as reconstructions
-from diffusion4k.estimate import flops
+from diffusion4k.estimate import flops, repositories
 from diffusion4k.metrics import families
 from diffusion4k.sources.miniature import architectures as miniature
 
@@ -175,11 +175,18 @@ def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
     )
 
 
+def backbone_of(config: Config, model: Config) -> str | None:
+    """The backbone of a model, or the one whose class a known repository holds a pipeline of."""
+    source = config["sources"].get(model.get("source"), {})
+    known = repositories.REPOSITORIES.get(source.get("hub", ""))
+    return model.get("backbone") or (known.backbone if known else None)
+
+
 def _picture(config: Config, model: Config, size: int) -> float:
     """One picture's sampling and decoding; 0 for pipelines that are not of our backbones."""
-    if "backbone" not in model:
+    backbone = backbone_of(config, model)
+    if backbone is None:
         return 0.0
-    backbone = model["backbone"]
     networks, kind = architecture(config, backbone), backbones.get(backbone)
     own = config["backbones"][backbone]["generate"] | model.get("generate", {})
     shape = {"height": size, "width": size}

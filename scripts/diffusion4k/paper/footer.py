@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from diffusion4k.manifest import Manifest
+from diffusion4k.paper import verdicts
 from diffusion4k.paper.spec import column_key
 
 ALIKE = "≈"  # the difference from the baseline row lies inside its interval
+MARKS = {verdicts.REPRODUCED: "✓", verdicts.NOT_REPRODUCED: "✗"}  # beside the difference
+# how lines begin that speak of published numbers, which the form without them leaves out
+OF_PUBLISHED = ("Published ", "[", *MARKS.values(), "Not judged")
 
 
 def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> list[str]:
@@ -17,18 +21,28 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     found += _long_prompts(values)
     found += _floors(values, spec["columns"])
     found += _baselines(rows)
+    found += _judged(rows)
     empty: dict[str, list[str]] = {}
     for row in rows:
         if row.get("reason"):
             empty.setdefault(row["reason"], []).append(row["label"])
+    for column in spec["columns"] if spec["rows"] else ():
+        if "reason" in column:
+            empty.setdefault(column["reason"], []).append(column["label"])
     found += [f"{', '.join(labels)}: {reason}" for reason, labels in empty.items()]
     said: dict[str, list[str]] = {}
     for row in spec["rows"]:
         for column in spec["columns"]:
-            cell = published.get((row["key"], column_key(column)))
+            key = row.get("published_as", row["key"])
+            cell = published.get((key, column_key(column)))
             if cell and cell.note and cell.value is not None:
                 said.setdefault(cell.note, []).append(f"{row['label']} {column['label']}")
     found += [f"Published {', '.join(where)}: {note}" for note, where in said.items()]
+    found += [
+        f"Published beside {row['label']}: the numbers of {row['published_label']}"
+        for row in spec["rows"]
+        if "published_as" in row
+    ]
     sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
     found += [f"[{i}] as published by {source}" for i, source in enumerate(sources, start=1)]
     found += together(note for source in values.values() for note in source.notes)
@@ -118,3 +132,18 @@ def _baselines(rows: list[dict]) -> list[str]:
         f"Compared, by paired bootstrap over prompts: {pairs}; {ALIKE} where the 95 % interval of"
         " the difference holds zero"
     ]
+
+
+def _judged(rows: list[dict]) -> list[str]:
+    """What the marks of verdicts mean, and why numbers beside published ones have none."""
+    cells = [cell for row in rows if not row.get("context") for cell in row["cells"].values()]
+    found = {cell["verdict"] for cell in cells}
+    signs = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict in found]
+    limits = "as published, within rounding and both sides' sampling or the column's tolerance"
+    said = [f"{', '.join(signs)}: {limits}"] if signs else []
+    why: dict[str, None] = {}
+    for cell in cells:
+        beside = cell["ours"] is not None and cell["published"] is not None
+        if beside and cell["verdict"] == verdicts.NOT_JUDGED:
+            why.setdefault(cell["verdict_reason"])
+    return said + [f"Not judged beside published numbers: {reason}" for reason in why]

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from diffusion4k.config import fidelity
 from diffusion4k.config.keys import cluster, data, models, paper, stages
-from diffusion4k.config.keys.types import ABSENT, Choice, Name, Natural, Section, matching
+from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
 
@@ -96,6 +96,12 @@ class Configuration(Section):
     """name → a way to sample a picture, a row of Table 5"""
     tables: dict[paper.TableName, paper.Table]
     """name → table; its name is a target"""
+    claims: dict[Name, paper.Claim]
+    """name → a claim of the paper, which `snakemake claims` judges
+    ([docs/verdicts.md](../docs/verdicts.md))"""
+    targets: Names = ABSENT
+    """the tables and figures that `all`, `tables`, `figures`, `report`, `claims` mean; by default
+    every one. Others are made by name"""
     unavailable: dict[Name, paper.Unavailable]
     """rows that no run can fill"""
     figures: dict[paper.FigureName, paper.Figure]
