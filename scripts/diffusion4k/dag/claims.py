@@ -5,7 +5,7 @@ import json
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paper
 from diffusion4k.dag.flags import command_line
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
 FORMS = ("json", "md")
@@ -45,14 +45,14 @@ def pairs(config: Config) -> list[tuple[str, str, str, str, str]]:
 def comparisons(config: Config) -> list[tuple[str, str]]:
     """(claim, manifest) of the paired differences."""
     return [
-        (claim, f"{root(config)}/metrics/{row}/{evaluation}/{family}-against-{other}.json")
+        (claim, file(config, f"metrics/{row}/{evaluation}/{family}-against-{other}.json"))
         for claim, family, row, other, evaluation in pairs(config)
     ]
 
 
 def votes(config: Config) -> list[str]:
     """The manifest of people's and judges' votes, if the configuration has any."""
-    return [f"{root(config)}/people/votes.json"] if "votes" in config else []
+    return [file(config, "people/votes.json")] if "votes" in config else []
 
 
 def read_by(config: Config) -> list[str]:
