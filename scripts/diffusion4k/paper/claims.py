@@ -55,6 +55,9 @@ def judge(
         target = claim.get("table") or claim["figure"]
         if "figure" in claim:
             where, said = claim["question"].replace("_", " "), _preferred(claim, votes)
+        elif target not in tables:
+            where = claim.get("column", MEMORY)
+            said = _said(NOT_RUN, "its table is no target of this configuration")
         else:
             table = tables[target]
             name = claim.get("column", MEMORY)
