@@ -9,7 +9,6 @@ import pytest
 
 import simulated
 from conftest import PARTS, Workflow, copy_workflow
-from diffusion4k import manifest
 
 TRAINS = {"latents", "train", "train_kept", "export"}
 MINIATURE = ("--configfile", "config/miniature.yaml")
@@ -256,34 +255,6 @@ def test_what_is_missing_is_made_again_whatever_stands_downstream(made, missing,
     plan = made.plan("all", *MINIATURE)
     path.with_suffix(".away").rename(path)
     assert plan[rule] == 1
-
-
-def test_what_lies_behind_a_file_that_is_asked_for_is_told_when_it_is_gone(made):
-    """Snakemake does not miss it, and an old table would stand without a word."""
-    run = made.folder / "results/miniature"
-    table, scores = run / "tables/table_8.json", run / f"metrics/{EVALUATION}/texture.json"
-    before = table.read_text(), scores.read_text()
-    images = f"results/miniature/generate/{EVALUATION}/shard-0-of-1.json"
-    for path, source in ((table, scores.relative_to(made.folder)), (scores, images)):
-        manifest.write(
-            path,
-            root=path.parent,
-            files=[],
-            inputs={"x": source},
-            settings={},
-            started=0,
-        )
-    (made.folder / images).rename(made.folder / "away")
-    asked = ("results/miniature/tables/table_8.json", "results/miniature/tables/table_8.md",
-             "results/miniature/report.html")  # fmt: skip
-    texts = [made.run("-n", file, *MINIATURE).stderr for file in asked]
-    (made.folder / "away").rename(made.folder / images)
-    assert "is missing" not in made.run("-n", asked[0], *MINIATURE).stderr
-    table.write_text(before[0])
-    scores.write_text(before[1])
-    for text in texts:
-        assert f"note: {images}, which results/miniature/metrics/{EVALUATION}/texture.json" in text
-        assert "ask for a target of a name" in text
 
 
 def test_a_job_that_failed_fails_again_and_once_mended_its_table_is_made(made):

@@ -24,7 +24,7 @@ from diffusion4k.dag import (
     train,
     vae,
 )
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file
 from diffusion4k.metrics import families
 
 
@@ -73,7 +73,7 @@ def _row(config: Config, family: str, row: str, evaluation: str | None) -> Itera
     if family == "correlation":
         of, _ = families.rated()[row]
         ratings = config["ratings"]
-        yield from (f"{root(config)}/people/ratings.{form}" for form in ("json", "csv"))
+        yield from (file(config, f"people/ratings.{form}") for form in ("json", "csv"))
         yield from _returned(config, people.rated(config), "ratings")
         for model in ratings["models"]:
             yield from _scores(config, of.name, model, ratings["evaluation"])

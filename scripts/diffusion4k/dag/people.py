@@ -6,7 +6,7 @@ from typing import Any
 from diffusion4k import shape
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, generate
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
 from diffusion4k.endpoints import prompts
 from diffusion4k.people import answers
 
@@ -25,12 +25,12 @@ def kit(config: Config, purpose: str) -> str:
 def votes(config: Config) -> list[str]:
     """The manifest of the counted votes; none where nobody voted."""
     voters = config.get("votes") or judges(config)
-    return [f"{root(config)}/people/votes.json"] if voters else []
+    return [file(config, "people/votes.json")] if voters else []
 
 
 def judges(config: Config) -> list[str]:
     """The manifest of the model that judges; none without one."""
-    return [f"{root(config)}/people/judge.json"] if "judge" in config else []
+    return [file(config, "people/judge.json")] if "judge" in config else []
 
 
 def judge_code() -> str:
