@@ -13,6 +13,7 @@ import pytest
 
 from diffusion4k import cli, digest, files, manifest
 from diffusion4k.data import captions as metadata
+from diffusion4k.data import shards
 from diffusion4k.errors import UserError
 
 
@@ -119,10 +120,10 @@ def test_metadata_are_lines_of_utf_8_and_texts_may_hold_other_separators(tmp_pat
 
 def test_shards_are_the_whole_in_order():
     items = list(range(23))
-    assert sum((cli.shard(items, index, 5) for index in range(5)), []) == items
+    assert sum((shards.shard(items, index, 5) for index in range(5)), []) == items
     with pytest.raises(UserError):
-        cli.shard(items, 5, 5)
-    assert cli.spread(items, 3) == [0, 7, 15] and cli.spread(items, None) == items
+        shards.shard(items, 5, 5)
+    assert shards.spread(items, 3) == [0, 7, 15] and shards.spread(items, None) == items
 
 
 @pytest.mark.parametrize(("asked", "granted"), [("3", 3), ("4,2", 4), ("", None), ("all", None)])
