@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from diffusion4k import streams
+from diffusion4k import environment, streams
 from diffusion4k.errors import UserError
 
 # what a file system refuses, and no fault of a program's
@@ -27,6 +27,7 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     A text may begin with "-". What --output names must be writable before the work begins.
     """
     streams.prepare()
+    environment.checkout()  # as it is when the work begins
     args = parser.parse_args(joined(sys.argv[1:], parser))
     # it warns of a 4-bit CPU kernel that nobody here asks for, as soon as diffusers finds it
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

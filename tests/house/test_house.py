@@ -32,6 +32,7 @@ ROOMS = {
     "config": {"backbones", "data", "metrics", "train"},
     "dag": {"backbones", "config", "metrics", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
+    "ledger": set(),
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }
 
@@ -40,8 +41,8 @@ EVERYBODYS = {"device", "images", "weights"}
 # The loose files of the library's own folder decide no byte: no digest counts them, and an edit
 # makes no job run again (diffusion4k/digest.py). What computes goes into a room.
 LOOSE = {
-    "__init__", "cli", "digest", "errors", "files", "finite", "manifest", "monitor", "progress",
-    "streams",
+    "__init__", "cli", "digest", "environment", "errors", "files", "finite", "manifest", "monitor",
+    "progress", "streams",
 }  # fmt: skip
 
 

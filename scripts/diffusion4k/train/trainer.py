@@ -283,6 +283,8 @@ class Trainer:
             root=root,
             files=files,
             inputs=job.inputs(),
+            measured=[root / state.HISTORY, root / state.DONE],
+            keep=["start"] if job.start else [],
             settings=asdict(settings) | {"stop_step": job.stop_step, "processes": job.processes},
             results={
                 "step": self.step,
