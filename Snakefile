@@ -5,7 +5,7 @@
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
 # Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
-# plan, doctor.
+# repair, crate, plan, doctor.
 import time
 from pathlib import Path
 

@@ -1,5 +1,6 @@
-# Needs: the resolved configuration; verify and repair, what a run has made.
-# Gives: nothing new: each target prints what it found, and repair makes again what is broken.
+# Needs: the resolved configuration; verify, repair and crate, what a run has made.
+# Gives: nothing new: each target prints what it found, repair makes again what is broken, and crate
+#        writes crate/, the run as one deposits it.
 import shlex
 
 # of the Snakemake that repair starts inside this one: its own arguments, without the target
@@ -9,6 +10,7 @@ AGAIN = shlex.join(word for word in sys.argv[1:] if word not in ("repair", "--")
 localrules:
     verify,
     repair,
+    crate,
     doctor,
     plan,
 
@@ -42,6 +44,18 @@ rule repair:
     shell:
         "python scripts/repair.py {params.run} --workers {threads}"
         " --snakemake={params.again} 2> {log}"
+
+
+rule crate:
+    "Writes the run as a Workflow Run RO-Crate: manifests, tables, figures, report, the workflow."
+    log:
+        "<logs>/crate.log",
+    conda:
+        "../envs/paper.yaml"
+    params:
+        run=R,
+    shell:
+        "python scripts/crate.py {params.run} --output {params.run}/crate 2> {log}"
 
 
 # in no environment of its own but in Snakemake's, which has the SLURM executor's plugin to ask
