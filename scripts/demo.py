@@ -1,10 +1,14 @@
 """The paper in miniature: runs Snakemake and says how far each stage is, in a line of its own."""
 
 import argparse
+import contextlib
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from diffusion4k import cli
@@ -43,8 +47,13 @@ def run(args: argparse.Namespace) -> None:
     command = [sys.executable, "-m", *COMMAND]
     with (
         log.open("w", encoding="utf-8") as copy,
+        warm_python() as path,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+            command,
+            env=os.environ | {"PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
         ) as p,
     ):
         progress = Progress()
@@ -59,6 +68,25 @@ def run(args: argparse.Namespace) -> None:
     if p.returncode:
         print("".join(failure(log.read_text(encoding="utf-8").splitlines(keepends=True))))
         sys.exit(f"error: Snakemake ended with status {p.returncode}; all that it said: {log}")
+
+
+@contextlib.contextmanager
+def warm_python() -> Iterator[str]:
+    """A PATH on which `python` starts scripts with their libraries imported (scripts/warm.py).
+
+    One thread: the jobs of the miniature have one, and a process with several cannot be forked.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        command = [sys.executable, "-W", "ignore", "scripts/warm.py", folder]
+        server = subprocess.Popen(command, env=os.environ | one)
+        try:
+            while not Path(folder, "python").exists() and server.poll() is None:
+                time.sleep(0.01)
+            yield os.pathsep.join([folder, os.environ["PATH"]])
+        finally:
+            server.terminate()
+            server.wait()
 
 
 class Progress:

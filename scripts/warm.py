@@ -1,0 +1,140 @@
+"""The demo's Python: imports torch and diffusers once, and forks a process for each script.
+
+Half of what the miniature's hundred small jobs compute is the import of the same libraries, five
+seconds each. scripts/demo.py starts this and puts the client, a program called `python`, in front
+of the jobs' PATH; what runs in a fork is the script as it is. Nothing else uses it.
+"""
+
+import argparse
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+# what the scripts import of other people's, the slowest; none of it may start a thread
+LIBRARIES = [
+    "torch",
+    "torchvision",
+    "accelerate",
+    "pandas",
+    "pyarrow.parquet",
+    "scipy.linalg",
+    "matplotlib.figure",
+    "numba",
+    "open_clip",
+    "lpips",
+    "torch_fidelity.feature_extractor_inceptionv3",
+    "transformers.modeling_utils",
+    "diffusers.models.autoencoders",
+    "diffusers.models.transformers",
+    "diffusers.loaders",
+]
+CLASSES = {
+    "diffusers": "AutoencoderKL FluxPipeline StableDiffusion3Pipeline",
+    "transformers": "CLIPTextModel CLIPTextModelWithProjection T5EncoderModel",
+}
+CLIENT = """\
+#!{python} -IS
+import json, os, signal, socket, sys
+if not (len(sys.argv) > 1 and sys.argv[1].startswith("scripts/")):
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    job = dict(argv=sys.argv[1:], cwd=os.getcwd(), environ=dict(os.environ))
+    socket.send_fds(server, [b"."], [0, 1, 2])
+    replies = server.makefile("rw", encoding="utf-8", errors="surrogateescape")
+    replies.write(json.dumps(job) + "\\n")
+    replies.flush()
+    pid = int(replies.readline() or sys.exit("error: the demo's server of Python has ended"))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: os.kill(pid, number))
+    sys.exit(int(replies.readline() or 1))
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the client `python` is written")
+    return parser
+
+
+def serve(folder: Path) -> None:
+    """Answer clients until the process is killed."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(folder / "socket"))
+    server.listen(64)
+    client = folder / "python"
+    client.write_text(CLIENT.format(python=sys.executable, address=str(folder / "socket")))
+    client.chmod(0o700)
+    for module in LIBRARIES:
+        importlib.import_module(module)
+    for module, names in CLASSES.items():
+        for name in names.split():
+            getattr(importlib.import_module(module), name)
+    gc.freeze()  # what is shared stays shared
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
+    while True:
+        connection, _ = server.accept()
+        if os.fork() == 0:
+            server.close()
+            watch(connection)
+        connection.close()
+
+
+def watch(connection: socket.socket) -> None:
+    """One job: run it, tell the client its process id and its status; it ends with the client."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _, streams, *_ = socket.recv_fds(connection, 1, 3)
+    told = connection.makefile("rw", encoding="utf-8", errors="surrogateescape")
+    job = json.loads(told.readline())
+    if (pid := os.fork()) == 0:
+        connection.close()
+        os._exit(status_of(job, streams))
+    told.write(f"{pid}\n")
+    told.flush()
+    ended = os.pidfd_open(pid)
+    if ended not in select.select([connection, ended], [], [])[0]:
+        os.kill(pid, signal.SIGTERM)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(OSError):
+        told.write(f"{status if status >= 0 else 128 - status}\n")
+        told.flush()
+    os._exit(0)
+
+
+def status_of(job: dict, streams: list[int]) -> int:
+    """Be the job: its folder, environment, streams and command line; the status it ends with."""
+    for target, stream in enumerate(streams):
+        os.dup2(stream, target)
+    sys.stdout = open(1, "w", buffering=1 if os.isatty(1) else -1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    os.chdir(job["cwd"])
+    os.environ.clear()
+    os.environ.update(job["environ"])
+    sys.argv = job["argv"]
+    sys.path[0] = str(Path(sys.argv[0]).parent)
+    status = 0
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
+
+
+if __name__ == "__main__":
+    serve(parser().parse_args().folder)
