@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     from diffusion4k.ledger import crate
 
-    manifests = [m for m in check.find(args.run) if not m.path.is_relative_to(args.output)]
+    manifests = check.find(args.run)
     if not manifests:
         raise UserError(f"{args.run}: nothing has been made there; is `run` the one that you mean?")
     part = args.output.with_name(f".{args.output.name}.tmp")

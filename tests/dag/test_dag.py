@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import edits
-from conftest import PARTS, Workflow, copy_workflow
+import finished
+from conftest import PARTS, Workflow
 
 TRAINS = {"latents", "train", "train_kept", "export"}
 MINIATURE = ("--configfile", "config/miniature.yaml")
@@ -125,23 +126,7 @@ def test_a_configuration_fault_is_said_before_the_dag(workflow):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Workflow:
-    """The miniature's DAG as if it had run: each output exists, each job's params are recorded."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("made"))
-    summary = workflow.run("all", "--summary", *MINIATURE).stdout.splitlines()
-    for line in summary:
-        name = line.split("\t")[0]
-        if not name.startswith("results/"):
-            continue
-        path = workflow.folder / name
-        if path.suffix:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("{}", encoding="utf-8")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            (path / "state").write_text("", encoding="utf-8")
-    workflow.run("all", "--touch", "--forceall", *MINIATURE)
-    assert workflow.plan("all", *MINIATURE) == {}
-    return workflow
+    return finished.dag(tmp_path_factory.mktemp("made"), *MINIATURE)
 
 
 def edit(workflow: Workflow, script: str, old: str, new: str) -> Path:

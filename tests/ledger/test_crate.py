@@ -11,7 +11,7 @@ import requests
 import rocrate
 
 import tiny_run
-from diffusion4k.ledger import chain
+from diffusion4k.ledger import chain, check
 
 SCRIPTS = Path(chain.__file__).resolve().parents[2]
 
@@ -88,6 +88,11 @@ def test_and_refuses_one_whose_actions_have_lost_their_tools(crate, offline, tmp
         entity.pop("instrument", None)
     path.write_text(json.dumps(record), encoding="utf-8")
     assert any("instrument" in issue for issue in issues(tmp_path / "bad"))
+
+
+def test_the_copies_in_a_crate_are_no_manifests_of_the_run(crate):
+    found = check.find(crate.parent)
+    assert found and not any(made.path.is_relative_to(crate) for made in found)
 
 
 def test_every_manifest_is_an_action_between_manifests_and_the_bulk_stays_out(crate):

@@ -84,7 +84,7 @@ def check(
 
 
 def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Manifest]:
-    """Every manifest below `folder`, those of the stages and not JSON files of their bulk.
+    """Every manifest below `folder`, those of the stages: no JSON of their bulk, no crate's copies.
 
     UserError for one that cannot be read, or into `damaged` what is wrong with each of them. A file
     counts as one when it begins as a manifest does, or is an input of another.
@@ -93,8 +93,9 @@ def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Man
     bulk: set[Path] = set()
     doubtful: dict[Path, tuple[bool, str]] = {}
     paths = [p for p in walk(folder) if p.suffix == ".json" and p.is_file() and p.name[0] != "."]
+    crates = {path.parent for path in paths if path.name == "ro-crate-metadata.json"}
     for path in sorted(paths, key=lambda path: len(path.parts)):
-        if path in bulk:
+        if path in bulk or not crates.isdisjoint(path.parents):
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         begins = text.startswith(BEGINNING)
