@@ -1,12 +1,15 @@
 """Verify names what is broken of a run, and repair makes that again and nothing else."""
 
 import os
+import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import chaos
 import toy_run
 from diffusion4k.errors import UserError
 from diffusion4k.ledger import check, repair
@@ -195,3 +198,15 @@ def test_the_scripts_say_what_they_found_and_what_to_choose(toy, monkeypatch):
     done = script("repair.py", "--snakemake=--cores 1 --quiet all")
     assert done.returncode == 1 and "made from it: 3 manifests" in done.stdout
     assert "snakemake --cores 1 --quiet all all" in done.stderr and "--touch" in done.stderr
+
+
+def test_a_run_that_is_killed_and_damaged_ends_as_one_that_was_not(finished, tmp_path, monkeypatch):
+    """The short one: jobs of a toy; `pytest -m chaos` does it to the miniature."""
+    seed = int(os.environ.get("CHAOS_SEED", random.SystemRandom().randrange(10**6)))
+    shutil.copy(finished / "Snakefile", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(SCRIPTS))
+    command = [*repair.SNAKEMAKE, "--cores", "1", "--rerun-incomplete"]
+    done = chaos.run(command, tmp_path, RUN, mend, kills=6, seed=seed, longest=5.0)
+    print(done)
+    assert chaos.content(RUN) == chaos.content(finished / RUN), done

@@ -155,7 +155,7 @@ def _delete(path: Path, folder: Path) -> None:
 
 def _check_plan(level: Iterable[Path], arguments: Sequence[str]) -> None:
     """UserError when more would run than what is broken and the temporary files that it needs."""
-    text = _run([*arguments, "-n", "--nolock", "--", *map(str, level)]).stdout
+    text = _run([*arguments, "-n", "--nolock", "--rerun-incomplete", "--", *map(str, level)]).stdout
     outputs = re.findall(r"^    output: (.*)$", text, flags=re.MULTILINE)
     temporary = set(re.findall(r"^Would remove temporary output (\S+)", text, flags=re.MULTILINE))
     jobs = [[name.strip() for name in line.split(",")] for line in outputs]

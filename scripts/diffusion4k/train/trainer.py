@@ -238,15 +238,8 @@ class Trainer:
         if self.vae is not None:
             mean, logvar = (x.float() for x in posterior(self.vae, batch.pop("pixels")))
             batch["z"] = mean + torch.exp(0.5 * logvar) * batch.pop("eps")
-        return step.loss(
-            self.backbone,
-            self.model,
-            batch,
-            self.settings,
-            self.header,
-            self.schedule_shift,
-            self.dtype,
-        )
+        setting = self.settings, self.header, self.schedule_shift, self.dtype
+        return step.loss(self.backbone, self.model, batch, *setting)
 
     def _watch(self, row: state.Row) -> None:
         ill = monitor.ailment(row, self.history)
