@@ -4,8 +4,8 @@
 #   snakemake --profile slurm tables             run it on a cluster (docs/cluster.md)
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, report, every table_… and figure_… of the configuration, verify,
-# repair, crate, plan, doctor.
+# Targets: all, tables, figures, claims, report, every table_… and figure_… of the configuration,
+# rating_kit, verify, repair, crate, plan, doctor.
 import time
 from pathlib import Path
 
@@ -33,6 +33,8 @@ include: "rules/train.smk"
 include: "rules/vae.smk"
 include: "rules/generate.smk"
 include: "rules/metrics.smk"
+include: "rules/people.smk"
+include: "rules/figures.smk"
 include: "rules/paper.smk"
 include: "rules/checks.smk"
 
@@ -41,6 +43,7 @@ localrules:
     all,
     tables,
     figures,
+    claims,
     report,
 
 
@@ -48,25 +51,32 @@ rule all:
     default_target: True
     input:
         # all that they rest on: Snakemake does not miss what lies behind a file that is there
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
+        lineage.of_claims(CONFIG),
         "<results>/report.html",
 
 
 rule tables:
     input:
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
 
 
 rule figures:
     input:
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
+
+
+rule claims:
+    input:
+        lineage.of_claims(CONFIG),
 
 
 rule report:
     input:
-        lineage.of_tables(CONFIG, CONFIG["tables"]),
-        lineage.of_figures(CONFIG, CONFIG["figures"]),
+        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
+        lineage.of_claims(CONFIG),
         "<results>/report.html",
 
 

@@ -7,6 +7,7 @@
 #   flags(size=key(…), …)    command-line flags; in `params`, so that a changed key runs the job again
 #   code("texture.py")       digest of a script, or of the module that does a script's work, and of
 #                            all of ours that it imports and that decides bytes
+#   in_and_out               of a price, what a flag takes: key(…, then=in_and_out)
 #   **asks("latents")        memory, minutes, GPUs and launch line, from resources.<step> and `site`
 #   threads("latents")       its cores
 #
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k.config import resolve as configuration
-from diffusion4k.dag import code as digests, keys, paths, resources
+from diffusion4k.dag import code as digests, keys, paths, resources, reuse
 from diffusion4k.dag.flags import alternatives
 from diffusion4k.errors import UserError
 from diffusion4k import streams
@@ -35,6 +36,9 @@ try:
         folder = Path(workflow.basedir) / "config"
         config = configuration.with_base(own, filter(Path.is_file, DEFAULTS), folder)
     CONFIG = configuration.resolve(config)
+    if "reuse" in CONFIG and workflow.is_main_process:
+        deployment = workflow.deployment_settings.deployment_method
+        paths.reuse(CONFIG["run"], reuse.decide(config, deployment))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -43,6 +47,7 @@ flags = partial(keys.flags, CONFIG)
 code = partial(digests.of_job, CONFIG)
 asks = partial(resources.asked, CONFIG)
 threads = partial(resources.threads, CONFIG)
+in_and_out = keys.in_and_out
 R = paths.root(CONFIG)
 
 
@@ -59,6 +64,7 @@ wildcard_constraints:
     evaluation=alternatives(CONFIG["evaluations"]),
     split=alternatives(CONFIG["splits"]),
     table=alternatives(CONFIG["tables"]),
+    prompts=alternatives(CONFIG["prompts"]),
     figure=alternatives(CONFIG["figures"]),
     shard=r"\d+",
     shards=r"\d+",

@@ -6,6 +6,7 @@
 #
 # What the families are is written in scripts/diffusion4k/metrics/families, a module a family; one
 # that scores single images needs no rule of its own, see per_image.
+from diffusion4k import shape
 from diffusion4k.dag import metrics
 from diffusion4k.metrics import families
 
@@ -15,7 +16,7 @@ NETWORKS = metrics.networks(CONFIG, "features")
 rule texture:
     "Scores GLCM and Compression Ratio of each generated JPEG."
     input:
-        "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        partial(generate.shard, CONFIG),
     output:
         "<results>/metrics/{model}/{evaluation}/texture-{shard}-of-{shards}.json",
     log:
@@ -43,7 +44,7 @@ rule texture:
 rule per_image:
     "Scores each generated image by a function of its pixels: a family without a rule of its own."
     input:
-        "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        partial(generate.shard, CONFIG),
     output:
         "<results>/metrics/{model}/{evaluation}/{family}-{shard}-of-{shards}.json",
     log:
@@ -68,8 +69,8 @@ rule features:
     "Everything neural in one pass: CLIPScore, Aesthetics, and the features of FID and KID."
     input:
         **NETWORKS,
-        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        images=partial(generate.shard, CONFIG),
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.json",
     log:
@@ -87,6 +88,7 @@ rule features:
         networks=flags(**NETWORKS),
         flags=flags(
             folder=key("splits.{split}.folder"),
+            score_input=key("metrics.score_input"),
             crop=key("evaluations.{evaluation}.crop"),
             crops=key("evaluations.{evaluation}.crops"),
         ),
@@ -118,7 +120,7 @@ rule reference_features:
         networks=flags(**NETWORKS),
         flags=flags(
             folder=key("splits.{split}.folder"),
-            size=key("evaluations.{evaluation}.size"),
+            size=key("evaluations.{evaluation}.size", then=shape.text),
             crop=key("evaluations.{evaluation}.crop"),
             crops=key("evaluations.{evaluation}.crops"),
         ),
@@ -131,7 +133,7 @@ rule reference_features:
 rule distance:
     "Compares each generated picture with its prompt's photograph, pixel by pixel."
     input:
-        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        images=partial(generate.shard, CONFIG),
         dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
     output:
         "<results>/metrics/{model}/{evaluation}/distance-{shard}-of-{shards}.json",
@@ -148,7 +150,7 @@ rule distance:
         code=code("distance.py"),
         flags=flags(
             folder=key("splits.{split}.folder"),
-            size=key("evaluations.{evaluation}.size"),
+            size=key("evaluations.{evaluation}.size", then=shape.text),
         ),
     shell:
         "python scripts/distance.py --images {input.images} --dataset {input.dataset}"
@@ -159,7 +161,7 @@ rule quality:
     "MUSIQ and MANIQA, in an environment of their own: conda's, or what `make env-iqa` makes."
     input:
         **metrics.networks(CONFIG, "quality"),
-        images="<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
+        images=partial(generate.shard, CONFIG),
     output:
         "<results>/metrics/{model}/{evaluation}/quality-{shard}-of-{shards}.json",
     log:
@@ -175,7 +177,7 @@ rule quality:
         path="$PATH" if CONDA else f"'{IQA_BIN}':$PATH",
     params:
         code=code("quality.py"),
-        flags=flags(size=key("evaluations.{evaluation}.size")),
+        flags=flags(size=key("evaluations.{evaluation}.size", then=shape.text)),
     shell:
         "env PATH={resources.path} {resources.launch} scripts/quality.py --images {input.images} --musiq {input.musiq}"
         " --maniqa {input.maniqa} {params.flags} --output {output} > {log} 2>&1"
@@ -244,7 +246,7 @@ if "ratings" in CONFIG:
     rule correlate:
         "How a metric's scores of rated images correlate with their ratings."
         input:
-            ratings=CONFIG["ratings"]["path"],
+            ratings="<results>/people/ratings.csv",
             scores=lambda w: [path for _, path in metrics.rated(CONFIG, w.metric)],
         output:
             "<results>/metrics/ratings/{metric}.json",

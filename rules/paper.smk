@@ -1,7 +1,7 @@
-# Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex beside it), figures/<figure>.json (.png beside
-#        it), report.html, and a named target for each table and figure.
-from diffusion4k.dag import deviations, lineage, paper
+# Needs: aggregates, image sizes, training manifests, figures; config/published/*.csv.
+# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
+#        report.html, and a named target for each table.
+from diffusion4k.dag import claims, deviations, figures, lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -11,7 +11,8 @@ DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 localrules:
     table,
-    figure,
+    prompt_table,
+    judge_claims,
     html,
 
 
@@ -21,11 +22,13 @@ rule table:
         lambda w: paper.read_by(CONFIG, w.table),
     output:
         manifest="<results>/tables/{table}.json",
-        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex"),
+        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex", ".ours.tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
         "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=alternatives(paper.in_numbers(CONFIG)),
     conda:
         "../envs/paper.yaml"
     params:
@@ -35,32 +38,55 @@ rule table:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
-rule figure:
-    "Draws one figure."
-    input:
-        lambda w: paper.figure_inputs(CONFIG, w.figure),
+rule prompt_table:
+    "Prints the prompts of a table in words, in the same forms; it needs nothing but their files."
     output:
-        manifest="<results>/figures/{figure}.json",
-        picture="<results>/figures/{figure}.png",
+        manifest="<results>/tables/{table}.json",
+        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex", ".ours.tex"),
     log:
-        "<logs>/figures/{figure}.log",
+        "<logs>/tables/{table}.log",
     benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
+        "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=alternatives(paper.in_words(CONFIG)),
     conda:
         "../envs/paper.yaml"
     params:
-        code=code("figure.py"),
-        kind=key("figures.{figure}.kind"),
-        flags=lambda w: paper.figure_flags(CONFIG, w.figure),
+        code=lambda w: digests.of("prompt_table.py", also=paper.prompt_files(CONFIG, w.table)),
+        flags=flags(
+            name="{table}",
+            title=key("tables.{table}.title"),
+            prompts=lambda w: paper.prompt_files(CONFIG, w.table),
+        ),
     shell:
-        "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
+        "python scripts/prompt_table.py {params.flags} --output {output.manifest} > {log} 2>&1"
+
+
+rule judge_claims:
+    "Says of each claim of the paper what this run found; the target `claims` makes all it rests on."
+    input:
+        claims.read_by(CONFIG),
+    output:
+        manifest="<results>/claims.json",
+        text="<results>/claims.md",
+    log:
+        "<logs>/claims.log",
+    benchmark:
+        "<benchmarks>/claims.tsv"
+    conda:
+        "../envs/paper.yaml"
+    params:
+        code=code("claims.py"),
+        flags=claims.flags(CONFIG),
+    shell:
+        "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule html:
     "Sets all tables and figures of the run into one page."
     input:
-        tables=paper.tables(CONFIG, CONFIG["tables"]),
-        figures=paper.figures(CONFIG, CONFIG["figures"]),
+        tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        figures=figures.manifests(CONFIG, paper.chosen(CONFIG, "figures")),
     output:
         "<results>/report.html",
     log:
@@ -81,8 +107,8 @@ rule html:
         " --scaling {params.scaling} --output {output} > {log} 2>&1"
 
 
-# each table and figure is a target by its name, which names all that it rests on: Snakemake does
-# not miss an intermediate file whose downstream exists
+# each table is a target by its name, which names all that it rests on: Snakemake does not miss an
+# intermediate file whose downstream exists
 for name in CONFIG["tables"]:
 
     rule:
@@ -90,14 +116,4 @@ for name in CONFIG["tables"]:
             name
         input:
             lineage.of_tables(CONFIG, [name]),
-        localrule: True
-
-
-for name in CONFIG["figures"]:
-
-    rule:
-        name:
-            name
-        input:
-            lineage.of_figures(CONFIG, [name]),
         localrule: True

@@ -1,6 +1,7 @@
 # Needs: the sources of the configuration, each a hub repository, a URL, a path, or "make".
 # Gives: sources/<source>.json, a manifest whose root is the folder that holds the source. A hub's
-#        files lie in its own cache (HF_HOME). A download that fails goes on in the next try.
+#        files lie in its own cache (HF_HOME). A download that fails goes on in the next try;
+#        that it waits is said on the terminal too.
 from diffusion4k.dag import preflight, sources
 
 
@@ -18,7 +19,7 @@ rule fetch_source:
         "<benchmarks>/sources/{source}.tsv"
     wildcard_constraints:
         source=alternatives(sources.fetched(CONFIG)),
-    retries: 3
+    retries: 3  # retry.JOBS
     conda:
         "../envs/gpu.yaml"
     threads: threads("source")
@@ -42,7 +43,7 @@ rule fetch_source:
         folder=subpath(output[0], strip_suffix=".json"),
     shell:
         "python scripts/fetch.py {params.flags} --folder {params.folder} --output {output}"
-        " > {log} 2>&1"
+        " --aloud 3 3>&2 > {log} 2>&1"
 
 
 rule make_source:

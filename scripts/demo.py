@@ -23,8 +23,8 @@ STAGES = {
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
-    "tables": "table",
-    "figures": "figure html",
+    "tables": "table judge_claims",
+    "figures": "prompts draw rebuild figure html",
 }
 STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}
 INTRODUCTION = """\

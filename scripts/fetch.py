@@ -15,17 +15,20 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--path", help="folder or file that is here already")
     parser.add_argument("--type", default="model", choices=["model", "dataset"])
     parser.add_argument("--revision", default="main", help="commit, tag or branch of the hub")
-    parser.add_argument("--only", nargs="*", help="glob patterns of the files to take")
-    parser.add_argument("--ignore", nargs="*", help="glob patterns of the files to leave")
+    parser.add_argument("--only", nargs="*", action="extend", help="patterns of files to take")
+    parser.add_argument("--ignore", nargs="*", action="extend", help="… to leave")
     parser.add_argument("--sha256", default="", help="of the one file, or its beginning")
+    parser.add_argument("--aloud", type=int, help="file descriptor on which pauses are said too")
     parser.add_argument("--folder", type=Path, required=True, help="for what --url brings")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.sources import fetch
+    from diffusion4k.sources import fetch, retry
 
+    if args.aloud is not None:
+        retry.aloud(args.aloud, args.hub or args.url or args.path)
     started = time.time()
     if args.path:
         fetched = fetch.local(args.path, args.sha256)
@@ -39,7 +42,8 @@ def run(args: argparse.Namespace) -> None:
             only=args.only,
             ignore=args.ignore,
         )
-    settings = {key: value for key, value in vars(args).items() if value and key != "output"}
+    unrecorded = ("output", "aloud")
+    settings = {key: value for key, value in vars(args).items() if value and key not in unrecorded}
     manifest.write(
         args.output,
         root=fetched.root,

@@ -5,7 +5,7 @@
   python scripts/generate.py --model … --dataset … --folder eval/size_2048 --output shard.json
 
 What made a picture stands beside it, in PICTURE.json. --like takes its settings, or those of a row
-of the tables (results/paper/generate/sd3_f16_wlf/eval_4096/shard-0-of-10.json); flags after it win.
+of the tables: --like sd3_f16_wlf, or the manifest of its pictures; other flags win.
 
 With a data set the pictures lie in images/ beside the manifest, and a run that was stopped goes on
 where it stopped: run the same command again.
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "--output", type=Path, help="the picture (by default a new one, named after prompt and "
         "seed), or the manifest to write for a data set"
     )  # fmt: skip
-    flags.add_argument("--like", action=shared.Like, metavar="MANIFEST", help="other pictures'")
+    flags.add_argument("--like", action=shared.Like, metavar="MODEL", help="or MANIFEST")
     shared.add_sampling(flags)
     shared.add_loading(flags, dtype="auto")
     flags.add_argument(
@@ -94,7 +94,7 @@ def many(args, setup, settings) -> None:
 
     started = time.time()
     dataset = manifest.read(args.dataset)
-    count, drawn = draw_shard(
+    ids, folder, drawn = draw_shard(
         setup,
         dataset,
         args.output.parent,
@@ -107,12 +107,12 @@ def many(args, setup, settings) -> None:
         png=args.png,
     )
     title = f"generate {args.shard}/{args.shards}"
-    pictures = list(cli.progress(drawn, total=count, desc=title, unit="image"))
+    pictures = list(cli.progress(drawn, total=len(ids), desc=title, unit="image"))
     seconds = sum(picture.seconds for picture in pictures)
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[picture.path for picture in pictures],
+        files=[file for id in ids for file in folder.files(id)],
         inputs={"model": args.model, "dataset": args.dataset},
         # with what the defaults came to
         settings=vars(args) | asdict(settings) | setup.record(),

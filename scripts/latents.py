@@ -9,7 +9,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from diffusion4k import backbones, cli, manifest
+from diffusion4k import backbones, cli, manifest, shape
 from diffusion4k.pipelines.folder import PipelineFolder
 
 
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--folder", default="train", help="folder inside the data set")
     flags.add_argument("--mode", choices=["precomputed", "online"], default="precomputed",
                        help="online: text only, training encodes the images itself")  # fmt: skip
-    flags.add_argument("--size", type=int, default=4096, help="px; side of a square crop")
+    flags.add_argument("--size", type=shape.parse, default=4096, help="px or HxW, of a crop")
     flags.add_argument("--crops-per-image", type=int, default=1, help="not used online")
     flags.add_argument("--batch", type=int, default=2, help="pictures of a sample a VAE pass")
     flags.add_argument("--workers", type=int, default=cli.threads(), help="decoding threads")
@@ -46,12 +46,12 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     folder, dataset = PipelineFolder.open(args.pipeline), manifest.read(args.dataset)
-    names = (field.name for field in fields(encode.LatentsSettings))
+    chosen = {field.name: getattr(args, field.name) for field in fields(encode.LatentsSettings)}
     count, files = encode_shard(
         folder,
         dataset,
         args.output.parent / "samples",
-        encode.LatentsSettings(**{name: getattr(args, name) for name in names}),
+        encode.LatentsSettings(**chosen | {"size": shape.sides(args.size)}),
         folder=args.folder,
         shard=args.shard,
         shards_in_all=args.shards,

@@ -16,8 +16,9 @@ import yaml
 
 from diffusion4k import cli
 from diffusion4k.config import resolve as configuration
+from diffusion4k.dag import reuse
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import cost, plan
+from diffusion4k.estimate import budget, cost, plan
 
 FIGURES = ("jobs", "PFLOP", "GPU time", "wall time", "GB")
 
@@ -42,9 +43,13 @@ def run(args: argparse.Namespace) -> None:
     device = config["plan"].get("device")
     made = plan.Plan(config, plan.measured(args.measured, device))
     print(f"What the tables of run {config['run']} take\n")
+    if "reuse" in config:
+        print(f"In all, of which there are ready, {reuse.note(config)}\n")
     stages(made)
     tables(made)
     sources(made)
+    if "budget" in config["plan"]:
+        budgeted(made)
     print(
         f"Hours: {config['plan']['tflops']:g} TFLOP/s a GPU, sustained (plan.tflops)"
         + (f", but for what was measured on {device}.\n" if made.measured else ".\n")
@@ -74,6 +79,23 @@ def tables(made: plan.Plan) -> None:
         trains = [work.key[1] for work in works if work.key[0] == "train"]
         rows.append([name, *figures(made, works), ", ".join(trains) or "nothing"])
     show(["by itself", *FIGURES, "trains"], rows, left=(0, 6))
+
+
+def budgeted(made: plan.Plan) -> None:
+    """A line for each target, in the order of claims checked a GPU-hour, and what does not fit."""
+    have, spent, rows, checked = made.config["plan"]["budget"], 0.0, [], 0
+    for choice in budget.choose(made):
+        fits = not choice.reason
+        spent += choice.hours if fits else 0
+        checked += len(choice.claims) if fits else 0
+        sums = [duration(spent), f"{checked}"] if fits else ["", ""]
+        added = [duration(choice.hours), f"{len(choice.claims)}", *sums]
+        rows.append([choice.target, *added, choice.reason or "fits"])
+    print(
+        f"With {have['gpus']} GPU of {have['memory_gb']:g} GB for {have['hours']:g} hours,"
+        f" best first; claims: {checked} of {len(made.config['claims'])}\n"
+    )
+    show(["target", "adds", "claims", "in all", "claims", ""], rows, left=(0, 5))
 
 
 def figures(made: plan.Plan, works: list[cost.Cost]) -> list[str]:

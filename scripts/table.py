@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> None:
         "html": render.page,
         "md": render.markdown,
         "tex": partial(latex.latex, name=args.name),
+        "ours.tex": partial(latex.latex, name=args.name, ours_only=True),
     }
     bulk = [args.output.with_name(f"{args.name}.{suffix}") for suffix in formats]
     for path, form in zip(bulk, formats.values(), strict=True):

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
 # what the scripts import of other people's, the slowest; none of it may start a thread
@@ -72,7 +73,8 @@ def serve(folder: Path) -> None:
     server.bind(str(folder / "socket"))
     server.listen(64)
     client = folder / "python"
-    client.write_text(CLIENT.format(python=sys.executable, address=str(folder / "socket")))
+    text = CLIENT.format(python=sys.executable, address=str(folder / "socket"))
+    client.write_text(text, encoding="utf-8")
     client.chmod(0o700)
     for module in LIBRARIES:
         importlib.import_module(module)
@@ -114,8 +116,9 @@ def status_of(job: dict, streams: list[int]) -> int:
     """Be the job: its folder, environment, streams and command line; the status it ends with."""
     for target, stream in enumerate(streams):
         os.dup2(stream, target)
-    sys.stdout = open(1, "w", buffering=1 if os.isatty(1) else -1, closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    reopen = partial(open, mode="w", encoding=sys.stdout.encoding, closefd=False)
+    sys.stdout = reopen(1, buffering=1 if os.isatty(1) else -1)
+    sys.stderr = reopen(2, buffering=1, errors="backslashreplace")
     os.chdir(job["cwd"])
     os.environ.clear()
     os.environ.update(job["environ"])

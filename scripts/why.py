@@ -6,7 +6,6 @@ Takes what snakemake takes, and makes nothing. Jobs that only follow from others
 explained.
 """
 
-import base64
 import json
 import re
 import shlex
@@ -17,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diffusion4k import digest
+from diffusion4k.dag import paths
 from diffusion4k.errors import UserError
 
-METADATA = Path(".snakemake/metadata")
 FOLLOWS = "Input files updated by another job"
 PARAMS = "Params have changed"
 
@@ -59,8 +58,7 @@ def causes(job: dict[str, str]) -> list[str]:
 
 def changed_flags(job: dict[str, str]) -> Iterator[str]:
     """The flags that differ from those of the command that made the output."""
-    name = base64.b64encode(job["output"].encode()).decode()
-    record = METADATA / name
+    record = paths.record(job["output"])
     if not record.is_file():
         return
     before = json.loads(record.read_text(encoding="utf-8")).get("shellcmd") or ""

@@ -60,7 +60,7 @@ def device(name: str) -> str:
 
 def _git(*arguments: str) -> str | None:
     try:
-        command = ["git", "-C", str(ROOT), *arguments]
+        command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]  # beside other jobs
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -40,7 +40,7 @@ def footers(checkout, *overlays: str) -> dict[str, list[str]]:
 
 def test_of_the_papers_configuration_there_is_nothing_to_name(checkout):
     found = footers(checkout)
-    assert len(found) == 15
+    assert len(found) == 18
     assert found["table_9"] == []
     assert {line for lines in found.values() for line in lines} == {"fidelity: published"}
 

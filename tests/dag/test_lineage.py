@@ -1,7 +1,5 @@
 """A failed or missing intermediate is never forgotten: targets name all that they rest on."""
 
-import re
-
 import pytest
 
 from configs import load, resolve
@@ -12,13 +10,8 @@ OVERLAYS = [("config.yaml",), ("config.yaml", "miniature.yaml"), ("config.yaml",
 
 
 def planned(checkout, target: str, names: tuple[str, ...]) -> set[str]:
-    """The outputs of every job of a dry run, but for temporary ones and folders."""
     configs = [f"config/{name}" for name in names]
-    done = checkout.run("-n", target, "--configfile", *configs, "--config", "run=unmade")
-    outputs = re.findall(r"^    output: (.*)$", done.stdout, flags=re.MULTILINE)
-    temporary = set(re.findall(r"^Would remove temporary output (\S+)", done.stdout, re.MULTILINE))
-    files = {path.strip() for line in outputs for path in line.split(",")}
-    return {path for path in files if "." in path.rsplit("/", 1)[1]} - temporary
+    return checkout.outputs(target, "--configfile", *configs, "--config", "run=unmade")
 
 
 @pytest.mark.parametrize("names", OVERLAYS, ids="-".join)
@@ -26,6 +19,7 @@ def test_targets_name_every_file_that_their_jobs_make(checkout, names):
     config = configuration.resolve(load(*names) | {"run": "unmade"})
     tables, figures = config["tables"], config["figures"]
     named = {*lineage.of_tables(config, tables), *lineage.of_figures(config, figures)}
+    named |= set(lineage.of_claims(config))
     assert named | {"results/unmade/report.html"} == planned(checkout, "all", names)
 
 
@@ -34,3 +28,8 @@ def test_a_single_target_names_its_own_alone(checkout, target):
     config = resolve(run="unmade")
     of = lineage.of_tables if target.startswith("table") else lineage.of_figures
     assert set(of(config, [target])) == planned(checkout, target, ("config.yaml",))
+
+
+def test_the_claims_name_their_own_alone(checkout):
+    config = resolve(run="unmade")
+    assert set(lineage.of_claims(config)) == planned(checkout, "claims", ("config.yaml",))

@@ -5,15 +5,17 @@ import resource
 
 import pytest
 
-import finished
-from conftest import ROOT, Workflow
+import simulated
+from conftest import ROOT, Workflow, copy_workflow
 
 MINIATURE = ("--configfile", "config/miniature.yaml")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Workflow:
-    return finished.dag(tmp_path_factory.mktemp("made"), *MINIATURE)
+    workflow = copy_workflow(tmp_path_factory.mktemp("made"))
+    simulated.finish(workflow, *MINIATURE)
+    return workflow
 
 
 ALL = None  # as many as the command names files

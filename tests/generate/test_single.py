@@ -1,5 +1,7 @@
 """One picture from a prompt, by hand."""
 
+import os
+
 import pytest
 from PIL import Image
 
@@ -62,6 +64,23 @@ def test_a_picture_is_made_again_from_what_stands_beside_it(sources, tmp_path, m
     assert [picture.id for picture in inputs.folder(tmp_path)] == ["b", "c", "d"]
     with pytest.raises(SystemExit):
         run("--like", sources / "sd3.json")
+
+
+def test_the_settings_of_a_row_are_taken_by_the_models_name(sources, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for run_name, at, size, steps in (("old", 1, 96, 3), ("new", 2, 32, 1), ("new", 3, 64, 1)):
+        path = tmp_path / f"results/{run_name}/generate/mine/eval_{size}/shard-0-of-1.json"
+        made = {"model": str(sources / "sd3"), "seed_policy": "published", "seed": 5}
+        made |= {"height": size, "width": size, "steps": steps, "t5_tokens": 8}
+        manifest.write(path, root=path.parent, files=[], inputs={}, settings=made, started=0)
+        os.utime(path, (at, at))
+    run("--like", "mine", "--prompt", "a", "--output", "a.png")
+    assert Image.open("a.png").size == (64, 64)
+    assert manifest.read("a.png.json").settings["seed"] == 5
+    assert "like results/new/generate/mine/eval_64/shard-0-of-1.json" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("--like", "nobody", "--prompt", "a")
+    assert "no pictures of a model of that name; of mine" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,10 @@ STAGES = {
     "features": "scores", "reference_features": "scores", "distance": "scores",
     "texture": "scores", "per_image": "scores", "quality": "scores",
     "aggregate": "numbers", "compare": "numbers", "correlate": "numbers",
-    "table": "paper", "figure": "paper", "html": "paper", "all": None,
+    "caption": "checks", "prompts": "checks", "draw": "pictures", "rebuild": "pictures",
+    "votes": "people", "ratings": "people", "judge": "people", "kit": "people",
+    "table": "paper", "prompt_table": "paper", "figure": "paper", "judge_claims": "paper",
+    "html": "paper", "all": None,
 }  # fmt: skip
 TABLE = ROOT / "tests/dag/edits.txt"
 NOTHING = "nothing runs again"

@@ -1,10 +1,11 @@
 """A hub on this machine: the parts of the hub's HTTP API that huggingface_hub uses, with faults.
 
-What it speaks, as the hub does: a revision's commit (/api/models/<repo>/revision/<rev>), the tree
-in pages linked by `Link` headers, HEAD and GET of /<repo>/resolve/<commit>/<file> with ETag,
-X-Repo-Commit, X-Linked-Size and X-Linked-Etag, and a redirect of large files to a storage server
-of another origin that serves byte ranges. Files named .bin or .safetensors are large: known by
-their SHA-256, the others by git's SHA-1. `fault` lets the next requests that match a pattern fail.
+What it speaks, as the hub does: a revision's commit (/api/models/<repo>/revision/<rev>), whether a
+token may read it (/api/models/<repo>/auth-check), the tree in pages linked by `Link` headers, HEAD
+and GET of /<repo>/resolve/<commit>/<file> with ETag, X-Repo-Commit, X-Linked-Size and
+X-Linked-Etag, and a redirect of large files to a storage server of another origin that serves byte
+ranges. Files named .bin or .safetensors are large: known by their SHA-256, the others by git's
+SHA-1. `fault` lets the next requests that match a pattern fail.
 """
 
 import hashlib
@@ -148,6 +149,12 @@ class Hub:
         path = unquote(urlsplit(http.path).path)
         if found := re.fullmatch(r"/api/(\w+/[^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
             return self._api(http, *found.groups())
+        if found := re.fullmatch(r"/api/(\w+/[^/]+/[^/]+)/auth-check", path):
+            if found[1] not in self.repositories:
+                return _refuse(http, 404, "RepoNotFound")
+            if found[1] in self.gated and http.headers.get("Authorization") != self.gated[found[1]]:
+                return _refuse(http, 403 if http.headers.get("Authorization") else 401, "GatedRepo")
+            return _json(http, {})
         found = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
         name = f"{(found[1] or 'models/')}{found[2]}" if found else ""
         if name not in self.repositories or found[4] not in self.repositories[name].files:

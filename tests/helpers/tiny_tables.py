@@ -8,6 +8,7 @@ from diffusion4k.paper import published, tables
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "config" / "published"
 NOTE = "random weights (miniature)"
+SAID = "train: 2 images come twice"  # a note that takes no number its meaning
 SPEC = {
     "title": "Table 3: Aesthetic-Eval@2048",
     "columns": [
@@ -25,7 +26,7 @@ SPEC = {
 }
 
 
-def made(path, results, notes=(NOTE,), files=()):
+def made(path, results, notes=(SAID,), files=(), device="cpu"):
     path.parent.mkdir(parents=True, exist_ok=True)
     manifest.write(
         path,
@@ -35,6 +36,7 @@ def made(path, results, notes=(NOTE,), files=()):
         settings={},
         results=results,
         started=time.time() - 90,
+        device=device,
         notes=notes,
     )
     return manifest.read(path)

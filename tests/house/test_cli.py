@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import fetch
 from diffusion4k import cli
+from diffusion4k.dag.flags import command_line
 from diffusion4k.errors import UserError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -52,6 +55,13 @@ def test_a_text_may_begin_with_a_dash(words, values, capsys):
     else:
         found = parse()
         assert {name: found[name] for name in values} == values
+
+
+def test_what_a_rule_writes_with_dashes_its_script_reads():
+    values = {"only": ["-a *", "b"], "ignore": ["c", "*.bin"], "sha256": "-x", "revision": -1e-05}
+    words = shlex.split(command_line(hub="a/b", folder="f", output="o", **values))
+    read = vars(fetch.parser().parse_args(cli.joined(words, fetch.parser())))
+    assert [read[name] for name in values] == [["-a *", "b"], ["c", "*.bin"], "-x", "-1e-05"]
 
 
 @pytest.mark.parametrize(

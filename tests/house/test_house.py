@@ -16,8 +16,10 @@ ROOMS = {
     # of one file each, for every other
     "device": set(),
     "images": set(),
+    "shape": set(),
     "weights": set(),
-    "data": set(),
+    "endpoints": set(),
+    "data": {"endpoints"},
     "backbones": set(),
     "vae": set(),
     "pipelines": {"backbones", "vae"},
@@ -27,17 +29,22 @@ ROOMS = {
     "train": {"backbones", "data", "latents", "pipelines", "vae"},
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
-    "paper": {"config", "data"},
-    # what there is of backbones and metric families is asked where it is defined
-    "config": {"backbones", "data", "metrics", "train"},
-    "dag": {"backbones", "config", "metrics", "sources"},
+    "people": {"data", "endpoints"},
+    "figures": {"data", "metrics", "people"},
+    "paper": {"config", "data", "endpoints", "people"},
+    # what there is of backbones, metric families and kinds of figures is asked where it is defined
+    "config": {"backbones", "data", "endpoints", "figures", "metrics", "people", "train"},
+    "dag": {
+        *("backbones", "config", "data", "endpoints", "figures", "ledger", "metrics", "people"),
+        "sources",
+    },
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "ledger": set(),
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }
 
 
-EVERYBODYS = {"device", "images", "weights"}
+EVERYBODYS = {"device", "images", "shape", "weights"}
 # The loose files of the library's own folder decide no byte: no digest counts them, and an edit
 # makes no job run again (diffusion4k/digest.py). What computes goes into a room.
 LOOSE = {

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from diffusion4k import files, manifest
-from diffusion4k.dag import code
+from diffusion4k.dag import code, sources
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 from diffusion4k.ledger import check
@@ -94,6 +94,38 @@ def test_links_are_followed_and_a_listing_changes_with_them(data, tmp_path):
     code.listing(data)  # the job says what is wrong
     with pytest.raises(UserError, match="linked: a link to nothing"):
         fetch.local(data)
+
+
+def test_of_what_training_depends_on_a_touch_is_no_change(data):
+    """Of a data set by path: captions and images of its splits count, of a pipeline all files."""
+    named = {"mine": data, "sd3": data, "head": data / "train" / "a.jpg"}
+    config = {
+        "sources": {name: {"path": str(path)} for name, path in named.items()},
+        "splits": {"train": {"source": "mine", "folder": "train"}},
+    }
+
+    def now() -> tuple[str, ...]:
+        return tuple(sources.own_files(config, name) for name in ("mine", "sd3", "head"))
+
+    image, listing = data / "train/a.jpg", data / "train/metadata.jsonl"
+    states = [now()]
+    os.utime(image, ns=(1, 1))
+    os.utime(listing, ns=(1, 1))
+    (data / ".cache").mkdir()
+    (data / ".cache" / "lock").write_text("")
+    assert now() == states[0]
+    (data / "README.md").write_text("a card")
+    (data / "train" / "Thumbs.db").write_text("a viewer's")
+    states.append(now())
+    listing.write_text('{"file_name": "a.jpg", "text": "a dog"}\n')  # as long as before
+    states.append(now())
+    image.write_bytes(b"another image")
+    states.append(now())
+    of_data, of_pipeline, of_file = [len(set(s)) for s in zip(*states, strict=True)]
+    assert (of_data, of_pipeline, of_file) == (3, 3, 2)
+    listing.write_text("no JSON\n")  # the check says what is wrong
+    assert now()[0] not in {state[0] for state in states}
+    assert sources.own_files({"sources": {"hub": {"hub": "a/b"}}}, "hub") == ""
 
 
 def test_manifests_are_found_behind_links_and_circles_refused(data, tmp_path):

@@ -10,7 +10,7 @@ import table as script
 import tiny_tables
 from diffusion4k import manifest
 from diffusion4k.paper import latex, published, render, tables
-from tiny_tables import NOTE, PUBLISHED, SPEC, assemble
+from tiny_tables import PUBLISHED, SAID, SPEC, assemble
 
 
 @pytest.fixture
@@ -24,22 +24,23 @@ def test_formats(values):
     assert len(lines) == 8
     assert lines[0] | {"difference": ""} == {
         **{"row": "sd3_f16", "metric": "fid", "published": "43.82", "ours": "45.0"},
-        **{"difference": "", "n": "12", "status": "ok"},
+        **{"difference": "", "n": "12", "verdict": "not judged"},
+        "verdict_reason": "its uncertainty is not known; the table's `tolerance` sets one",
         **dict.fromkeys(("standard_error", "low", "high"), ""),
         **{"against": "", "against_low": "", "against_high": ""},
     }
     assert (lines[1]["low"], lines[1]["high"]) == ("30.5", "32.0")
     text = " ".join(render.markdown(table).split())
     assert "| FID ↓ published | FID ↓ ours | FID ↓ Δ |" in text
-    assert "| **40.18** | **40.00** | −0.18 |" in text
+    assert "| **40.18** | 40.00 | −0.18 |" in text
     assert "| 30.41 | not run | |" in text
     page = render.page(table)
-    assert "<strong>40.00</strong>" in page
+    assert "<strong>40.18</strong>" in page
     assert "[30.50, 32.00]" in page
     assert "src=" not in page
     tex = latex.latex(table)
     assert r"\toprule" in tex
-    assert r"SD3-F16-WLF@2048 & \textbf{40.18} & \textbf{40.00} & $-$0.18" in tex
+    assert r"SD3-F16-WLF@2048 & \textbf{40.18} & 40.00 & $-$0.18" in tex
     assert r"\multicolumn{3}{c}{FID $\downarrow$}" in tex
     assert r"31.25\interval{ {[}30.50, 32.00]} &" in tex
     assert "\\caption{Aesthetic-Eval@2048}\n" in tex
@@ -56,7 +57,7 @@ def test_a_zero_difference_has_no_sign():
 def test_a_table_that_the_paper_lacks_shows_ours_alone(values):
     table = tables.assemble(SPEC, {}, values)
     assert "published" not in render.html(table)
-    assert "| **40.00** |" in " ".join(render.markdown(table).split())
+    assert "| 40.00 |" in " ".join(render.markdown(table).split())
 
 
 def test_a_column_that_nobody_published_shows_ours_alone_among_others(values):
@@ -140,8 +141,8 @@ def test_the_script_writes_every_format_and_a_manifest(values, tmp_path):
     found = manifest.read(output)
     assert manifest.verify(found) == []
     assert [file.name for file in found.files] == [
-        f"table_3.{s}" for s in ["csv", "html", "md", "tex"]
+        f"table_3.{s}" for s in ["csv", "html", "md", "ours.tex", "tex"]
     ]
     assert found.results == json.loads(json.dumps(assemble(values)))
-    assert found.notes == [NOTE]
+    assert found.notes == [SAID]
     assert found.inputs["sd3_f16:fid"] == str(values["sd3_f16", "fid"].path)

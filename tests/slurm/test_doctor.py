@@ -148,12 +148,6 @@ def test_no_cluster_at_all(here, monkeypatch):
     assert not found.ok and "login node" in found.said
 
 
-def test_a_token_that_is_set(here, monkeypatch):
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    found = examined()["source flux"]
-    assert found.ok and "hf_secret" not in str(found)
-
-
 # what only a job can tell
 
 

@@ -21,7 +21,7 @@ from diffusion4k.dag import paths, resources, sources, train
 from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
 from diffusion4k.estimate import cost, plan
-from diffusion4k.sources import hub
+from diffusion4k.sources import access, hub
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 
@@ -69,7 +69,7 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
         yield _polling()
         yield _notice(config, folder / paths.root(config))
     yield _disk(config, folder / paths.root(config))
-    yield from _tokens(config)
+    yield from tokens(config)
 
 
 def partitions() -> dict[str, Partition]:
@@ -263,10 +263,19 @@ def _disk(config: Config, where: Path) -> Finding:
     return Finding(False, "disk", f"{said}; make results/ a link to a larger file system")
 
 
-def _tokens(config: Config) -> Iterator[Finding]:
-    gated = [name for name in config["sources"] if sources.licence(config, name)]
-    for name in gated:
-        has = hub.token_is_set()
-        what = f"source {name}"
+def tokens(config: Config) -> Iterator[Finding]:
+    """Whether each gated source may be read: the hub is asked, with the token that is set."""
+    for name in [name for name in config["sources"] if sources.licence(config, name)]:
+        what, entry = f"source {name}", config["sources"][name]
         need = sources.licence(config, name).removeprefix(f"{what}: ")
-        yield Finding(has, what, "a token is set" if has else f"no token; {need}")
+        if Path(sources.manifest(config, name)).exists():
+            yield Finding(True, what, "is here")
+        elif hub.offline():
+            yield Finding(True, what, "HF_HUB_OFFLINE is set: its cache is taken, no token tried")
+        elif not hub.token_is_set():
+            yield Finding(False, what, f"no token; {need}")
+        else:
+            answer = access.ask(entry["hub"], entry.get("type", "model"))
+            untried = "" if answer.reached else "; the token is not tried, downloads run here"
+            said = "the hub takes the token that is set"
+            yield Finding(not answer.refusal, what, f"{answer.refusal}{untried}" or said)

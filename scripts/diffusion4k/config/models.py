@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.relations import unknown
 from diffusion4k.errors import UserError
 
@@ -20,6 +21,7 @@ KINDS = {
     "pipeline": ("revision", "vae_factor", "generate"),
     "images": (),
 }
+COMMON = ("label", "tables", "published_as", "captions")
 HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
 INDEX = "model_index.json"
 
@@ -81,7 +83,8 @@ def pictured(folder: str, evaluations: dict[str, Any]) -> list[str]:
     for picture in shards.spread(pictures, 20):
         with suppress(UserError):
             lengths.update(sides(picture))
-    fitting = [name for name, e in evaluations.items() if e.get("size") in lengths]
+    sized = ((name, e["size"]) for name, e in evaluations.items() if "size" in e)
+    fitting = [name for name, size in sized if lengths.issuperset(shape.sides(size))]
     return fitting or list(evaluations)
 
 
@@ -98,7 +101,7 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
     if "reference" in config["models"]:
         yield "models.reference: the photographs' scores have that name; choose another"
     sections = {"backbone": "backbones", "recipe": "recipes"}
-    sections |= {"source": "sources", "transformer": "sources"}
+    sections |= {"source": "sources", "transformer": "sources", "published_as": "models"}
     for name, model in config["models"].items():
         yield from _kind_faults(name, model)
         yield from _pipeline_faults(name, model, config["sources"])
@@ -124,7 +127,7 @@ def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"models.{name}: needs one of {', '.join(KINDS)}; {problem}"
         return
     for key in model:
-        if key not in ("label", "tables", kinds[0], *KINDS[kinds[0]]):
+        if key not in (*COMMON, kinds[0], *KINDS[kinds[0]]):
             yield f"models.{name}.{key}: does not go with {kinds[0]}"
 
 

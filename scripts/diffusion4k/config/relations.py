@@ -1,6 +1,7 @@
 """What keys of the configuration are to each other: a name has an entry, a size fits another.
 
-What makes a model is in models.py, what the trainer would refuse in training.py.
+What makes a model is in models.py, a figure in figures.py, what the trainer would refuse in
+training.py.
 """
 
 from collections.abc import Iterator
@@ -9,20 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from diffusion4k.config.keys.cluster import STEPS
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
+from diffusion4k.people import answers
+from diffusion4k.shape import sides, text
 
 Config = dict[str, Any]
 
 
 def faults(config: Config) -> Iterator[str]:
     """One line for each key that does not go with another."""
+    if config.get("reuse") == config["run"]:
+        yield f"reuse: {config['run']} is this run; give it a name of its own, run: mine"
     yield from _data_faults(config)
     yield from _training_faults(config)
     yield from _measured_faults(config)
+    yield from _people_faults(config)
     for name, table in config["tables"].items():
         yield from _table_faults(config, name, table)
-    for name, figure in config["figures"].items():
-        yield from _figure_faults(config, name, figure)
+    for name in config.get("targets", []):
+        yield from unknown(config, "targets", name, "tables", "figures")
     if missing := [step for step in STEPS if step not in config["resources"]]:
         yield f"resources: missing {', '.join(missing)}"
 
@@ -54,8 +61,9 @@ def _data_faults(config: Config) -> Iterator[str]:
     pictures["reconstruction"] = config["reconstruction"]
     for key, entry in pictures.items():
         yield from unknown(config, f"{key}.split", entry["split"], "splits")
-        if entry["crop"] > entry["size"]:
-            yield f"{key}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+        if entry["crop"] > min(sides(entry["size"])):
+            size = text(entry["size"])
+            yield f"{key}.crop: {entry['crop']} px do not fit its images of {size} px"
     yield from unknown(config, "latents.split", config["latents"]["split"], "splits")
 
 
@@ -86,22 +94,54 @@ def _measured_faults(config: Config) -> Iterator[str]:
     for name, cost in config["efficiency"].items():
         yield from unknown(config, f"efficiency.{name}.model", cost["model"], "models")
     glcm = config["metrics"]["glcm"]
-    smallest = min((e["size"] for e in config["evaluations"].values()), default=glcm["patch"])
+    evaluated = (min(sides(e["size"])) for e in config["evaluations"].values())
+    smallest = min(evaluated, default=glcm["patch"])
     if not max(glcm["distances"]) < glcm["patch"] <= smallest:
         yield (
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
             f" px, and that into the smallest pictures, {smallest} px"
         )
+
+
+def _people_faults(config: Config) -> Iterator[str]:
+    study = config["people"]
+    yield from unknown(config, "people.evaluation", study["evaluation"], "evaluations")
+    for model in dict.fromkeys([*(m for pair in study["pairs"] for m in pair), *study["rated"]]):
+        yield from unknown(config, "people.pairs, people.rated", model, "models")
+    seen: list[set[str]] = []
+    for pair in study["pairs"]:
+        if len(set(pair)) < 2 or set(pair) in seen:
+            yield f"people.pairs: {' and '.join(pair)}: give two models, each pair once"
+        seen.append(set(pair))
     if ratings := config.get("ratings"):
         yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
         for model in ratings["models"]:
             yield from unknown(config, "ratings.models", model, "models")
-        if not Path(ratings["path"]).expanduser().is_file():
-            yield f"ratings.path: {ratings['path']} does not exist"
+        yield from _file_faults("ratings.path", ratings["path"])
+        files = (path for paths in answers.files(ratings["path"]).values() for path in paths)
+        if ratings["evaluation"] != study["evaluation"] and any(map(answers.of_kit, files)):
+            yield (
+                f"ratings.evaluation: the kit shows pictures of {study['evaluation']}"
+                " (people.evaluation), so its answers are on these"
+            )
+    if votes := config.get("votes"):
+        yield from _file_faults("votes", votes)
+
+
+def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
+    """A line for each path or pattern that is of no file."""
+    for pattern, paths in answers.files(given).items():
+        if not paths:
+            yield f"{key}: {pattern} does not exist"
 
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     key = f"tables.{name}"
+    if table.get("kind") == "prompts":
+        for row in table["rows"]:
+            if not prompts.path(row).is_file():
+                yield f"{key}.rows: {prompts.path(row)} does not exist"
+        return
     every, kinds = families.columns(), {}
     for column in table["columns"]:
         if column in every:
@@ -110,7 +150,12 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
             near = get_close_matches(column, every, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
             yield f"{key}.columns: no column {column!r}; {hint}"
-    if any(family.generated for family in kinds.values()):
+    for column in table.get("tolerance", {}):
+        if column not in every:
+            yield f"{key}.tolerance: no column {column!r} in any table"
+    if not table["rows"] and not table.get("context"):
+        yield f"{key}: neither rows nor context; it would be empty"
+    if table["rows"] and any(family.generated for family in kinds.values()):
         evaluation = table.get("evaluation", "")
         yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
     if table.get("context") and "evaluation" not in table:
@@ -130,7 +175,7 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     for pair in table.get("against", {}).items():
         for row in pair:
             yield from unknown(config, f"{key}.against", row, "models")
-    if "quality" in kinds:
+    if table["rows"] and "quality" in kinds:
         for network in sorted(set(kinds["quality"].networks) - set(config["sources"])):
             yield (
                 f"{key}: needs pyiqa's weights of {network}, which are never downloaded; give"
@@ -148,23 +193,3 @@ def _equal_labels(key: str, rows: list[str], models: Config) -> Iterator[str]:
             yield (
                 f"{key}.rows: {other} and {row} are both called {label}; change models.{row}.label"
             )
-
-
-def _figure_faults(config: Config, name: str, figure: Config) -> Iterator[str]:
-    key, kind = f"figures.{name}", figure["kind"]
-    section = {"histogram": "splits", "reconstruction": "vaes"}.get(kind, "models")
-    for row in figure["rows"]:
-        yield from unknown(config, f"{key}.rows", row, section)
-        if kind == "curves" and "recipe" not in config["models"].get(row, {"recipe": 1}):
-            yield f"{key}.rows: {row} is not trained, it has no loss curve"
-    if kind == "gallery":
-        evaluation = figure.get("evaluation", "")
-        yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
-    if "zoom" not in figure:
-        return
-    if kind != "gallery":
-        yield f"{key}.zoom: only a gallery has pictures to zoom into, this is a {kind}"
-        return
-    zoom, size = figure["zoom"], config["evaluations"].get(figure.get("evaluation"), {}).get("size")
-    if size and max(zoom["top"], zoom["left"]) + zoom["size"] > size:
-        yield f"{key}.zoom: the square leaves pictures of {size} px"

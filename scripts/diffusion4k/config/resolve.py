@@ -2,8 +2,8 @@
 
 `resolve` turns what Snakemake merged from config files and the command line into the complete
 configuration: sources narrowed to one origin each, models expanded, fidelity rows applied. What a
-key is stands in diffusion4k/config/keys, what keys are to each other in relations.py, models.py and
-training.py.
+key is stands in diffusion4k/config/keys, what keys are to each other in relations.py, models.py,
+figures.py, training.py and claims.py.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,16 @@ from typing import Any
 
 import yaml
 
-from diffusion4k.config import fidelity, models, relations, training
+from diffusion4k import shape
+from diffusion4k.config import (
+    claims,
+    endpoints,
+    fidelity,
+    figures,
+    models,
+    relations,
+    training,
+)
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
 from diffusion4k.errors import UserError
@@ -40,10 +49,13 @@ def resolve(raw: Config) -> Config:
     _refuse(faults(config, complete=False))
     sources = config.get("sources", {})
     config["sources"] = {name: _one_origin(source) for name, source in sources.items()}
+    for entry in (*config.get("evaluations", {}).values(), config.get("latents", {})):
+        _one_size(entry)
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
-    _refuse([*relations.faults(config), *models.faults(config), *training.faults(config)])
+    of = (relations, models, figures, endpoints, training, claims)
+    _refuse(fault for module in of for fault in module.faults(config))
     return config
 
 
@@ -57,7 +69,10 @@ def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Conf
     base = folder / f"{own['base']}.yaml"
     if not base.is_file():
         names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "site")
-        raise UserError(f"config: base: no {base}; there are {', '.join(names)}")
+        raise UserError(
+            f"config: base: no {base}; there are {', '.join(names)}"
+            " (another run's results are taken by reuse: RUN)"
+        )
     merged: Config = {}
     for layer in (*map(read, [*defaults, base]), own):
         update_config(merged, deepcopy(layer))
@@ -122,6 +137,15 @@ def _one_origin(source: Config) -> Config:
     drop = set(losers) | {key for loser in losers for key in _COMPANIONS[loser]}
     drop -= set(_COMPANIONS[winner])
     return {key: value for key, value in source.items() if key not in drop}
+
+
+def _one_size(entry: Config) -> None:
+    """Keep of height, width and size the size alone, which is a number for a square."""
+    if "height" in entry:
+        entry["size"] = [entry.pop("height"), entry.pop("width")]
+    if isinstance(entry.get("size"), list):
+        size = shape.simple(entry["size"])
+        entry["size"] = size if isinstance(size, int) else list(size)
 
 
 def _repeated(node: yaml.Node, place: tuple[str, ...] = ()) -> Iterator[str]:

@@ -13,12 +13,15 @@ from diffusion4k.files import walk
 from diffusion4k.metrics import families
 
 
-def of(script: str, *, backbone: str | None = None, family: str | None = None, also=()) -> str:
+def of(
+    script: str, *, backbone: str | None = None, family: str | None = None, modules=(), also=()
+) -> str:
     """Digest of a script and all of ours that it imports, but for what no job of it uses.
 
     That is the code of other backbones, and fetching, which jobs leave to rules/sources.smk. The
     modules of its backbone and its metric family, which are imported by name, count.
-    `backbone` None: of none, or of whatever class the pipeline turns out to have.
+    `backbone` None: of none, or of whatever class the pipeline turns out to have. `modules`: others
+    that it imports by name.
     """
     opens = backbone or digest.reaches(script, backbones.STOCK)
     chosen = backbones.code(backbone) if opens else {}
@@ -27,7 +30,7 @@ def of(script: str, *, backbone: str | None = None, family: str | None = None, a
     return digest.digest(
         script,
         leave_out=(*chosen.get("leave_out", ()), *unused),
-        with_modules=(*chosen.get("with_modules", ()), *own),
+        with_modules=(*chosen.get("with_modules", ()), *own, *modules),
         also=tuple(also),
     )
 
@@ -45,13 +48,14 @@ def of_job(config: Config, script: str, **fixed: str) -> Callable[[Any], str]:
     return text
 
 
-def listing(folder: str | Path) -> str:
-    """Digest of the names, sizes and times of a folder's files, so that changed ones are seen.
+def listing(folder: str | Path, *, times: bool = True) -> str:
+    """Digest of the names, sizes and times of a folder's files, or of one file, to see changes.
 
-    Of links also where they lead to. For what a user brings and replaces; of nothing that training
-    depends on, because a touch must not train again.
+    Of links also where they lead to. For what a user brings and replaces. Without `times`, and
+    without hidden files, for what training depends on: a touch must not train again.
     """
-    stats = [(str(p), os.path.realpath(p), *_stat(p)) for p in walk(folder)]
+    files = [Path(folder)] if Path(folder).is_file() else walk(folder, hidden=times)
+    stats = [(str(p), os.path.realpath(p), *_stat(p)[: 2 if times else 1]) for p in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from diffusion4k.config import fidelity, resolve
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import keys, lineage, paper
+from diffusion4k.dag import keys, lineage, paper, paths
 from diffusion4k.metrics import families
 
 PAPER = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
@@ -67,7 +67,8 @@ class Deviations:
             for name, (_, other) in families.columns().items():
                 if other.corrected and column in (name, other.corrected[1]):
                     yield (other.corrected[0],), {}
-        for path in lineage.of_tables(self._config, [table]):
+        for file in lineage.of_tables(self._config, [table]):
+            path = paths.own(self._config, file)
             if re.search(r"-[1-9]\d*-of-\d+\.json$", path):
                 continue  # shards are alike
             for rule in self._rules:

@@ -8,7 +8,8 @@ from typing import Any
 def command_line(**values: Any) -> str:
     """True is --key, False --no-key, None nothing, a list is spread; quoted for a shell.
 
-    A text that begins with "-" is written --key=-text, which argparse does not take for a flag.
+    What begins with "-" is written --key=-text, which argparse does not take for a flag; so is a
+    list that has such a text, item by item (its option adds up: action="extend").
     """
     words: list[str] = []
     for key, value in values.items():
@@ -16,9 +17,11 @@ def command_line(**values: Any) -> str:
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
         elif isinstance(value, list | tuple):
-            words += [flag, *(shlex.quote(str(item)) for item in value)]
-        elif isinstance(value, str) and value.startswith("-"):
-            words.append(f"{flag}={shlex.quote(value)}")
+            items = [shlex.quote(str(item)) for item in value]
+            dash = any(isinstance(item, str) and item.startswith("-") for item in value)
+            words += [f"{flag}={item}" for item in items] if dash else [flag, *items]
+        elif str(value).startswith("-"):
+            words.append(f"{flag}={shlex.quote(str(value))}")
         elif value is not None:
             words += [flag, shlex.quote(str(value))]
     return " ".join(words)

@@ -5,21 +5,28 @@ from pathlib import Path
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, sources
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import file, shards
 from diffusion4k.dag.train import exported
 
 
 def pipeline(config: Config, model: str) -> str:
     """A model's pipeline: one exported here, or a source as it is."""
     if model in exported(config):
-        return f"{root(config)}/train/{model}/pipeline.json"
+        return file(config, f"train/{model}/pipeline.json")
     return sources.of_model(config, model)
 
 
 def manifests(config: Config, model: str, evaluation: str) -> list[str]:
     """All shards of a model's images of an evaluation; `model` may be the pattern {model}."""
-    stem = f"{root(config)}/generate/{model}/{evaluation}/shard"
-    return shards(stem, config["evaluations"][evaluation]["shards"])
+    stem = f"generate/{model}/{evaluation}/shard"
+    return shards(config, stem, config["evaluations"][evaluation]["shards"])
+
+
+def shard(config: Config, wildcards) -> str:
+    """The shard of images that a job of these wildcards scores."""
+    w = wildcards
+    stem = f"generate/{w.model}/{w.evaluation}/shard"
+    return file(config, f"{stem}-{w.shard}-of-{w.shards}.json")
 
 
 def sampled(config: Config) -> list[str]:
@@ -32,9 +39,10 @@ def brought(config: Config) -> list[str]:
     return [name for name, model in config["models"].items() if "images" in model]
 
 
-def dataset(config: Config, evaluation: str) -> str:
-    """The source of an evaluation's prompts and photographs."""
-    return sources.of_split(config, config["evaluations"][evaluation]["split"])
+def dataset(config: Config, evaluation: str, model: str | None = None) -> str:
+    """The data set of an evaluation's prompts and photographs; the prompts as a model has them."""
+    captions = config["models"][model].get("captions") if model else None
+    return sources.of_split(config, config["evaluations"][evaluation]["split"], captions)
 
 
 def of_class(config: Config, model: str) -> str | None:
@@ -42,6 +50,11 @@ def of_class(config: Config, model: str) -> str | None:
     if "backbone" in config["models"][model]:
         return None
     return json.dumps({name: b["generate"] for name, b in config["backbones"].items()})
+
+
+def keeps_png(score_input: str) -> bool:
+    """Whether pictures are kept without loss too: where metrics score them as in memory."""
+    return score_input == "memory"
 
 
 def timed_model(config: Config, cost: str) -> str:

@@ -1,13 +1,12 @@
 """Encoded training sets."""
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import shards
 
 
 def manifests(config: Config, backbone: str) -> list[str]:
     """All shards of the training set, encoded for a backbone."""
-    stem = f"{root(config)}/latents/{backbone}/shard"
-    return shards(stem, config["latents"]["shards"])
+    return shards(config, f"latents/{backbone}/shard", config["latents"]["shards"])
 
 
 def flip(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""Every manifest that a table or a figure rests on, for the inputs of the targets.
+"""Every manifest that a table, a figure or the claims rest on, for the inputs of the targets.
 
 Snakemake does not miss an intermediate file whose downstream exists: after a job has failed (its
 outputs are deleted then) the same command would say that there is nothing to be done, and an old
@@ -11,7 +11,20 @@ tests/dag/test_lineage.py holds this against the DAG that Snakemake builds.
 from collections.abc import Iterable, Iterator
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import data, generate, latents, metrics, paper, sources, train, vae
+from diffusion4k.dag import (
+    claims,
+    data,
+    figures,
+    generate,
+    latents,
+    metrics,
+    paper,
+    people,
+    sources,
+    train,
+    vae,
+)
+from diffusion4k.dag.paths import file
 from diffusion4k.metrics import families
 
 
@@ -23,6 +36,11 @@ def of_tables(config: Config, names: Iterable[str]) -> list[str]:
 def of_figures(config: Config, names: Iterable[str]) -> list[str]:
     """The files of figures, and every manifest that they are made from."""
     return _unique(path for name in names for path in _figure(config, name))
+
+
+def of_claims(config: Config) -> list[str]:
+    """The files of the claims' verdicts, and every manifest that they are made from."""
+    return _unique(_claims(config))
 
 
 def _unique(paths: Iterable[str]) -> list[str]:
@@ -40,11 +58,23 @@ def _table(config: Config, name: str) -> Iterator[str]:
         yield from _row(config, family, row, evaluation)
 
 
+def _claims(config: Config) -> Iterator[str]:
+    yield from claims.files(config)
+    yield from claims.read_by(config)
+    yield from of_tables(config, claims.tables(config))
+    yield from _votes(config)
+    for _, family, *rows, evaluation in claims.pairs(config):
+        for row in rows:
+            yield from _row(config, family, row, evaluation)
+
+
 def _row(config: Config, family: str, row: str, evaluation: str | None) -> Iterator[str]:
     """What the aggregate of one row is made from."""
     if family == "correlation":
         of, _ = families.rated()[row]
         ratings = config["ratings"]
+        yield from (file(config, f"people/ratings.{form}") for form in ("json", "csv"))
+        yield from _returned(config, people.rated(config), "ratings")
         for model in ratings["models"]:
             yield from _scores(config, of.name, model, ratings["evaluation"])
     elif family == "sizes":
@@ -71,9 +101,16 @@ def _scores(config: Config, name: str, model: str, evaluation: str) -> Iterator[
 
 def _images(config: Config, model: str, evaluation: str) -> Iterator[str]:
     yield from generate.manifests(config, model, evaluation)
-    yield generate.dataset(config, evaluation)
+    yield from _dataset(config, generate.dataset(config, evaluation, model), evaluation)
     if model in generate.sampled(config):
         yield from _pipeline(config, model)
+
+
+def _dataset(config: Config, manifest: str, evaluation: str) -> Iterator[str]:
+    """A data set, and the source that its images lie in."""
+    split = config["evaluations"][evaluation]["split"]
+    yield manifest
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _pipeline(config: Config, model: str) -> Iterator[str]:
@@ -83,6 +120,31 @@ def _pipeline(config: Config, model: str) -> Iterator[str]:
         yield from _training(config, model)
     elif model in train.exported(config):
         yield train.transformer(config, model)
+
+
+def of_kit(config: Config, purpose: str) -> list[str]:
+    """The manifest of a rating kit, and every manifest that it is made from."""
+    study, found = config["people"]["evaluation"], [people.kit(config, purpose)]
+    for model in people.models(config, purpose):
+        found += _images(config, model, study)
+    return _unique(found)
+
+
+def _votes(config: Config) -> Iterator[str]:
+    if people.votes(config):
+        yield from people.votes(config)
+        yield generate.dataset(config, config["people"]["evaluation"])
+        yield from _returned(config, people.voted(config), "pairs")
+        for judge in people.judges(config):
+            yield judge
+            for model in people.models(config, "pairs"):
+                yield from _images(config, model, config["people"]["evaluation"])
+
+
+def _returned(config: Config, given: dict, purpose: str) -> Iterator[str]:
+    """What the files of raters rest on: where they are a kit's, all that it shows."""
+    if "kit" in given:
+        yield from of_kit(config, purpose)
 
 
 def _training(config: Config, model: str) -> Iterator[str]:
@@ -102,18 +164,22 @@ def _reconstruction(config: Config, name: str) -> Iterator[str]:
 def _split(config: Config, split: str) -> Iterator[str]:
     yield data.checked(config, split)
     yield sources.of_split(config, split)
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _figure(config: Config, name: str) -> Iterator[str]:
-    figure = config["figures"][name]
-    yield from paper.figure_files(config, [name])
-    for row in figure["rows"]:
-        if figure["kind"] == "gallery":
-            yield from _images(config, row, figure["evaluation"])
-        elif figure["kind"] == "histogram":
-            yield from _split(config, row)
-        elif figure["kind"] == "curves":
-            yield from _training(config, row)
-        else:  # the first shard alone is shown
-            shown = vae.manifests(config, row)
-            yield from (p for p in _reconstruction(config, row) if p not in shown[1:])
+    rows, reads = config["figures"][name]["rows"], figures.kind(config, name).reads
+    yield from figures.files(config, [name])
+    yield from figures.inputs(config, name)
+    if reads == "pictures":
+        yield figures.dataset(config, name)
+        for row in rows:
+            if row in generate.sampled(config):
+                yield from _pipeline(config, row)
+    elif reads == "reconstructions":
+        yield from figures.rebuild_inputs(config, name)
+    elif reads in ("check", "training"):
+        for row in rows:
+            yield from _split(config, row) if reads == "check" else _training(config, row)
+    elif reads == "votes":
+        yield from _votes(config)

@@ -2,7 +2,7 @@
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import sources
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import shards
 from diffusion4k.metrics import families
 
 
@@ -16,8 +16,8 @@ def networks(config: Config, stage: str) -> dict[str, str]:
 
 def manifests(config: Config, stage: str, model: str, evaluation: str) -> list[str]:
     """All shards of a model's scores by one stage."""
-    stem = f"{root(config)}/metrics/{model}/{evaluation}/{stage}"
-    return shards(stem, config["evaluations"][evaluation]["shards"])
+    stem = f"metrics/{model}/{evaluation}/{stage}"
+    return shards(config, stem, config["evaluations"][evaluation]["shards"])
 
 
 def of_family(config: Config, name: str, model: str, evaluation: str) -> list[str]:

@@ -1,18 +1,26 @@
-"""Tables and figures: where each number and picture comes from, and how rows are called."""
+"""Tables: where each number comes from, and how rows are called."""
 
 import json
 from pathlib import Path
 
+from diffusion4k import shape
 from diffusion4k.config import fidelity
+from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import data, generate, train, vae
+from diffusion4k.dag import train
 from diffusion4k.dag.flags import command_line
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
-TABLE_FORMS = ("json", "csv", "html", "md", "tex")
-FIGURE_FORMS = ("json", "png")
+TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
+
+
+def chosen(config: Config, section: str) -> list[str]:
+    """The names of `tables` or `figures` that all of a run means: `targets`, or every one."""
+    targets = config.get("targets")
+    return [name for name in config[section] if targets is None or name in targets]
 
 
 def tables(config: Config, names) -> list[str]:
@@ -20,19 +28,9 @@ def tables(config: Config, names) -> list[str]:
     return [f"{root(config)}/tables/{name}.json" for name in names]
 
 
-def figures(config: Config, names) -> list[str]:
-    """The manifests of figures."""
-    return [f"{root(config)}/figures/{name}.json" for name in names]
-
-
 def table_files(config: Config, names) -> list[str]:
     """All that a reader may open of tables, their manifests first."""
     return [f"{root(config)}/tables/{name}.{form}" for name in names for form in TABLE_FORMS]
-
-
-def figure_files(config: Config, names) -> list[str]:
-    """All that a reader may open of figures, their manifests first."""
-    return [f"{root(config)}/figures/{name}.{form}" for name in names for form in FIGURE_FORMS]
 
 
 def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) -> str:
@@ -40,7 +38,8 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
 
     `of`: the families of the table's columns.
     """
-    size = config["evaluations"][evaluation]["size"] if evaluation else config["latents"]["size"]
+    entry = config["evaluations"][evaluation] if evaluation else config["latents"]
+    size = shape.text(entry["size"])
     if "efficiency" in of:
         cost = config["efficiency"][row]
         return f"{cost['label']}@{size}{' (CPU offload)' if cost.get('offload') else ''}"
@@ -50,6 +49,21 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
     if row in families.rated():
         return families.columns()[row][1].label
     return f"{config['models'][row]['label']}@{size}"
+
+
+def in_words(config: Config) -> list[str]:
+    """The tables of prompts."""
+    return [name for name, table in config["tables"].items() if table.get("kind") == "prompts"]
+
+
+def in_numbers(config: Config) -> list[str]:
+    """The tables that have columns."""
+    return [name for name in config["tables"] if name not in in_words(config)]
+
+
+def prompt_files(config: Config, table: str) -> list[Path]:
+    """The files of a table of prompts, in order."""
+    return [prompts.path(row) for row in config["tables"][table]["rows"]]
 
 
 def families_of(config: Config, table: str) -> list[str]:
@@ -63,7 +77,7 @@ def number(config: Config, family: str, row: str, evaluation: str | None) -> str
     pattern = families.get(family).manifest
     last = train.names(train.segments(config))[-1]
     where = pattern.format(row=row, evaluation=evaluation, family=family, last_step=last)
-    return f"{root(config)}/{where}"
+    return file(config, where)
 
 
 def reason(config: Config, row: str, of: list[str]) -> str | None:
@@ -76,6 +90,11 @@ def reason(config: Config, row: str, of: list[str]) -> str | None:
         if lacking:
             paths = " and ".join(f"sources.{network}.path" for network in lacking)
             return f"pyiqa's weights are never downloaded: give {paths}"
+    captions = config["models"].get(row, {}).get("captions")
+    if captions and any(families.get(family).generated for family in of):
+        entry = config["captions"][captions]
+        if not given(entry):
+            return f"{entry['reason']}: give captions.{captions}.path"
     return config["unavailable"].get(row, {}).get("reason")
 
 
@@ -87,18 +106,23 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
         for row in entry["rows"]
         if not reason(config, row, of)
         for family in of
+        if families.get(family).manifest
     ]
 
 
 def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
     """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
-    entry = config["tables"][table]
-    metrics, evaluation = f"{root(config)}/metrics", entry.get("evaluation")
+    entry, of = config["tables"][table], families_of(config, table)
+    evaluation = entry.get("evaluation")
     return [
-        (f"{row}:{family}", f"{metrics}/{row}/{evaluation}/{family}-against-{other}.json")
+        (
+            f"{row}:{family}",
+            file(config, f"metrics/{row}/{evaluation}/{family}-against-{other}.json"),
+        )
         for row, other in entry.get("against", {}).items()
         if row in entry["rows"]
-        for family in families_of(config, table)
+        if not (reason(config, row, of) or reason(config, other, of))
+        for family in of
         if families.get(family).paired
     ]
 
@@ -136,6 +160,7 @@ def published(config: Config, table: str) -> list[Path]:
 def table_spec(config: Config, name: str, footer: list[str]) -> str:
     """What a table shows, as JSON: title, columns, rows with their labels and reasons, footer."""
     table, of = config["tables"][name], families_of(config, name)
+    tolerance = table.get("tolerance", {})
     spec = {"title": table["title"], "columns": [], "rows": []}
     for key in columns(config, name):
         family, column = families.columns()[key]
@@ -147,14 +172,21 @@ def table_spec(config: Config, name: str, footer: list[str]) -> str:
                 "label": column.label,
                 "direction": column.direction,
                 "digits": column.digits,
+                **{what: True for what in ("exact", "timed") if getattr(column, what)},
+                **({"tolerance": tolerance[key]} if key in tolerance else {}),
+                **({} if family.manifest else {"reason": "nothing here measures it"}),
             }
         )
+    evaluation = table.get("evaluation")
     for row in table["rows"]:
-        shown = label(config, row, table.get("evaluation"), of)
-        spec["rows"].append({"key": row, "label": shown, "reason": reason(config, row, of)})
-    if against := table.get("against"):
-        evaluation = table.get("evaluation")
-        spec["against"] = {r: label(config, other, evaluation) for r, other in against.items()}
+        shown = {"key": row, "label": label(config, row, evaluation, of)}
+        if other := config["models"].get(row, {}).get("published_as"):
+            shown |= {"published_as": other, "published_label": label(config, other, evaluation)}
+        spec["rows"].append(shown | {"reason": reason(config, row, of)})
+    spec["against"] = {
+        row: {"row": other, "label": label(config, other, evaluation)}
+        for row, other in table.get("against", {}).items()
+    }
     if table.get("context"):
         spec["context"] = table["evaluation"]
     return json.dumps(spec | {"footer": footer})
@@ -169,45 +201,4 @@ def table_flags(config: Config, table: str, footer: list[str]) -> str:
         context=CONTEXT if config["tables"][table].get("context") else None,
         values=[f"{key}={path}" for key, path in numbers(config, table)],
         comparisons=[f"{key}={path}" for key, path in comparisons(config, table)],
-    )
-
-
-def figure_rows(config: Config, figure: str) -> list[tuple[str, str]]:
-    """(ROW, manifest) for everything that a figure shows."""
-    entry = config["figures"][figure]
-    manifests = {
-        "gallery": lambda row: generate.manifests(config, row, entry["evaluation"]),
-        "histogram": lambda row: [data.checked(config, row)],
-        "curves": lambda row: [train.last_step(config, row)],
-        "reconstruction": lambda row: vae.manifests(config, row)[:1],
-    }[entry["kind"]]
-    return [(row, path) for row in entry["rows"] for path in manifests(row)]
-
-
-def figure_inputs(config: Config, figure: str) -> list[str]:
-    """Every manifest that a figure reads; of a gallery the photographs' source too."""
-    entry = config["figures"][figure]
-    rows = [path for _, path in figure_rows(config, figure)]
-    return rows + ([generate.dataset(config, entry["evaluation"])] if "evaluation" in entry else [])
-
-
-def figure_flags(config: Config, figure: str) -> str:
-    """The flags of scripts/figure.py."""
-    entry = config["figures"][figure]
-    evaluation = entry.get("evaluation")
-    labels = {row: label(config, row, evaluation) for row in entry["rows"]}
-    gallery = {}
-    if entry["kind"] == "gallery":
-        settings, zoom = config["evaluations"][evaluation], entry.get("zoom")
-        gallery = {
-            "reference": generate.dataset(config, evaluation),
-            "folder": config["splits"][settings["split"]]["folder"],
-            "size": settings["size"],
-            "prompts": entry.get("prompts", 6),
-            "zoom": [zoom[k] for k in ("top", "left", "size")] if zoom else None,
-        }
-    return command_line(
-        spec=json.dumps({"title": entry["title"], "labels": labels}),
-        rows=[f"{row}={path}" for row, path in figure_rows(config, figure)],
-        **gallery,
     )

@@ -2,15 +2,19 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from diffusion4k.config.resolve import Config
+from diffusion4k import manifest
+from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import sources
+from diffusion4k.dag.paths import record, root
 from diffusion4k.errors import UserError
-from diffusion4k.sources import hub
+from diffusion4k.ledger import check as ledger
+from diffusion4k.sources import access, hub, retry
 
 
 def use_own_interpreter() -> None:
@@ -44,12 +48,77 @@ def check_profile(arguments: list[str], own: list[Path], base: str | None) -> No
                 )
 
 
+def copied(config: Config) -> list[str]:
+    """A line when the run's files are here and Snakemake's records of their making are not."""
+    manifests = sorted(Path(root(config)).glob("sources/*.json"))
+    if not manifests or any(record(str(path)).is_file() for path in manifests):
+        return []
+    return [
+        f"{root(config)} is a copy without Snakemake's records: after `cp -a` (with times), record"
+        " it by `snakemake … --touch --forceall TARGET`, or much of it is made anew"
+    ]
+
+
+def lost_behind(config: Config, arguments: Iterable[str]) -> list[str]:
+    """A line for each file of the run among the arguments that rests on what is no longer there.
+
+    Asked for a file, Snakemake does not miss what lies behind it, such as what a failed job was to
+    make. The targets of a name do (lineage.py), so that is what to ask for.
+    """
+    run, lines = Path(root(config)), []
+    for path in map(Path, arguments):
+        if not path.is_file() or not path.resolve().is_relative_to(run.resolve()):
+            continue
+        waiting, seen = [path.with_suffix(".json")], set()
+        if path.name == "report.html":
+            waiting = [*run.glob("tables/*.json"), *run.glob("figures/*.json")]
+        while waiting and (file := waiting.pop()):
+            if file in seen or file.suffix != ".json" or not file.is_file():
+                continue
+            seen.add(file)
+            try:
+                made = manifest.read(file)
+            except UserError:
+                continue  # the job that reads it says so
+            waiting += map(Path, made.inputs.values())
+            lines += ledger.gone(made).values()
+    again = "not made again for a file's sake: ask for a target of a name (table_8, all)"
+    return [f"{line}; {again}" for line in dict.fromkeys(lines)]
+
+
 def licence(config: Config, source: str) -> str | None:
     """What a source to be downloaded needs its user to accept, and whether a token is there."""
     need = sources.licence(config, source)
     if not need or Path(sources.manifest(config, source)).exists() or hub.offline():
         return None
-    return f"{need} ({'a token is set' if hub.token_is_set() else 'no token is set'})"
+    said = "a token is set, tried at the start" if hub.token_is_set() else "no token is set"
+    return f"{need} ({said})"
+
+
+def refusals(config: Config, fetched: list[str]) -> list[str]:
+    """Why sources that are to be fetched cannot be: no token, or one that the hub does not take.
+
+    A hub that does not answer is noted on the terminal: it may, while downloads wait.
+    """
+    lines = []
+    for source in (s for s in fetched if origin(config["sources"][s]) == "hub"):
+        need, entry = sources.licence(config, source), config["sources"][source]
+        if need and not hub.token_is_set():
+            lines.append(need)
+            continue
+        answer = access.ask(entry["hub"], entry.get("type", "model"))
+        if not answer.reached:
+            tries = f"{sum(retry.BACK_OFF) // 60} minutes and more, in up to {retry.JOBS} jobs"
+            print(
+                f"note: {answer.refusal}; a download tries again for {tries}, and says so here;"
+                " where there is no network: HF_HUB_OFFLINE=1 (docs/sources.md)",
+                file=sys.stderr,
+                flush=True,
+            )
+            break
+        if need and answer.refusal:
+            lines.append(f"source {source}: {answer.refusal}, or give sources.{source}.path")
+    return lines
 
 
 def check(config: Config, workflow: Any, iqa: Path | None) -> None:
@@ -59,10 +128,8 @@ def check(config: Config, workflow: Any, iqa: Path | None) -> None:
     which makes it.
     """
     jobs = list(workflow.dag.needrun_jobs())
-    lacking = []
-    if not hub.token_is_set():
-        fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
-        lacking += [sources.licence(config, s) for s in sorted(fetched) if licence(config, s)]
+    fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
+    lacking = [] if hub.offline() else refusals(config, sorted(fetched))
     if iqa and any(job.rule.name == "quality" for job in jobs) and not (iqa / "python").exists():
         lacking.append("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
     if lacking:

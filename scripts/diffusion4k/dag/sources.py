@@ -3,18 +3,34 @@
 from pathlib import Path
 
 from diffusion4k.config.resolve import Config, origin
-from diffusion4k.dag import code
-from diffusion4k.dag.paths import root
+from diffusion4k.dag import code, data
+from diffusion4k.dag.paths import file
 
 
 def manifest(config: Config, source: str) -> str:
     """The manifest of a source."""
-    return f"{root(config)}/sources/{source}.json"
+    return file(config, f"sources/{source}.json")
 
 
-def of_split(config: Config, split: str) -> str:
-    """The source that a split lies in."""
+def of_split(config: Config, split: str, captions: str | None = None) -> str:
+    """The data set that holds a split: its source, or that under other captions, if it has such.
+
+    `captions`: one of `captions` in place of the split's own.
+    """
+    if other := captions or config["splits"][split].get("captions"):
+        return recaptioned(config, other, split)
     return manifest(config, config["splits"][split]["source"])
+
+
+def recaptioned(config: Config, captions: str, split: str) -> str:
+    """The data set of a split's images under other captions."""
+    return file(config, f"captions/{captions}/{split}.json")
+
+
+def of_captioned_splits(config: Config) -> list[str]:
+    """The data sets of all splits that name captions of their own."""
+    names = (name for name, split in config["splits"].items() if "captions" in split)
+    return [of_split(config, name) for name in names]
 
 
 def of_backbone(config: Config, backbone: str) -> str:
@@ -53,7 +69,17 @@ def licence(config: Config, source: str) -> str:
 
 
 def own_files(config: Config, source: str) -> str:
-    """What changes with a user's pipeline, the source of a model: its folder's listing."""
+    """What changes with the files of a source that is the user's, so that they are listed anew.
+
+    Of a model's pipeline names, sizes and times. Trainings may depend on everything else, and a
+    touch must not train again: of data sets the captions and the sizes of images, in the splits'
+    folders alone; of the rest names, sizes and where links lead to.
+    """
     path = config["sources"][source].get("path")
-    own = source.startswith("model_")
-    return code.listing(Path(path).expanduser()) if own and path else ""
+    if not path:
+        return ""
+    root = Path(path).expanduser()
+    if source.startswith("model_"):
+        return code.listing(root)
+    splits = [s["folder"] for s in config["splits"].values() if s["source"] == source]
+    return data.content(root, splits) if splits else code.listing(root, times=False)

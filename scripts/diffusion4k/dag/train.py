@@ -6,7 +6,7 @@ from pathlib import Path
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, keys, resources, sources
-from diffusion4k.dag.paths import root
+from diffusion4k.dag.paths import file, root
 
 CODE = "diffusion4k/train/trainer.py"  # whatever decides weights is reached from it
 
@@ -41,7 +41,7 @@ def names(steps: list[int]) -> list[str]:
 
 def step_file(config: Config, model: str, step: int) -> str:
     """The manifest of a segment's end."""
-    return f"{root(config)}/train/{model}/step-{step:06d}.json"
+    return file(config, f"train/{model}/step-{step:06d}.json")
 
 
 def last_step(config: Config, model: str) -> str:

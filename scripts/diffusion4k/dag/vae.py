@@ -1,13 +1,12 @@
 """Reconstructions by VAEs."""
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag.paths import root, shards
+from diffusion4k.dag.paths import shards
 
 
 def manifests(config: Config, vae: str) -> list[str]:
     """All shards of the images that a VAE reconstructs."""
-    stem = f"{root(config)}/vae/{vae}/reconstruction"
-    return shards(stem, config["reconstruction"]["shards"])
+    return shards(config, f"vae/{vae}/reconstruction", config["reconstruction"]["shards"])
 
 
 def count(config: Config) -> int:

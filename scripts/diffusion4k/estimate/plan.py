@@ -7,17 +7,9 @@ from pathlib import Path
 
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import paper
-from diffusion4k.estimate import cost
+from diffusion4k.estimate import cost, repositories
 from diffusion4k.estimate.cost import STAGES, Cost, Key
 from diffusion4k.metrics import families
-
-# GB of sources where known (docs/sources.md)
-SOURCE_GB = {
-    "stabilityai/stable-diffusion-3-medium-diffusers": 15,
-    "black-forest-labs/FLUX.1-dev": 34,
-    "zhang0jhon/flux_wavelet": 44,
-    "zhang0jhon/flux_wavelet_v2_sc": 44,
-}
 
 
 class Plan:
@@ -29,18 +21,26 @@ class Plan:
     def tflops(self, work: Cost) -> float:
         """The sustained rate of a GPU at this work: measured, or plan.tflops."""
         name = work.key[1]
-        backbone = self.config["models"].get(name, {}).get("backbone", name)
+        model = self.config["models"].get(name)
+        backbone = cost.backbone_of(self.config, model) if model else name
         return self.measured.get((work.key[0], backbone), self.config["plan"]["tflops"])
+
+    @property
+    def targets(self) -> dict[str, list[Cost]]:
+        """Everything that each target needs."""
+        return self.tables
 
     @cached_property
     def tables(self) -> dict[str, list[Cost]]:
         """Everything that each table needs, in the order data flows."""
-        return {name: self.closure(self._table_keys(name)) for name in self.config["tables"]}
+        names = paper.chosen(self.config, "tables")
+        return {name: self.closure(self._table_keys(name)) for name in names}
 
     @cached_property
     def everything(self) -> list[Cost]:
         """What all tables together need, each work once."""
-        return self.closure(key for name in self.config["tables"] for key in self._table_keys(name))
+        names = paper.chosen(self.config, "tables")
+        return self.closure(key for name in names for key in self._table_keys(name))
 
     def closure(self, keys: Iterable[Key]) -> list[Cost]:
         """The works of these keys and all that they need, those that are needed first."""
@@ -82,7 +82,10 @@ class Plan:
         source = self.config["sources"][name]
         if origin(source) in ("path", "make"):
             return 0.0
-        return SOURCE_GB.get(source.get("hub", ""))
+        if url := source.get("url"):
+            return repositories.FILES.get(url.rpartition("/")[2])
+        known = repositories.REPOSITORIES.get(source.get("hub", ""))
+        return known.gb if known else None
 
     def disk(self) -> dict[str, float]:
         """GB of the run at its peak by stage, downloads apart, which lie in HF_HOME."""

@@ -3,6 +3,8 @@
 import argparse
 import json
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 from diffusion4k import backbones, manifest
@@ -50,8 +52,26 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def pictures_of(model: str) -> Path:
+    """The manifest of a model's pictures in results/: of the last run that drew any, the largest.
+
+    UserError, with the models there are, when there is none.
+    """
+    drawn = sorted(Path("results").glob("*/generate/*/*/shard-0-of-*.json"))
+    own = [path for path in drawn if path.parent.parent.name == model]
+    if not own:
+        names = ", ".join(dict.fromkeys(path.parent.parent.name for path in drawn))
+        raise UserError(f"no file {model}, and no pictures of a model of that name; of {names}")
+    last = max(own, key=lambda path: path.stat().st_mtime)
+    same_run = [path for path in own if path.parts[1] == last.parts[1]]
+    return max(same_run, key=lambda path: manifest.read(path).settings.get("height", 0))
+
+
 class Like(argparse.Action):
-    """Takes what is not given from what made other pictures, as their manifest says."""
+    """Takes what is not given from what made other pictures, as their manifest says.
+
+    The pictures are told by their manifest, or by the model of a row of the tables.
+    """
 
     TAKEN = (
         "model", "revision", "prompt", "height", "width", "steps", "guidance", "t5_tokens",
@@ -60,8 +80,11 @@ class Like(argparse.Action):
     )  # fmt: skip
 
     def __call__(self, parser, namespace, value, option_string=None):
-        setattr(namespace, self.dest, value)
         try:
+            if not Path(value).exists():
+                value = pictures_of(value)
+                print(f"like {value}", file=sys.stderr)
+            setattr(namespace, self.dest, value)
             settings = manifest.read(value).settings
         except UserError as error:
             parser.error(f"--like: {error}")

@@ -24,7 +24,7 @@ from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256, write_text
 from diffusion4k.generate.settings import SamplerSettings
-from diffusion4k.images import save_jpeg, save_png
+from diffusion4k.images import LOSSLESS, save_jpeg, save_png
 
 
 class TooLarge(UserError):
@@ -193,9 +193,10 @@ class Picture:
 class Folder:
     """The pictures of one model and evaluation: images/<id>.jpg, and receipts/<id>.json.
 
-    With `png`, lossless/<id>.png too. A receipt holds prompt, seed, settings, model and device, the
-    digest of all that the picture was made from, and the SHA-256 of the files themselves. The
-    shards share the folder; a picture whose receipt does not fit is made again.
+    With `png`, lossless/<id>.png too, for metrics that score a picture as it was in memory. A
+    receipt holds prompt, seed, settings, model and device, the digest of all that the picture was
+    made from, and the SHA-256 of the files. The shards share the folder; a picture whose receipt
+    does not fit is made again.
     """
 
     def __init__(self, root: str | Path, *, png: bool = False):
@@ -206,7 +207,10 @@ class Folder:
         return self.root / "images" / f"{id}.jpg"
 
     def lossless(self, id: str) -> Path:
-        return self.root / "lossless" / f"{id}.png"
+        return self.root / LOSSLESS / f"{id}.png"
+
+    def files(self, id: str) -> list[Path]:
+        return [self.image(id), self.lossless(id)] if self.png else [self.image(id)]
 
     def receipt(self, id: str) -> Path:
         return self.root / "receipts" / f"{id}.json"

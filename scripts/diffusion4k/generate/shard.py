@@ -28,19 +28,20 @@ def draw_shard(
     seed: int,
     seed_policy: str,
     png: bool,
-) -> tuple[int, Iterator[sampler.Picture]]:
-    """How many pictures the shard has, and each of them as it is there.
+) -> tuple[list[str], sampler.Folder, Iterator[sampler.Picture]]:
+    """The ids of the shard's prompts, where their pictures lie, and each of them as it is there.
 
     `folder` is that of the data set with the prompts; pictures and receipts lie below `target`.
     """
     prompts = shards.shard(captions.of(dataset, folder), shard, shards_in_all)
-    pictures = sampler.sample_all(
+    pictures = sampler.Folder(target, png=png)
+    drawn = sampler.sample_all(
         setup.load,
         setup.folder.backbone,
         prompts,
-        sampler.Folder(target, png=png),
+        pictures,
         settings=settings,
         seed_of=partial(seeds.image_seed, seed_policy, seed),
         made_from=setup.made_from(CODE),
     )
-    return len(prompts), pictures
+    return [prompt.id for prompt in prompts], pictures, drawn

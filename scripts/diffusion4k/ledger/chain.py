@@ -77,7 +77,9 @@ class Run:
         """Where an input lies: below this run when its path names a run's folder."""
         parts = Path(source).parts
         places = [at for at, part in enumerate(parts) if part == "results" and at + 2 < len(parts)]
-        return self.folder.joinpath(*parts[places[-1] + 2 :]) if places else Path(source)
+        mine = self.folder.joinpath(*parts[places[-1] + 2 :]) if places else Path(source)
+        # a run beside a run reads what the other has made where that lies
+        return Path(source) if Path(source).exists() and not mine.exists() else mine
 
     def name(self, path: Path) -> str:
         """A path as it is called below the run; one elsewhere as it is."""

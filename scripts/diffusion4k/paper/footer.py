@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from diffusion4k.manifest import Manifest
+from diffusion4k.paper import verdicts
 from diffusion4k.paper.spec import column_key
 
 ALIKE = "≈"  # the difference from the baseline row lies inside its interval
+MARKS = {verdicts.REPRODUCED: "✓", verdicts.NOT_REPRODUCED: "✗"}  # beside the difference
+# how lines begin that speak of published numbers, which the form without them leaves out
+OF_PUBLISHED = ("Published ", "[", *MARKS.values(), "Not judged")
 
 
 def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> list[str]:
@@ -17,18 +21,28 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     found += _long_prompts(values)
     found += _floors(values, spec["columns"])
     found += _baselines(rows)
+    found += _judged(rows)
     empty: dict[str, list[str]] = {}
     for row in rows:
         if row.get("reason"):
             empty.setdefault(row["reason"], []).append(row["label"])
+    for column in spec["columns"] if spec["rows"] else ():
+        if "reason" in column:
+            empty.setdefault(column["reason"], []).append(column["label"])
     found += [f"{', '.join(labels)}: {reason}" for reason, labels in empty.items()]
     said: dict[str, list[str]] = {}
     for row in spec["rows"]:
         for column in spec["columns"]:
-            cell = published.get((row["key"], column_key(column)))
+            key = row.get("published_as", row["key"])
+            cell = published.get((key, column_key(column)))
             if cell and cell.note and cell.value is not None:
                 said.setdefault(cell.note, []).append(f"{row['label']} {column['label']}")
     found += [f"Published {', '.join(where)}: {note}" for note, where in said.items()]
+    found += [
+        f"Published beside {row['label']}: the numbers of {row['published_label']}"
+        for row in spec["rows"]
+        if "published_as" in row
+    ]
     sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
     found += [f"[{i}] as published by {source}" for i, source in enumerate(sources, start=1)]
     found += together(note for source in values.values() for note in source.notes)
@@ -89,18 +103,30 @@ def _long_prompts(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
 
 
 def _floors(values: Mapping[tuple[str, str], Manifest], columns: list) -> list[str]:
-    """What FID is between photographs and photographs: its bias, at half of n."""
-    floors: dict[int, dict[str, float]] = {}
+    """What FID is between photographs, its bias: at which n, and how that is known."""
+    floors: dict[tuple[int, ...], dict[str, float]] = {}
     for column in columns:
         found = (s.results.get(f"{column['metric']}_floor") for s in values.values())
         if floor := next(filter(None, found), None):
-            floors.setdefault(floor["n"], {})[column["label"]] = floor["value"]
-    return [
-        f"Of one half of the reference photographs to the other (n = {n:,}): "
-        + ", ".join(f"{label} {value:.2f}" for label, value in said.items())
-        + "; a perfect model would score about that with as few images"
-        for n, said in floors.items()
-    ]
+            sizes = (floor["n"], *(split["n"] for split in floor["splits"]))
+            floors.setdefault(sizes, {})[column["label"]] = floor["value"]
+    return [_floor_line(sizes, labels) for sizes, labels in floors.items()]
+
+
+def _floor_line(sizes: tuple[int, ...], labels: Mapping[str, float]) -> str:
+    """`sizes`: the floors' n, then those of the splits that it comes from, the largest first."""
+    n, *splits = sizes
+    shown = ", ".join(f"{label} {value:.2f}" for label, value in labels.items())
+    if n == splits[0]:
+        return (
+            f"Floor, of one half of the reference photographs to the other: {shown} (n = {n:,},"
+            " half of the table's); a perfect model would score less with all of them"
+        )
+    less = ", ".join(f"{size:,}" for size in splits)
+    return (
+        f"Floor, of photographs to as many other ones: {shown} (n = {n:,}, extrapolated from"
+        f" disjoint sets of {less}); a perfect model would score about that"
+    )
 
 
 def _baselines(rows: list[dict]) -> list[str]:
@@ -118,3 +144,18 @@ def _baselines(rows: list[dict]) -> list[str]:
         f"Compared, by paired bootstrap over prompts: {pairs}; {ALIKE} where the 95 % interval of"
         " the difference holds zero"
     ]
+
+
+def _judged(rows: list[dict]) -> list[str]:
+    """What the marks of verdicts mean, and why numbers beside published ones have none."""
+    cells = [cell for row in rows if not row.get("context") for cell in row["cells"].values()]
+    found = {cell["verdict"] for cell in cells}
+    signs = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict in found]
+    limits = "as published, within rounding and both sides' sampling or the column's tolerance"
+    said = [f"{', '.join(signs)}: {limits}"] if signs else []
+    why: dict[str, None] = {}
+    for cell in cells:
+        beside = cell["ours"] is not None and cell["published"] is not None
+        if beside and cell["verdict"] == verdicts.NOT_JUDGED:
+            why.setdefault(cell["verdict_reason"])
+    return said + [f"Not judged beside published numbers: {reason}" for reason in why]

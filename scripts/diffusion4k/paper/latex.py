@@ -4,6 +4,8 @@ import re
 import unicodedata
 from typing import Any
 
+from diffusion4k.paper import prompt_table
+from diffusion4k.paper.footer import OF_PUBLISHED
 from diffusion4k.paper.render import headings, interval, label, line
 
 _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -28,7 +30,18 @@ _SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "≈": r"$\approx$",
+    "✓": r"$\surd$",
+    "«": r"$\ll$",
+    "»": r"$\gg$",
+    "„": ",,",
+    "′": "$'$",
+    "″": "$''$",
+    "\u202f": r"\,",
+    "✗": r"$\times$",
 }
+# of the letters up to U+017F those that a plain font lacks, of the signs beyond those that it has
+_LACKING = frozenset("ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")
+_PUNCTUATION = frozenset("‐‑‒–—―‖‘’“”†‡•…‰‱€")
 _HEAD = r"""% needs \usepackage{booktabs,adjustbox}
 % \newcommand{\interval}[1]{{\scriptsize #1}} before it shows the intervals of ours
 \begin{table}[t]
@@ -39,20 +52,29 @@ _HEAD = r"""% needs \usepackage{booktabs,adjustbox}
 """
 
 
-def latex(table: dict[str, Any], name: str | None = None) -> str:
+def latex(table: dict[str, Any], name: str | None = None, *, ours_only: bool = False) -> str:
     r"""A table environment, UTF-8: no wider than the line, notes below the rules.
 
     The number in front of the title is left to \caption. `name` gives the label, tab:NAME.
     Intervals of ours are arguments of \interval, which prints nothing unless it is defined.
+    `ours_only` leaves out what was published, differences and verdicts; a comment where nothing
+    is left.
     """
+    notes = table["footer"]
+    if ours_only and table.get("kind") != "prompts":
+        table = _ours(table)
+        notes = [note for note in notes if not note.startswith(OF_PUBLISHED)]
+        if not (table["rows"] and table["columns"]):
+            return f"% {escape(table['title'])}: nothing of ours\n"
     title = re.sub(r"^Table \w+: *", "", table["title"])
     caption = " ".join(filter(None, [title[:1].upper() + title[1:], table["caption"]]))
     text = _HEAD + f"\\caption{{{escape(caption)}}}\n"
     text += f"\\label{{tab:{name}}}\n" if name else ""
-    text += "\\begin{adjustbox}{max width=\\linewidth}\n" + _tabular(table) + "\\end{adjustbox}\n"
-    if table["footer"]:
+    tabular = _tabular(table, ours_only)
+    text += "\\begin{adjustbox}{max width=\\linewidth}\n" + tabular + "\\end{adjustbox}\n"
+    if notes:
         text += "\n\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n"
-        text += "".join(f"\\par {escape(note)}\n" for note in table["footer"])
+        text += "".join(f"\\par {escape(note)}\n" for note in notes)
         text += "\\end{minipage}\n"
     text += "\\end{table}\n"
     if foreign := sorted(set(filter(_foreign, text))):
@@ -72,12 +94,23 @@ def escape(text: str) -> str:
 
 def _foreign(character: str) -> bool:
     """Whether pdfLaTeX stops at it: beyond Latin letters, punctuation and what it is told here."""
-    code = ord(character)
-    return code > 0x17F and not 0x2010 <= code <= 0x203A and character != "€"
+    return character in _LACKING or (ord(character) > 0x17F and character not in _PUNCTUATION)
 
 
-def _tabular(table: dict[str, Any]) -> str:
-    groups = [(column, headings(table, column)) for column in table["columns"]]
+def _ours(table: dict[str, Any]) -> dict[str, Any]:
+    """The table's own rows and columns, without those that others alone published."""
+    rows = [row for row in table["rows"] if not row.get("context")]
+    columns = [column for column in table["columns"] if not column.get("reason")]
+    return table | {"rows": rows, "columns": columns}
+
+
+def _tabular(table: dict[str, Any], ours_only: bool) -> str:
+    if table.get("kind") == "prompts":
+        return prompt_table.tabular(table, escape)
+    groups = [
+        (column, [name for name in headings(table, column) if not ours_only or name == "ours"])
+        for column in table["columns"]
+    ]
     heads = [
         f"\\multicolumn{{{len(names)}}}{{c}}{{{escape(label(column))}}}"
         if len(names) > 1
@@ -85,11 +118,12 @@ def _tabular(table: dict[str, Any]) -> str:
         for column, names in groups
     ]
     names = [escape(name) for _, names in groups for name in names]
-    rows = [[escape(row["label"]), *_cells(table, row)] for row in table["rows"]]
+    rows = [[escape(row["label"]), *_cells(table, row, ours_only)] for row in table["rows"]]
     lines = [
         f"\\begin{{tabular}}{{l{'r' * len(names)}}}",
         "\\toprule",
-        *(f"{' & '.join(row)} \\\\" for row in (["", *heads], ["", *names])),
+        # below each head stands nothing but "ours" in the form that has no more
+        *(f"{' & '.join(row)} \\\\" for row in [["", *heads], ["", *names]][: 1 + (not ours_only)]),
         "\\midrule",
         *(f"{' & '.join(row)} \\\\" for row in rows),
         "\\bottomrule",
@@ -98,15 +132,17 @@ def _tabular(table: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cells(table: dict[str, Any], row: dict[str, Any]) -> list[str]:
+def _cells(table: dict[str, Any], row: dict[str, Any], ours_only: bool) -> list[str]:
     cells = [
-        f"\\textbf{{{escape(text)}}}" if best else escape(text) for text, best in line(table, row)
+        f"\\textbf{{{escape(text)}}}" if best else escape(text)
+        for text, best in line(table, row, ours_only)
     ]
     at = 0
     for column in table["columns"]:
         names, cell = headings(table, column), row["cells"][column["key"]]
         if cell.get("interval") and not column.get("intervals"):  # else it is in the text
             ends = escape(interval(cell, column["digits"]))
-            cells[at + names.index("ours")] += f"\\interval{{ {ends}}}"
-        at += len(names)
+            place = at + (0 if ours_only else names.index("ours"))
+            cells[place] += f"\\interval{{ {ends}}}"
+        at += 1 if ours_only else len(names)
     return cells

@@ -10,10 +10,14 @@ from diffusion4k.errors import UserError
 
 @dataclass(frozen=True)
 class Published:
-    """One published cell; `value` is None where the paper prints no number, `note` says why."""
+    """One published cell; `value` is None where the paper prints no number, `note` says why.
+
+    `digits`: as many as are printed behind the point, None for those of the column.
+    """
 
     value: float | None
     note: str = ""
+    digits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Context:
     system: str
     metric: str
     value: float
+    digits: int = 0
 
 
 def read(path: str | Path) -> dict[tuple[str, str], Published]:
@@ -41,7 +46,7 @@ def read(path: str | Path) -> dict[tuple[str, str], Published]:
         if not line["value"] and not line["note"]:
             raise UserError(f"{where}: neither value nor note; write one of them")
         value = _number(where, line["value"]) if line["value"] else None
-        cells[key] = Published(value, line["note"])
+        cells[key] = Published(value, line["note"], _digits(line["value"]))
     return cells
 
 
@@ -49,7 +54,8 @@ def read_context(path: str | Path) -> list[Context]:
     """All rows of a CSV with the columns source, evaluation, system, metric, value."""
     rows, seen = [], set()
     for where, line in _lines(path, ["source", "evaluation", "system", "metric", "value"]):
-        row = Context(**(line | {"value": _number(where, line["value"])}))
+        value = {"value": _number(where, line["value"]), "digits": _digits(line["value"])}
+        row = Context(**(line | value))
         key = (row.source, row.evaluation, row.system, row.metric)
         if key in seen:
             raise UserError(f"{where}: {row.system}, {row.metric} comes twice; remove one")
@@ -81,3 +87,7 @@ def _number(where: str, text: str) -> float:
     if not math.isfinite(value):
         raise UserError(f"{where}: {text!r} is not a finite number")
     return value
+
+
+def _digits(text: str) -> int:
+    return len(text.partition(".")[2])

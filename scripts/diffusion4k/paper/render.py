@@ -6,8 +6,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from diffusion4k.paper.footer import ALIKE
-from diffusion4k.paper.tables import NOT_RUN, shown
+from diffusion4k.paper import prompt_table
+from diffusion4k.paper.footer import ALIKE, MARKS
+from diffusion4k.paper.tables import shown
+from diffusion4k.paper.verdicts import NOT_RUN
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
 PARTS = ("published", "ours", "difference")
@@ -32,25 +34,22 @@ _FRAGMENT = """\
 <th scope="row" class="key">{{ row.label }}
 {%- if row.reason %}<span class="reason">{{ row.reason }}</span>{% endif %}</th>
 {%- for column in table.columns %}{% set cell = row.cells[column.key] %}
-{%- set text, compared = texts(cell, column.digits), headings(column)|length > 1 %}
-{%- set first = '' if compared else ' first' %}
-{%- if compared %}
-<td class="first published">
-{%- if cell.best[0] %}<strong>{{ text[0] }}</strong>{% else %}{{ text[0] }}{% endif %}</td>
-{%- endif %}
-{%- if cell.ours is none %}
-<td class="empty{{ first }}" colspan="{{ 2 if compared else 1 }}">{{ text[1] }}</td>
+{%- set text = texts(cell, column.digits) %}
+{%- for heading in headings(column) %}{% set first = ' first' if loop.first else '' %}
+{%- if heading == 'published' %}
+<td class="published{{ first }}">{{ bold(text[0], cell.best[0]) }}</td>
+{%- elif heading == 'Δ' %}
+<td class="difference">{{ text[2] }}
+{%- if mark(cell) %} <span class="verdict" role="img" aria-label="{{ cell.verdict }}"
+ title="{{ cell.verdict }}: {{ cell.verdict_reason }}">{{ mark(cell) }}</span>{% endif %}</td>
+{%- elif cell.ours is none %}
+<td class="empty{{ first }}" title="{{ cell.verdict_reason }}">{{ text[1] }}</td>
 {%- else %}
-<td class="ours{{ first }}"{% if cell.status != 'ok' %} data-status="{{ cell.status }}"{% endif %}>
-{%- if cell.best[1] %}<strong>{{ text[1] }}</strong>{% else %}{{ text[1] }}{% endif %}
+<td class="ours{{ first }}">{{ bold(text[1], cell.best[1]) }}
 {%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
 {%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>
-<span class="interval">vs {{ cell.against.label }}</span>{% endif %}
-{%- if cell.status != 'ok' %}<span class="reason">{{ cell.status }}</span>{% endif %}</td>
-{%- if compared %}
-<td class="difference">{{ text[2] }}</td>
-{%- endif %}
-{%- endif %}{% endfor %}</tr>
+<span class="interval">vs {{ cell.against.label }}</span>{% endif %}</td>
+{%- endif %}{% endfor %}{% endfor %}</tr>
 {%- endfor %}
 </tbody>
 </table>
@@ -66,11 +65,13 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; border-block: 2px solid; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; text-align: right; vertical-align: top; white-space: nowrap; }
-thead th { text-align: center; } thead tr:last-child { border-bottom: 1px solid; }
+thead th { text-align: center; } thead tr:last-child th { text-align: right; }
+thead tr:last-child { border-bottom: 1px solid; }
 .sub { font-weight: normal; font-size: .8em; } .key { text-align: left; font-weight: normal; }
-.first { padding-left: 1.6rem; } .difference, .empty, .interval, .reason { opacity: .65; }
+.first { padding-left: 1.6rem; } .verdict { cursor: help; }
+.difference, .empty, .interval, .reason { opacity: .65; }
 .interval, .reason { display: block; font-size: .75em; }
-.empty { text-align: center; font-style: italic; } .notes { font-size: .85em; opacity: .8; }
+.empty { font-style: italic; } .notes { font-size: .85em; opacity: .8; }
 </style></head><body>
 <h1>{{ table.title }}</h1>{% if table.caption %}<p>{{ table.caption }}</p>{% endif %}
 <div class="scroll">{{ fragment }}</div>
@@ -82,34 +83,48 @@ _jinja = jinja2.Environment(autoescape=True, undefined=jinja2.ChainableUndefined
 
 
 def headings(table: dict[str, Any], column: dict[str, Any]) -> tuple[str, ...]:
-    """What stands below a metric: ours alone where nobody published a number of it."""
-    cells = [row["cells"][column["key"]] for row in table["rows"]]
-    said = any(cell["published"] is not None or cell["published_note"] for cell in cells)
-    return ("published", "ours", "Δ") if said else ("ours",)
+    """What stands below a metric: published, ours and Δ, those of them that some row can have.
+
+    Ours alone where nobody published a number, published alone where nothing here measures it.
+    """
+    rows = [(row, row["cells"][column["key"]]) for row in table["rows"]]
+    said = any(cell["published"] is not None or cell["published_note"] for _, cell in rows)
+    own = not column.get("reason") and any(not row.get("context") for row, _ in rows)
+    compared = any(cell["difference"] is not None or mark(cell) for _, cell in rows)
+    found = zip(("published", "ours", "Δ"), (said, own, compared), strict=True)
+    return tuple(name for name, there in found if there) or ("ours",)
 
 
-def line(table: dict[str, Any], row: dict[str, Any]) -> list[tuple[str, bool]]:
+def line(
+    table: dict[str, Any], row: dict[str, Any], ours_only: bool = False
+) -> list[tuple[str, bool]]:
     """(text, whether bold) for each of the `headings` of a row's cells, from left to right."""
     found = []
     for column in table["columns"]:
         cell = row["cells"][column["key"]]
-        shown_texts = list(texts(cell, column["digits"]))
+        published, ours, difference = texts(cell, column["digits"])
         if column.get("intervals") and cell.get("interval"):
-            shown_texts[1] += f" {interval(cell, column['digits'])}"
-        parts = zip(shown_texts, (*cell["best"], False), strict=True)
-        found += list(parts) if len(headings(table, column)) > 1 else list(parts)[1:2]
+            ours += f" {interval(cell, column['digits'])}"
+        parts = {
+            "published": (published, cell["best"][0]),
+            "ours": (ours, cell["best"][1]),
+            "Δ": (f"{difference} {mark(cell)}".strip(), False),
+        }
+        found += [
+            parts[name] for name in headings(table, column) if not ours_only or name == "ours"
+        ]
     return found
 
 
 def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
-    """What the cell shows: published, ours, difference, rounded, with a sign on the difference."""
+    """What the cell shows: published as printed, ours and difference rounded, with its sign."""
     published, ours, difference = (cell[part] for part in PARTS)
     said = cell["published_note"] or NOTHING
     if published is not None:
-        said = _minus(shown(published, digits))
+        said = _minus(shown(published, cell["published_digits"]))
     if ours is None:
         # a longer reason stands with the row and in the footer, not in every cell
-        return said, NOT_RUN if cell["status"] == NOT_RUN else NOTHING, ""
+        return said, NOT_RUN if cell["verdict"] == NOT_RUN else NOTHING, ""
     measured = _minus(shown(ours, digits))
     if "standard_error" in cell:
         measured += f" ± {shown(cell['standard_error'], digits)}"
@@ -118,13 +133,18 @@ def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
     return said, measured, "" if difference is None else _signed(difference, digits)
 
 
+def mark(cell: dict[str, Any]) -> str:
+    """The sign of a verdict that compares with the paper, which the footer explains."""
+    return MARKS.get(cell["verdict"], "")
+
+
 def tidy_csv(table: dict[str, Any]) -> str:
-    """One line a cell, unrounded: row, metric, published, ours, difference, n, status.
+    """One line a cell, unrounded: row, metric, published, ours, difference, n, verdict, its reason.
 
     Then the standard error and the interval of ours, and the paired difference to the baseline row
     with the ends of its interval, where there are such.
     """
-    header = ["row", "metric", *PARTS, "n", "status"]
+    header = ["row", "metric", *PARTS, "n", "verdict", "verdict_reason"]
     lines = []
     for row in table["rows"]:
         for column in table["columns"]:
@@ -142,6 +162,8 @@ def tidy_csv(table: dict[str, Any]) -> str:
 
 def markdown(table: dict[str, Any]) -> str:
     """A table for the terminal: columns aligned, the best in bold."""
+    if table.get("kind") == "prompts":
+        return prompt_table.markdown(table)
     grid = [[""] + [f"{label(c)} {h}" for c in table["columns"] for h in headings(table, c)]]
     for row in table["rows"]:
         cells = [f"**{text}**" if best else text for text, best in line(table, row)]
@@ -159,9 +181,13 @@ def markdown(table: dict[str, Any]) -> str:
 
 def html(table: dict[str, Any]) -> str:
     """The bare <table>, for the report's style sheet."""
+    if table.get("kind") == "prompts":
+        return prompt_table.html(table)
     return _jinja.from_string(_FRAGMENT).render(
         table=table,
         headings=lambda column: headings(table, column),
+        bold=lambda text, best: Markup("<strong>{}</strong>").format(text) if best else text,
+        mark=mark,
         texts=texts,
         interval=interval,
         against=_against,

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,8 @@ from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render
 from diffusion4k.paper.footer import together
+from diffusion4k.paper.verdicts import PLUMBING
 
-# What makes a run's numbers say nothing about the paper.
-PLUMBING = re.compile(r"\b(miniature|random)\b", re.IGNORECASE)
 ORIGINS = ("path", "make", "url", "hub")
 LARGEST_PNG = 300_000  # bytes; a larger figure holds photographs, which JPEG keeps well
 WIDEST = 2000  # px of an embedded picture

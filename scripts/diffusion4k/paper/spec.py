@@ -18,8 +18,16 @@ TABLE = {
         "caption": {"type": "string"},
         # evaluation whose rows of context.csv are appended, e.g. eval_2048
         "context": _TEXT,
-        # row -> the label of the row that its numbers are compared with, pair by pair
-        "against": {"type": "object", "additionalProperties": _TEXT},
+        # row -> the row that its numbers are compared with, pair by pair, and that one's label
+        "against": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["row", "label"],
+                "properties": {"row": _TEXT, "label": _TEXT},
+            },
+        },
         "footer": {"type": "array", "items": _TEXT},
         "columns": {
             "type": "array",
@@ -39,12 +47,17 @@ TABLE = {
                     "family": _TEXT,
                     # largest difference (absolute) that counts as reproduced
                     "tolerance": {"type": "number", "minimum": 0},
+                    # nothing is sampled: equal numbers are equal as printed
+                    "exact": {"type": "boolean"},
+                    # a time, which only the same GPU can reproduce
+                    "timed": {"type": "boolean"},
+                    # why nothing here measures it: published numbers alone
+                    "reason": _TEXT,
                 },
             },
         },
         "rows": {
             "type": "array",
-            "minItems": 1,
             "items": {
                 "type": "object",
                 "additionalProperties": False,
@@ -52,6 +65,10 @@ TABLE = {
                 "properties": {
                     "key": _TEXT,
                     "label": _TEXT,
+                    # the row whose published numbers stand beside it, where that is another, and
+                    # what that one is called
+                    "published_as": _TEXT,
+                    "published_label": _TEXT,
                     # why no run can fill the row
                     "reason": {"type": ["string", "null"]},
                 },
@@ -68,8 +85,8 @@ FIGURE = {
         "caption": {"type": "string"},
         # what each row of --rows is called; the order of columns or panels
         "labels": {"type": "object", "additionalProperties": _TEXT},
-        # gallery: sample ids from top to bottom; the evaluation set's first ones when absent
-        "ids": {"type": "array", "items": _TEXT, "minItems": 1},
+        # of the figure's kind
+        "settings": {"type": "object"},
     },
 }
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
+from diffusion4k.paper import verdicts
 from diffusion4k.paper.footer import lines
 from diffusion4k.paper.published import Context, Published
 from diffusion4k.paper.spec import check_table, column_key
 
-NOT_RUN = "not run"
-ELSEWHERE = "published elsewhere"
+NOT_AS_PUBLISHED = "Not as in the paper"  # begins the line of a footer that lists settings
+ELSEWHERE = "published elsewhere, of no row here"
 
 
 def assemble(
@@ -30,13 +31,13 @@ def assemble(
     `values` maps (row key, family) to the manifest that holds ours: results[metric] is {"value",
     "n", "interval"? or "standard_error"?} or a bare number; results["failed"] says why there is
     none. `comparisons` has the paired differences to the row that spec["against"] names. Returns
-    {"title", "caption", "columns": [{key, label, direction, digits, intervals}],
-    "rows": [{key, label, reason, cells: {metric: {published, published_note, ours, difference, n,
-    interval?, standard_error?, against?, status, best: [published?, ours?]}}}], "footer",
-    "provenance"}. A cell's `against` is {label, difference, interval, distinguishable}, the last of
-    which is false when the interval holds zero. Status is "ok", "not run", "out of tolerance …", or
-    the row's reason. The best published and the best of ours are found after rounding, so that ties
-    are all best.
+    {"title", "caption", "columns": [{key, label, direction, digits, intervals, tolerance?, exact?,
+    reason?}], "rows": [{key, label, reason, cells: {metric: {published, published_digits,
+    published_note, ours, difference, n, interval?, standard_error?, against?, verdict,
+    verdict_reason, best: [published?, ours?]}}}], "footer", "provenance"}. A cell's `against` is
+    {row, label, difference, interval, distinguishable}, the last of which is false when the
+    interval holds zero. Verdicts are those of verdicts.py. What rests on miniature or random
+    inputs has no difference: published and ours stand apart.
 
     Raises UserError for NaN and infinities, and for a value whose row or family has no place.
     """
@@ -46,8 +47,9 @@ def assemble(
     _check_places(spec, comparisons)
     columns = spec["columns"]
     rows = [_row(row, columns, published, values) for row in spec["rows"]]
+    _say_settings(spec, rows)
     _compare(spec, rows, comparisons)
-    _mark_best(columns, rows)
+    verdicts.mark_best(columns, rows, column_key)
     rows += _context_rows(spec, context)
     return {
         "title": spec["title"],
@@ -60,6 +62,8 @@ def assemble(
                 "digits": column["digits"],
                 # what a correlation says is said by its interval: shown in every form
                 "intervals": column["family"] == "correlation",
+                # what a claim needs to tell two rows apart, and columns of others' numbers alone
+                **{k: column[k] for k in ("tolerance", "exact", "reason") if k in column},
             }
             for column in columns
         ],
@@ -93,16 +97,29 @@ def _row(row: Mapping, columns: list, published: Mapping, values: Mapping) -> di
     failed = (source.results["failed"] for source in found if "failed" in source.results)
     reason = row.get("reason") or next(failed, "")
     for column in columns:
-        said = published.get((row["key"], column_key(column)), Published(None))
+        key = (row.get("published_as", row["key"]), column_key(column))
+        said = published.get(key, Published(None))
         source = values.get((row["key"], column["family"]))
-        ours = _measured(source, column["metric"])
-        cells[column_key(column)] = _cell(said, ours, column, reason or NOT_RUN)
+        cell = _cell(said, _measured(source, column["metric"]), column["digits"])
+        why = reason or column.get("reason", "")
+        cell["verdict"], cell["verdict_reason"] = verdicts.judge(cell, said, column, source, why)
+        if cell["verdict_reason"] == verdicts.RESTS_ON:
+            cell["difference"] = None
+        cells[column_key(column)] = cell
     return {
         "key": row["key"],
         "label": row["label"],
         "reason": reason,
         "cells": cells,
     }
+
+
+def _say_settings(spec: Mapping, rows: list[dict]) -> None:
+    """A miss by settings that are not the paper's says so: it may be theirs."""
+    if any(line.startswith(NOT_AS_PUBLISHED) for line in spec.get("footer", ())):
+        for cell in (cell for row in rows for cell in row["cells"].values()):
+            if cell["verdict"] == verdicts.NOT_REPRODUCED:
+                cell["verdict_reason"] += "; settings are not the paper's, see the notes"
 
 
 def _compare(spec: Mapping, rows: list[dict], comparisons: Mapping) -> None:
@@ -114,7 +131,7 @@ def _compare(spec: Mapping, rows: list[dict], comparisons: Mapping) -> None:
             if found.get("interval"):
                 low, high = found["interval"]
                 row["cells"][column_key(column)]["against"] = {
-                    "label": spec["against"][row["key"]],
+                    **spec["against"][row["key"]],
                     "difference": found["value"],
                     "interval": [low, high],
                     "distinguishable": not low <= 0 <= high,
@@ -135,70 +152,46 @@ def _measured(source: Manifest | None, name: str) -> dict[str, Any]:
     return found
 
 
-def _cell(said: Published, ours: dict, column: Mapping, reason: str) -> dict[str, Any]:
+def _cell(said: Published, ours: dict, digits: int) -> dict[str, Any]:
     cell = {
         "published": said.value,
+        "published_digits": digits if said.digits is None else said.digits,
         "published_note": said.note,
-        "ours": None,
+        "ours": ours.get("value"),
         "difference": None,
-        "n": None,
-        "status": reason,
+        "n": ours.get("n"),
+        "verdict": verdicts.NOT_JUDGED,
+        "verdict_reason": ELSEWHERE,
         "best": [False, False],
     }
-    if not ours:
-        return cell
-    cell.update(ours=ours["value"], n=ours.get("n"), status="ok")
     if ours.get("interval"):
         cell["interval"] = list(ours["interval"])
     elif ours.get("standard_error"):
         cell["standard_error"] = ours["standard_error"]
-    if said.value is not None:
+    if ours and said.value is not None:
         cell["difference"] = ours["value"] - said.value
-        tolerance = column.get("tolerance")
-        # half a unit of the last printed digit is the paper's own rounding
-        slack = 0.5 * 10 ** -column["digits"]
-        if tolerance is not None and abs(cell["difference"]) > tolerance + slack:
-            cell["status"] = f"out of tolerance ({tolerance:g})"
     return cell
-
-
-def _mark_best(columns: list, rows: list[dict]) -> None:
-    """Set best[0] (published) and best[1] (ours) where two or more rows compete."""
-    for column in columns:
-        direction = column.get("direction", "none")
-        if direction == "none":
-            continue
-        for position, name in enumerate(("published", "ours")):
-            cells = [row["cells"][column_key(column)] for row in rows]
-            cells = [cell for cell in cells if cell[name] is not None]
-            rounded = [float(shown(cell[name], column["digits"])) for cell in cells]
-            if len(rounded) < 2:
-                continue
-            if len(set(rounded)) == 1:
-                continue  # nobody is better
-            best = min(rounded) if direction == "lower" else max(rounded)
-            for cell, value in zip(cells, rounded, strict=True):
-                cell["best"][position] = value == best
 
 
 def _context_rows(spec: Mapping, context: Iterable[Context]) -> list[dict[str, Any]]:
     """Other systems on the same evaluation: published only, labelled with their source."""
-    metrics = [column_key(column) for column in spec["columns"]]
-    found: dict[tuple[str, str], dict[str, float]] = {}
+    digits = {column_key(column): column["digits"] for column in spec["columns"]}
+    found: dict[tuple[str, str], dict[str, Published]] = {}
     for row in context:
-        if row.evaluation == spec.get("context") and row.metric in metrics:
-            found.setdefault((row.system, row.source), {})[row.metric] = row.value
+        if row.evaluation == spec.get("context") and row.metric in digits:
+            said = Published(row.value, digits=row.digits)
+            found.setdefault((row.system, row.source), {})[row.metric] = said
     sources = list(dict.fromkeys(source for _, source in found))
     return [
         {
-            "key": f"context:{system}",
+            "key": f"context:{system}:{sources.index(source) + 1}",
             "label": f"{system} [{sources.index(source) + 1}]",
             "source": source,
             "reason": "",
             "context": True,
             "cells": {
-                metric: _cell(Published(numbers.get(metric)), {}, {}, ELSEWHERE)
-                for metric in metrics
+                metric: _cell(numbers.get(metric, Published(None)), {}, count)
+                for metric, count in digits.items()
             },
         }
         for (system, source), numbers in found.items()

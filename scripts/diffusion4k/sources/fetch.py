@@ -124,11 +124,11 @@ def hub(
     patterns = {"allow_patterns": only, "ignore_patterns": ignore}
     if is_offline_mode():
         return _from_cache(where, revision, patterns)
-    _check_token()
+    check_token()
     try:
         return _from_hub(where, revision, patterns)
     except (HTTPError, OSError, RevisionResolutionError, RuntimeError, ValueError) as error:
-        raise UserError(f"{repository}: {_advice(error, where, revision)}") from None
+        raise UserError(f"{repository}: {advice(error, where, revision)}") from None
 
 
 def _from_hub(where: dict[str, str], revision: str, patterns: dict[str, Any]) -> Fetched:
@@ -260,7 +260,7 @@ def _from_cache(where: dict[str, str], revision: str, patterns: dict[str, Any]) 
     return Fetched(root, files, root.name, (note, *_unpinned(name, revision, root.name)))
 
 
-def _check_token() -> None:
+def check_token() -> None:
     """Refuse a token that no header can hold: the HTTP client's complaint would quote it."""
     from huggingface_hub import get_token
 
@@ -272,7 +272,7 @@ def _check_token() -> None:
         )
 
 
-def _advice(error: Exception, where: dict[str, str], revision: str) -> str:
+def advice(error: Exception, where: dict[str, str], revision: str) -> str:
     """What the hub's answer means and what to do, in one line."""
     from huggingface_hub import get_token
 

@@ -4,18 +4,31 @@ huggingface_hub retries single requests on its own (five times, seconds apart); 
 outlasts that, and for the requests that it does not retry.
 """
 
+import contextlib
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 BACK_OFF = (5, 15, 45, 120)  # seconds between the tries of one job; Snakemake retries the job
+JOBS = 4  # retries of rule fetch_source, and the first
 LONGEST = 1800  # seconds; a server that asks for a longer pause is left to a later run
 
 T = TypeVar("T")
+_aloud: list[tuple[TextIO, str]] = []
+
+
+def aloud(descriptor: int, name: str) -> None:
+    """Say pauses on this file descriptor too, with a name before them: a job's stderr is its log.
+
+    One that is not open, such as the terminal's in a container, is done without.
+    """
+    with contextlib.suppress(OSError):
+        _aloud.append((os.fdopen(descriptor, "w", encoding="utf-8", errors="replace"), name))
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -30,9 +43,15 @@ def patiently(call: Callable[[], T]) -> T:
             pause = max(pause, asked(error))
             if not may_pass(error) or pause > LONGEST:
                 raise
-            print(f"{reason(error)}; trying again in {pause} s", file=sys.stderr, flush=True)
+            _say(f"{reason(error)}; trying again in {pause} s")
         time.sleep(pause)
     return call()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+    for stream, name in _aloud:
+        print(f"{name}: {line}", file=stream, flush=True)
 
 
 def may_pass(error: BaseException) -> bool:

@@ -10,8 +10,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from diffusion4k.config import fidelity
-from diffusion4k.config.keys import cluster, data, models, paper, stages
-from diffusion4k.config.keys.types import ABSENT, Choice, Name, Natural, Section, matching
+from diffusion4k.config.keys import (
+    cluster,
+    data,
+    endpoints,
+    figures,
+    models,
+    paper,
+    people,
+    stages,
+)
+from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
 
@@ -56,6 +65,9 @@ class Configuration(Section):
     base: Name = ABSENT
     """`miniature`: what this file sets stands on top of `config/miniature.yaml`, not of the paper's
     configuration alone; any other file of `config/` too"""
+    reuse: Name = ABSENT
+    """name of another run in `results/`: what it has finished by the same code and settings is read
+    from there, and only what differs is made"""
     seed: Natural
     """seed of everything that draws: crops, training, images"""
     fidelity: Rows
@@ -66,6 +78,13 @@ class Configuration(Section):
     """name → captioned folder of a source"""
     evaluations: dict[Name, data.Evaluation]
     """name → prompts, references and image size of a benchmark"""
+    captions: dict[Name, endpoints.Captions]
+    """name → other captions, for a split or a model ([docs/captions.md](../docs/captions.md))"""
+    endpoints: dict[Name, endpoints.Endpoint]
+    """name → a model that writes captions or judges pairs, by OpenAI's chat protocol"""
+    judge: endpoints.Judge = ABSENT
+    """judges the pairs of `people` ([docs/judge.md](../docs/judge.md)); absent by default, because
+    it costs"""
     backbones: dict[Name, models.Backbone]
     """`sd3` and `flux`"""
     vae: models.F16
@@ -87,15 +106,28 @@ class Configuration(Section):
     """Table 2"""
     metrics: stages.Metrics
     """scoring"""
-    ratings: stages.Ratings = ABSENT
+    people: people.People
+    """what the rating kit shows"""
+    votes: people.Files = ABSENT
+    """people's votes for Figure 6, several files or a pattern: what the kit saved, or a CSV of
+    votes; absent by default, because the paper's were never released"""
+    ratings: people.Ratings = ABSENT
     """human ratings for Table 1; absent by default, because the paper's were never released"""
     efficiency: dict[Name, paper.Cost]
     """name → a way to sample a picture, a row of Table 5"""
     tables: dict[paper.TableName, paper.Table]
     """name → table; its name is a target"""
+    claims: dict[Name, paper.Claim]
+    """name → a claim of the paper, which `snakemake claims` judges
+    ([docs/verdicts.md](../docs/verdicts.md))"""
+    targets: Names = ABSENT
+    """the tables and figures that `all`, `tables`, `figures`, `report`, `claims` mean; by default
+    every one. Others are made by name"""
     unavailable: dict[Name, paper.Unavailable]
     """rows that no run can fill"""
-    figures: dict[paper.FigureName, paper.Figure]
+    prompts: dict[Name, figures.PromptSet]
+    """name → prompts of one's own, for figures"""
+    figures: dict[figures.FigureName, figures.Figure]
     """name → figure; its name is a target"""
     site: cluster.Site
     """what SLURM is asked for besides a step's resources; a key left out leaves SLURM's default"""

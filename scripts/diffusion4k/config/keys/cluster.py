@@ -38,6 +38,17 @@ class Site(Section):
     """largest memory of a job; no job asks for more"""
 
 
+class Budget(Section):
+    """What you have."""
+
+    gpus: Count
+    """GPUs that a job may have at once"""
+    memory_gb: Positive
+    """memory of one, in GB"""
+    hours: Positive
+    """hours that all of them are yours"""
+
+
 class Plan(Section):
     """What `snakemake plan` reckons with."""
 
@@ -46,6 +57,9 @@ class Plan(Section):
     device: str = ABSENT
     """a GPU's name as `benchmarks/results/*.json` writes it: rates that were measured on it win
     over `tflops`"""
+    budget: Budget = ABSENT
+    """what you have: `plan` says then which tables and claims fit, by claims checked a GPU-hour
+    ([docs/tiers.md](../docs/tiers.md))"""
 
 
 class Request(Section):

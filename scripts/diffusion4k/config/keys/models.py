@@ -139,10 +139,16 @@ class Model(Section):
     images: str = ABSENT
     """folder of finished images named after the prompts' ids, or with a folder for each
     evaluation"""
+    captions: Name = ABSENT
+    """one of `captions`, in place of the evaluation's: prompts of its pictures, and what CLIPScore
+    compares them with"""
     tables: list[Name] = ABSENT
     """tables that get it as one more row, besides those whose `rows` name it; left out, a
     `pipeline` or a folder of `images` that no table names is a row of every table that is `open`
     (finished pictures only of the evaluation that they are of); `[]`: of none"""
+    published_as: Name = ABSENT
+    """another model whose published numbers stand beside this one's, as the paper's fine-tuned Flux
+    beside its released weights"""
     vae_factor: Factor = ABSENT
     """of an SD3 or Flux pipeline from `source` or `pipeline`; by default what it says of itself,
     else 16. Not for other classes, which keep their own VAE"""

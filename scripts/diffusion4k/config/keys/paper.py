@@ -1,12 +1,22 @@
-"""Sections `efficiency`, `tables`, `unavailable` and `figures`."""
+"""Sections `efficiency`, `tables`, `claims` and `unavailable`."""
 
-from typing import Literal
+from typing import Literal, Self
 
+from pydantic import model_validator
+
+from diffusion4k.config.keys.figures import FigureName
 from diffusion4k.config.keys.models import Factor
-from diffusion4k.config.keys.types import ABSENT, Count, Name, Names, Natural, Section, matching
+from diffusion4k.config.keys.types import (
+    ABSENT,
+    Name,
+    Names,
+    NotNegative,
+    Positive,
+    Section,
+    matching,
+)
 
 TableName = matching("table_[a-z0-9]+", "a table is called table_…, small letters and digits")
-FigureName = matching("figure_[a-z0-9]+", "a figure is called figure_…, small letters and digits")
 
 
 class Cost(Section):
@@ -25,22 +35,62 @@ class Cost(Section):
 class Table(Section):
     """One table."""
 
+    kind: Literal["numbers", "prompts"] = "numbers"
+    """`prompts`: rows are prompts in words, files of `config/prompts`, and there are no columns"""
     title: str
     """caption"""
     evaluation: Name = ABSENT
-    """benchmark of its columns"""
-    rows: Names
-    """models, backbones or splits; a row without a model is an error"""
-    columns: Names
+    """benchmark of its columns; of a table without rows, one of `published/context.csv`"""
+    rows: list[Name]
+    """models, backbones or splits; a row without a model is an error; `[]`: what others published
+    (`context`) alone"""
+    columns: list[Name]
     """columns of metric families, a module each in scripts/diffusion4k/metrics/families"""
     against: dict[str, Name] = ABSENT
     """row → the row that it is compared with, prompt by prompt; a difference inside its 95 %
     interval is marked ≈"""
+    tolerance: dict[Name, NotNegative] = ABSENT
+    """column → the largest difference (absolute) from the published number, besides its rounding,
+    that counts as reproduced; by default 1.96 standard errors of the difference, where ours is
+    known ([docs/verdicts.md](../docs/verdicts.md))"""
     open: bool = False
     """`true`: your model that names no tables is a row of it"""
     context: bool = False
     """`true`: below, what others published on this evaluation (`published/context.csv`), each with
     its source"""
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> Self:
+        if bool(self.columns) == (self.kind == "prompts"):
+            raise ValueError("a table of numbers has columns, one of prompts has none ([])")
+        return self
+
+
+class Claim(Section):
+    """One claim of the paper."""
+
+    text: str
+    """the claim, for readers"""
+    table: TableName = ABSENT
+    """the table that it is read from"""
+    figure: FigureName = ABSENT
+    """in place of `table`: the figure whose votes decide"""
+    column: Name = ABSENT
+    """the table's column"""
+    better: Name = ABSENT
+    """the row that the paper finds better"""
+    than: Name = ABSENT
+    """the row that it is better than"""
+    best: Name = ABSENT
+    """in place of `better` and `than`: the row that is best of all"""
+    cannot: Names = ABSENT
+    """rows of Table 5 that do not fit a GPU's memory"""
+    fits: Names = ABSENT
+    """with `cannot`: rows that do"""
+    memory_gb: Positive = ABSENT
+    """with `cannot`: the memory of the paper's GPU, in GB"""
+    question: Literal["visual_aesthetics", "prompt_adherence", "fine_details"] = ABSENT
+    """with `figure`: what was asked of the pairs"""
 
 
 class Unavailable(Section):
@@ -50,31 +100,3 @@ class Unavailable(Section):
     """name in the table"""
     reason: str
     """what the table says instead of a number"""
-
-
-class Zoom(Section):
-    """A square of a picture."""
-
-    top: Natural
-    """its upper edge in px"""
-    left: Natural
-    """its left edge in px"""
-    size: Count
-    """its side in px"""
-
-
-class Figure(Section):
-    """One figure."""
-
-    kind: Literal["gallery", "histogram", "curves", "reconstruction"]
-    """what it shows"""
-    title: str
-    """caption"""
-    evaluation: Name = ABSENT
-    """benchmark of a gallery"""
-    rows: Names
-    """models, backbones or splits"""
-    prompts: Count = 6
-    """prompts of a gallery"""
-    zoom: Zoom = ABSENT
-    """a square of each picture of a gallery, shown enlarged below it"""

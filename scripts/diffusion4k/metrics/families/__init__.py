@@ -39,6 +39,8 @@ class Column:
     column stands in this one's place.
     of: in a family that scores single images (`PerImage`), the function of an image's pixels,
     (H, W, 3) uint8 RGB, that gives its score.
+    exact: nothing is sampled, so that what is equal is equal as printed.
+    timed: a time, which only the same GPU can reproduce.
     """
 
     label: str
@@ -47,6 +49,8 @@ class Column:
     metric: str = ""
     corrected: tuple[str, str] | None = None
     of: Callable[["np.ndarray"], float] | None = None
+    exact: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Family:
 
     rows: the section of the configuration whose entries are rows of its tables.
     manifest: where the numbers of one row are, below results/<run>/; {row}, {evaluation}, {family}
-        and {last_step} (of training) are filled in.
+        and {last_step} (of training) are filled in. "": nothing here measures it.
     stage: the rule whose jobs make what the numbers are summed up from.
     generated: whether that is done to generated images, of an evaluation.
     paired: whether two models can be compared prompt by prompt.
@@ -91,8 +95,8 @@ class Family:
         """The dataclass of a row of scores, as it is in `shards`; `id` is its first field."""
         raise UserError(f"{self.name}: has no score of each image")
 
-    def derive(self, columns: Columns) -> None:
-        """Add to the columns of scores, in place, what follows from them."""
+    def derive(self, columns: Columns, shards: Sequence["Manifest"]) -> None:
+        """Add to the columns of scores, in place, what follows from them or from `shards`."""
 
     def statistics(self, columns: Mapping[str, Any]) -> Statistics:
         """{metric: (statistic, the columns it is of)}; by default each column's mean."""

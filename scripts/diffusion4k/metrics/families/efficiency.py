@@ -6,7 +6,7 @@ FAMILY = Family(
     "efficiency",
     {
         "memory_gb": Column("memory (GB)", "lower", 1),
-        "seconds_per_step": Column("s/step", "lower", 2),
+        "seconds_per_step": Column("s/step", "lower", 2, timed=True),
     },
     rows="efficiency",
     manifest="efficiency/{row}/{evaluation}.json",

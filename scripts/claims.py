@@ -1,0 +1,68 @@
+"""Judge the paper's claims by a run's tables, comparisons and votes, as JSON and Markdown."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from diffusion4k import cli, files, manifest
+from diffusion4k.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--claims", required=True, help="JSON list: id, text, what it is read from")
+    flags.add_argument("--tables", nargs="*", type=Path, default=[], help="their manifests")
+    flags.add_argument(
+        "--comparisons",
+        nargs="*",
+        default=[],
+        metavar="CLAIM=MANIFEST",
+        help="paired differences between a claim's two rows",
+    )
+    flags.add_argument("--votes", type=Path, help="manifest of win rates, for the figure's claims")
+    flags.add_argument("--output", type=Path, required=True, help="manifest; CLAIMS.md beside it")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.paper import claims
+
+    started = time.time()
+    tables = {path.stem: manifest.read(path) for path in args.tables}
+    comparisons = {}
+    for pair in args.comparisons:
+        claim, _, path = pair.partition("=")
+        if not path:
+            raise UserError(f"--comparisons {pair}: write CLAIM=MANIFEST")
+        comparisons[claim] = manifest.read(path)
+    votes = manifest.read(args.votes) if args.votes else None
+    try:
+        listed = json.loads(args.claims)
+    except ValueError as error:
+        raise UserError(f"--claims: not JSON ({error})") from None
+    results = claims.judge(
+        listed,
+        {name: made.results for name, made in tables.items()},
+        comparisons,
+        votes,
+    )
+    text = args.output.with_suffix(".md")
+    files.write_text(text, claims.markdown(results))
+    every = tables | {f"{c}:against": m for c, m in comparisons.items()}
+    every |= {"votes": votes} if votes else {}
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=[text],
+        inputs={name: made.path for name, made in every.items()},
+        settings=vars(args),
+        results=results,
+        started=started,
+        notes=[note for made in every.values() for note in made.notes],
+    )
+    print(claims.markdown(results))
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

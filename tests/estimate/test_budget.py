@@ -1,0 +1,89 @@
+"""Memory of a GPU against the paper's Table 5, and what fits what somebody has."""
+
+import pytest
+from test_plan import resolved
+
+from diffusion4k.estimate import budget, memory, plan
+
+# Table 5: GB on one A100, 4096 px
+TABLE_5 = {
+    "sd3_f16": 31.3,
+    "sd3_f16_offload": 16.1,
+    "flux_f16": 50.4,
+    "flux_f16_offload": 26.9,
+}
+
+
+@pytest.mark.parametrize(("row", "gb"), TABLE_5.items())
+def test_memory_of_a_picture_is_that_of_table_5(row, gb):
+    assert memory.of(resolved(), ("efficiency", row, "eval_4096")) == pytest.approx(gb, rel=0.06)
+
+
+def test_f8_does_not_fit_where_f16_does():
+    config = resolved()
+    for backbone in ("sd3", "flux"):
+        f8, f16 = (
+            memory.of(config, ("efficiency", f"{backbone}_{f}", "eval_4096")) for f in ("f8", "f16")
+        )
+        assert f8 > 75 > f16
+
+
+def test_memory_of_training_is_that_of_docs_training():
+    """128.8 GB, counted operation by operation by benchmarks/memory.py."""
+    one = {"flux": {"train": {"gpus": 1, "micro_batch": 1}}}
+    whole = {"zero_stage": 0, "optimizer": "adamw_8bit", "offload_optimizer": False}
+    config = resolved(backbones=one, train=whole)
+    assert memory.of(config, ("train", "flux_f16_wlf")) == pytest.approx(128.8, rel=0.03)
+    assert memory.of(resolved(), ("train", "flux_f16_wlf")) < 80  # the paper's A100s
+
+
+def with_budget(*names, gpus=1, memory_gb=80.0, hours=48.0, tflops=400.0, **changes):
+    have = {"gpus": gpus, "memory_gb": memory_gb, "hours": hours}
+    return plan.Plan(resolved(*names, plan={"tflops": tflops, "budget": have}, **changes))
+
+
+def test_what_is_chosen_fits_and_the_rest_says_why():
+    made = with_budget()
+    choices = {choice.target: choice for choice in budget.choose(made)}
+    assert set(choices) == set(made.tables)
+    fits = [choice for choice in choices.values() if not choice.reason]
+    assert 0 < sum(choice.hours for choice in fits) <= 48
+    assert "8 GPUs" in choices["table_3"].reason  # trains Flux as the paper did
+    assert choices["table_9"].reason == ""
+
+
+def test_the_order_is_claims_checked_a_gpu_hour():
+    choices = [c for c in budget.choose(with_budget(gpus=8, hours=1e6)) if not c.reason]
+    assert choices[0].target == "table_5"  # minutes, four claims
+    worth = [len(c.claims) / c.hours for c in choices if c.claims and c.hours > 1]
+    assert worth == sorted(worth, reverse=True)
+    assert len({claim for c in choices for claim in c.claims}) == sum(
+        len(c.claims) for c in choices
+    )
+
+
+def test_work_that_two_targets_share_is_counted_once():
+    choices = {c.target: c for c in budget.choose(with_budget(gpus=8, hours=1e6))}
+    first, second = sorted((choices["table_7"].hours, choices["table_8"].hours))
+    assert first == 0 < second
+
+
+def test_hours_that_run_out_are_said():
+    reasons = [c.reason for c in budget.choose(with_budget(gpus=8, hours=1))]
+    assert any("GPU-hours more than are left" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("tier", ["released", "weekend", "small"])
+def test_a_tier_fits_what_it_is_for(tier):
+    made = plan.Plan(resolved(f"{tier}.yaml"))
+    choices = budget.choose(made)
+    assert [c.reason for c in choices] == [""] * len(choices)
+    assert made.gpu_hours(made.everything) > 1
+
+
+def test_released_checkpoints_have_hours():
+    made = plan.Plan(resolved("released.yaml"))
+    hours = {work.key: made.gpu_hours([work]) for work in made.everything}
+    flux, released = (hours["generate", m, "eval_2048"] for m in ("flux_f16", "flux_wavelet"))
+    assert released == pytest.approx(flux, rel=0.01)
+    assert 15 < sum(hours.values()) < 40  # "about 30 GPU-hours"
