@@ -279,9 +279,8 @@ def sample_all(
             pixels = sample(pipeline, backbone, prompt.text, seed, settings, text=text)
             seconds = round(time.perf_counter() - started, 3)
             made = {"prompt": prompt.text, "seed": seed, "settings": asdict(settings), **made_from}
-            picture = folder.save(
-                prompt.id, pixels, digest=keys[prompt.id], seconds=seconds, **made, device=on
-            )
+            made |= {"device": on, "digest": keys[prompt.id], "seconds": seconds}
+            picture = folder.save(prompt.id, pixels, **made)
         yield picture
 
 
