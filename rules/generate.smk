@@ -27,7 +27,7 @@ rule generate:
         # not params: offloading changes memory and time, not the image
         offload=flags(offload=key("generate.offload")),
     params:
-        code=code("generate.py"),
+        code=code("diffusion4k/generate/shard.py"),
         flags=flags(
             folder=key("splits.{split}.folder"),
             height=key("evaluations.{evaluation}.size", then=shape.height),

@@ -25,7 +25,7 @@ rule latents:
     resources:
         **asks("latents"),
     params:
-        code=code("latents.py"),
+        code=code("diffusion4k/latents/shard.py"),
         flags=flags(
             backbone="{backbone}",
             folder=key("splits.{latents.split}.folder"),

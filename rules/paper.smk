@@ -96,7 +96,7 @@ rule html:
     conda:
         "../envs/paper.yaml"
     params:
-        code=digests.of("report.py", also=[Path(TEMPLATE), Path(SCALING)]),
+        code=lambda w: digests.of("report.py", also=[Path(TEMPLATE), Path(SCALING)]),
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
         template=TEMPLATE,

@@ -36,7 +36,7 @@ rule kit:
     conda:
         "../envs/paper.yaml"
     params:
-        code=digests.of("rating_kit.py", also=TEMPLATES),
+        code=lambda w: digests.of("rating_kit.py", also=TEMPLATES),
         flags=flags(
             people.asked(CONFIG),
             images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, w.purpose)],
@@ -78,7 +78,7 @@ if "judge" in CONFIG:
                 timeout=key("endpoints.{judge.endpoint}.timeout"),
             ),
         params:
-            code=people.judge_code(),
+            code=lambda w: people.judge_code(),
             flags=flags(
                 pairs=key("people.pairs", then=people.joined),
                 images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, "pairs")],

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest, shape
-from diffusion4k import peak_memory as memory
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
@@ -72,6 +71,7 @@ def measure(args: argparse.Namespace, folder: PipelineFolder) -> dict[str, float
     """{"memory_gb", "seconds_per_step"}; sampler.TooLarge or torch's error without the memory."""
     import torch
 
+    from diffusion4k.device import memory
     from diffusion4k.generate import sampler
 
     settings = SamplerSettings(

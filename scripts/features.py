@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest, shape
-from diffusion4k.data import captions
+from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
 NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean")
@@ -96,7 +96,7 @@ def photographs(args: argparse.Namespace, dataset: manifest.Manifest) -> list:
     """This shard's captioned images of the data set."""
     if not args.size:
         raise UserError("--reference: give the evaluation's image size by --size")
-    return cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
+    return shards.shard(captions.of(dataset, args.folder), args.shard, args.shards)
 
 
 def enlarged(captioned: list, args: argparse.Namespace) -> list[str]:

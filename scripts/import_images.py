@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from diffusion4k import cli, manifest, shape
-from diffusion4k.data import captions
+from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     notes = jpeg.notes(args.images, (note for note, _ in said.values()))
     sides = dict(zip(("height", "width"), shape.sides(args.size), strict=True))
     for index, output in enumerate(args.output):
-        shard = cli.shard(ids, index, len(args.output))
+        shard = shards.shard(ids, index, len(args.output))
         manifest.write(
             output,
             root=root,

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from diffusion4k import cli, files, manifest
-from diffusion4k.data import captions
+from diffusion4k.data import captions, shards
 from diffusion4k.endpoints import flags as endpoint
 from diffusion4k.endpoints import prompts
 from diffusion4k.errors import UserError
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     chat = endpoint.chat(args)
     system, asked = prompts.read(args.system), prompts.read(args.question)
     dataset = manifest.read(args.dataset)
-    samples = cli.spread(captions.of(dataset, args.folder), args.prompts)
+    samples = shards.spread(captions.of(dataset, args.folder), args.prompts)
     sources = [read(pair) for pair in args.images]
     pictures: dict[str, dict[str, manifest.Listed]] = {}
     for model, source in sources:

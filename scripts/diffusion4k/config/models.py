@@ -70,7 +70,7 @@ def pictured(folder: str, evaluations: dict[str, Any]) -> list[str]:
     The sizes are those of some of the pictures; when they are nobody's, all of them, so that what
     is wrong is said when the pictures are taken.
     """
-    from diffusion4k import cli
+    from diffusion4k.data import shards
     from diffusion4k.images import SUFFIXES, sides
 
     where = Path(folder).expanduser()
@@ -80,7 +80,7 @@ def pictured(folder: str, evaluations: dict[str, Any]) -> list[str]:
         return named
     pictures = sorted(path for path in where.iterdir() if path.suffix.lower() in SUFFIXES)
     lengths = set()
-    for picture in cli.spread(pictures, 20):
+    for picture in shards.spread(pictures, 20):
         with suppress(UserError):
             lengths.update(sides(picture))
     sized = ((name, e["size"]) for name, e in evaluations.items() if "size" in e)
