@@ -65,11 +65,11 @@ def install(uv: str, packages: dict[str, str], folder: Path, python: str) -> Non
 
 
 def prune(folder: Path, cuda: str) -> None:
-    """Drop the other CUDAs' libraries, tests, and compiled Python."""
+    """Drop other CUDAs' libraries, PuLP's solvers for every system, tests, compiled Python."""
     for library in (folder / "bitsandbytes").glob("libbitsandbytes_*.so"):
         if library.stem not in (f"libbitsandbytes_cuda{cuda}", "libbitsandbytes_cpu"):
             library.unlink()
-    for name in ("__pycache__", "tests", "bin"):
+    for name in ("__pycache__", "tests", "bin", "solverdir"):
         for path in sorted(folder.rglob(name), reverse=True):
             shutil.rmtree(path)
 
