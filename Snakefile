@@ -5,7 +5,7 @@
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
 # Targets: all, tables, figures, claims, report, every table_… and figure_… of the configuration,
-# rating_kit, verify, plan, doctor.
+# rating_kit, verify, repair, crate, plan, doctor.
 import time
 from pathlib import Path
 

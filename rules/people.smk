@@ -1,7 +1,8 @@
 # Needs: generated images, prompts; the files that raters sent back (`votes`, `ratings`).
 # Gives: people/kit-<purpose>.json, with the page for raters in people/kit-<purpose>/ and its key
 #        beside it; people/votes.json, with every vote in votes.csv; people/ratings.json, with every
-#        rating in ratings.csv, which Table 1 reads. Target: rating_kit.
+#        rating in ratings.csv, which Table 1 reads; people/judge.json, with the votes of a model in
+#        judge.csv. Targets: rating_kit, judge.
 from diffusion4k.dag import lineage, people
 
 TEMPLATES = sorted(Path(workflow.basedir, "report", "rating_kit").iterdir())
@@ -35,7 +36,7 @@ rule kit:
     conda:
         "../envs/paper.yaml"
     params:
-        code=digests.of("rating_kit.py", also=TEMPLATES),
+        code=lambda w: digests.of("rating_kit.py", also=TEMPLATES),
         flags=flags(
             people.asked(CONFIG),
             images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, w.purpose)],
@@ -47,6 +48,51 @@ rule kit:
     shell:
         "python scripts/rating_kit.py {wildcards.purpose} --dataset {input.dataset} {params.flags}"
         " --output {output} > {log} 2>&1"
+
+
+# nobody judges by default: it costs
+if "judge" in CONFIG:
+
+    rule judge:
+        "Lets a model judge the pairs by the paper's prompt, each in both orders."
+        input:
+            images=lambda w: [path for _, path in people.pictures(CONFIG, "pairs")],
+            dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+        output:
+            "<results>/people/judge.json",
+        log:
+            "<logs>/people/judge.log",
+        benchmark:
+            "<benchmarks>/people/judge.tsv"
+        localrule: True  # a compute node may have no network
+        conda:
+            "../envs/paper.yaml"
+        resources:
+            # not params: what decides no answer
+            how=flags(
+                token_env=key("endpoints.{judge.endpoint}.token_env"),
+                price=key("endpoints.{judge.endpoint}.price", then=in_and_out),
+                max_cost=key("judge.max_cost"),
+                workers=key("endpoints.{judge.endpoint}.workers"),
+                retries=key("endpoints.{judge.endpoint}.retries"),
+                timeout=key("endpoints.{judge.endpoint}.timeout"),
+            ),
+        params:
+            code=lambda w: people.judge_code(),
+            flags=flags(
+                pairs=key("people.pairs", then=people.joined),
+                images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, "pairs")],
+                folder=people.folder(CONFIG),
+                prompts=key("people.prompts"),
+                base_url=key("endpoints.{judge.endpoint}.base_url"),
+                model=key("endpoints.{judge.endpoint}.model"),
+                temperature=key("endpoints.{judge.endpoint}.temperature"),
+                max_tokens=key("endpoints.{judge.endpoint}.max_tokens"),
+                side=key("endpoints.{judge.endpoint}.side"),
+            ),
+        shell:
+            "python scripts/judge.py --dataset {input.dataset} {params.flags} {resources.how}"
+            " --output {output} > {log} 2>&1"
 
 
 # there are none without files; the paper's were never released

@@ -53,7 +53,7 @@ rule train:
         # a segment that made no progress in this run of Snakemake's attempts is given up
         attempt=lambda w, attempt: attempt,
     params:
-        code=code("train.py"),
+        code=code(train.CODE),
         # what decides the weights, a line a flag: `recipe` in scripts/diffusion4k/dag/train.py,
         # because `make status` asks for it too
         flags=train.recipe(CONFIG),
@@ -99,7 +99,7 @@ rule export:
     resources:
         **asks("export"),
     params:
-        code=code("export.py"),
+        code=code("diffusion4k/pipelines/export.py"),
         flags=flags(encoder=key("vae.encoder"), decoder=key("vae.decoder")),
         parts=lambda w: flags(**train.parts(CONFIG, w.model))(w),
     shell:

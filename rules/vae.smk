@@ -36,7 +36,7 @@ rule list_images:
         code=code("list_images.py"),
         flags=flags(
             folder=key("splits.{vae_training.split}.folder"),
-            captions=key("splits.{vae_training.split}.captions"),
+            captioned=key("splits.{vae_training.split}.captioned"),
             held_out=key("vae_training.held_out"),
             seed=key("seed"),
         ),
@@ -78,7 +78,7 @@ rule train_vae:
         execution=VAE_EXECUTION,
         attempt=lambda w, attempt: attempt,
     params:
-        code=code("train_vae.py"),
+        code=code(vae.CODE),
         # a line a flag: `recipe` in scripts/diffusion4k/dag/vae.py
         flags=vae.recipe(CONFIG),
         start=lambda w, input: f"--start {input.start}" if "start" in input.keys() else "",

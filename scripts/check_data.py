@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest
+from diffusion4k import cli, files, manifest, shape
 from diffusion4k.data import listing
 from diffusion4k.errors import UserError
 
@@ -14,11 +14,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", required=True, help="folder inside it, e.g. eval/size_4096")
     flags.add_argument("--split", required=True, help="what the split is called, e.g. eval_4096")
-    flags.add_argument("--captions", action=argparse.BooleanOptionalAction, default=True,
+    flags.add_argument("--captioned", action=argparse.BooleanOptionalAction, default=True,
                        help="no: every image below the folder counts")  # fmt: skip
     flags.add_argument("--expected", type=int, help="number of images; unset: not known")
-    flags.add_argument("--min-side", type=int, default=0, help="px; smaller is an offence")
-    flags.add_argument("--size", type=int, help="px; smaller is counted (default: --min-side)")
+    flags.add_argument(
+        "--min-side", type=shape.parse, default=0, help="px or HxW; smaller is an offence"
+    )
+    flags.add_argument("--size", type=shape.parse, help="smaller is counted (default: --min-side)")
     flags.add_argument("--refuse-duplicates", action="store_true", help="equal files are offences")
     flags.add_argument("--workers", type=int, default=cli.threads(), help="processes")
     flags.add_argument("--output", type=Path, required=True, help="manifest, R/data/train.json")
@@ -30,13 +32,13 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     source = manifest.read(args.dataset)
-    samples = listing.of(source, args.folder, captioned=args.captions)
-    how = {"min_side": args.min_side, "captioned": args.captions}
+    samples = listing.of(source, args.folder, captioned=args.captioned)
+    how = {"min_side": args.min_side, "captioned": args.captioned}
     decoded = data.inspect_all(samples, **how, workers=args.workers)
     bar = cli.progress(decoded, total=len(samples), desc=f"check {args.split}", unit="image")
     inspections = list(bar)
 
-    folder = source.root / args.folder if args.captions else None
+    folder = source.root / args.folder if args.captioned else None
     wrong = data.offenders(folder, samples, inspections, args.expected)
     equal = data.duplicates(inspections)
     refuse(args, wrong + equal if args.refuse_duplicates else wrong)

@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", required=True, help="folder inside it; . is all of it")
-    flags.add_argument("--captions", action=argparse.BooleanOptionalAction, default=True,
+    flags.add_argument("--captioned", action=argparse.BooleanOptionalAction, default=True,
                        help="no: every image below the folder counts")  # fmt: skip
     flags.add_argument("--held-out", type=int, default=0, help="images not to be trained on")
     flags.add_argument("--seed", type=int, default=0, help="of which they are")
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     started, dataset = time.time(), manifest.read(args.dataset)
-    photographs = listing.of(dataset, args.folder, captioned=args.captions)
+    photographs = listing.of(dataset, args.folder, captioned=args.captioned)
     parts = listing.divide(photographs, args.held_out, seed=args.seed)
     folder = args.output.with_suffix("")
     files = [folder / name for name in (listing.TRAINING, listing.HELD_OUT)]

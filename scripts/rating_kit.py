@@ -46,11 +46,7 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(f"--images {pair}: write MODEL=MANIFEST")
         shard = shards[f"{model}:{path}"] = manifest.read(path)
         of_model = pictures.setdefault(model, {})
-        of_model |= {
-            file.stem: shard.listed(file)
-            for file in shard.paths()
-            if file.suffix.lower() in images.SUFFIXES
-        }
+        of_model |= {file.stem: shard.listed(file) for file in images.pictures(shard.paths())}
     texts = {sample.id: sample.text for sample in captions.of(dataset, args.folder)}
     items = kit.items(pictures, texts, groups, prompts=args.prompts, seed=args.seed)
     how = {"patch": args.patch, "across": args.across}

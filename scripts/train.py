@@ -39,12 +39,11 @@ def run(args: argparse.Namespace) -> None:
     recipe = settings.from_arguments(args)
     recipe.accumulation(args.processes)  # refuse before the slow imports
     from diffusion4k import backbones
-    from diffusion4k.train import trainer
-    from diffusion4k.train.finetune import FineTuning
+    from diffusion4k.train import finetune
 
     job = from_arguments(args)
     job = dataclasses.replace(job, latents=tuple(args.latents), cache=args.cache * 1e9)
-    trainer.run_job(FineTuning(recipe, backbones.get(args.backbone)), job)
+    finetune.run(recipe, job, backbones.get(args.backbone))
 
 
 if __name__ == "__main__":

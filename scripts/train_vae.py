@@ -36,10 +36,9 @@ def run(args: argparse.Namespace) -> None:
     """Train the segment that the flags describe."""
     recipe = settings.from_arguments(args, AutoencoderSettings)
     recipe.accumulation(args.processes)  # refuse before the slow imports
-    from diffusion4k.train import trainer
-    from diffusion4k.train.autoencoder import ScaleConsistency
+    from diffusion4k.train import autoencoder
 
-    trainer.run_job(ScaleConsistency(recipe), from_arguments(args))
+    autoencoder.run(recipe, from_arguments(args))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def pairs(*given):
         ({"trian": {}}, ["trian", "did you mean train"]),
         ({"train": {"setps": 3}}, ["train", "setps", "did you mean steps"]),
         ({"train": {"steps": "many"}}, ["train.steps", "many", "integer"]),
-        ({"evaluations": {"eval_2048": {"size": 2050}}}, ["size", "2050", "multiple of 32"]),
+        ({"evaluations": {"eval_2048": {"size": 2050}}}, ["size", "2050", "multiples of 32"]),
         ({"sources": {"sd3": {"path": "/no/such/folder"}}}, ["sources.sd3.path", "does not exist"]),
         ({"tables": {"table_3": {"rows": ["sd4"]}}}, ["tables.table_3.rows", "sd4", "sd3_f16_wlf"]),
         ({"tables": {"table_3": {"columns": ["fdi"]}}}, ["tables.table_3.columns", "fdi"]),

@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 import rounding
 import tiny
 from configs import resolve
-from diffusion4k import backbones
+from diffusion4k import backbones, manifest
 from diffusion4k.config import fidelity
 from diffusion4k.config import resolve as config
-from diffusion4k.dag import paper
+from diffusion4k.dag import generate, paper
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
-from diffusion4k.metrics import clip, families, glcm, scores
+from diffusion4k.metrics import clip, families, glcm, inputs, scores
 from diffusion4k.train import launch, randomness, samples
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
@@ -39,8 +39,8 @@ def draw(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_there_are_eighteen_rows_each_with_a_test_and_an_explanation():
-    assert len(fidelity.ROWS) == 18
+def test_there_are_nineteen_rows_each_with_a_test_and_an_explanation():
+    assert len(fidelity.ROWS) == 19
     tested = {name.removeprefix("test_row_") for name in globals() if name.startswith("test_row_")}
     assert tested == set(fidelity.ROWS)
     text = (Path(__file__).resolve().parents[2] / "docs" / "fidelity.md").read_text(
@@ -307,3 +307,20 @@ def test_row_sc_alternation(monkeypatch):
     published, corrected = (batches_of(s, monkeypatch) for s in both("sc_alternation"))
     slots = [{slot for batch in found for _, slot in batch} for found in (published, corrected)]
     assert slots == [set(range(64 + 256)), set(range(64))]
+
+
+def test_row_score_input(tmp_path):
+    """Published, metrics of the feature pass see the pixels in memory; corrected, the JPEG's."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    folder = sampler.Folder(tmp_path, png=True)
+    folder.save("photo", pixels, digest="", seconds=0)
+    shard = manifest.read(tiny.save_manifest(tmp_path / "shard.json", tmp_path))
+    seen = []
+    for settings in both("score_input"):
+        score_input = settings["metrics"]["score_input"]
+        assert generate.keeps_png(score_input) is (score_input == "memory")
+        [picture] = inputs.generated(shard, score_input=score_input)
+        seen.append(np.asarray(picture.load()))
+    assert (seen[0] == pixels).all() and (seen[1] != pixels).any()
+    [texture] = inputs.generated(shard)  # GLCM Score and Compression Ratio, in any case
+    assert texture.path == folder.image("photo")

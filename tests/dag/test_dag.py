@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import edits
 import simulated
 from conftest import PARTS, Workflow, copy_workflow
-from diffusion4k import manifest
 
 TRAINS = {"latents", "train", "train_kept", "export"}
 MINIATURE = ("--configfile", "config/miniature.yaml")
@@ -181,23 +181,17 @@ def test_law_5_an_edit_known_to_be_harmless_is_accepted_by_one_command(made):
     made.run("all", "--touch", *MINIATURE)
 
 
-@pytest.mark.parametrize(
-    "leaf",
-    [
-        "check_data.py", "texture.py", "features.py", "distance.py", "aggregate.py", "table.py",
-        "compare.py", "figure.py", "report.py", "diffusion4k/data/check.py",
-        "diffusion4k/paper/tables.py", "diffusion4k/metrics/glcm.py",
-        "diffusion4k/metrics/frechet.py",
-    ],
-)  # fmt: skip
-def test_the_trunk_is_thin_a_leaf_never_trains_or_generates(made, leaf):
-    path = made.folder / "scripts" / leaf
-    before = path.read_text(encoding="utf-8")
-    path.write_text(before + "\nADDED = 1\n", encoding="utf-8")
+def test_an_edit_of_what_tells_checks_and_records_plans_no_job(made):
+    """All of them at once, by Snakemake itself; tests/dag/edits.txt says it of each alone."""
+    library = made.folder / "scripts/diffusion4k"
+    scripts = [made.folder / "scripts" / f"{name}.py" for name in ("train", "latents", "generate")]
+    before = {p: p.read_text(encoding="utf-8") for p in [*library.glob("*.py"), *scripts]}
+    for path, text in before.items():
+        path.write_text(text + edits.EDIT, encoding="utf-8")
     plan = made.plan("all", *MINIATURE)
-    path.write_text(before, encoding="utf-8")
-    assert plan
-    assert not (TRAINS | {"generate", "draw", "make_source"}) & set(plan)
+    for path, text in before.items():
+        path.write_text(text, encoding="utf-8")
+    assert plan == {}
 
 
 def changed(made: Workflow, text: str) -> tuple[str, ...]:
@@ -256,34 +250,6 @@ def test_what_is_missing_is_made_again_whatever_stands_downstream(made, missing,
     plan = made.plan("all", *MINIATURE)
     path.with_suffix(".away").rename(path)
     assert plan[rule] == 1
-
-
-def test_what_lies_behind_a_file_that_is_asked_for_is_told_when_it_is_gone(made):
-    """Snakemake does not miss it, and an old table would stand without a word."""
-    run = made.folder / "results/miniature"
-    table, scores = run / "tables/table_8.json", run / f"metrics/{EVALUATION}/texture.json"
-    before = table.read_text(), scores.read_text()
-    images = f"results/miniature/generate/{EVALUATION}/shard-0-of-1.json"
-    for path, source in ((table, scores.relative_to(made.folder)), (scores, images)):
-        manifest.write(
-            path,
-            root=path.parent,
-            files=[],
-            inputs={"x": source},
-            settings={},
-            started=0,
-        )
-    (made.folder / images).rename(made.folder / "away")
-    asked = ("results/miniature/tables/table_8.json", "results/miniature/tables/table_8.md",
-             "results/miniature/report.html")  # fmt: skip
-    texts = [made.run("-n", file, *MINIATURE).stderr for file in asked]
-    (made.folder / "away").rename(made.folder / images)
-    assert "is missing" not in made.run("-n", asked[0], *MINIATURE).stderr
-    table.write_text(before[0])
-    scores.write_text(before[1])
-    for text in texts:
-        assert f"note: {images}, which results/miniature/metrics/{EVALUATION}/texture.json" in text
-        assert "ask for a target of a name" in text
 
 
 def test_a_job_that_failed_fails_again_and_once_mended_its_table_is_made(made):

@@ -9,12 +9,12 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 import tiny
-from diffusion4k import manifest
+from diffusion4k import manifest, monitor
 from diffusion4k.data import check, listing
 from diffusion4k.errors import UserError
 from diffusion4k.pipelines.export import export
 from diffusion4k.pipelines.folder import PipelineFolder, vae_folder
-from diffusion4k.train import autoencoder, monitor, photographs
+from diffusion4k.train import autoencoder, photographs
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from tiny_training import fresh, job_for, make_vae_inputs, recipe, train
 

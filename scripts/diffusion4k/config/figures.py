@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.relations import unknown
 from diffusion4k.data import prompts
 from diffusion4k.errors import UserError
@@ -83,7 +84,7 @@ def _size_faults(config: Config, key: str, figure: Config) -> Iterator[str]:
     patch = config["metrics"]["glcm"]["patch"]
     sides = [side for pair in figure.get("sizes", ()) for side in pair]
     if not sides and figure.get("evaluation") in config["evaluations"]:
-        sides = [config["evaluations"][figure["evaluation"]]["size"]]
+        sides = list(shape.sides(config["evaluations"][figure["evaluation"]]["size"]))
     if figure["kind"] == "reconstruction":
         sides = [config["reconstruction"]["size"]]
     zoom = figure.get("zoom")

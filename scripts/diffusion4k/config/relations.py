@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from diffusion4k.config.keys.cluster import STEPS
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 from diffusion4k.people import answers
+from diffusion4k.shape import sides, text
 
 Config = dict[str, Any]
 
@@ -56,18 +58,19 @@ def _data_faults(config: Config) -> Iterator[str]:
         for name, entry in config[section].items():
             yield from unknown(config, f"{section}.{name}.source", entry["source"], "sources")
     for name, split in config["splits"].items():
-        if "count" not in split and split.get("captions", True):
+        if "count" not in split and split.get("captioned", True):
             yield f"splits.{name}: missing count, the number of images of an intact copy"
     yield from _vae_faults(config)
     pictures = {f"evaluations.{name}": e for name, e in config["evaluations"].items()}
     pictures["reconstruction"] = config["reconstruction"]
     for key, entry in pictures.items():
         yield from unknown(config, f"{key}.split", entry["split"], "splits")
-        if entry["crop"] > entry["size"]:
-            yield f"{key}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+        if entry["crop"] > min(sides(entry["size"])):
+            size = text(entry["size"])
+            yield f"{key}.crop: {entry['crop']} px do not fit its images of {size} px"
     pictures["latents"] = config["latents"]
     for key, entry in pictures.items():
-        if not config["splits"].get(entry["split"], {}).get("captions", True):
+        if config["splits"].get(entry["split"], {}).get("captioned", True) is False:
             yield f"{key}.split: {entry['split']} has no captions; it can only train VAEs"
     yield from unknown(config, "latents.split", config["latents"]["split"], "splits")
 
@@ -81,7 +84,7 @@ def _vae_faults(config: Config) -> Iterator[str]:
             yield f"vaes.{name}: needs a source, or a backbone with a recipe (of vae_recipes)"
         if "recipe" in entry and entry.get("factor", 16) != 16:
             yield f"vaes.{name}.factor: a VAE that is trained here is F16"
-        if not config["splits"].get(entry["split"], {}).get("captions", True):
+        if not config["splits"].get(entry["split"], {}).get("captioned", True):
             yield f"vaes.{name}.split: {entry['split']} has no captions; it can only train VAEs"
         for key, section in sections.items():
             if key in entry:
@@ -122,7 +125,8 @@ def _measured_faults(config: Config) -> Iterator[str]:
     for name, cost in config["efficiency"].items():
         yield from unknown(config, f"efficiency.{name}.model", cost["model"], "models")
     glcm = config["metrics"]["glcm"]
-    smallest = min((e["size"] for e in config["evaluations"].values()), default=glcm["patch"])
+    evaluated = (min(sides(e["size"])) for e in config["evaluations"].values())
+    smallest = min(evaluated, default=glcm["patch"])
     if not max(glcm["distances"]) < glcm["patch"] <= smallest:
         yield (
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
@@ -164,6 +168,11 @@ def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     key = f"tables.{name}"
+    if table.get("kind") == "prompts":
+        for row in table["rows"]:
+            if not prompts.path(row).is_file():
+                yield f"{key}.rows: {prompts.path(row)} does not exist"
+        return
     every, kinds = families.columns(), {}
     for column in table["columns"]:
         if column in every:

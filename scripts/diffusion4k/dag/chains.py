@@ -18,7 +18,8 @@ class Chain:
 
     `section` of the configuration has steps, segment and keep; `wildcard` is what a job calls the
     thing that is trained, `folder` where it lies, {name} in it; `recipe` gives a configuration's
-    flags that decide the weights, a function of the wildcards.
+    flags that decide the weights, a function of the wildcards; `code` the module from which all
+    that decides them is reached.
     """
 
     rule: str
@@ -26,6 +27,7 @@ class Chain:
     wildcard: str
     folder: str
     recipe: Callable[[Config], Callable[[Any], str]]
+    code: str
 
     def segments(self, config: Config) -> list[int]:
         """The last step of each segment."""
@@ -59,14 +61,14 @@ class Chain:
 
     def progress_folder(self, config: Config, wildcards) -> str:
         """Where a segment saves while it runs, named after all that decides its weights."""
-        text = self.recipe(config)(wildcards) + code.of_job(config, f"{self.rule}.py")(wildcards)
+        text = self.recipe(config)(wildcards) + code.of_job(config, self.code)(wildcards)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         name = getattr(wildcards, self.wildcard)
         folder = self.folder.format(name=name)
         return f"{root(config)}/{folder}/progress/{key}-{wildcards.step}"
 
     def ended_slots(self, config: Config, wildcards) -> int:
-        """How many of a segment's attempts ended as planned, saved (train/progress.py)."""
+        """How many of a segment's attempts ended as planned, saved (diffusion4k/progress.py)."""
         try:
             folder = Path(self.progress_folder(config, wildcards))
             progress = (folder / "progress.json").read_text("utf-8")

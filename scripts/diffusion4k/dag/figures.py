@@ -8,6 +8,7 @@ import hashlib
 import json
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, data, generate, keys, paper, people, sources, train, vae
 from diffusion4k.dag.flags import command_line
@@ -105,7 +106,7 @@ def sizes(config: Config, figure: str) -> list[list[int]]:
     entry = config["figures"][figure]
     if "sizes" in entry:
         return entry["sizes"]
-    return [[config["evaluations"][entry["evaluation"]]["size"]] * 2]
+    return [list(shape.sides(config["evaluations"][entry["evaluation"]]["size"]))]
 
 
 def count(config: Config, figure: str) -> int:

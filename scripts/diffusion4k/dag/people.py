@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import generate
-from diffusion4k.dag.paths import root
+from diffusion4k.dag import code, generate
+from diffusion4k.dag.paths import file, root
+from diffusion4k.endpoints import prompts
 from diffusion4k.people import answers
 
 NEEDED = "votes needed: the target rating_kit asks for them, `votes` takes them (docs/people.md)"
@@ -22,7 +24,19 @@ def kit(config: Config, purpose: str) -> str:
 
 def votes(config: Config) -> list[str]:
     """The manifest of the counted votes; none where nobody voted."""
-    return [f"{root(config)}/people/votes.json"] if config.get("votes") else []
+    voters = config.get("votes") or judges(config)
+    return [file(config, "people/votes.json")] if voters else []
+
+
+def judges(config: Config) -> list[str]:
+    """The manifest of the model that judges; none without one."""
+    return [file(config, "people/judge.json")] if "judge" in config else []
+
+
+def judge_code() -> str:
+    """Digest of the judge's code and of its prompts."""
+    asked = map(prompts.path, ("preference_system", "preference"))
+    return code.of("judge.py", also=asked)
 
 
 def figure(config: Config, rows: Iterable[str]) -> dict[str, Any]:
@@ -33,7 +47,7 @@ def figure(config: Config, rows: Iterable[str]) -> dict[str, Any]:
 
 def compared(config: Config, rows: Iterable[str]) -> dict[str, str]:
     """ "a,b" => "A@SIZE over B@SIZE" of the pairs whose first model is a row of a figure."""
-    size = config["evaluations"][config["people"]["evaluation"]]["size"]
+    size = shape.text(config["evaluations"][config["people"]["evaluation"]]["size"])
     names = {name: model["label"] for name, model in config["models"].items()}
     return {
         f"{a},{b}": f"{names[a]}@{size} over {names[b]}@{size}"
@@ -89,8 +103,9 @@ def asked(config: Config) -> Callable[[Any], dict[str, Any]]:
 
 
 def voted(config: Config) -> dict[str, Any]:
-    """What votes are counted from: the raters' files, and the kit that they are of."""
-    return _returned(config, "pairs", config.get("votes", []))
+    """What votes are counted from: raters' files and the kit they are of, a judge's manifest."""
+    found = _returned(config, "pairs", config.get("votes", []))
+    return found | ({"judges": judges(config)} if judges(config) else {})
 
 
 def rated(config: Config) -> dict[str, Any]:

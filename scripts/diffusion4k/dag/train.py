@@ -6,6 +6,8 @@ from diffusion4k.config.resolve import Config
 from diffusion4k.dag import keys, sources, vae
 from diffusion4k.dag.chains import Chain
 
+CODE = "diffusion4k/train/finetune.py"  # whatever decides weights is reached from it
+
 
 def same(config: Config, model: str) -> str:
     """The model whose training a model's is: the first of its backbone and recipe.
@@ -89,4 +91,4 @@ def recipe(config: Config):
     return flags
 
 
-CHAIN = Chain("train", "train", "model", "train/{name}", recipe)
+CHAIN = Chain("train", "train", "model", "train/{name}", recipe, CODE)

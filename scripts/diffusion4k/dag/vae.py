@@ -7,6 +7,7 @@ from diffusion4k.dag import keys, sources
 from diffusion4k.dag.chains import Chain
 from diffusion4k.dag.paths import file, shards
 
+CODE = "diffusion4k/train/autoencoder.py"  # whatever decides weights is reached from it
 OF_TRAINING = ("backbone", "recipe", "encoder", "decoder")  # keys of an entry
 
 
@@ -95,4 +96,4 @@ def count(config: Config, vae: str) -> int:
     return min(whole, config["reconstruction"].get("images", whole))
 
 
-CHAIN = Chain("train_vae", "vae_training", "vae", "vae/{name}/train", recipe)
+CHAIN = Chain("train_vae", "vae_training", "vae", "vae/{name}/train", recipe, CODE)

@@ -6,6 +6,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from diffusion4k.paper import prompt_table
 from diffusion4k.paper.footer import ALIKE, MARKS
 from diffusion4k.paper.tables import shown
 from diffusion4k.paper.verdicts import NOT_RUN
@@ -161,6 +162,8 @@ def tidy_csv(table: dict[str, Any]) -> str:
 
 def markdown(table: dict[str, Any]) -> str:
     """A table for the terminal: columns aligned, the best in bold."""
+    if table.get("kind") == "prompts":
+        return prompt_table.markdown(table)
     grid = [[""] + [f"{label(c)} {h}" for c in table["columns"] for h in headings(table, c)]]
     for row in table["rows"]:
         cells = [f"**{text}**" if best else text for text, best in line(table, row)]
@@ -178,6 +181,8 @@ def markdown(table: dict[str, Any]) -> str:
 
 def html(table: dict[str, Any]) -> str:
     """The bare <table>, for the report's style sheet."""
+    if table.get("kind") == "prompts":
+        return prompt_table.html(table)
     return _jinja.from_string(_FRAGMENT).render(
         table=table,
         headings=lambda column: headings(table, column),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from diffusion4k import cli
+from diffusion4k.data import shards
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Listed
 
@@ -59,7 +59,7 @@ def items(
     `captions`: of every prompt, by id, in the data set's order; `prompts` of them at even distances
     are taken. UserError for a picture that a model lacks.
     """
-    chosen = cli.spread(list(captions), prompts)
+    chosen = shards.spread(list(captions), prompts)
     for model in {model for group in groups for model in group}:
         if lost := [prompt for prompt in chosen if prompt not in pictures[model]]:
             raise UserError(f"{model}: no picture of prompt {lost[0]}; generate the evaluation")

@@ -16,11 +16,11 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffusion4k import cli, manifest
-from diffusion4k.data import listing
+from diffusion4k import manifest, monitor
+from diffusion4k.data import listing, shards
 from diffusion4k.errors import UserError
 from diffusion4k.perceptual import lpips_vgg
-from diffusion4k.train import launch, monitor, samples
+from diffusion4k.train import launch, samples, trainer
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.train.job import Job
 from diffusion4k.train.photographs import Photographs
@@ -34,6 +34,11 @@ OF_DISCRIMINATOR = ("loss_discriminator", "loss_gradient_penalty")
 OF_DISCRIMINATOR += ("discriminator_real", "discriminator_fake")
 DRAWN = 4  # held-out photographs, at each save
 SATURATED = 1e-3  # of a probability: the sigmoid passes a thousandth of its gradient
+
+
+def run(recipe: AutoencoderSettings, job: Job) -> None:
+    """Train a segment. All that decides its weights is reached from here."""
+    trainer.run_job(ScaleConsistency(recipe), job)
 
 
 class ScaleConsistency(Task):
@@ -53,7 +58,7 @@ class ScaleConsistency(Task):
         if None in (job.dataset, job.images, job.vgg16):
             raise UserError("--dataset, --images, --vgg16: a VAE's training needs all three")
         training, held_out = listing.read(manifest.read(job.images), manifest.read(job.dataset))
-        self.held_out = cli.spread(held_out, DRAWN)
+        self.held_out = shards.spread(held_out, DRAWN)
         self.photographs = Photographs(
             training,
             seed=settings.seed,

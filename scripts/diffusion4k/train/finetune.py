@@ -9,13 +9,18 @@ from diffusion4k import manifest
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
-from diffusion4k.train import launch, model, randomness, samples, state, step
+from diffusion4k.train import launch, model, randomness, samples, state, step, trainer
 from diffusion4k.train.job import Job
 from diffusion4k.train.objectives import Bands
 from diffusion4k.train.settings import Settings
 from diffusion4k.train.task import Row, Task
 
 Batch = dict[str, torch.Tensor]
+
+
+def run(recipe: Settings, job: Job, backbone) -> None:
+    """Train a segment. All that decides its weights is reached from here, but for the backbone."""
+    trainer.run_job(FineTuning(recipe, backbone), job)
 
 
 class FineTuning(Task):

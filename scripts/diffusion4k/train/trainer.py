@@ -16,12 +16,11 @@ from typing import Any
 
 import torch
 
-from diffusion4k import manifest
-from diffusion4k import peak_memory as memory
+from diffusion4k import manifest, monitor
 from diffusion4k.errors import UserError
-from diffusion4k.train import launch, monitor, signals, state
+from diffusion4k.progress import Progress
+from diffusion4k.train import launch, signals, state
 from diffusion4k.train.job import Job
-from diffusion4k.train.progress import Progress
 from diffusion4k.train.task import Row, Task
 
 
@@ -171,7 +170,7 @@ class Trainer:
             "seconds": seconds,
             "steps_per_second": 1 / seconds,
             "images_per_second": self.settings.global_batch / seconds,
-            "memory_gb": memory.peak_gb(),
+            "memory_gb": monitor.memory_gb(),
         }
 
     def _watch(self, row: Row) -> None:
@@ -203,10 +202,12 @@ class Trainer:
             root=root,
             files=files,
             inputs=job.inputs(),
+            measured=[root / state.HISTORY, root / state.DONE],
+            keep=["start"] if job.start else [],
             settings=asdict(settings) | {"stop_step": job.stop_step, "processes": job.processes},
             results={
                 "step": self.step,
-                "loss": monitor.mean_loss(self.history),
+                "loss": state.mean_loss(self.history),
                 # of the whole training, whatever number of times it was resumed
                 "images_per_second": settings.global_batch * len(self.history) / seconds,
                 "seconds_training": round(seconds, 3),

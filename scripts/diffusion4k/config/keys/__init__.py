@@ -10,7 +10,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from diffusion4k.config import fidelity
-from diffusion4k.config.keys import cluster, data, figures, models, paper, people, stages
+from diffusion4k.config.keys import (
+    cluster,
+    data,
+    endpoints,
+    figures,
+    models,
+    paper,
+    people,
+    stages,
+)
 from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
@@ -69,6 +78,13 @@ class Configuration(Section):
     """name → captioned folder of a source"""
     evaluations: dict[Name, data.Evaluation]
     """name → prompts, references and image size of a benchmark"""
+    captions: dict[Name, endpoints.Captions]
+    """name → other captions, for a split or a model ([docs/captions.md](../docs/captions.md))"""
+    endpoints: dict[Name, endpoints.Endpoint]
+    """name → a model that writes captions or judges pairs, by OpenAI's chat protocol"""
+    judge: endpoints.Judge = ABSENT
+    """judges the pairs of `people` ([docs/judge.md](../docs/judge.md)); absent by default, because
+    it costs"""
     backbones: dict[Name, models.Backbone]
     """`sd3` and `flux`"""
     vae: models.F16

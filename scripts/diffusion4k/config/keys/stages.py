@@ -14,6 +14,7 @@ from diffusion4k.config.keys.types import (
     Positive,
     Precision,
     Section,
+    Shape,
     Side,
     one_of,
 )
@@ -30,8 +31,8 @@ class Latents(Section):
     step, as the released code does (the GPU waits for the VAE)"""
     split: Name
     """split to train on"""
-    size: Side
-    """training resolution in pixels"""
+    size: Shape
+    """training resolution in pixels: the side of a square, or [height, width]"""
     crops_per_image: Count
     """random crops stored an image; not used online"""
     batch: Count
@@ -159,8 +160,6 @@ class Sampling(Section):
     vae_tiling: bool
     """decode in overlapping tiles: less memory at 4096 px, slightly other pixels where tiles
     blend"""
-    png: bool
-    """keep a lossless PNG of each image too, in `lossless/`; metrics read the JPEG"""
     attention: Literal["native", "auto"]
     """kernel of a transformer that lets one choose (Flux): `native`, torch's own, or `auto`, the
     first of FlashAttention 3, FlashAttention 2, cuDNN that works on the GPU; another kernel, other
@@ -220,3 +219,7 @@ class Metrics(Section):
     clip_choice: Choice
     """the headline: prompts beyond 77 tokens cut without (`published`) or with (`corrected`) the
     end token"""
+    score_input: Literal["memory", "jpeg"]
+    """what FID, KID, CLIPScore and Aesthetics see: the picture as it was in memory (a lossless PNG
+    is kept of each, about 8 MB at 2048 px and 34 MB at 4096), or its JPEG, as GLCM Score and
+    Compression Ratio do in any case"""
