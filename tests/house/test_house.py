@@ -45,7 +45,7 @@ ROOMS = {
 }
 
 
-EVERYBODYS = {"device", "images", "shape", "weights"}
+EVERYBODYS = {"device", "images", "perceptual", "shape", "weights"}
 # The loose files of the library's own folder decide no byte: no digest counts them, and an edit
 # makes no job run again (diffusion4k/digest.py). What computes goes into a room.
 LOOSE = {
