@@ -64,7 +64,7 @@ def test_without_votes_the_figure_says_how_to_get_them(tmp_path):
         pixels = np.asarray(Image.open(tmp_path / "figure_6.png").convert("RGB"))
         assert (pixels < 128).any()
     made = manifest.read(output)
-    assert made.results["title"] == "Figure 6" and tiny_tables.NOTE in made.notes
+    assert made.results["title"] == "Figure 6" and tiny_tables.SAID in made.notes
     drawn = preference.bars(Shown({}, LABELS, {"reason": "votes needed: ask"}))
     texts = [[text.get_text() for text in panel.texts] for panel in drawn.axes]
     assert texts == [["votes needed: ask"]] * 2

@@ -59,8 +59,8 @@ def architecture(config: Config, backbone: str) -> Architecture:
     """The released networks, or the miniature's, if any, where the source is made here."""
     source = config["sources"][config["backbones"][backbone]["source"]]
     released = backbones.get(backbone).architecture
-    if origin(source) == "make":
-        return miniature.MINIATURE.get(backbone, released)
+    if origin(source) == "make" and backbone in miniature.MINIATURE:
+        return miniature.grown(backbone, source.get("options", {}).get("growth", 1))
     return released
 
 
