@@ -50,13 +50,13 @@ def test_an_evaluation_without_a_size_is_refused():
     )
 
 
-def test_a_zoom_stays_inside_both_sides():
-    def zoomed(**place):
-        zoom = {"figure_9": {"zoom": {"size": 512} | place}}
-        return {"evaluations": {"eval_4096": SIDES}, "figures": zoom}
+def test_a_zoom_is_no_larger_than_the_shorter_side():
+    def zoomed(side):
+        figures = {"figure_9": {"zoom": side}}
+        return {"evaluations": {"eval_4096": SIDES}, "figures": figures}
 
-    assert resolve(**zoomed(top=2560, left=3584))
-    assert "leaves pictures of 3072x4096 px" in fault(**zoomed(top=2561, left=0))
+    assert resolve(**zoomed(3072))
+    assert "shortest side, 3072" in fault(**zoomed(3073))
 
 
 def test_labels_say_the_shape():

@@ -37,3 +37,8 @@ def fault(**changes) -> str:
     with pytest.raises(UserError) as raised:
         resolve(**changes)
     return str(raised.value)
+
+
+def both(row: str) -> list[dict]:
+    """The published configuration, and the one in which only `row` is corrected."""
+    return [resolve(fidelity={row: choice}) for choice in ("published", "corrected")]

@@ -64,7 +64,7 @@ def choose(plan: Plan) -> list[Choice]:
 def claims(config: Config, target: str) -> tuple[str, ...]:
     """The claims that a target's cells decide; none of rows that no run can fill."""
     table = config["tables"].get(target)
-    if table is None:
+    if table is None or not table.get("columns"):  # a figure, or a table in words
         return ()
     of, decided = paper.families_of(config, target), []
     for name, claim in config["claims"].items():

@@ -52,7 +52,7 @@ class ScaleConsistency(Task):
     def __init__(self, settings: AutoencoderSettings):
         self.settings = settings
 
-    def open(self, job: Job) -> None:
+    def take(self, job: Job) -> None:
         settings = self.settings
         self.job, self.base = job, manifest.read(job.pipeline)
         if None in (job.dataset, job.images, job.vgg16):

@@ -38,7 +38,7 @@ class FineTuning(Task):
     def __init__(self, settings: Settings, backbone):
         self.settings, self.backbone = settings, backbone
 
-    def open(self, job: Job) -> None:
+    def take(self, job: Job) -> None:
         settings = self.settings
         Bands(settings.wavelet, settings.levels, settings.band_weights)  # refused before loading
         self.job, self.base = job, manifest.read(job.pipeline)

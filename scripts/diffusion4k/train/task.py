@@ -15,7 +15,7 @@ class Task(ABC):
     """One kind of training. `trainer` calls the methods in this order, on every process.
 
     `settings` is a frozen dataclass of all that decides the weights (and precision, zero_stage,
-    global_batch, micro_batch, accumulation); `base`, once it is open, the manifest of the pipeline
+    global_batch, micro_batch, accumulation); `base`, once it has taken a job, the manifest of the pipeline
     that is trained; `out_of_memory` names what to lower when a GPU's memory is too small.
     """
 
@@ -24,7 +24,7 @@ class Task(ABC):
     out_of_memory: str
 
     @abstractmethod
-    def open(self, job: Job) -> None:
+    def take(self, job: Job) -> None:
         """Read what the job names; UserError for inputs that do not fit. No network is loaded."""
 
     @abstractmethod

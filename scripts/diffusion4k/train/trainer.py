@@ -76,7 +76,7 @@ class Trainer:
     def __init__(self, task: Task, job: Job, progress: Progress, *, started: float):
         self.task, self.settings, self.job, self.started = task, task.settings, job, started
         self.progress = progress
-        task.open(job)
+        task.take(job)
         # stale checkpoints are never resumed: other settings or inputs have another folder
         self.folder = job.progress_folder / f"checkpoints-{job.key(self.settings)}"
         self.accelerator = launch.accelerator_for(self.settings, job.processes)
