@@ -15,8 +15,8 @@ class Task(ABC):
     """One kind of training. `trainer` calls the methods in this order, on every process.
 
     `settings` is a frozen dataclass of all that decides the weights (and precision, zero_stage,
-    global_batch, micro_batch, accumulation); `base`, once it has taken a job, the manifest of the pipeline
-    that is trained; `out_of_memory` names what to lower when a GPU's memory is too small.
+    global_batch, micro_batch, accumulation); `base`, once it has a job, the manifest of the
+    pipeline that is trained; `out_of_memory` names what to lower when a GPU's memory is too small.
     """
 
     settings: Any
