@@ -33,6 +33,7 @@ include: "rules/train.smk"
 include: "rules/vae.smk"
 include: "rules/generate.smk"
 include: "rules/metrics.smk"
+include: "rules/figures.smk"
 include: "rules/paper.smk"
 include: "rules/checks.smk"
 

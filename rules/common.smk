@@ -61,6 +61,7 @@ wildcard_constraints:
     evaluation=alternatives(CONFIG["evaluations"]),
     split=alternatives(CONFIG["splits"]),
     table=alternatives(CONFIG["tables"]),
+    prompts=alternatives(CONFIG["prompts"]),
     figure=alternatives(CONFIG["figures"]),
     shard=r"\d+",
     shards=r"\d+",

@@ -1,7 +1,7 @@
-# Needs: aggregates, image sizes, training manifests, generated images; config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), figures/<figure>.json (.png
-#        beside it), claims.json and .md, report.html, and a named target for each table and figure.
-from diffusion4k.dag import claims, deviations, lineage, paper
+# Needs: aggregates, image sizes, training manifests, figures; config/published/*.csv.
+# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
+#        report.html, and a named target for each table.
+from diffusion4k.dag import claims, deviations, figures, lineage, paper
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -11,7 +11,6 @@ DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 localrules:
     table,
-    figure,
     judge_claims,
     html,
 
@@ -34,27 +33,6 @@ rule table:
         flags=lambda w: paper.table_flags(CONFIG, w.table, DEVIATIONS.footer(w.table)),
     shell:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
-
-
-rule figure:
-    "Draws one figure."
-    input:
-        lambda w: paper.figure_inputs(CONFIG, w.figure),
-    output:
-        manifest="<results>/figures/{figure}.json",
-        picture="<results>/figures/{figure}.png",
-    log:
-        "<logs>/figures/{figure}.log",
-    benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
-    conda:
-        "../envs/paper.yaml"
-    params:
-        code=code("figure.py"),
-        kind=key("figures.{figure}.kind"),
-        flags=lambda w: paper.figure_flags(CONFIG, w.figure),
-    shell:
-        "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule judge_claims:
@@ -81,7 +59,7 @@ rule html:
     "Sets all tables and figures of the run into one page."
     input:
         tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
-        figures=paper.figures(CONFIG, paper.chosen(CONFIG, "figures")),
+        figures=figures.manifests(CONFIG, paper.chosen(CONFIG, "figures")),
     output:
         "<results>/report.html",
     log:
@@ -102,8 +80,8 @@ rule html:
         " --scaling {params.scaling} --output {output} > {log} 2>&1"
 
 
-# each table and figure is a target by its name, which names all that it rests on: Snakemake does
-# not miss an intermediate file whose downstream exists
+# each table is a target by its name, which names all that it rests on: Snakemake does not miss an
+# intermediate file whose downstream exists
 for name in CONFIG["tables"]:
 
     rule:
@@ -111,14 +89,4 @@ for name in CONFIG["tables"]:
             name
         input:
             lineage.of_tables(CONFIG, [name]),
-        localrule: True
-
-
-for name in CONFIG["figures"]:
-
-    rule:
-        name:
-            name
-        input:
-            lineage.of_figures(CONFIG, [name]),
         localrule: True

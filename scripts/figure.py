@@ -1,107 +1,83 @@
-"""Make one figure of the paper as a PNG: a gallery, reconstructions, histograms, loss curves."""
+"""Draw one figure of the paper, as PNG and PDF: what it shows is its kind's.
+
+  python scripts/figure.py gallery --spec spec.json --rows sd3_f16=pictures.json --output out.json
+
+A kind is a module in diffusion4k/figures/kinds. The spec holds title, caption, labels of the rows,
+and the settings of the kind, as the figure's entry in the configuration has them.
+"""
 
 import argparse
 import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.data import captions
 from diffusion4k.errors import UserError
-
-PANELS = {
-    "gallery": "photographs and the pictures that models drew for their captions",
-    "reconstruction": "photographs and what VAEs make of them",
-    "histogram": "heights and widths of the images of splits",
-    "curves": "training loss by step",
-}
-ALIASES = {"gallery": "--images", "histogram": "--sizes", "curves": "--losses"}
+from diffusion4k.figures import kinds
 
 
 def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(description=__doc__)
-    kinds = flags.add_subparsers(dest="kind", required=True)
-    for kind, text in PANELS.items():
-        one = kinds.add_parser(kind, help=text, description=f"Figure of {text}.")
-        names = ["--rows", *filter(None, [ALIASES.get(kind)])]
-        one.add_argument(
-            *names,
-            dest="rows",
-            nargs="+",
-            required=True,
-            metavar="ROW=MANIFEST",
-            help="what is shown; a row may come several times, once a shard",
-        )
-        one.add_argument("--spec", default="{}", help="JSON or a file: title, caption, labels, ids")
-        one.add_argument("--output", type=Path, required=True, help="manifest; the PNG lies beside")
-        if kind == "gallery":
-            one.add_argument("--reference", type=Path, required=True, help="manifest, data set")
-            one.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_4096")
-            one.add_argument("--size", type=int, required=True, help="px, of the generated images")
-            one.add_argument(
-                "--zoom", type=int, nargs=3, metavar=("TOP", "LEFT", "SIZE"),
-                help="px: show this square of each picture below it"
-            )  # fmt: skip
-        if kind in ("gallery", "reconstruction"):
-            one.add_argument("--prompts", type=int, default=6, help="pictures from top to bottom")
-            one.add_argument("--tile", type=int, default=512, help="px of a picture at most")
+    flags = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    flags.add_argument("kind", choices=[*kinds.every()])
+    flags.add_argument(
+        "--rows", nargs="+", default=[], metavar="ROW=MANIFEST",
+        help="what is shown; a row may come several times, once a shard"
+    )  # fmt: skip
+    flags.add_argument("--spec", default="{}", help="JSON or a file: title, labels, settings …")
+    flags.add_argument("--reference", type=Path, help="manifest of the photographs' data set")
+    flags.add_argument("--folder", default=".", help="folder in it, e.g. eval/size_4096")
+    flags.add_argument("--output", type=Path, required=True, help="manifest; PNG, PDF beside it")
     return flags
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import figures, panels, spec
+    from diffusion4k.figures import canvas, shown
+    from diffusion4k.paper import spec
 
     started = time.time()
     wanted = spec.load(args.spec)
     spec.check_figure(wanted)
     rows = read_rows(args.rows)
-    # in the order of the spec, then of the command line; one without a manifest is "not run"
-    labels = {key: key for key in [*wanted.get("labels", {}), *rows]} | wanted.get("labels", {})
-    shown = panels.Shown(rows, labels, wanted.get("ids", []))
-    figure = draw(args, shown)
+    reference = manifest.read(args.reference) if args.reference else None
+    # in the order of the spec; one without a manifest is "not run"
+    labels = wanted.get("labels") or {row: row for row in rows}
+    of = shown.Shown(rows, labels, wanted.get("settings", {}), reference, args.folder)
+    drawing = kinds.get(args.kind).draw(of)
 
-    bulk = args.output.with_suffix(".png")
-    figures.save(figure, bulk)
+    bulk = {form: args.output.with_suffix(f".{form}") for form in ("png", "pdf")}
+    canvas.save(drawing.figure, bulk)
     sources = {f"{row}:{i}": one for row, many in rows.items() for i, one in enumerate(many)}
-    if args.kind == "gallery":
-        sources["reference"] = manifest.read(args.reference)
+    if reference:
+        sources["reference"] = reference
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[bulk],
+        files=bulk.values(),
         inputs={name: source.path for name, source in sources.items()},
         settings=vars(args),
         results={
             "kind": args.kind,
             "title": wanted.get("title", args.output.stem),
-            "caption": wanted.get("caption", ""),
+            "caption": " ".join(filter(None, [wanted.get("caption"), *drawing.remarks])),
+            "pictures": drawing.pictures,
         },
         started=started,
-        notes=[note for source in sources.values() for note in source.notes],
+        notes=dict.fromkeys(note for source in sources.values() for note in source.notes),
     )
-    print(f"{bulk}: {args.kind} of {', '.join(labels.values())}")
-
-
-def draw(args: argparse.Namespace, shown):
-    """The figure of the kind; `shown`: a panels.Shown."""
-    from diffusion4k.paper import panels
-
-    if args.kind == "gallery":
-        captioned = captions.of(manifest.read(args.reference), args.folder)
-        how = {"count": args.prompts, "size": args.size, "tile": args.tile, "zoom": args.zoom}
-        return panels.gallery(shown, captioned, **how)
-    if args.kind == "reconstruction":
-        return panels.reconstructions(shown, count=args.prompts, tile=args.tile)
-    return {"histogram": panels.sizes, "curves": panels.losses}[args.kind](shown)
+    print(f"{bulk['png']}: {args.kind} of {', '.join(labels.values())}")
 
 
 def read_rows(pairs: list[str]) -> dict[str, list[manifest.Manifest]]:
-    """`ROW=PATH` pairs => row: its manifests, in the order given."""
+    """`ROW=PATH` pairs => row: its manifests, in the order given; one file is read once."""
     rows: dict[str, list[manifest.Manifest]] = {}
+    read: dict[str, manifest.Manifest] = {}
     for pair in pairs:
         row, _, path = pair.partition("=")
         if not (row and path):
             raise UserError(f"--rows {pair}: write ROW=MANIFEST")
-        rows.setdefault(row, []).append(manifest.read(path))
+        read[path] = read.get(path) or manifest.read(path)
+        rows.setdefault(row, []).append(read[path])
     return rows
 
 

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from diffusion4k import cli, images, manifest
+from diffusion4k import cli, manifest
 from diffusion4k.data import captions
 
 FORMS = {"encoder": ("stride", "dilation"), "decoder": ("folded", "upsample", "published")}
@@ -35,7 +35,6 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--crop", type=int, default=299, help="px, of the crops for patch rFID")
     flags.add_argument("--crops", type=int, default=1, help="of them along each side")
     flags.add_argument("--limit", type=int, help="images at even distances instead of all")
-    flags.add_argument("--pictures", type=int, default=4, help="pairs of the set kept as PNG")
     flags.add_argument("--shard", type=int, default=0)
     flags.add_argument("--shards", type=int, default=1)
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -60,14 +59,8 @@ def run(args: argparse.Namespace) -> None:
     sources = {name: manifest.read(path) for name, path in paths.items()}
     everything = cli.spread(captions.of(sources["dataset"], args.folder), args.limit)
     samples = cli.shard(everything, args.shard, args.shards)
-    shown = {sample.id for sample in everything[: args.pictures]}
     saves = scores.SavedScores(args.output, scores.Reconstruction, key(args, paths))
-    done = {}
-    for sample in samples:
-        # which pictures are kept --limit decides, and it is not in the key: are they there?
-        pair = pictures(args, sample.id) if sample.id in shown else []
-        if all(path.is_file() for path in pair) and (saved := saves.get(sample.id)):
-            done[sample.id] = saved
+    done = {sample.id: saved for sample in samples if (saved := saves.get(sample.id))}
 
     if len(done) < len(samples):
         vae, score = load(args, sources, device)
@@ -77,23 +70,18 @@ def run(args: argparse.Namespace) -> None:
         image = inputs.photograph(sample.sound(), args.size, upright=True)
         real, rebuilt = np.asarray(image), rebuild(vae, image, sample.id)
         row, features = done[sample.id] = score(sample.id, real, rebuilt)
-        for path, pixels in zip(pictures(args, sample.id), (real, rebuilt), strict=True):
-            path.unlink(missing_ok=True)  # of other settings
-            if sample.id in shown:
-                images.save_png(path, pixels)
         saves.put(row, **features)
 
     scored = [done[sample.id] for sample in samples]
     bulk = scores.write_shard(args.output, scores.Reconstruction, scored, pairs.ARRAYS)
-    kept = [sample.id for sample in samples if sample.id in shown]
     tiles = ["reconstructed in tiles: not quite the values of the whole"]
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[*bulk, *(path for id in kept for path in pictures(args, id))],
+        files=bulk,
         inputs=paths,
         settings=vars(args) | {"ssim_window": reconstruction.SSIM_WINDOW},
-        results={"n": len(scored), "pictures": kept},
+        results={"n": len(scored)},
         started=started,
         device=str(device),
         notes=inputs.notes(*sources.values()) + (tiles if args.vae_tiling else []),
@@ -108,12 +96,6 @@ def key(args: argparse.Namespace, paths: dict[str, Path]) -> str:
     deciding = ("folder", "size", "factor", "encoder", "decoder", "dtype", "crop", "crops")
     deciding += ("vae_tiling",)
     return scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
-
-
-def pictures(args: argparse.Namespace, id: str) -> list[Path]:
-    """Where an image's pair is kept."""
-    folder = args.output.parent / "pictures"
-    return [folder / f"{id}-real.png", folder / f"{id}-reconstructed.png"]
 
 
 def load(args: argparse.Namespace, sources: dict[str, manifest.Manifest], device) -> tuple:

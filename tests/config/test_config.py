@@ -31,13 +31,16 @@ def test_the_papers_numbers_are_in_the_default():
 def test_miniature_changes_only_sizes_counts_and_sources():
     allowed = {
         "run", "sources", "splits", "evaluations", "backbones", "latents", "train", "generate",
-        "reconstruction", "plan", "resources",
+        "reconstruction", "plan", "prompts", "figures", "resources",
     }  # fmt: skip
     assert set(load("miniature.yaml")) <= allowed
     paper = resolve()
     small = config.resolve(load("config.yaml", "miniature.yaml"))
-    for same in ("models", "recipes", "tables", "figures", "fidelity", "metrics", "vae"):
+    for same in ("models", "recipes", "tables", "fidelity", "metrics", "vae"):
         assert small[same] == paper[same]
+    for name, figure in paper["figures"].items():
+        assert small["figures"][name]["kind"] == figure["kind"]
+        assert figure.keys() <= small["figures"][name].keys()
     for name, evaluation in paper["evaluations"].items():
         assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
 

@@ -202,6 +202,23 @@ def test_the_report_says_what_is_miniature_and_needs_no_network(demo):
         assert title in html
 
 
+def test_every_figure_has_both_forms_and_links_its_pictures(demo):
+    found = {}
+    for path in (demo.folder / RUN / "figures").glob("*.json"):
+        found[path.stem] = json.loads(path.read_text(encoding="utf-8"))["results"]
+        assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+        for picture in found[path.stem]["pictures"]:
+            assert (demo.folder / picture["file"]).is_file()
+    assert {f"figure_{number}" for number in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13)} <= set(found)
+    # drawn for the figure alone, and yet the benchmark's own
+    assert len(found["figure_9"]["pictures"]) == 18
+    for picture in found["figure_9"]["pictures"]:
+        images = demo.folder / RUN / "generate" / picture["row"] / "eval_4096/images"
+        own = (images / f"{picture['id']}.jpg").read_bytes()
+        assert (demo.folder / picture["file"]).read_bytes() == own
+
+
 def test_the_resolved_configuration_is_saved_with_the_run(demo):
     text = (demo.folder / RUN / "config.yaml").read_text(encoding="utf-8")
     assert "decoder: published" in text and "run: miniature" in text

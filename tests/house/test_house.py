@@ -23,10 +23,11 @@ ROOMS = {
     "train": {"backbones", "data", "latents", "pipelines", "vae"},
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
+    "figures": {"data", "metrics"},
     "paper": {"config", "data"},
-    # what there is of backbones and metric families is asked where it is defined
-    "config": {"backbones", "metrics", "train"},
-    "dag": {"backbones", "config", "data", "metrics", "sources"},
+    # what there is of backbones, metric families and kinds of figures is asked where it is defined
+    "config": {"backbones", "data", "figures", "metrics", "train"},
+    "dag": {"backbones", "config", "data", "figures", "metrics", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},
 }

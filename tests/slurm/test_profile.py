@@ -111,7 +111,7 @@ def test_what_needs_no_cluster_is_local():
     assert profile["executor"] == "slurm" and profile["slurm-status-command"] == "squeue"
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
     local = set(re.findall(r"^    (\w+),$", text, re.MULTILINE))
-    assert {"fetch_source", "aggregate", "table", "figure", "html"} <= local
+    assert {"fetch_source", "aggregate", "table", "prompts", "figure", "html"} <= local
 
 
 def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from slurm_fixtures import HERE, SIZES, Arena, checkout, configure
 RUN = Path("results/tiny")
 GPU_RULES = (
     "latents", "reconstruct", "generate", "features", "reference_features", "train_kept",
-    "efficiency",
+    "efficiency", "draw", "rebuild",
 )  # fmt: skip
 CPU_RULES = ("make_source", "check_data", "export", "texture", "distance")
 # one model a table: every rule is there, few jobs
@@ -26,6 +26,7 @@ ROWS = {
     "table_s1": ["sd3_f16_wlf"], "table_s2": ["sd3_f16_wlf"],
 }  # fmt: skip
 FIGURES = {
+    "figure_7": ["flux_f16_wlf"], "figure_8": ["sd3_f16_wlf"],
     "figure_9": ["sd3_f16_wlf"], "figure_10": ["sd3_f16_wlf"],
     "figure_s1": ["sd3_f16_wlf", "flux_f16_wlf"],
 }  # fmt: skip
@@ -54,7 +55,7 @@ def test_every_rule_ran_where_it_should(both):
     folder, arena = both
     for rule in (*GPU_RULES, *CPU_RULES):
         assert arena.submitted(rule), rule
-    for rule in ("aggregate", "aggregate_reconstruction", "table", "figure", "html"):
+    for rule in ("aggregate", "aggregate_reconstruction", "prompts", "table", "figure", "html"):
         assert not arena.submitted(rule), rule
 
 
@@ -65,6 +66,8 @@ def test_the_sbatch_line_of_every_gpu_rule(both, rule):
         "reference_features": "features",
         "train_kept": "train",
         "efficiency": "generate",
+        "draw": "generate",
+        "rebuild": "reconstruct",
     }.get(rule, rule)
     asked = config["resources"][step]
     for line in both[1].submitted(rule):
@@ -94,7 +97,8 @@ def bulk(folder: Path, *kinds: str) -> dict[str, str]:
 def test_sources_latents_weights_and_images_are_the_same_bytes(both):
     local, arena = both
     ours, theirs = (
-        bulk(f, "sources", "latents", "train", "generate") for f in (arena.folder, local)
+        bulk(f, "sources", "latents", "train", "generate", "pictures")
+        for f in (arena.folder, local)
     )
     assert ours.keys() == theirs.keys() and len(ours) > 100
     # what a clock or a process's random state is in, which nothing reads

@@ -1,5 +1,6 @@
 """Reconstruction scores against skimage and lpips; reconstruct.py."""
 
+import json
 import time
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import lpips
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+import rebuild
 import reconstruct
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
@@ -137,21 +140,30 @@ def reconstruct_flags(tmp_path, vgg, monkeypatch) -> list[str]:
     return f"{flags} --inception {source(tmp_path, 'inception', [weights])} --device cpu".split()
 
 
+def rebuilt_pictures(folder: Path, flags: list, rows: dict[str, dict], *more) -> dict:
+    """row => id => pixels, of the photographs and of what each row's VAE makes of them."""
+    given = dict(zip(flags[::2], flags[1::2], strict=True))
+    words = ["--rows", json.dumps({n: {"vae": str(given["--vae"])} | r for n, r in rows.items()})]
+    for name in ("--dataset", "--folder", "--size", "--device"):
+        words += [name, given[name]]
+    made = run(rebuild, *words, *more, "--output", folder / "rebuilt.json")
+    shown: dict = {}
+    for one in made.results["pictures"]:
+        pixels = np.asarray(images.load_rgb(made.root / one["file"], exif_transpose=False))
+        assert (one["height"], one["width"]) == pixels.shape[:2]
+        shown.setdefault(one["row"], {})[one["id"]] = pixels
+    assert len(made.sound()) == len(made.results["pictures"])
+    return shown
+
+
 def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
-    one = run(reconstruct, *reconstruct_flags, "--pictures", 2, "--output", tmp_path / "r.json")
+    one = run(reconstruct, *reconstruct_flags, "--output", tmp_path / "r.json")
     rows = scores.read_rows([one], scores.Reconstruction, 3)
     assert one.notes == ["made from noise"]
     assert "Gaussian" in one.settings["ssim_window"]
-    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == [
-        "p0-real.png",
-        "p0-reconstructed.png",
-        "p1-real.png",
-        "p1-reconstructed.png",
-    ]
-    real, rebuilt = (
-        np.asarray(images.load_rgb(tmp_path / "pictures" / f"p1-{kind}.png", exif_transpose=False))
-        for kind in ("real", "reconstructed")
-    )
+    # what is scored is what a figure shows
+    shown = rebuilt_pictures(tmp_path / "figure", reconstruct_flags, {"ours": {}})
+    real, rebuilt = shown["photograph"]["p1"], shown["ours"]["p1"]
     assert real.shape == rebuilt.shape == (64, 64, 3)
     at = rows["id"].tolist().index("p1")
     assert rows["psnr"][at] == pytest.approx(peak_signal_noise_ratio(real, rebuilt))
@@ -164,7 +176,7 @@ def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
     assert real_crops[at, 0] == pytest.approx(real[:16, :16].reshape(-1, 3).mean(0))
 
     # two shards are one, and a killed one goes on
-    flags = [*reconstruct_flags, "--pictures", 2, "--shards", 2]
+    flags = [*reconstruct_flags, "--shards", 2]
     first = run(reconstruct, *flags, "--shard", 0, "--output", tmp_path / "s0.json")
     compare, calls = reconstruction.compare, []
 
@@ -184,10 +196,10 @@ def test_reconstruct(reconstruct_flags, tmp_path, monkeypatch):
 
 
 def test_reconstruct_after_a_kill_with_another_limit(reconstruct_flags, tmp_path, monkeypatch):
-    """Another set of images shows other pictures: a row without its pictures is made again."""
+    """What was scored of another set of images is not scored again."""
     (tmp_path / "four").mkdir()
     flags = [*reconstruct_flags, "--dataset", write_dataset(tmp_path / "four", 4)]
-    flags += ["--pictures", 2, "--output", tmp_path / "r.json"]
+    flags += ["--output", tmp_path / "r.json"]
     compare, calls = reconstruction.compare, []
 
     def killed(*pair):
@@ -196,23 +208,20 @@ def test_reconstruct_after_a_kill_with_another_limit(reconstruct_flags, tmp_path
             raise KeyboardInterrupt
         return compare(*pair)
 
-    stale = tmp_path / "pictures" / "p2-real.png"
-    images.save_png(stale, photograph(9, 64, 64))
     monkeypatch.setattr(reconstruction, "compare", killed)
     with pytest.raises(KeyboardInterrupt):
         run(reconstruct, *flags)
-    assert not stale.exists()  # an earlier run's; p0 and p1 are shown
     made = run(reconstruct, *flags, "--limit", 2)
-    assert made.results == {"n": 2, "pictures": ["p0", "p2"]}
+    assert made.results == {"n": 2}
     assert manifest.verify(made) == []
-    assert len(calls) == 5  # p2 again, for its pictures; p0 has them
+    assert len(calls) == 4
 
 
 def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypatch):
     """F8 is the VAE as it was trained; a VAE of its own is read where it lies (an SC-VAE)."""
     from diffusers import AutoencoderKL
 
-    pictures, tiles = {}, {}
+    pictures, photographs, tiles = {}, {}, {}
     encode = AutoencoderKL.encode
 
     def watched(vae, *inputs):
@@ -223,23 +232,21 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypat
     monkeypatch.setattr(AutoencoderKL, "encode", watched)
     alone = source(tmp_path / "pipeline", "vae")
     forms = {
-        "f8": ["--factor", 8],
-        "f16": [],
-        "exact": ["--decoder", "folded"],
-        "alone": ["--vae", alone],
-        "whole": ["--size", 128],
-        "tiled": ["--size", 128, "--vae-tiling"],
-        "f8_tiled": ["--size", 128, "--vae-tiling", "--factor", 8],
+        "f8": ({"factor": 8}, ()),
+        "f16": ({}, ()),
+        "exact": ({"decoder": "folded"}, ()),
+        "alone": ({"vae": str(alone)}, ()),
+        "whole": ({}, ("--size", 128)),
+        "tiled": ({}, ("--size", 128, "--vae-tiling")),
+        "f8_tiled": ({"factor": 8}, ("--size", 128, "--vae-tiling")),
     }
-    for name, more in forms.items():
-        (tmp_path / name).mkdir()
-        flags = [*reconstruct_flags, *more, "--limit", 1, "--output", tmp_path / name / "r.json"]
-        run(reconstruct, *flags)
-        path = tmp_path / name / "pictures" / "p0-reconstructed.png"
-        pictures[name] = np.asarray(images.load_rgb(path, exif_transpose=False))
+    for name, (row, more) in forms.items():
+        more = ("--count", 1, *more)
+        shown = rebuilt_pictures(tmp_path / name, reconstruct_flags, {name: row}, *more)
+        pictures[name] = shown[name]["p0"]
+        photographs[name] = shown["photograph"]["p0"]
     vae = AutoencoderKL.from_pretrained(tmp_path / "pipeline" / "vae").eval()
-    path = tmp_path / "f8" / "pictures" / "p0-real.png"
-    pixels = images.to_float(images.load_rgb(path, exif_transpose=False))
+    pixels = images.to_float(Image.fromarray(photographs["f8"]))
     with torch.no_grad():
         latent = vae.encode(torch.from_numpy(pixels)[None]).latent_dist.mode()
         assert latent.shape[-1] == 8
@@ -252,7 +259,7 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypat
     # this VAE's tiles are 64 px: normalised each by itself, and a note says so
     assert pictures["tiled"].shape == pictures["whole"].shape
     assert not np.array_equal(pictures["tiled"], pictures["whole"])
-    assert "reconstructed in tiles" in manifest.read(tmp_path / "tiled" / "r.json").notes[-1]
+    assert "reconstructed in tiles" in manifest.read(tmp_path / "tiled" / "rebuilt.json").notes[-1]
     # the released partition is the exact form shifted by one pixel
     published, exact = (pictures[name].astype(int) for name in ("f16", "exact"))
     # a value halfway between two levels may round either way

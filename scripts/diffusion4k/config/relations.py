@@ -1,6 +1,7 @@
 """What keys of the configuration are to each other: a name has an entry, a size fits another.
 
-What makes a model is in models.py, what the trainer would refuse in training.py.
+What makes a model is in models.py, a figure in figures.py, what the trainer would refuse in
+training.py.
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,6 @@ def faults(config: Config) -> Iterator[str]:
     yield from _measured_faults(config)
     for name, table in config["tables"].items():
         yield from _table_faults(config, name, table)
-    for name, figure in config["figures"].items():
-        yield from _figure_faults(config, name, figure)
     for name in config.get("targets", []):
         yield from unknown(config, "targets", name, "tables", "figures")
     if missing := [step for step in STEPS if step not in config["resources"]]:
@@ -157,23 +156,3 @@ def _equal_labels(key: str, rows: list[str], models: Config) -> Iterator[str]:
             yield (
                 f"{key}.rows: {other} and {row} are both called {label}; change models.{row}.label"
             )
-
-
-def _figure_faults(config: Config, name: str, figure: Config) -> Iterator[str]:
-    key, kind = f"figures.{name}", figure["kind"]
-    section = {"histogram": "splits", "reconstruction": "vaes"}.get(kind, "models")
-    for row in figure["rows"]:
-        yield from unknown(config, f"{key}.rows", row, section)
-        if kind == "curves" and "recipe" not in config["models"].get(row, {"recipe": 1}):
-            yield f"{key}.rows: {row} is not trained, it has no loss curve"
-    if kind == "gallery":
-        evaluation = figure.get("evaluation", "")
-        yield from unknown(config, f"{key}.evaluation", evaluation, "evaluations")
-    if "zoom" not in figure:
-        return
-    if kind != "gallery":
-        yield f"{key}.zoom: only a gallery has pictures to zoom into, this is a {kind}"
-        return
-    zoom, size = figure["zoom"], config["evaluations"].get(figure.get("evaluation"), {}).get("size")
-    if size and max(zoom["top"], zoom["left"]) + zoom["size"] > size:
-        yield f"{key}.zoom: the square leaves pictures of {size} px"

@@ -3,7 +3,7 @@
 `resolve` turns what Snakemake merged from config files and the command line into the complete
 configuration: sources narrowed to one origin each, models expanded, fidelity rows applied. What a
 key is stands in diffusion4k/config/keys, what keys are to each other in relations.py, models.py,
-training.py and claims.py.
+figures.py, training.py and claims.py.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from diffusion4k.config import claims, fidelity, models, relations, training
+from diffusion4k.config import claims, fidelity, figures, models, relations, training
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
 from diffusion4k.errors import UserError
@@ -43,7 +43,7 @@ def resolve(raw: Config) -> Config:
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
-    of = (relations, models, training, claims)
+    of = (relations, models, figures, training, claims)
     _refuse(fault for module in of for fault in module.faults(config))
     return config
 

@@ -13,12 +13,15 @@ from diffusion4k.files import walk
 from diffusion4k.metrics import families
 
 
-def of(script: str, *, backbone: str | None = None, family: str | None = None, also=()) -> str:
+def of(
+    script: str, *, backbone: str | None = None, family: str | None = None, modules=(), also=()
+) -> str:
     """Digest of a script and all of ours that it imports, but for what no job of it uses.
 
     That is the code of other backbones, and fetching, which jobs leave to rules/sources.smk. The
     modules of its backbone and its metric family, which are imported by name, count.
-    `backbone` None: of none, or of whatever class the pipeline turns out to have.
+    `backbone` None: of none, or of whatever class the pipeline turns out to have. `modules`: others
+    that it imports by name.
     """
     opens = backbone or digest.reaches(script, backbones.STOCK)
     chosen = backbones.code(backbone) if opens else {}
@@ -27,7 +30,7 @@ def of(script: str, *, backbone: str | None = None, family: str | None = None, a
     return digest.digest(
         script,
         leave_out=(*chosen.get("leave_out", ()), *unused),
-        with_modules=(*chosen.get("with_modules", ()), *own),
+        with_modules=(*chosen.get("with_modules", ()), *own, *modules),
         also=tuple(also),
     )
 

@@ -11,7 +11,18 @@ tests/dag/test_lineage.py holds this against the DAG that Snakemake builds.
 from collections.abc import Iterable, Iterator
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import claims, data, generate, latents, metrics, paper, sources, train, vae
+from diffusion4k.dag import (
+    claims,
+    data,
+    figures,
+    generate,
+    latents,
+    metrics,
+    paper,
+    sources,
+    train,
+    vae,
+)
 from diffusion4k.metrics import families
 
 
@@ -119,15 +130,16 @@ def _split(config: Config, split: str) -> Iterator[str]:
 
 
 def _figure(config: Config, name: str) -> Iterator[str]:
-    figure = config["figures"][name]
-    yield from paper.figure_files(config, [name])
-    for row in figure["rows"]:
-        if figure["kind"] == "gallery":
-            yield from _images(config, row, figure["evaluation"])
-        elif figure["kind"] == "histogram":
-            yield from _split(config, row)
-        elif figure["kind"] == "curves":
-            yield from _training(config, row)
-        else:  # the first shard alone is shown
-            shown = vae.manifests(config, row)
-            yield from (p for p in _reconstruction(config, row) if p not in shown[1:])
+    rows, reads = config["figures"][name]["rows"], figures.kind(config, name).reads
+    yield from figures.files(config, [name])
+    yield from figures.inputs(config, name)
+    if reads == "pictures":
+        yield figures.dataset(config, name)
+        for row in rows:
+            if row in generate.sampled(config):
+                yield from _pipeline(config, row)
+    elif reads == "reconstructions":
+        yield from figures.rebuild_inputs(config, name)
+    elif reads in ("check", "training"):
+        for row in rows:
+            yield from _split(config, row) if reads == "check" else _training(config, row)

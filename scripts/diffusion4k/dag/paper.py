@@ -1,18 +1,17 @@
-"""Tables and figures: where each number and picture comes from, and how rows are called."""
+"""Tables: where each number comes from, and how rows are called."""
 
 import json
 from pathlib import Path
 
 from diffusion4k.config import fidelity
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import data, generate, train, vae
+from diffusion4k.dag import train
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
 TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
-FIGURE_FORMS = ("json", "png")
 
 
 def chosen(config: Config, section: str) -> list[str]:
@@ -26,19 +25,9 @@ def tables(config: Config, names) -> list[str]:
     return [f"{root(config)}/tables/{name}.json" for name in names]
 
 
-def figures(config: Config, names) -> list[str]:
-    """The manifests of figures."""
-    return [f"{root(config)}/figures/{name}.json" for name in names]
-
-
 def table_files(config: Config, names) -> list[str]:
     """All that a reader may open of tables, their manifests first."""
     return [f"{root(config)}/tables/{name}.{form}" for name in names for form in TABLE_FORMS]
-
-
-def figure_files(config: Config, names) -> list[str]:
-    """All that a reader may open of figures, their manifests first."""
-    return [f"{root(config)}/figures/{name}.{form}" for name in names for form in FIGURE_FORMS]
 
 
 def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) -> str:
@@ -187,45 +176,4 @@ def table_flags(config: Config, table: str, footer: list[str]) -> str:
         context=CONTEXT if config["tables"][table].get("context") else None,
         values=[f"{key}={path}" for key, path in numbers(config, table)],
         comparisons=[f"{key}={path}" for key, path in comparisons(config, table)],
-    )
-
-
-def figure_rows(config: Config, figure: str) -> list[tuple[str, str]]:
-    """(ROW, manifest) for everything that a figure shows."""
-    entry = config["figures"][figure]
-    manifests = {
-        "gallery": lambda row: generate.manifests(config, row, entry["evaluation"]),
-        "histogram": lambda row: [data.checked(config, row)],
-        "curves": lambda row: [train.last_step(config, row)],
-        "reconstruction": lambda row: vae.manifests(config, row)[:1],
-    }[entry["kind"]]
-    return [(row, path) for row in entry["rows"] for path in manifests(row)]
-
-
-def figure_inputs(config: Config, figure: str) -> list[str]:
-    """Every manifest that a figure reads; of a gallery the photographs' source too."""
-    entry = config["figures"][figure]
-    rows = [path for _, path in figure_rows(config, figure)]
-    return rows + ([generate.dataset(config, entry["evaluation"])] if "evaluation" in entry else [])
-
-
-def figure_flags(config: Config, figure: str) -> str:
-    """The flags of scripts/figure.py."""
-    entry = config["figures"][figure]
-    evaluation = entry.get("evaluation")
-    labels = {row: label(config, row, evaluation) for row in entry["rows"]}
-    gallery = {}
-    if entry["kind"] == "gallery":
-        settings, zoom = config["evaluations"][evaluation], entry.get("zoom")
-        gallery = {
-            "reference": generate.dataset(config, evaluation),
-            "folder": config["splits"][settings["split"]]["folder"],
-            "size": settings["size"],
-            "prompts": entry.get("prompts", 6),
-            "zoom": [zoom[k] for k in ("top", "left", "size")] if zoom else None,
-        }
-    return command_line(
-        spec=json.dumps({"title": entry["title"], "labels": labels}),
-        rows=[f"{row}={path}" for row, path in figure_rows(config, figure)],
-        **gallery,
     )

@@ -85,8 +85,8 @@ FIGURE = {
         "caption": {"type": "string"},
         # what each row of --rows is called; the order of columns or panels
         "labels": {"type": "object", "additionalProperties": _TEXT},
-        # gallery: sample ids from top to bottom; the evaluation set's first ones when absent
-        "ids": {"type": "array", "items": _TEXT, "minItems": 1},
+        # of the figure's kind
+        "settings": {"type": "object"},
     },
 }
 

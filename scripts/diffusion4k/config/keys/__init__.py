@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from diffusion4k.config import fidelity
-from diffusion4k.config.keys import cluster, data, models, paper, stages
+from diffusion4k.config.keys import cluster, data, figures, models, paper, stages
 from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
@@ -104,7 +104,9 @@ class Configuration(Section):
     every one. Others are made by name"""
     unavailable: dict[Name, paper.Unavailable]
     """rows that no run can fill"""
-    figures: dict[paper.FigureName, paper.Figure]
+    prompts: dict[Name, figures.PromptSet]
+    """name → prompts of one's own, for figures"""
+    figures: dict[figures.FigureName, figures.Figure]
     """name → figure; its name is a target"""
     site: cluster.Site
     """what SLURM is asked for besides a step's resources; a key left out leaves SLURM's default"""

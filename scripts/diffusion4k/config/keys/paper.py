@@ -1,14 +1,13 @@
-"""Sections `efficiency`, `tables`, `claims`, `unavailable` and `figures`."""
+"""Sections `efficiency`, `tables`, `claims` and `unavailable`."""
 
 from typing import Literal
 
+from diffusion4k.config.keys.figures import FigureName
 from diffusion4k.config.keys.models import Factor
 from diffusion4k.config.keys.types import (
     ABSENT,
-    Count,
     Name,
     Names,
-    Natural,
     NotNegative,
     Positive,
     Section,
@@ -16,7 +15,6 @@ from diffusion4k.config.keys.types import (
 )
 
 TableName = matching("table_[a-z0-9]+", "a table is called table_…, small letters and digits")
-FigureName = matching("figure_[a-z0-9]+", "a figure is called figure_…, small letters and digits")
 
 
 class Cost(Section):
@@ -92,31 +90,3 @@ class Unavailable(Section):
     """name in the table"""
     reason: str
     """what the table says instead of a number"""
-
-
-class Zoom(Section):
-    """A square of a picture."""
-
-    top: Natural
-    """its upper edge in px"""
-    left: Natural
-    """its left edge in px"""
-    size: Count
-    """its side in px"""
-
-
-class Figure(Section):
-    """One figure."""
-
-    kind: Literal["gallery", "histogram", "curves", "reconstruction"]
-    """what it shows"""
-    title: str
-    """caption"""
-    evaluation: Name = ABSENT
-    """benchmark of a gallery"""
-    rows: Names
-    """models, backbones or splits"""
-    prompts: Count = 6
-    """prompts of a gallery"""
-    zoom: Zoom = ABSENT
-    """a square of each picture of a gallery, shown enlarged below it"""

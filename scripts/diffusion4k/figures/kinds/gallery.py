@@ -1,0 +1,92 @@
+"""Pictures side by side: a line a prompt, a column a model, the photograph first if there is one.
+
+Several sizes, guidance scales or numbers of steps are lines of their own, several seeds columns.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from diffusion4k.figures.kinds import Kind
+
+if TYPE_CHECKING:
+    from diffusion4k.figures.shown import Drawing, Picture, Shown
+
+LINES = ("guidance", "steps")  # what makes a line of its own where the figure varies it
+
+
+@dataclass(frozen=True)
+class Gallery(Kind):
+    def draw(self, shown: "Shown") -> "Drawing":
+        from diffusion4k import cli
+        from diffusion4k.errors import UserError
+        from diffusion4k.figures import layout, photographs, zoom
+        from diffusion4k.figures.shown import Drawing, settings
+
+        seeds = shown.settings.get("seeds", [None])
+        drawn = {row: shown.pictures(row) for row in shown.labels}
+        lines: dict[tuple, dict[str, list[Picture]]] = {}
+        for row, pictures in drawn.items():
+            for one in pictures:
+                lines.setdefault(_place(one, shown.settings), {}).setdefault(row, []).append(one)
+        if shown.photographs:  # of somebody's own pictures no more than of the others
+            lines = dict(list(lines.items())[: shown.settings.get("count")])
+        if not lines:
+            where = ", ".join(str(made.path) for many in shown.rows.values() for made in many)
+            raise UserError(f"{where or 'the rows'}: no pictures in it")
+        length = layout.side(
+            max(max(key[1:3]) for key in lines), len(lines) * len(shown.labels) * len(seeds)
+        )
+        headings = ["photograph"] if shown.photographs else []
+        for label in shown.labels.values():
+            several = len(seeds) > 1
+            headings += [f"{label}, seed {seed}" if several else label for seed in seeds]
+        of_grid, used = [], []
+        for key, by_row in cli.progress(lines.items(), desc="gallery", unit="line"):
+            columns = [
+                (by_row.get(row, []) + [None] * len(seeds))[number]
+                for row in shown.labels
+                for number in range(len(seeds))
+            ]
+            there = [one for one in columns if one]
+            used += there
+            id, height, width = key[:3]
+            images = [one and one.load() for one in columns]
+            if shown.photographs:
+                path = shown.photographs[id].sound()
+                images.insert(0, photographs.reference(path, height, width))
+            how = (length, shown.settings.get("zoom"), shown.settings.get("glcm"))
+            of_grid += zoom.lines(_caption(there[0], shown.settings), images, *how)
+        remarks = [settings(used, shown.labels)]
+        if shown.settings.get("zoom"):
+            remarks.append(ZOOMED.format("photograph" if shown.photographs else "first picture"))
+        records = [one.record(shown.labels[one.row]) for one in used]
+        return Drawing(layout.grid(headings, of_grid, length), records, tuple(remarks))
+
+
+ZOOMED = (
+    "The frame, enlarged below, is in each line the square of the highest GLCM Score in the {}."
+)
+
+
+def _place(one: "Picture", settings: dict) -> tuple:
+    """The line of a picture; sides second and third."""
+    varied = [getattr(one, name) if name in settings else None for name in LINES]
+    return (one.id, one.height, one.width, *varied)
+
+
+def _caption(one: "Picture", settings: dict) -> str:
+    words = []
+    if len(settings.get("sizes", ())) > 1:
+        words.append(f"{one.height} x {one.width} px")
+    if len(settings.get("guidance", ())) > 1:
+        words.append(f"guidance {one.guidance:g}")
+    if len(settings.get("steps", ())) > 1:
+        words.append(f"{one.steps} steps")
+    return ": ".join(filter(None, [", ".join(words), one.prompt]))
+
+
+VARIATIONS = ("sizes", "guidance", "steps", "seeds")
+KIND = Gallery(
+    "gallery",
+    takes=("evaluation", "prompts", "count", "zoom", "shards", *VARIATIONS),
+)

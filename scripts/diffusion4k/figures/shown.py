@@ -1,0 +1,142 @@
+"""What a figure is drawn from: its rows' manifests, and the pictures that they list."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from diffusion4k import images
+from diffusion4k.data import captions
+from diffusion4k.data.captions import CaptionedImage
+from diffusion4k.errors import UserError
+from diffusion4k.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished figure; `pictures`: what its manifest says of each picture in it.
+
+    `remarks`: what the caption adds, a sentence each.
+    """
+
+    figure: Figure
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a row; sides in px, and what made it, as far as its manifest says."""
+
+    row: str
+    id: str
+    prompt: str
+    height: int
+    width: int
+    path: Path
+    source: Manifest
+    seed: int | None = None
+    guidance: float | None = None
+    steps: int | None = None
+
+    def load(self) -> Image.Image:
+        """Its pixels; UserError when it is not what the manifest means."""
+        self.source.listed(self.path).sound()
+        return images.load_rgb(self.path, exif_transpose=False)
+
+    def record(self, label: str) -> dict[str, Any]:
+        """What the figure's manifest says of it."""
+        names = ("row", "id", "prompt", "seed", "height", "width", "guidance", "steps")
+        own = {name: getattr(self, name) for name in names}
+        return own | {"label": label, "file": str(self.path)}
+
+
+def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
+    """A sentence on how the pictures of each row were drawn; "" where no manifest says it."""
+    of: dict[str, list[Picture]] = {}
+    for one in pictures:
+        if one.steps:
+            of.setdefault(labels[one.row], []).append(one)
+    parts = []
+    for label, drawn in of.items():
+        sides = sorted({(one.height, one.width) for one in drawn})
+        words = [", ".join(f"{height} x {width}" for height, width in sides) + " px"]
+        for name in ("steps", "guidance", "seed"):
+            values = sorted({getattr(one, name) for one in drawn} - {None})
+            if 0 < len(values) <= 10:
+                said = ", ".join(f"{value:g}" for value in values)
+                words.append(f"{said} steps" if name == "steps" else f"{name} {said}")
+        parts.append(f"{label}: {', '.join(words)}")
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The rows of a figure in the order of `labels`, by key; one without manifests is "not run".
+
+    settings: the figure's own, as the configuration has them.
+    reference: the data set with the photographs, of a figure that shows them; `folder` in it.
+    """
+
+    rows: dict[str, list[Manifest]]
+    labels: dict[str, str]
+    settings: dict[str, Any] = field(default_factory=dict)
+    reference: Manifest | None = None
+    folder: str = ""
+
+    @cached_property
+    def photographs(self) -> dict[str, CaptionedImage]:
+        """id => image of the reference; empty when there is none."""
+        listed = captions.of(self.reference, self.folder) if self.reference else []
+        return {image.id: image for image in listed}
+
+    def pictures(self, row: str) -> list[Picture]:
+        """The pictures of a row, in the order of its manifests.
+
+        Those of somebody's own folder have an id alone: the prompt is the photograph's.
+        """
+        found = []
+        for source in self.rows.get(row, []):
+            if "pictures" in source.results:
+                of_row = (one for one in source.results["pictures"] if one["row"] == row)
+                for one in of_row:
+                    own = {key: value for key, value in one.items() if key != "file"}
+                    found.append(Picture(path=source.root / one["file"], source=source, **own))
+                continue
+            for path in source.paths():
+                if path.suffix.lower() in images.SUFFIXES:
+                    height, width = images.sides(path)
+                    text = self.photographs[path.stem].text if self.photographs else ""
+                    found.append(Picture(row, path.stem, text, height, width, path, source))
+        return found
+
+    def samples(self, split: str) -> list[CaptionedImage]:
+        """The captioned photographs of a row that is a split."""
+        return captions.of(self.rows[split][0], self.settings["folders"][split])
+
+    def photograph(self, row: str, one: CaptionedImage, height: int, width: int) -> dict[str, Any]:
+        """What the figure's manifest says of a photograph of the data set."""
+        source = self.rows[row][0]
+        shown = Picture(row, one.id, one.text, height, width, one.path, source)
+        return shown.record(self.labels[row])
+
+    def tables(self, suffix: str, columns: list[str]) -> dict[str, pd.DataFrame]:
+        """label => the one table of each row's bulk whose name ends in `suffix`."""
+        tables = {}
+        for key, label in self.labels.items():
+            for source in self.rows.get(key, []):
+                paths = [path for path in source.paths() if path.name.endswith(suffix)]
+                if len(paths) != 1:
+                    raise UserError(f"{source.path}: {len(paths)} files *{suffix}, one needed")
+                table = pd.read_parquet(source.listed(paths[0]).sound())
+                if missing := set(columns) - set(table.columns):
+                    raise UserError(f"{paths[0]}: no column {', '.join(sorted(missing))}")
+                if table.empty:
+                    raise UserError(f"{paths[0]}: empty; make it again")
+                tables[label] = table[columns]
+        return tables
