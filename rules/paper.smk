@@ -1,17 +1,21 @@
-# Needs: aggregates, image sizes, training manifests, figures; config/published/*.csv.
+# Needs: aggregates, image sizes, training manifests, figures, pictures and their scores;
+#        config/published/*.csv.
 # Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
-#        report.html, and a named target for each table.
-from diffusion4k.dag import claims, deviations, figures, lineage, paper
+#        report.html, report/gallery.json (.html and thumbnails beside it), and a named target for
+#        each table.
+from diffusion4k.dag import claims, deviations, lineage, paper, report as page
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
-TEMPLATE = "report/template.html"
+# the page, the gallery, and what both include
+TEMPLATES = [*sorted(Path("report").glob("*.html")), *sorted(Path("report/parts").iterdir())]
 DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 
 localrules:
     table,
     judge_claims,
+    gallery,
     html,
 
 
@@ -21,7 +25,13 @@ rule table:
         lambda w: paper.read_by(CONFIG, w.table),
     output:
         manifest="<results>/tables/{table}.json",
-        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex", ".ours.tex"),
+        page=report(
+            "<results>/tables/{table}.html",
+            category="Tables",
+            caption="../report/captions/table.rst",
+            labels={"table": "{table}"},
+        ),
+        forms=multiext("<results>/tables/{table}", ".csv", ".md", ".tex", ".ours.tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -55,13 +65,38 @@ rule judge_claims:
         "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
-rule html:
-    "Sets all tables and figures of the run into one page."
+rule gallery:
+    "Sets the run's pictures side by side, with thumbnails, prompts, settings and scores."
     input:
-        tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
-        figures=figures.manifests(CONFIG, paper.chosen(CONFIG, "figures")),
+        page.gallery_inputs(CONFIG),
     output:
-        "<results>/report.html",
+        manifest="<results>/report/gallery.json",
+        page="<results>/report/gallery.html",
+    log:
+        "<logs>/gallery.log",
+    benchmark:
+        "<benchmarks>/gallery.tsv"
+    conda:
+        "../envs/paper.yaml"
+    params:
+        code=digests.of("gallery.py", also=TEMPLATES, modules=page.modules(CONFIG)),
+        flags=page.gallery_flags(CONFIG),
+    shell:
+        "python scripts/gallery.py {params.flags} --template report/gallery.html"
+        " --output {output.manifest} > {log} 2>&1"
+
+
+rule html:
+    "Sets the answer, all figures and all tables of the run into one page."
+    input:
+        **page.inputs(CONFIG),
+    output:
+        report(
+            "<results>/report.html",
+            category="Report",
+            caption="../report/captions/report.rst",
+            labels={"page": "report"},
+        ),
     log:
         "<logs>/report.log",
     benchmark:
@@ -69,15 +104,15 @@ rule html:
     conda:
         "../envs/paper.yaml"
     params:
-        code=digests.of("report.py", also=[Path(TEMPLATE), Path(SCALING)]),
+        code=digests.of("report.py", also=[*TEMPLATES, Path(SCALING)]),
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
-        template=TEMPLATE,
         scaling=SCALING,
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
-        " --figures {input.figures} --config {params.config} --template {params.template}"
-        " --scaling {params.scaling} --output {output} > {log} 2>&1"
+        " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"
+        " --config {params.config} --template report/report.html --scaling {params.scaling}"
+        " --output {output} > {log} 2>&1"
 
 
 # each table is a target by its name, which names all that it rests on: Snakemake does not miss an

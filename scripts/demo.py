@@ -24,7 +24,7 @@ STAGES = {
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
     "tables": "table judge_claims",
-    "figures": "prompts draw rebuild figure html",
+    "figures": "prompts draw rebuild figure gallery html",
 }
 STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}
 INTRODUCTION = """\

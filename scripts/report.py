@@ -1,4 +1,4 @@
-"""Write the report: one self-contained HTML page with every table and figure of a run."""
+"""Write the report: one self-contained HTML page, what was reproduced first."""
 
 import argparse
 from pathlib import Path
@@ -17,33 +17,37 @@ def parser() -> argparse.ArgumentParser:
         flags.add_argument(
             f"--{kind}", type=Path, nargs="*", default=[], metavar="MANIFEST", help="in this order"
         )
+    flags.add_argument("--claims", type=Path, help="manifest of the claims' verdicts")
+    flags.add_argument("--gallery", type=Path, help="manifest of the gallery")
     flags.add_argument("--config", type=Path, required=True, help="the resolved config of the run")
-    flags.add_argument("--template", type=Path, required=True, help="report/template.html")
+    flags.add_argument("--template", type=Path, required=True, help="report/report.html")
     flags.add_argument("--scaling", type=Path, help="JSON of benchmarks/scaling.py, PNG beside it")
     flags.add_argument("--output", type=Path, required=True, help="R/report.html")
     return flags
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import report
+    from diffusion4k.paper import render
+    from diffusion4k.paper.report import page, units
 
     if not args.template.is_file():
         raise UserError(f"--template {args.template}: no such file")
     tables = [manifest.read(path) for path in args.tables]
-    figures = [manifest.read(path) for path in args.figures]
-    page = report.build(
+    text = page.build(
         args.template,
         title=args.title,
         run=args.run,
         tables=tables,
-        figures=figures,
-        sources=report.origins([*tables, *figures]),
+        figures=[manifest.read(path) for path in args.figures],
+        claims=manifest.read(args.claims) if args.claims else None,
+        gallery=manifest.read(args.gallery) if args.gallery else None,
         config=read_config(args.config),
+        folder=args.output.parent,
         scaling=args.scaling,
     )
-    files.write_text(args.output, page)
-    print(report.terminal(tables))
-    print(f"report: {args.output} ({report.size(args.output.stat().st_size)})")
+    files.write_text(args.output, text)
+    print("\n".join(render.markdown(made.results) for made in tables))
+    print(f"report: {args.output} ({units.size(args.output.stat().st_size)})")
 
 
 def read_config(path: Path) -> dict:

@@ -1,0 +1,246 @@
+"""The gallery: a run's pictures side by side, with prompt, settings, scores and the photograph."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from diffusion4k import images
+from diffusion4k.data import captions
+from diffusion4k.data.captions import CaptionedImage
+from diffusion4k.figures import photographs
+from diffusion4k.figures.shown import Shown
+from diffusion4k.files import atomic
+from diffusion4k.manifest import Manifest
+from diffusion4k.metrics import families
+
+# prompts of a benchmark that are shown: at the paper's size all would be 11,124 pictures, hours of
+# decoding and a page that no browser holds; these are at even distances over the benchmark
+PROMPTS = 48
+LENGTH = 384  # px of a thumbnail's longer side
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture of the gallery: `link` leads to the original, `thumbnail` is beside the page.
+
+    scores: {metric's label: (value, as shown)}; settings: what made it, for readers.
+    """
+
+    label: str
+    prompt: str
+    link: str
+    thumbnail: str
+    height: int
+    width: int
+    settings: str = ""
+    scores: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The scores as numbers, to sort by."""
+        return {name: value for name, (value, _) in self.scores.items()}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A prompt, its photograph where there is one, and its pictures, one a model or setting."""
+
+    id: str
+    prompt: str
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The items of one benchmark or figure, `of` as many as it has prompts."""
+
+    id: str
+    title: str
+    items: list[Item]
+    of: int
+
+    @property
+    def orders(self) -> dict[str, list[str]]:
+        """{label of a model: the scores that its pictures have}, to sort by."""
+        found: dict[str, dict[str, None]] = {}
+        for item in self.items:
+            for tile in item.tiles:
+                if tile.scores:
+                    found.setdefault(tile.label, {}).update(dict.fromkeys(tile.scores))
+        return {label: list(names) for label, names in found.items()}
+
+    @property
+    def pictures(self) -> int:
+        return sum(len(item.tiles) for item in self.items)
+
+
+def spread(names: Sequence[str], most: int) -> list[str]:
+    """At most `most` of the names, at even distances, the first among them."""
+    if len(names) <= most:
+        return list(names)
+    return [names[place * len(names) // most] for place in range(most)]
+
+
+def scores(family: str, shards: Sequence[Manifest]) -> dict[str, dict[str, tuple[float, str]]]:
+    """id => {label: (value, as shown)}: the family's columns, each of one picture alone."""
+    import pandas as pd
+
+    of = families.get(family)
+    tables = [
+        pd.read_parquet(shard.listed(path).sound())
+        for shard in shards
+        for path in shard.paths()
+        if path.suffix == ".parquet"
+    ]
+    table = pd.concat(tables)
+    columns = {name: table[name].to_numpy() for name in table.columns}
+    of.derive(columns)
+    statistics = of.statistics(columns)
+    found: dict[str, dict[str, tuple[float, str]]] = {str(id): {} for id in columns["id"]}
+    for key, column in of.columns.items():
+        statistic, names = statistics.get(column.metric or key, (None, ()))
+        for row, id in enumerate(columns["id"]) if statistic else ():
+            value = float(statistic(*(columns[name][row : row + 1] for name in names)))
+            if np.isfinite(value):
+                shown = f"{value:.{column.digits}f}".replace("-", "−")
+                found[str(id)].setdefault(column.label, (value, shown))
+    return found
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Small copies of pictures in `folder`, whose names begin with what they are of."""
+
+    folder: Path
+    page: Path  # whose links are relative to its folder
+
+    def add(self, path: Path, *name: object, picture: Image.Image | None = None) -> dict[str, str]:
+        """{"link", "thumbnail"} of the picture at `path`, or of `picture`, which was made of it."""
+        stem = re.sub(r"[^\w-]+", "-", "-".join(map(str, name)))
+        file = self.folder / f"{stem}.jpg"
+        small = picture or _decoded(path)
+        small.thumbnail((LENGTH, LENGTH), Image.Resampling.LANCZOS)
+        with atomic(file) as temporary:
+            small.save(temporary, "JPEG", quality=85)
+        return {"link": self._link(path), "thumbnail": self._link(file)}
+
+    def _link(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.page.parent)).as_posix()
+
+
+def benchmark(
+    name: str,
+    about: Mapping[str, Any],
+    rows: Mapping[str, Sequence[Manifest]],
+    scored: Mapping[str, Mapping[str, Sequence[Manifest]]],
+    dataset: Manifest,
+    thumbnails: Thumbnails,
+) -> Group:
+    """A benchmark's prompts: the photograph and each model's picture.
+
+    about: title, folder in the data set, size in px, labels of the models. rows: model => its
+    shards. scored: model => family => shards of scores.
+    """
+    listed = {one.id: one for one in captions.of(dataset, about["folder"])}
+    files = {model: _pictures(shards) for model, shards in rows.items()}
+    numbers = {model: _merged(of_model) for model, of_model in scored.items()}
+    common = [id for id in listed if any(id in of_model for of_model in files.values())]
+    items = []
+    for place, id in enumerate(spread(common, PROMPTS)):
+        one, size = listed[id], about["size"]
+        tiles = [_photograph(one, size, size, thumbnails, name, place)]
+        for model, of_model in files.items():
+            if id not in of_model:
+                continue
+            path, source = of_model[id]
+            source.listed(path).sound()
+            height, width = images.sides(path)
+            where = thumbnails.add(path, name, place, model)
+            own = numbers.get(model, {}).get(id, {})
+            said = settings(source.settings, height, width)
+            label = about["labels"][model]
+            tiles.append(Tile(label, one.text, **where, height=height, width=width,
+                              settings=said, scores=own))  # fmt: skip
+        items.append(Item(id, one.text, tiles))
+    return Group(name, about["title"], items, len(common))
+
+
+def figure(made: Manifest, thumbnails: Thumbnails) -> Group:
+    """The pictures that were drawn for a figure, together by prompt, and the photographs."""
+    inputs, folder = made.inputs, made.settings.get("folder", ".")
+    listed: dict[str, CaptionedImage] = {}
+    if reference := inputs.get("reference"):
+        from diffusion4k import manifest
+
+        listed = Shown({}, {}, {}, manifest.read(reference), folder).photographs
+    drawn = [one for one in made.results.get("pictures", []) if one.get("steps")]
+    prompts: dict[str, list[Mapping[str, Any]]] = {}
+    for one in drawn:
+        prompts.setdefault(one["id"], []).append(one)
+    items = []
+    for place, (id, of_prompt) in enumerate(prompts.items()):
+        tiles, first = [], of_prompt[0]
+        if id in listed:
+            sides = first["height"], first["width"]
+            tiles.append(_photograph(listed[id], *sides, thumbnails, made.path.stem, place))
+        for number, one in enumerate(of_prompt):
+            path = Path(one["file"])
+            where = thumbnails.add(path, made.path.stem, place, number, one["row"])
+            said = settings(one, one["height"], one["width"])
+            tiles.append(Tile(one["label"], one["prompt"], **where, height=one["height"],
+                              width=one["width"], settings=said))  # fmt: skip
+        items.append(Item(id, first["prompt"], tiles))
+    title = made.results.get("title", made.path.stem)
+    return Group(made.path.stem, title, items, len(items))
+
+
+def settings(of: Mapping[str, Any], height: int, width: int) -> str:
+    """256 x 256 px, seed 0, guidance 3.5, 20 steps: as far as they are known."""
+    parts = [f"{height} × {width} px"]
+    for name, text in (("seed", "seed {:g}"), ("guidance", "guidance {:g}"), ("steps", "{:g} steps")):
+        if isinstance(value := of.get(name), int | float):
+            parts.append(text.format(value))
+    return ", ".join(parts)
+
+
+def _photograph(
+    one: CaptionedImage, height: int, width: int, thumbnails: Thumbnails, *name: object
+) -> Tile:
+    """The photograph of a prompt as references are cropped; its link leads to the whole file."""
+    one.sound()
+    cropped = photographs.reference(one.path, height, width)
+    where = thumbnails.add(one.path, *name, "photograph", picture=cropped)
+    tall, wide = images.sides(one.path)
+    said = f"cropped as it is scored; the original is {tall} × {wide} px"
+    return Tile("Photograph", one.text, **where, height=height, width=width, settings=said)
+
+
+def _pictures(shards: Iterable[Manifest]) -> dict[str, tuple[Path, Manifest]]:
+    """id => its file and the manifest that lists it."""
+    return {
+        path.stem: (path, shard)
+        for shard in shards
+        for path in shard.paths()
+        if path.suffix.lower() in images.SUFFIXES
+    }
+
+
+def _merged(of_model: Mapping[str, Sequence[Manifest]]) -> dict[str, dict[str, tuple[float, str]]]:
+    found: dict[str, dict[str, tuple[float, str]]] = {}
+    for family, shards in of_model.items():
+        for id, own in scores(family, shards).items():
+            found.setdefault(id, {}).update(own)
+    return found
+
+
+def _decoded(path: Path) -> Image.Image:
+    """The picture, decoded at a fraction of its size where JPEG allows that."""
+    with Image.open(path) as opened:
+        opened.draft("RGB", (2 * LENGTH, 2 * LENGTH))
+        return opened.convert("RGB")
