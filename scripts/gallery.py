@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     from diffusion4k.paper import spec
-    from diffusion4k.paper.report import gallery, page
+    from diffusion4k.paper.report import gallery
 
     started = time.time()
     wanted = spec.load(args.spec)
@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> None:
     for name, about in wanted["sets"].items():
         rows = {model: made for (model, of), made in shards.items() if of == name}
         labels = {model: wanted["labels"][f"{model}:{name}"] for model in rows}
-        scored: dict[str, dict[str, list[manifest.Manifest]]] = {}
-        for (model, of, family), made in scores.items():
+        scored: dict[str, dict[str, manifest.Manifest]] = {}
+        for (model, of, family), (aggregate,) in scores.items():
             if of == name:
-                scored.setdefault(model, {})[family] = made
+                scored.setdefault(model, {})[family] = aggregate
         inputs[about["dataset"]] = dataset = manifest.read(about["dataset"])
         shown = about | {"labels": labels}
         groups.append(gallery.benchmark(name, shown, rows, scored, dataset, thumbnails))
@@ -46,9 +46,8 @@ def run(args: argparse.Namespace) -> None:
         inputs[str(path)] = made = manifest.read(path)
         groups.append(gallery.figure(made, thumbnails))
     groups = [group for group in groups if group.items]
-    files.write_text(
-        target, page.environment(args.template).render(run=wanted["run"], groups=groups)
-    )
+    notes = list(dict.fromkeys(note for made in inputs.values() for note in made.notes))
+    files.write_text(target, gallery.page(args.template, wanted["run"], groups, notes))
     tiles = [tile for group in groups for item in group.items for tile in item.tiles]
     small = {target.parent / tile.thumbnail for tile in tiles}
     for path in set(thumbnails.folder.glob("*.jpg")) - small:
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         settings=vars(args),
         results={"pictures": len(tiles), "prompts": sum(len(group.items) for group in groups)},
         started=started,
-        notes=dict.fromkeys(note for made in inputs.values() for note in made.notes),
+        notes=notes,
     )
     print(f"{target}: {len(tiles)} pictures")
 

@@ -24,7 +24,8 @@ ROOMS = {
     "generate": {"backbones", "data", "pipelines"},
     "metrics": {"data"},
     "figures": {"data", "metrics"},
-    "paper": {"config", "data"},
+    # the report shows pictures with their scores, and what the run took beside what it was to take
+    "paper": {"config", "data", "estimate", "figures", "metrics"},
     # what there is of backbones, metric families and kinds of figures is asked where it is defined
     "config": {"backbones", "data", "figures", "metrics", "train"},
     "dag": {"backbones", "config", "data", "figures", "metrics", "sources"},

@@ -3,7 +3,7 @@
 import json
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import claims, figures, generate, metrics, paper
+from diffusion4k.dag import claims, figures, generate, paper
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import root
 from diffusion4k.metrics import families
@@ -48,12 +48,11 @@ def images(config: Config) -> list[tuple[str, str]]:
 
 
 def scores(config: Config) -> list[tuple[str, str]]:
-    """(MODEL:EVALUATION:FAMILY, manifest) of every shard of the pictures' scores."""
+    """(MODEL:EVALUATION:FAMILY, manifest) of the aggregates, which name the pictures' scores."""
     return [
-        (f"{model}:{evaluation}:{family}", path)
+        (f"{model}:{evaluation}:{family}", paper.number(config, family, model, evaluation))
         for (model, evaluation), names in scored(config).items()
         for family in names
-        for path in metrics.of_family(config, family, model, evaluation)
     ]
 
 

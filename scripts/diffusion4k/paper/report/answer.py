@@ -29,8 +29,8 @@ SIGNS = {
     verdicts.NOT_RUN: ("–", "none"),
     verdicts.CANNOT: ("⊘", "none"),
     JUDGED: ("✓", "yes"),
-    MADE: ("○", "open"),
-    PARTLY: ("◐", "open"),
+    MADE: ("●", "made"),
+    PARTLY: ("◐", "made"),
     ABSENT: ("–", "none"),
 }
 DECIDED = (verdicts.REPRODUCED, claims.DIRECTION, claims.ALIKE, verdicts.NOT_REPRODUCED)
@@ -101,7 +101,7 @@ def _table(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, s
 
 
 def _figure(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """State and detail of a figure: its claims judge it; without any it is for the eye."""
+    """State and detail of a figure: claims judge it; without any it is for the eye."""
     decided = Counter(claim["verdict"] for claim in of_item if claim["verdict"] in DECIDED)
     text = made.settings.get("spec")
     labels = spec.load(text).get("labels", {}) if text else {}
@@ -111,7 +111,8 @@ def _figure(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, 
         return PARTLY, f"without {', '.join(lacking)}"
     if decided:
         return JUDGED, ", ".join(f"{count} {verdict}" for verdict, count in decided.items())
-    return MADE, "for the eye: nothing to judge by"
+    pictures = len(made.results.get("pictures", []))
+    return MADE, counted(pictures, "picture") if pictures else ""
 
 
 def groups(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -126,6 +127,12 @@ def groups(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         own = [claim | {"detail": "" if why else claim["detail"]} for claim in of_verdict]
         made.append({"verdict": verdict, "sign": sign, "kind": kind, "why": why, "claims": own})
     return made
+
+
+def states(items: Sequence[Item]) -> list[tuple[str, str, str, int]]:
+    """(state, sign, class of its colour, how many items) of the states that items have."""
+    counts = Counter(item.state for item in items)
+    return [(state, *SIGNS[state], counts[state]) for state in STATES if counts[state]]
 
 
 def sentence(judged: Sequence[Mapping[str, Any]], items: Sequence[Item], miniature: bool) -> str:

@@ -10,10 +10,10 @@ from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.estimate import cost
 from diffusion4k.manifest import Manifest
-from diffusion4k.paper.report.units import duration
+from diffusion4k.paper.report.units import duration, scaled
 
-# dense bfloat16 TFLOP/s without sparsity, as NVIDIA's data sheets of the SXM boards have it
-PEAKS = {"H200": 989.4, "H100": 989.4, "A100": 312.0}
+# FLOP/s of bfloat16 matrices without sparsity, as NVIDIA's data sheets of the SXM boards have it
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 ORDER = ("sources", "data", "prompts", "latents", "train", "generate", "pictures", "vae")
 ORDER += ("efficiency", "metrics", "people", "tables", "figures")
 
@@ -35,14 +35,14 @@ class Work:
         return self.gpus * self.seconds / 3600
 
     @property
-    def tflops(self) -> float:
-        """TFLOP/s of one device, start and saving included."""
-        return self.flops / max(self.seconds, 1e-9) / max(1, self.gpus) / 1e12
+    def rate(self) -> float:
+        """FLOP/s of one device, start and saving included."""
+        return self.flops / max(self.seconds, 1e-9) / max(1, self.gpus)
 
     def line(self) -> dict[str, Any]:
         """What the page shows."""
         board = next((name for name in PEAKS if re.search(rf"\b{name}\b", self.device)), None)
-        share = f"{self.tflops / PEAKS[board]:.0%}" if board and self.flops else ""
+        share = f"{self.rate / PEAKS[board]:.0%}" if board and self.flops else ""
         return {
             "stage": self.stage,
             "name": self.name.replace("/", ", "),
@@ -50,8 +50,8 @@ class Work:
             "jobs": self.jobs,
             "time": duration(self.seconds),
             "gpu_hours": f"{self.gpu_hours:,.2f}" if self.gpus else "",
-            "work": f"{self.flops / 1e15:,.3g}" if self.flops else "",
-            "rate": f"{self.tflops:,.3g}" if self.flops else "",
+            "work": scaled(self.flops, "FLOP") if self.flops else "",
+            "rate": scaled(self.rate, "FLOP/s") if self.flops else "",
             "share": share,
         }
 

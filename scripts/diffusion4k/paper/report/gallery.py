@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from diffusion4k import images
+from diffusion4k import images, manifest
 from diffusion4k.data import captions
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.figures import photographs
@@ -18,6 +18,8 @@ from diffusion4k.figures.shown import Shown
 from diffusion4k.files import atomic
 from diffusion4k.manifest import Manifest
 from diffusion4k.metrics import families
+from diffusion4k.paper.report import templates
+from diffusion4k.paper.verdicts import PLUMBING
 
 # prompts of a benchmark that are shown: at the paper's size all would be 11,124 pictures, hours of
 # decoding and a page that no browser holds; these are at even distances over the benchmark
@@ -87,14 +89,18 @@ def spread(names: Sequence[str], most: int) -> list[str]:
     return [names[place * len(names) // most] for place in range(most)]
 
 
-def scores(family: str, shards: Sequence[Manifest]) -> dict[str, dict[str, tuple[float, str]]]:
-    """id => {label: (value, as shown)}: the family's columns, each of one picture alone."""
+def scores(family: str, aggregate: Manifest) -> dict[str, dict[str, tuple[float, str]]]:
+    """id => {label: (value, as shown)}: the family's columns, each of one picture alone.
+
+    Of a column that says the same of each picture as one before there is the first alone.
+    """
     import pandas as pd
 
     of = families.get(family)
+    shards = (path for name, path in aggregate.inputs.items() if name.startswith("scores-"))
     tables = [
         pd.read_parquet(shard.listed(path).sound())
-        for shard in shards
+        for shard in map(manifest.read, shards)
         for path in shard.paths()
         if path.suffix == ".parquet"
     ]
@@ -102,14 +108,20 @@ def scores(family: str, shards: Sequence[Manifest]) -> dict[str, dict[str, tuple
     columns = {name: table[name].to_numpy() for name in table.columns}
     of.derive(columns)
     statistics = of.statistics(columns)
-    found: dict[str, dict[str, tuple[float, str]]] = {str(id): {} for id in columns["id"]}
+    ids = list(map(str, columns["id"]))
+    found: dict[str, dict[str, tuple[float, str]]] = {id: {} for id in ids}
+    said: list[list[float]] = []
     for key, column in of.columns.items():
         statistic, names = statistics.get(column.metric or key, (None, ()))
-        for row, id in enumerate(columns["id"]) if statistic else ():
-            value = float(statistic(*(columns[name][row : row + 1] for name in names)))
+        of_each = ([columns[name][row : row + 1] for name in names] for row in range(len(ids)))
+        values = [float(statistic(*one)) for one in of_each] if statistic else []
+        if values in said:
+            continue
+        said.append(values)
+        for id, value in zip(ids, values, strict=False):
             if np.isfinite(value):
                 shown = f"{value:.{column.digits}f}".replace("-", "−")
-                found[str(id)].setdefault(column.label, (value, shown))
+                found[id][column.label] = (value, shown)
     return found
 
 
@@ -138,14 +150,14 @@ def benchmark(
     name: str,
     about: Mapping[str, Any],
     rows: Mapping[str, Sequence[Manifest]],
-    scored: Mapping[str, Mapping[str, Sequence[Manifest]]],
+    scored: Mapping[str, Mapping[str, Manifest]],
     dataset: Manifest,
     thumbnails: Thumbnails,
 ) -> Group:
     """A benchmark's prompts: the photograph and each model's picture.
 
     about: title, folder in the data set, size in px, labels of the models. rows: model => its
-    shards. scored: model => family => shards of scores.
+    shards. scored: model => family => the aggregate of its scores.
     """
     listed = {one.id: one for one in captions.of(dataset, about["folder"])}
     files = {model: _pictures(shards) for model, shards in rows.items()}
@@ -176,34 +188,44 @@ def figure(made: Manifest, thumbnails: Thumbnails) -> Group:
     inputs, folder = made.inputs, made.settings.get("folder", ".")
     listed: dict[str, CaptionedImage] = {}
     if reference := inputs.get("reference"):
-        from diffusion4k import manifest
-
         listed = Shown({}, {}, {}, manifest.read(reference), folder).photographs
-    drawn = [one for one in made.results.get("pictures", []) if one.get("steps")]
+    behind = (manifest.read(path) for name, path in inputs.items() if name != "reference")
+    sources = {path: source for source in behind for path in source.paths()}
     prompts: dict[str, list[Mapping[str, Any]]] = {}
-    for one in drawn:
-        prompts.setdefault(one["id"], []).append(one)
+    for one in made.results.get("pictures", []):
+        if one.get("steps"):  # drawn here: a photograph has none
+            prompts.setdefault(one["id"], []).append(one)
     items = []
-    for place, (id, of_prompt) in enumerate(prompts.items()):
-        tiles, first = [], of_prompt[0]
+    for place, id in enumerate(spread(list(prompts), PROMPTS)):
+        tiles, first = [], prompts[id][0]
         if id in listed:
             sides = first["height"], first["width"]
             tiles.append(_photograph(listed[id], *sides, thumbnails, made.path.stem, place))
-        for number, one in enumerate(of_prompt):
-            path = Path(one["file"])
+        for number, one in enumerate(prompts[id]):
+            path = Path(os.path.normpath(one["file"]))
+            sources[path].listed(path).sound()
             where = thumbnails.add(path, made.path.stem, place, number, one["row"])
             said = settings(one, one["height"], one["width"])
             tiles.append(Tile(one["label"], one["prompt"], **where, height=one["height"],
                               width=one["width"], settings=said))  # fmt: skip
         items.append(Item(id, first["prompt"], tiles))
     title = made.results.get("title", made.path.stem)
-    return Group(made.path.stem, title, items, len(items))
+    return Group(made.path.stem, title, items, len(prompts))
+
+
+def page(template: Path, run: str, groups: Sequence[Group], notes: Iterable[str]) -> str:
+    """The gallery's HTML; `notes` of what it rests on say whether that is miniature or random."""
+    miniature = any(map(PLUMBING.search, notes))
+    return templates.named(template).render(run=run, groups=groups, miniature=miniature)
 
 
 def settings(of: Mapping[str, Any], height: int, width: int) -> str:
     """256 x 256 px, seed 0, guidance 3.5, 20 steps: as far as they are known."""
     parts = [f"{height} × {width} px"]
-    for name, text in (("seed", "seed {:g}"), ("guidance", "guidance {:g}"), ("steps", "{:g} steps")):
+    # as generate.py has it: with a policy, the seed that each prompt's own is derived from
+    own = " by prompt" if of.get("seed_policy") == "per_prompt" else ""
+    forms = {"seed": f"seed {{:g}}{own}", "guidance": "guidance {:g}", "steps": "{:g} steps"}
+    for name, text in forms.items():
         if isinstance(value := of.get(name), int | float):
             parts.append(text.format(value))
     return ", ".join(parts)
@@ -231,10 +253,10 @@ def _pictures(shards: Iterable[Manifest]) -> dict[str, tuple[Path, Manifest]]:
     }
 
 
-def _merged(of_model: Mapping[str, Sequence[Manifest]]) -> dict[str, dict[str, tuple[float, str]]]:
+def _merged(of_model: Mapping[str, Manifest]) -> dict[str, dict[str, tuple[float, str]]]:
     found: dict[str, dict[str, tuple[float, str]]] = {}
-    for family, shards in of_model.items():
-        for id, own in scores(family, shards).items():
+    for family, aggregate in of_model.items():
+        for id, own in scores(family, aggregate).items():
             found.setdefault(id, {}).update(own)
     return found
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 from markupsafe import Markup
 from PIL import Image
@@ -19,11 +18,12 @@ from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render
 from diffusion4k.paper.footer import together
-from diffusion4k.paper.report import answer, costs, notes, provenance
+from diffusion4k.paper.report import answer, costs, notes, provenance, templates
 from diffusion4k.paper.verdicts import PLUMBING
 
 LARGEST_PNG = 300_000  # bytes; a larger figure holds photographs, which JPEG keeps well
 WIDEST = 2000  # px of an embedded picture
+FORMS = ("png", "pdf", "csv", "md", "html", "tex", "ours.tex")  # in the order they are offered
 
 CITATION = """\
 @inproceedings{zhang2025diffusion4k,
@@ -66,8 +66,8 @@ def build(
     set_out = [_table(made, folder) for made in tables]
     common = notes.shared([item["footer"] for item in [*set_out, *drawn]])
     for item in [*set_out, *drawn]:
-        item["notes"], item["numbers"] = notes.split(item["footer"], common)
-    return environment(template).render(
+        item["notes"], item["numbers"], item["miniature"] = notes.split(item["footer"], common)
+    return templates.named(template).render(
         title=title,
         run=run,
         made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
@@ -75,7 +75,7 @@ def build(
         warnings=warnings,
         sentence=answer.sentence(judged, items, bool(warnings)),
         items=items,
-        signs=answer.SIGNS,
+        states=answer.states(items),
         groups=answer.groups(judged),
         tables=set_out,
         figures=drawn,
@@ -90,15 +90,6 @@ def build(
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         citation=CITATION,
     )
-
-
-def environment(template: Path) -> jinja2.Template:
-    """A template, which may include others of its folder."""
-    loader = jinja2.FileSystemLoader(template.parent)
-    jinja = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    return jinja.get_template(template.name)
 
 
 def data_uri(path: Path) -> str:
@@ -116,10 +107,9 @@ def data_uri(path: Path) -> str:
 
 def _downloads(made: Manifest, folder: Path) -> list[tuple[str, str]]:
     """(form, link) of each file of a table or figure."""
-    stem = made.path.stem
-    return [
-        (path.name.removeprefix(f"{stem}."), os.path.relpath(path, folder)) for path in made.paths()
-    ]
+    files = {path.name.removeprefix(f"{made.path.stem}."): path for path in made.paths()}
+    order = sorted(files, key=lambda form: FORMS.index(form) if form in FORMS else len(FORMS))
+    return [(form, Path(os.path.relpath(files[form], folder)).as_posix()) for form in order]
 
 
 def _table(made: Manifest, folder: Path) -> dict[str, Any]:

@@ -25,3 +25,12 @@ def size(count: float) -> str:
 def counted(count: int, noun: str) -> str:
     """1 claim, 2 claims."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def scaled(value: float, unit: str) -> str:
+    """2.44 TFLOP, 989 TFLOP/s: three digits, with the prefix that fits."""
+    for prefix in ("", "k", "M", "G", "T", "P", "E"):
+        if value < 999.5:
+            return f"{value:.3g} {prefix}{unit}"
+        value /= 1000
+    return f"{value:.3g} Z{unit}"
