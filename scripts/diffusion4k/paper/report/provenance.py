@@ -84,7 +84,7 @@ def commit() -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(where), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
