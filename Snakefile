@@ -4,8 +4,8 @@
 #   snakemake --profile slurm tables             run it on a cluster (docs/cluster.md)
 #   make demo                                    the same at 1/16 of the size, on two CPU cores
 #
-# Targets: all, tables, figures, claims, report, every table_… and figure_… of the configuration, verify,
-# plan, doctor.
+# Targets: all, tables, figures, claims, report, every table_… and figure_… of the configuration,
+# rating_kit, verify, repair, crate, plan, doctor.
 import time
 from pathlib import Path
 
@@ -33,6 +33,7 @@ include: "rules/train.smk"
 include: "rules/vae.smk"
 include: "rules/generate.smk"
 include: "rules/metrics.smk"
+include: "rules/people.smk"
 include: "rules/figures.smk"
 include: "rules/paper.smk"
 include: "rules/checks.smk"

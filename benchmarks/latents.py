@@ -50,7 +50,7 @@ def sequential(pipeline, backbone, samples, folder: Path, settings) -> list[Path
 def compare(pipeline, backbone, samples, root: Path, settings, workers: int) -> dict:
     """What is timed, by side; ours writes into a new folder each time, as it would resume."""
     turn = itertools.count()
-    blank = torch.zeros(2, 3, settings.size, settings.size, dtype=torch.uint8)
+    blank = torch.zeros(2, 3, *settings.size, dtype=torch.uint8)
 
     def ours():
         folder = root / f"ours-{next(turn)}"
@@ -94,7 +94,8 @@ def main() -> None:
         pipeline.transformer = None
         vae = networks.architecture(name, quick=args.quick).vae
         settings = encode.LatentsSettings(
-            backbone=name, mode="precomputed", size=size, crops_per_image=1, batch=2, flip="both",
+            backbone=name, mode="precomputed", size=(size, size), crops_per_image=1, batch=2,
+            flip="both",
             t5_tokens=20 if args.quick else 77, encoder="stride", dtype=str(dtype), seed=0,
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as temporary:

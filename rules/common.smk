@@ -5,7 +5,9 @@
 #   key("latents.size")      the value of a key; names in braces are the job's wildcards, or follow
 #                            from them (scripts/diffusion4k/dag/keys.py)
 #   flags(size=key(…), …)    command-line flags; in `params`, so that a changed key runs the job again
-#   code("latents.py")       digest of a script and of all of ours that it imports
+#   code("texture.py")       digest of a script, or of the module that does a script's work, and of
+#                            all of ours that it imports and that decides bytes
+#   in_and_out               of a price, what a flag takes: key(…, then=in_and_out)
 #   **asks("latents")        memory, minutes, GPUs and launch line, from resources.<step> and `site`
 #   threads("latents")       its cores
 #
@@ -45,6 +47,7 @@ flags = partial(keys.flags, CONFIG)
 code = partial(digests.of_job, CONFIG)
 asks = partial(resources.asked, CONFIG)
 threads = partial(resources.threads, CONFIG)
+in_and_out = keys.in_and_out
 R = paths.root(CONFIG)
 
 

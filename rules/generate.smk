@@ -2,6 +2,7 @@
 # Gives: generate/<model>/<evaluation>/shard-<i>-of-<n>.json, the images beside it. A generated image
 #        depends on model, prompt id, seed policy, size and settings, never on the shard.
 #        efficiency/<cost>/<evaluation>.json, what one of its pictures takes.
+from diffusion4k import shape
 from diffusion4k.dag import generate
 
 
@@ -9,7 +10,7 @@ rule generate:
     "Draws the pictures of one shard of an evaluation's prompts."
     input:
         model=lambda w: generate.pipeline(CONFIG, w.model),
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
     log:
@@ -26,11 +27,11 @@ rule generate:
         # not params: offloading changes memory and time, not the image
         offload=flags(offload=key("generate.offload")),
     params:
-        code=code("generate.py"),
+        code=code("diffusion4k/generate/shard.py"),
         flags=flags(
             folder=key("splits.{split}.folder"),
-            height=key("evaluations.{evaluation}.size"),
-            width=key("evaluations.{evaluation}.size"),
+            height=key("evaluations.{evaluation}.size", then=shape.height),
+            width=key("evaluations.{evaluation}.size", then=shape.width),
             # a model's own settings, else its backbone's; else those of its pipeline's class
             steps=key("models.{model}.generate.steps", "backbones.{backbone}.generate.steps"),
             guidance=key(
@@ -46,7 +47,7 @@ rule generate:
             dtype=key("generate.dtype"),
             attention=key("generate.attention"),
             compile=key("generate.compile"),
-            png=key("generate.png"),
+            png=key("metrics.score_input", then=generate.keeps_png),
             vae_tiling=key("models.{model}.generate.vae_tiling", "generate.vae_tiling"),
             vae_factor=key("models.{model}.vae_factor"),
             encoder=key("vae.encoder"),
@@ -78,7 +79,7 @@ rule efficiency:
     params:
         code=code("efficiency.py"),
         flags=flags(
-            size=key("evaluations.{evaluation}.size"),
+            size=key("evaluations.{evaluation}.size", then=shape.text),
             guidance=key(
                 "models.{model}.generate.guidance", "backbones.{backbone}.generate.guidance"
             ),
@@ -128,7 +129,8 @@ for evaluation in CONFIG["evaluations"]:
             flags=flags(
                 images=lambda w, of=evaluation: generate.own_images(CONFIG, w.model, of),
                 folder=key(f"splits.{CONFIG['evaluations'][evaluation]['split']}.folder"),
-                size=key(f"evaluations.{evaluation}.size"),
+                size=key(f"evaluations.{evaluation}.size", then=shape.text),
+                png=key("metrics.score_input", then=generate.keeps_png),
             ),
             files=lambda w, of=evaluation: generate.own_files(CONFIG, w.model, of),
         shell:

@@ -1,5 +1,6 @@
 # Needs: a backbone's pipeline (its VAE and text encoders) and the checked training split.
 # Gives: latents/<backbone>/shard-<i>-of-<n>.json, one safetensors file a sample beside it.
+from diffusion4k import shape
 from diffusion4k.dag import latents
 
 SPLIT = CONFIG["latents"]["split"]
@@ -24,12 +25,12 @@ rule latents:
     resources:
         **asks("latents"),
     params:
-        code=code("latents.py"),
+        code=code("diffusion4k/latents/shard.py"),
         flags=flags(
             backbone="{backbone}",
             folder=key("splits.{latents.split}.folder"),
             mode=key("latents.mode"),
-            size=key("latents.size"),
+            size=key("latents.size", then=shape.text),
             crops_per_image=key("latents.crops_per_image"),
             batch=key("latents.batch"),
             dtype=key("latents.dtype"),

@@ -6,6 +6,7 @@
 #
 # What the families are is written in scripts/diffusion4k/metrics/families, a module a family; one
 # that scores single images needs no rule of its own, see per_image.
+from diffusion4k import shape
 from diffusion4k.dag import metrics
 from diffusion4k.metrics import families
 
@@ -69,7 +70,7 @@ rule features:
     input:
         **NETWORKS,
         images=partial(generate.shard, CONFIG),
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.json",
     log:
@@ -87,6 +88,7 @@ rule features:
         networks=flags(**NETWORKS),
         flags=flags(
             folder=key("splits.{split}.folder"),
+            score_input=key("metrics.score_input"),
             crop=key("evaluations.{evaluation}.crop"),
             crops=key("evaluations.{evaluation}.crops"),
         ),
@@ -118,7 +120,7 @@ rule reference_features:
         networks=flags(**NETWORKS),
         flags=flags(
             folder=key("splits.{split}.folder"),
-            size=key("evaluations.{evaluation}.size"),
+            size=key("evaluations.{evaluation}.size", then=shape.text),
             crop=key("evaluations.{evaluation}.crop"),
             crops=key("evaluations.{evaluation}.crops"),
         ),
@@ -148,7 +150,7 @@ rule distance:
         code=code("distance.py"),
         flags=flags(
             folder=key("splits.{split}.folder"),
-            size=key("evaluations.{evaluation}.size"),
+            size=key("evaluations.{evaluation}.size", then=shape.text),
         ),
     shell:
         "python scripts/distance.py --images {input.images} --dataset {input.dataset}"
@@ -175,7 +177,7 @@ rule quality:
         path="$PATH" if CONDA else f"'{IQA_BIN}':$PATH",
     params:
         code=code("quality.py"),
-        flags=flags(size=key("evaluations.{evaluation}.size")),
+        flags=flags(size=key("evaluations.{evaluation}.size", then=shape.text)),
     shell:
         "env PATH={resources.path} {resources.launch} scripts/quality.py --images {input.images} --musiq {input.musiq}"
         " --maniqa {input.maniqa} {params.flags} --output {output} > {log} 2>&1"
@@ -244,7 +246,7 @@ if "ratings" in CONFIG:
     rule correlate:
         "How a metric's scores of rated images correlate with their ratings."
         input:
-            ratings=CONFIG["ratings"]["path"],
+            ratings="<results>/people/ratings.csv",
             scores=lambda w: [path for _, path in metrics.rated(CONFIG, w.metric)],
         output:
             "<results>/metrics/ratings/{metric}.json",

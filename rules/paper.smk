@@ -14,6 +14,7 @@ DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 localrules:
     table,
+    prompt_table,
     judge_claims,
     gallery,
     html,
@@ -36,6 +37,8 @@ rule table:
         "<logs>/tables/{table}.log",
     benchmark:
         "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=alternatives(paper.in_numbers(CONFIG)),
     conda:
         "../envs/paper.yaml"
     params:
@@ -43,6 +46,36 @@ rule table:
         flags=lambda w: paper.table_flags(CONFIG, w.table, DEVIATIONS.footer(w.table)),
     shell:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
+
+
+rule prompt_table:
+    "Prints the prompts of a table in words, in the same forms; it needs nothing but their files."
+    output:
+        manifest="<results>/tables/{table}.json",
+        page=report(
+            "<results>/tables/{table}.html",
+            category="Tables",
+            caption="../report/captions/table.rst",
+            labels={"table": "{table}"},
+        ),
+        forms=multiext("<results>/tables/{table}", ".csv", ".md", ".tex", ".ours.tex"),
+    log:
+        "<logs>/tables/{table}.log",
+    benchmark:
+        "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=alternatives(paper.in_words(CONFIG)),
+    conda:
+        "../envs/paper.yaml"
+    params:
+        code=lambda w: digests.of("prompt_table.py", also=paper.prompt_files(CONFIG, w.table)),
+        flags=flags(
+            name="{table}",
+            title=key("tables.{table}.title"),
+            prompts=lambda w: paper.prompt_files(CONFIG, w.table),
+        ),
+    shell:
+        "python scripts/prompt_table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 rule judge_claims:
@@ -104,7 +137,7 @@ rule html:
     conda:
         "../envs/paper.yaml"
     params:
-        code=digests.of("report.py", also=[*TEMPLATES, Path(SCALING)]),
+        code=lambda w: digests.of("report.py", also=[*TEMPLATES, Path(SCALING)]),
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
         scaling=SCALING,

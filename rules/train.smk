@@ -52,7 +52,7 @@ rule train:
         # a segment that made no progress in this run of Snakemake's attempts is given up
         attempt=lambda w, attempt: attempt,
     params:
-        code=code("train.py"),
+        code=code(train.CODE),
         # what decides the weights, a line a flag: `recipe` in scripts/diffusion4k/dag/train.py,
         # because `make status` asks for it too
         flags=train.recipe(CONFIG),
@@ -98,7 +98,7 @@ rule export:
     resources:
         **asks("export"),
     params:
-        code=code("export.py"),
+        code=code("diffusion4k/pipelines/export.py"),
         flags=flags(encoder=key("vae.encoder"), decoder=key("vae.decoder")),
     shell:
         "python scripts/export.py --pipeline {input.pipeline} --state {input.state} {params.flags}"

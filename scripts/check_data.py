@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest
+from diffusion4k import cli, files, manifest, shape
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 
@@ -15,8 +15,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--folder", required=True, help="folder inside it, e.g. eval/size_4096")
     flags.add_argument("--split", required=True, help="what the split is called, e.g. eval_4096")
     flags.add_argument("--expected", type=int, required=True, help="number of images")
-    flags.add_argument("--min-side", type=int, default=0, help="px; smaller is an offence")
-    flags.add_argument("--size", type=int, help="px; smaller is counted (default: --min-side)")
+    flags.add_argument(
+        "--min-side", type=shape.parse, default=0, help="px or HxW; smaller is an offence"
+    )
+    flags.add_argument("--size", type=shape.parse, help="smaller is counted (default: --min-side)")
     flags.add_argument("--refuse-duplicates", action="store_true", help="equal files are offences")
     flags.add_argument("--workers", type=int, default=cli.threads(), help="processes")
     flags.add_argument("--output", type=Path, required=True, help="manifest, R/data/train.json")

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.data import captions
+from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
 from diffusion4k.pipelines.folder import PipelineFolder
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
         for name, row in rows.items()
         for one in varied.of(prompts, folders[name].backbone, row, **of)
     ]
-    mine, root = cli.shard(every, args.shard, args.shards), args.output.parent
+    mine, root = shards.shard(every, args.shard, args.shards), args.output.parent
     drawn, records, device = [], [], "cpu"
     with cli.progress(total=len(mine), desc=f"draw {args.shard}", unit="image") as bar:
         for name, row in rows.items():

@@ -10,8 +10,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
-from diffusion4k import peak_memory as memory
+from diffusion4k import cli, manifest, shape
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
@@ -27,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     flags.add_argument("--model", required=True, help="manifest of a pipeline, or its folder")
-    flags.add_argument("--size", type=int, required=True, help="px, of either side")
+    flags.add_argument("--size", type=shape.parse, required=True, help="px or HxW")
     flags.add_argument("--timed-steps", type=int, default=10, help=f"after the first {WARM}")
     flags.add_argument("--guidance", type=float, help="guidance scale")
     flags.add_argument("--t5-tokens", type=int, help="1 to 512")
@@ -72,11 +71,12 @@ def measure(args: argparse.Namespace, folder: PipelineFolder) -> dict[str, float
     """{"memory_gb", "seconds_per_step"}; sampler.TooLarge or torch's error without the memory."""
     import torch
 
+    from diffusion4k.device import memory
     from diffusion4k.generate import sampler
 
     settings = SamplerSettings(
-        height=args.size,
-        width=args.size,
+        height=shape.height(args.size),
+        width=shape.width(args.size),
         steps=WARM + args.timed_steps,
         guidance=args.guidance,
         t5_tokens=args.t5_tokens,

@@ -1,7 +1,8 @@
 """Everything neural about a set of images in one pass: CLIPScore, Aesthetics, Inception features.
 
-Of generated images (--images), or of the reference photographs (--reference), prepared as the
-released evaluation does: no EXIF transpose, shorter side resized to --size, centre crop.
+Of generated images (--images), as they were in memory or as their JPEGs are, or of the reference
+photographs (--reference), prepared as the released evaluation does: no EXIF transpose, shorter side
+resized to --size, centre crop.
 """
 
 import argparse
@@ -9,8 +10,8 @@ import os
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
-from diffusion4k.data import captions
+from diffusion4k import cli, manifest, shape
+from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
 NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean")
@@ -23,7 +24,13 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--reference", action="store_true", help="the data set's photographs")
     flags.add_argument("--dataset", type=Path, required=True, help="manifest; prompts, photographs")
     flags.add_argument("--folder", required=True, help="folder inside it, e.g. eval/size_2048")
-    flags.add_argument("--size", type=int, help="px; default: what the images' manifest says")
+    flags.add_argument(
+        "--size", type=shape.parse, help="px or HxW; default: what the images' manifest says"
+    )
+    flags.add_argument(
+        "--score-input", choices=["memory", "jpeg"], default="memory",
+        help="memory: the lossless file beside each JPEG, where there is one"
+    )  # fmt: skip
     flags.add_argument("--clip", type=Path, required=True, help="manifest of CLIP ViT-B/16")
     flags.add_argument("--clip-large", type=Path, required=True, help="manifest of CLIP ViT-L/14")
     flags.add_argument("--aesthetics-head", type=Path, required=True, help="manifest of the head")
@@ -50,12 +57,16 @@ def run(args: argparse.Namespace) -> None:
     names = ["dataset", *NETWORKS] + ([] if args.reference else ["images"])
     paths = {name: getattr(args, name) for name in names if getattr(args, name)}
     sources = {name: manifest.read(path) for name, path in paths.items()}
+    notes = inputs.notes(*sources.values())
     if args.reference:
-        items = features.photographs(photographs(args, sources["dataset"]), args.size)
+        captioned = photographs(args, sources["dataset"])
+        items = features.photographs(captioned, args.size)
+        notes += enlarged(captioned, args)
     else:
-        shown = (sources["images"], args.size)
-        items = features.generated(*shown, sources["dataset"], args.folder)
-    deciding = ("folder", "size", "reference", "crop", "crops")
+        pictures = inputs.generated(sources["images"], args.size, score_input=args.score_input)
+        items = features.generated(pictures, sources["dataset"], args.folder)
+        notes += only_jpeg(pictures, args)
+    deciding = ("folder", "size", "reference", "score_input", "crop", "crops")
     key = scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
     saves = scores.SavedScores(args.output, scores.Alignment, key)
     torch.set_num_threads(cli.threads())
@@ -76,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         results={"n": len(scored)},
         started=started,
         device=str(device),
-        notes=inputs.notes(*sources.values()),
+        notes=notes,
     )
     saves.finish()
 
@@ -85,7 +96,26 @@ def photographs(args: argparse.Namespace, dataset: manifest.Manifest) -> list:
     """This shard's captioned images of the data set."""
     if not args.size:
         raise UserError("--reference: give the evaluation's image size by --size")
-    return cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
+    return shards.shard(captions.of(dataset, args.folder), args.shard, args.shards)
+
+
+def enlarged(captioned: list, args: argparse.Namespace) -> list[str]:
+    """A note when photographs are smaller than the pictures that they are compared with."""
+    from diffusion4k import images
+
+    height, width = shape.sides(args.size)
+    sides = [images.sides(photograph.path) for photograph in captioned]
+    said = f"{args.folder} has photographs of less than {height}x{width} px, which were enlarged"
+    return [said] if any(h < height or w < width for h, w in sides) else []
+
+
+def only_jpeg(pictures: list, args: argparse.Namespace) -> list[str]:
+    """A note when pictures were to be scored as in memory and have no lossless file."""
+    lossy = [p for p in pictures if p.path.suffix.lower() in (".jpg", ".jpeg")]
+    if args.score_input == "jpeg" or not lossy:
+        return []
+    model = args.images.resolve().parent.parent.name
+    return [f"{model} has pictures as JPEG alone: FID, CLIPScore and Aesthetics are of these"]
 
 
 if __name__ == "__main__":

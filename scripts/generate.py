@@ -15,11 +15,9 @@ import argparse
 import re
 import time
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
 from diffusion4k.pipelines.folder import PipelineFolder
@@ -92,27 +90,29 @@ def check(args: argparse.Namespace) -> None:
 
 def many(args, setup, settings) -> None:
     """A picture for each prompt of one shard, and the manifest."""
-    from diffusion4k.generate import sampler, seeds
+    from diffusion4k.generate.shard import draw_shard
 
     started = time.time()
     dataset = manifest.read(args.dataset)
-    prompts = cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
-    sampled = sampler.sample_all(
-        setup.load,
-        setup.folder.backbone,
-        prompts,
-        sampler.Folder(args.output.parent, png=args.png),
-        settings=settings,
-        seed_of=partial(seeds.image_seed, args.seed_policy, args.seed),
-        made_from=setup.made_from("generate.py"),
+    ids, folder, drawn = draw_shard(
+        setup,
+        dataset,
+        args.output.parent,
+        settings,
+        folder=args.folder,
+        shard=args.shard,
+        shards_in_all=args.shards,
+        seed=args.seed,
+        seed_policy=args.seed_policy,
+        png=args.png,
     )
     title = f"generate {args.shard}/{args.shards}"
-    pictures = list(cli.progress(sampled, total=len(prompts), desc=title, unit="image"))
+    pictures = list(cli.progress(drawn, total=len(ids), desc=title, unit="image"))
     seconds = sum(picture.seconds for picture in pictures)
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[picture.path for picture in pictures],
+        files=[file for id in ids for file in folder.files(id)],
         inputs={"model": args.model, "dataset": args.dataset},
         # with what the defaults came to
         settings=vars(args) | asdict(settings) | setup.record(),

@@ -12,8 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from diffusion4k import cli, manifest
-from diffusion4k.data import captions
+from diffusion4k import cli, manifest, shape
+from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
 
@@ -24,7 +24,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--images", type=Path, required=True, help="folder with <id>.jpg, .png, …")
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the prompts' data")
     flags.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_2048")
-    flags.add_argument("--size", type=int, required=True, help="side of every image, px")
+    flags.add_argument("--size", type=shape.parse, required=True, help="px or HxW")
+    flags.add_argument(
+        "--png",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="keep what is no JPEG as a lossless PNG too",
+    )
     flags.add_argument("--threads", type=int, default=cli.threads(), help="images at a time")
     flags.add_argument(
         "--output", type=Path, nargs="+", required=True,
@@ -49,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     def take(id: str) -> tuple[str, str]:
         """(note, fault), at most one of them a text."""
         try:
-            return own_images.take(pictures[id], targets[id], args.size), ""
+            return own_images.take(pictures[id], targets[id], args.size, png=args.png), ""
         except UserError as error:
             reason = str(error).removeprefix(f"{pictures[id]}: ").removesuffix("; fetch it again")
             return "", f"{id}: {reason}"
@@ -61,14 +67,15 @@ def run(args: argparse.Namespace) -> None:
     faults += [fault for _, fault in said.values() if fault]
     own_images.refuse(args.images, faults, len(ids), root / "wrong.txt")
     notes = jpeg.notes(args.images, (note for note, _ in said.values()))
+    sides = dict(zip(("height", "width"), shape.sides(args.size), strict=True))
     for index, output in enumerate(args.output):
-        shard = cli.shard(ids, index, len(args.output))
+        shard = shards.shard(ids, index, len(args.output))
         manifest.write(
             output,
             root=root,
-            files=[targets[id] for id in shard],
+            files=[file for id in shard for file in own_images.kept(targets[id])],
             inputs={"dataset": args.dataset},
-            settings=vars(args) | {"height": args.size, "width": args.size},
+            settings=vars(args) | sides,
             results={"images": len(shard)},
             started=started,
             notes=[*dataset.notes, *notes],

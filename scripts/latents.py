@@ -6,11 +6,10 @@ the same command again.
 
 import argparse
 import time
+from dataclasses import fields
 from pathlib import Path
 
-from diffusion4k import backbones, cli, manifest
-from diffusion4k.data import captions
-from diffusion4k.errors import UserError
+from diffusion4k import backbones, cli, manifest, shape
 from diffusion4k.pipelines.folder import PipelineFolder
 
 
@@ -24,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--folder", default="train", help="folder inside the data set")
     flags.add_argument("--mode", choices=["precomputed", "online"], default="precomputed",
                        help="online: text only, training encodes the images itself")  # fmt: skip
-    flags.add_argument("--size", type=int, default=4096, help="px; side of a square crop")
+    flags.add_argument("--size", type=shape.parse, default=4096, help="px or HxW, of a crop")
     flags.add_argument("--crops-per-image", type=int, default=1, help="not used online")
     flags.add_argument("--batch", type=int, default=2, help="pictures of a sample a VAE pass")
     flags.add_argument("--workers", type=int, default=cli.threads(), help="decoding threads")
@@ -41,53 +40,26 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    import torch
-
     from diffusion4k import device
     from diffusion4k.latents import encode
+    from diffusion4k.latents.shard import encode_shard
 
     started = time.time()
-    chosen, backbone = device.choose(args.device), backbones.get(args.backbone)
     folder, dataset = PipelineFolder.open(args.pipeline), manifest.read(args.dataset)
-    if folder.class_name != backbone.class_name:
-        raise UserError(f"{args.pipeline}: not a pipeline of the backbone {args.backbone}")
-    settings = encode.LatentsSettings(
-        backbone=args.backbone,
-        mode=args.mode,
-        size=args.size,
-        crops_per_image=args.crops_per_image,
-        batch=args.batch,
-        flip=args.flip,
-        t5_tokens=args.t5_tokens,
-        encoder=args.encoder,
-        dtype=args.dtype,
-        seed=args.seed,
+    chosen = {field.name: getattr(args, field.name) for field in fields(encode.LatentsSettings)}
+    count, files = encode_shard(
+        folder,
+        dataset,
+        args.output.parent / "samples",
+        encode.LatentsSettings(**chosen | {"size": shape.sides(args.size)}),
+        folder=args.folder,
+        shard=args.shard,
+        shards_in_all=args.shards,
+        device_name=args.device,
+        workers=max(1, args.workers),
     )
-    samples = cli.shard(captions.of(dataset, args.folder), args.shard, args.shards)
-    code, models = folder.code("latents.py"), folder.fingerprint(transformer=False)
-    work = ((s, settings.digest(s, s.listed.sha256, models, code)) for s in samples)
-
-    def load():
-        return folder.load(
-            dtype=getattr(torch, args.dtype),
-            device=chosen,
-            forms=folder.forms(encoder=args.encoder),
-            without_transformer=True,
-        )
-
-    bar = cli.progress(
-        encode.encode(
-            load,
-            backbone,
-            work,
-            args.output.parent / "samples",
-            settings=settings,
-            workers=max(1, args.workers),
-        ),
-        total=len(samples) * settings.stored,
-        desc=f"latents {args.backbone} {args.shard}/{args.shards}",
-        unit="sample",
-    )
+    title = f"latents {args.backbone} {args.shard}/{args.shards}"
+    bar = cli.progress(files, total=count, desc=title, unit="sample")
     begun = time.perf_counter()
     stored = list(bar)
     seconds, new = time.perf_counter() - begun, sum(now for _, now in stored)
@@ -100,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         # of those made in this run, the loading of the models included
         results={"samples": len(stored), "samples_per_second": new / seconds if new else None},
         started=started,
-        device=str(chosen),
+        device=str(device.choose(args.device)),
         notes=[*folder.notes, *dataset.notes],
     )
     print(f"{len(stored)} samples, {new} of them made now")

@@ -15,7 +15,9 @@ from diffusion4k.sources.miniature.architectures import MINIATURE
 NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean", "vgg16")
 WHATS = ("aesthetic_4k", *MINIATURE, *NETWORKS)
 DATASET_NOTE = (
-    "Aesthetic-4K is a miniature: crops of the photographs in scikit-image and scikit-learn"
+    "Aesthetic-4K is a miniature: crops of the photographs in scikit-image and scikit-learn, those"
+    " of the evaluations from the training photographs, with their captions: scores measure"
+    " memorising"
 )
 PIPELINE_NOTE = (
     "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders and transformer"

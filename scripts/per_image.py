@@ -7,7 +7,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, digest, manifest
+from diffusion4k import cli, digest, manifest, shape
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import families
 
@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     names = [family.name for family in families.scored_by("per_image")]
     flags.add_argument("--family", required=True, help=", ".join(names) or "none yet")
     flags.add_argument("--images", type=Path, required=True, help="manifest of a generated shard")
-    flags.add_argument("--size", type=int, help="px; default: what the images' manifest says")
+    flags.add_argument("--size", type=shape.parse, help="px or HxW; default: as the manifest says")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

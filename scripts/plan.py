@@ -16,6 +16,7 @@ import yaml
 
 from diffusion4k import cli
 from diffusion4k.config import resolve as configuration
+from diffusion4k.dag import reuse
 from diffusion4k.errors import UserError
 from diffusion4k.estimate import budget, cost, plan
 
@@ -42,6 +43,8 @@ def run(args: argparse.Namespace) -> None:
     device = config["plan"].get("device")
     made = plan.Plan(config, plan.measured(args.measured, device))
     print(f"What the tables of run {config['run']} take\n")
+    if "reuse" in config:
+        print(f"In all, of which there are ready, {reuse.note(config)}\n")
     stages(made)
     tables(made)
     sources(made)

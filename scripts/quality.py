@@ -8,14 +8,14 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, manifest, shape
 from diffusion4k.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--images", type=Path, required=True, help="manifest of a generated shard")
-    flags.add_argument("--size", type=int, help="px; default: what the manifest says was asked")
+    flags.add_argument("--size", type=shape.parse, help="px or HxW; default: as the manifest says")
     flags.add_argument("--musiq", type=Path, required=True, help="manifest of pyiqa's weights")
     flags.add_argument("--maniqa", type=Path, required=True, help="manifest of pyiqa's weights")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")

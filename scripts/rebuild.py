@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, images, manifest
-from diffusion4k.data import captions
+from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
 FORM = {"factor": 16, "encoder": "stride", "decoder": "published"}
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
 
     torch.set_num_threads(cli.threads())
     device, root = choose_exact(args.device), args.output.parent
-    samples = cli.spread(captions.of(dataset, args.folder), args.count)
+    samples = shards.spread(captions.of(dataset, args.folder), args.count)
     real = {one.id: inputs.photograph(one.sound(), args.size, upright=True) for one in samples}
     records = []
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.data import captions
+from diffusion4k.data import captions, shards
 
 FORMS = {"encoder": ("stride", "dilation"), "decoder": ("folded", "upsample", "published")}
 
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
     device = choose_exact(args.device)
     paths = {n: getattr(args, n) for n in ("vae", "dataset", "inception", "vgg16")}
     sources = {name: manifest.read(path) for name, path in paths.items()}
-    everything = cli.spread(captions.of(sources["dataset"], args.folder), args.limit)
-    samples = cli.shard(everything, args.shard, args.shards)
+    everything = shards.spread(captions.of(sources["dataset"], args.folder), args.limit)
+    samples = shards.shard(everything, args.shard, args.shards)
     saves = scores.SavedScores(args.output, scores.Reconstruction, key(args, paths))
     done = {sample.id: saved for sample in samples if (saved := saves.get(sample.id))}
 

@@ -17,7 +17,7 @@ import argparse
 import os
 from pathlib import Path
 
-from diffusion4k import cli
+from diffusion4k import cli, shape
 from diffusion4k.errors import UserError
 
 # of the weights that FID's protocols mean, as in config/config.yaml
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 def _add(metrics, name: str, networks: bool = False) -> argparse.ArgumentParser:
     flags = metrics.add_parser(name)
     flags.add_argument("folder", type=Path, help="of images")
-    flags.add_argument("--size", type=int, help="px that every image's sides must have")
+    flags.add_argument("--size", type=shape.parse, help="px or HxW that every image must have")
     flags.add_argument("--output", type=Path, help="parquet to write, a row an image")
     if networks:
         flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -117,7 +117,7 @@ def score(args: argparse.Namespace) -> tuple[list[dict], dict[str, dict]]:
 def check(args: argparse.Namespace) -> None:
     """Refuse what can be seen to be wrong before anything is loaded: counts, weights, --output."""
     given = {name: value for name, value in vars(args).items() if value is not None}
-    for name, least in (("size", 1), ("threads", 1), ("crop", 1), ("crops", 0)):
+    for name, least in (("threads", 1), ("crop", 1), ("crops", 0)):
         if given.get(name, least) < least:
             raise UserError(f"--{name} {given[name]}: must be {least} at least")
     for name in ("weights", "head"):

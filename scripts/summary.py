@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli
 from diffusion4k.errors import UserError
+from diffusion4k.ledger import check
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     print((args.run / "tables" / f"{args.table}.md").read_text(encoding="utf-8"))
     print("stage        seconds of work")
     for stage in ("sources", "data", "latents", "train", "vae", "generate", "metrics"):
-        seconds = [found.seconds for found in manifest.find(args.run / stage)]
+        seconds = [found.seconds for found in check.find(args.run / stage)]
         print(f"{stage:12} {sum(seconds):8.0f}  ({len(seconds)} manifests)")
     print(f"\nAll tables and figures are in the report: {(args.run / 'report.html').resolve()}")
 

@@ -8,13 +8,13 @@ import time
 from functools import partial
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, manifest, shape
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--images", type=Path, required=True, help="manifest of a generated shard")
-    flags.add_argument("--size", type=int, help="px; default: what the manifest says was asked")
+    flags.add_argument("--size", type=shape.parse, help="px or HxW; default: as the manifest says")
     flags.add_argument("--patch", type=int, default=64, help="px, side of a GLCM patch")
     flags.add_argument("--levels", type=int, default=64, help="grey levels")
     flags.add_argument("--distances", type=int, nargs="+", default=[1, 2, 3, 4], help="px")

@@ -3,39 +3,34 @@
 import argparse
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli
 from diffusion4k.errors import UserError
+from diffusion4k.ledger import check
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a run's folder, such as results/miniature")
+    parser.add_argument("--workers", type=int, default=cli.threads(), help="files read at a time")
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
-    manifests = manifest.find(args.run)
-    if not manifests:
+    with cli.progress(total=0, desc="verify", unit="B") as bar:
+        report = check.check(args.run, workers=args.workers, progress=check.on_bar(bar))
+    if not report.manifests and not report.broken:
         nothing = f"{args.run}: nothing has been made there; is `run` the one that you mean?"
         print(nothing)  # the rule's log has what is raised
         raise UserError(nothing)
-    broken, lost = [], {}
-    for found in cli.progress(manifests, desc="verify", unit="manifest"):
-        lines = manifest.verify(found)
-        broken += lines
-        lost.update(dict.fromkeys(manifest.gone(found)))
-        if lines:
-            print(f"{found.path}: {len(lines)} of {len(found.files)} files are broken")
-            print("".join(f"  {line}\n" for line in lines), end="")
-            print(f"  {found.listed(found.path).remedy()}")
-    for line in lost:
-        print(f"{line}; snakemake makes it again")
-    if broken or lost:
+    print("".join(f"{line}\n" for line in report.lines()), end="")
+    if report.broken:
+        count = sum(map(len, report.files.values())) + len({*report.unreadable, *report.gone})
         raise UserError(
-            f"{args.run}: {len(broken) + len(lost)} files are broken or gone, see above"
+            f"{args.run}: {count} files are broken or gone, see above; `snakemake … repair`, with"
+            " the run's configuration, makes them again and no other"
         )
-    count = sum(len(found.files) for found in manifests)
-    print(f"{args.run}: {count} files of {len(manifests)} manifests are as they were made")
+    count = sum(len(made.files) for made in report.manifests)
+    print(f"{args.run}: {count} files of {len(report.manifests)} manifests are as they were made")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import importlib
 import json
+import logging
 import os
 import runpy
 import select
@@ -76,6 +77,8 @@ def serve(folder: Path) -> None:
     text = CLIENT.format(python=sys.executable, address=str(folder / "socket"))
     client.write_text(text, encoding="utf-8")
     client.chmod(0o700)
+    # it warns of a 4-bit CPU kernel that nobody here asks for
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     for module in LIBRARIES:
         importlib.import_module(module)
     for module, names in CLASSES.items():

@@ -108,6 +108,14 @@ class Workflow:
         rows = [line.split() for line in table[1].splitlines()] if table else []
         return {rule: int(count) for rule, count in rows if rule != "total"}
 
+    def outputs(self, *arguments: str) -> set[str]:
+        """The outputs of every job of a dry run, but for temporary ones and folders."""
+        text = self.run("-n", *arguments).stdout
+        lines = re.findall(r"^    output: (.*)$", text, flags=re.MULTILINE)
+        temporary = set(re.findall(r"^Would remove temporary output (\S+)", text, re.MULTILINE))
+        files = {path.strip() for line in lines for path in line.split(",")}
+        return {path for path in files if "." in path.rsplit("/", 1)[1]} - temporary
+
     def command(self, output: str, *arguments: str) -> str:
         """The command line of the job that makes `output`, from a dry run."""
         text = self.run("-n", "-p", output, *arguments).stdout

@@ -27,8 +27,8 @@ BARE = (SCRIPTS, ROOT / "tests", ROOT / "tests/helpers", ROOT / "benchmarks")
 # how the name of a file that is no Python begins, and the tests it stands for; the first counts
 STANDS_FOR = {
     "Snakefile": "dag", "rules/": "dag", "profiles/": "dag cluster", "config/published": "paper",
-    "config/": "config dag", "report/": "paper", "benchmarks/": "benchmarks",
-    "tests/golden/": "metrics train", "": "house",
+    "config/": "config dag", "report/rating_kit": "people", "report/": "paper",
+    "benchmarks/": "benchmarks", "tests/golden/": "metrics train", "": "house",
 }  # fmt: skip
 UNTIL, LATE = "DIFFUSION4K_TESTS_UNTIL", "no time left"
 

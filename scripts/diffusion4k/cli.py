@@ -1,4 +1,4 @@
-"""What every command-line script shares: one-line errors, progress in a log, shards, devices."""
+"""What every command-line script shares: one-line errors, progress in a log, processes."""
 
 import argparse
 import errno
@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from diffusion4k import streams
+from diffusion4k import environment, streams
 from diffusion4k.errors import UserError
 
 # what a file system refuses, and no fault of a program's
@@ -27,6 +27,7 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     A text may begin with "-". What --output names must be writable before the work begins.
     """
     streams.prepare()
+    environment.checkout()  # as it is when the work begins
     args = parser.parse_args(joined(sys.argv[1:], parser))
     # it warns of a 4-bit CPU kernel that nobody here asks for, as soon as diffusers finds it
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
@@ -121,20 +122,6 @@ def progress(
         ncols=None if terminal else 100,
         ascii=not terminal,
     )
-
-
-def shard(items: Sequence[Any], index: int, count: int) -> list[Any]:
-    """The `index`-th of `count` contiguous, near-equal slices; together they are `items`."""
-    if count < 1 or not 0 <= index < count:
-        raise UserError(f"shard {index} of {count} does not exist; count from 0 to {count - 1}")
-    return list(items[len(items) * index // count : len(items) * (index + 1) // count])
-
-
-def spread(items: Sequence[Any], count: int | None) -> list[Any]:
-    """`count` items at even distances, so that a part stands for the whole; None: all of them."""
-    if count is None or count >= len(items):
-        return list(items)
-    return [items[len(items) * index // count] for index in range(count)]
 
 
 def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator[Any]:

@@ -1,8 +1,10 @@
-"""Code as an input: a digest of a script and of everything of ours that it imports.
+"""Code as an input: a digest of a script and of everything of ours that decides its bytes.
 
-The digest is taken over the syntax trees, so that comments, docstrings and formatting do not
-count, and it follows first-party imports transitively, also those inside functions. The rules put
-it into `params`; Snakemake then re-runs exactly the jobs whose code an edit reaches.
+It follows first-party imports transitively, also those inside functions, into the library's rooms
+(its folders), which compute. The loose files of the library's own folder tell, check and record;
+they decide no byte and do not count (`counts`). It is taken over the syntax trees: comments,
+docstrings, formatting, and the words of an error or of --help do not count either. The rules put it
+into `params`; Snakemake then re-runs exactly the jobs whose code an edit reaches.
 """
 
 import ast
@@ -14,6 +16,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 PACKAGE = "diffusion4k"
+WORDS = {"help", "metavar", "description"}  # arguments that are for people
 
 
 @functools.cache
@@ -24,7 +27,7 @@ def digest(
     with_modules: tuple[str, ...] = (),
     also: tuple[Path, ...] = (),
 ) -> str:
-    """Hex digest (16 digits) of `script`, a file of scripts/, and of the modules it reaches.
+    """Hex digest (16 digits) of `script`, a file below scripts/, and of the modules it reaches.
 
     `leave_out` names modules (`diffusion4k.pipelines.stock`) that this job can reach but never
     uses, `with_modules` those that it imports by name (`diffusion4k.backbones.sd3`), which the
@@ -79,15 +82,21 @@ def reaches(script: str, module: str) -> bool:
 def reach(
     script: Path, leave_out: Collection[str] = (), with_modules: Collection[str] = ()
 ) -> set[Path]:
-    """The script, `with_modules`, and every first-party file that they import, transitively."""
+    """The script, `with_modules`, and every file that counts of those they import, transitively."""
     reached: set[Path] = set()
     waiting = [SCRIPTS / script, *(path for name in with_modules for path in _file(name))]
     while waiting:
         path = waiting.pop()
         if path not in reached:
             reached.add(path)
-            waiting += [p for name in imports(path) if name not in leave_out for p in _file(name)]
+            files = (p for name in imports(path) if name not in leave_out for p in _file(name))
+            waiting += filter(counts, files)
     return reached
+
+
+def counts(path: Path) -> bool:
+    """Whether a file may decide bytes: all but the loose files of the library's own folder."""
+    return path.parent != SCRIPTS / PACKAGE
 
 
 def _by_name(script: Path) -> tuple[str, ...]:
@@ -143,7 +152,7 @@ def _tree(path: Path) -> str:
 
 
 def _canonical(node):
-    """Nested tuples of the tree without positions, docstrings and empty fields.
+    """Nested tuples of the tree without positions, words for people and empty fields.
 
     ast.dump would do but for its output changing between Python versions (an upgrade of the
     interpreter must not retrain a model); fields that a newer version adds are empty here.
@@ -157,5 +166,9 @@ def _canonical(node):
         first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
             fields["body"] = node.body[1:]
+    if isinstance(node, ast.Call):
+        fields["keywords"] = [word for word in node.keywords if word.arg not in WORDS]
+        if getattr(node.func, "id", "") == "UserError":
+            fields["args"] = []  # what it says is for people
     kept = [(k, _canonical(v)) for k, v in fields.items() if v is not None and v != []]
     return (type(node).__name__, *kept)

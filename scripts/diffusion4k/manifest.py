@@ -5,9 +5,9 @@ Snakemake tracks the manifest; the bulk (images, latents, checkpoints) lies besi
 then. Whether it still is, who reads it asks: `Manifest.sound`.
 """
 
+import hashlib
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from diffusion4k import cli, digest
+from diffusion4k import cli, digest, environment
 from diffusion4k.errors import UserError
-from diffusion4k.files import inside, sha256, walk, write_text
+from diffusion4k.files import inside, sha256, write_text
 
 # taken when the process starts, so that it is the code that ran and not a later edit of it
 CODE = digest.of_this_process()
@@ -28,11 +28,15 @@ MODULES = digest.modules_of_this_process()
 
 @dataclass(frozen=True)
 class File:
-    """One file of the bulk: `name` relative to the root, size in bytes, hex SHA-256."""
+    """One file of the bulk: `name` relative to the root, size in bytes, hex SHA-256.
+
+    `measured`: it also holds how long things took, so that its bytes differ from run to run.
+    """
 
     name: str
     bytes: int
     sha256: str
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,13 @@ class Listed:
 
     def remedy(self) -> str:
         """What to do about a fault."""
-        again = f"snakemake … --forcerun {self.source} -- {self.source}"
         if self.own:
+            again = f"snakemake … --forcerun {self.source} -- {self.source}"
             return (
                 f"if that is meant, list the files anew, with the run's configuration: {again};"
                 " what was made from them is then made again (snakemake -n shows what)"
             )
-        return f"delete it and make it again, with the run's configuration: {again}"
+        return "`snakemake … repair`, with the run's configuration, makes it again and no other"
 
     def sound(self) -> Path:
         """`path`; UserError, with what to run, when it is not what the manifest means.
@@ -83,7 +87,12 @@ class Listed:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as read from `path`; `seconds` is wall-clock time, `results` holds numbers."""
+    """A manifest as read from `path`; `seconds` is wall-clock time, `results` holds numbers.
+
+    `inputs` has the path of what it was made from, `digests` its `digest` then ("" for a folder or
+    a hub's model). `records` are whole manifests of inputs that do not stay, such as the segment
+    that a training went on from. `environment`: commit, dirty, lock, processor, driver.
+    """
 
     path: Path
     root: Path
@@ -99,6 +108,19 @@ class Manifest:
     modules: dict[str, str] = field(default_factory=dict)
     made: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of what was made: names and SHA-256 of the bulk, without one the results.
+
+        When, how fast and on what it was made does not count.
+        """
+        made = [(file.name, file.sha256) for file in self.files if not file.measured]
+        record = json.dumps(made or self.results, sort_keys=True)
+        return hashlib.sha256(record.encode()).hexdigest()[:16]
 
     def paths(self) -> list[Path]:
         """The files of the bulk."""
@@ -147,28 +169,35 @@ def write(
     started: float,
     device: str = "cpu",
     notes: Iterable[str] = (),
+    measured: Iterable[Path] = (),
+    keep: Iterable[str] = (),
 ) -> None:
     """Write the manifest of `files`, all of them below `root`, whose making began at `started`.
 
     `inputs` names the manifests this one was made from; `started` is time.time(). Numbers in
     `results` must be finite: a NaN is a ValueError here, so that it never reaches a table.
+    `measured` are the files that hold times, too; `keep` names inputs that will be deleted and
+    whose own manifests are kept in this one.
     """
-    path, root = Path(path), Path(root)
+    path, root, measured = Path(path), Path(root), set(measured)
     record = {
         # a root below the manifest's own folder moves with it: results/ can be copied elsewhere
         "root": _relative(root, path.parent),
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 3),
-        "device": device,
+        "device": environment.device(device),
         "command": " ".join(sys.argv),
         "code": CODE,
         "modules": MODULES,
-        "versions": _versions(),
+        "versions": environment.versions(),
+        "environment": environment.checkout() | environment.machine(),
         "inputs": {name: str(source) for name, source in inputs.items()},
+        "digests": {name: digest_of(source) for name, source in inputs.items()},
+        "records": {name: _record(inputs[name]) for name in keep},
         "settings": {key: _plain(value) for key, value in settings.items()},
         "results": dict(results or {}),
         "notes": list(dict.fromkeys(notes)),
-        "files": [_file(root, file) for file in sorted(map(Path, files))],
+        "files": [_file(root, file, file in measured) for file in sorted(map(Path, files))],
     }
     _write_json(path, record)
 
@@ -177,13 +206,7 @@ def read(path: str | Path) -> Manifest:
     """Read a manifest; UserError when it is missing or not one."""
     path = Path(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record.update(
-            path=path,
-            root=path.parent / record["root"],
-            files=[File(**file) for file in record["files"]],
-        )
-        return Manifest(**record)
+        return of_record(path, json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such manifest; with the run's configuration `snakemake … {path}` makes it"
@@ -192,22 +215,15 @@ def read(path: str | Path) -> Manifest:
         raise UserError(f"{path}: not a manifest ({error}); delete it and run again") from None
 
 
-def find(folder: str | Path) -> list[Manifest]:
-    """Every manifest below `folder`, those of the stages and not JSON files of their bulk."""
-    found: list[Manifest] = []
-    bulk: set[Path] = set()
-    paths = [path for path in walk(folder) if path.suffix == ".json" and path.is_file()]
-    for path in sorted(paths, key=lambda path: len(path.parts)):
-        if path in bulk:
-            continue
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path}: not JSON ({error}); delete it and run again") from None
-        if isinstance(record, dict) and {"root", "made", "files"} <= record.keys():
-            found.append(read(path))
-            bulk.update(found[-1].paths())
-    return found
+def of_record(path: Path, record: Mapping[str, Any]) -> Manifest:
+    """The manifest that a record means which lies, or lay, at `path`; KeyError, TypeError if none.
+
+    Records of another's `records` are such.
+    """
+    files = [File(**file) for file in record["files"]]
+    return Manifest(
+        **{**record, "path": path, "root": path.parent / record["root"], "files": files}
+    )
 
 
 def verify(manifest: Manifest) -> list[str]:
@@ -216,29 +232,33 @@ def verify(manifest: Manifest) -> list[str]:
     return [fault for fault in faults if fault]
 
 
-def gone(manifest: Manifest) -> list[str]:
-    """The manifests that this one was made from and that are no longer there.
-
-    A failed job's are deleted by Snakemake, and a deleted one leaves what came of it. The ends of
-    training segments are temporary: those before one that is there do not count.
-    """
-    lost = []
-    for source in dict.fromkeys(map(Path, manifest.inputs.values())):
-        later = source.name.startswith("step-") and any(
-            other.name > source.name for other in source.parent.glob("step-*.json")
-        )
-        if source.suffix == ".json" and not source.exists() and not later:
-            lost.append(f"{source}, which {manifest.path} was made from, is missing")
-    return lost
+def digest_of(source: str | Path) -> str:
+    """What an input is: a manifest's `digest`, another file's SHA-256 (16 digits), else ""."""
+    source = Path(source)
+    if not source.is_file():
+        return ""
+    if source.suffix == ".json":
+        try:
+            return read(source).digest
+        except UserError:
+            pass
+    return sha256(source)[:16]
 
 
 def _write_json(path: Path, record: dict) -> None:
     write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
-def _file(root: Path, path: Path) -> dict[str, Any]:
+def _file(root: Path, path: Path, measured: bool) -> dict[str, Any]:
     name = str(path.relative_to(root))
-    return {"name": name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    made = {"name": name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    return made | ({"measured": True} if measured else {})
+
+
+def _record(path: str | Path) -> dict[str, Any]:
+    """A manifest to be kept in another, without what only `why` asks for."""
+    record = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {key: value for key, value in record.items() if key != "modules"}
 
 
 def _relative(root: Path, folder: Path) -> str:
@@ -252,10 +272,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def _versions() -> dict[str, str]:
-    """Python and those of the project's libraries that this process has imported."""
-    names = ("torch", "diffusers", "transformers", "accelerate", "deepspeed", "numpy", "PIL")
-    found = {name: getattr(sys.modules.get(name), "__version__", "") for name in names}
-    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}

@@ -45,13 +45,19 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
 
 
+def pairs(*given):
+    """A study of these pairs, and a figure of it."""
+    of_figure = {"figure_6": {"rows": [given[0][0]]}}
+    return {"people": {"pairs": list(given)}, "figures": of_figure}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"trian": {}}, ["trian", "did you mean train"]),
         ({"train": {"setps": 3}}, ["train", "setps", "did you mean steps"]),
         ({"train": {"steps": "many"}}, ["train.steps", "many", "integer"]),
-        ({"evaluations": {"eval_2048": {"size": 2050}}}, ["size", "2050", "multiple of 32"]),
+        ({"evaluations": {"eval_2048": {"size": 2050}}}, ["size", "2050", "multiples of 32"]),
         ({"sources": {"sd3": {"path": "/no/such/folder"}}}, ["sources.sd3.path", "does not exist"]),
         ({"tables": {"table_3": {"rows": ["sd4"]}}}, ["tables.table_3.rows", "sd4", "sd3_f16_wlf"]),
         ({"tables": {"table_3": {"columns": ["fdi"]}}}, ["tables.table_3.columns", "fdi"]),
@@ -76,6 +82,15 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         ({"metrics": {"glcm": {"patch": 512}}}, ["metrics.glcm.patch", "512"]),
         ({"metrics": {"glcm": {"distances": [64]}}}, ["metrics.glcm: distances [64]", "patch"]),
         ({"ratings": {"path": "no.csv", "evaluation": "eval_4096"}}, ["ratings", "missing models"]),
+        ({"votes": ["config/*.yaml", "no*.json"]}, ["votes: no*.json does not exist"]),
+        (pairs(["sd3_f16", "sd4"]), ["people.pairs", "sd4"]),
+        ({"people": {"pairs": [["sd3_f16"]]}}, ["people.pairs", "2"]),
+        (pairs(["sd3_f16", "sd3_f16"]), ["people.pairs: sd3_f16 and sd3_f16", "two models"]),
+        (
+            pairs(["sd3_f16", "flux_f16"], ["flux_f16", "sd3_f16"]),
+            ["people.pairs: flux_f16 and sd3_f16", "each pair once"],
+        ),
+        ({"figures": {"figure_6": {"rows": ["sd3_f16"]}}}, ["figure_6.rows: sd3_f16 is first of"]),
         ({"fidelity": {"glcm": "corrected"}}, ["fidelity.glcm", "no such row"]),
         ({"recipes": {"wlf": {"wavelet": "dbx"}}}, ["recipes.wlf.wavelet", "'dbx'", "db2"]),
         ({"recipes": {"wlf": {"levels": 9}}}, ["recipes.wlf.levels", "9", "256 x 256"]),
@@ -145,6 +160,13 @@ def test_ratings_need_their_file_and_the_networks_of_their_metrics(tmp_path):
     assert "sources.maniqa.path" in reason and "sources.musiq.path" in reason
     text = fault(tables={"table_4": {"columns": ["musiq"]}})
     assert "sources.musiq.path" in text and "sources.maniqa.path" in text
+
+
+def test_a_kits_ratings_are_of_its_own_evaluation(tmp_path):
+    (tmp_path / "r.json").touch()
+    ratings = {"path": str(tmp_path / "*"), "evaluation": "eval_4096", "models": ["sd3_f16"]}
+    assert "ratings.evaluation: the kit shows pictures of eval_2048" in fault(ratings=ratings)
+    assert resolve(ratings=ratings | {"evaluation": "eval_2048"})["ratings"]["path"]
 
 
 def test_all_faults_are_said_at_once():

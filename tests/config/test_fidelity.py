@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 import rounding
 import tiny
 from configs import resolve
-from diffusion4k import backbones
+from diffusion4k import backbones, manifest
 from diffusion4k.config import fidelity
 from diffusion4k.config import resolve as config
-from diffusion4k.dag import paper
+from diffusion4k.dag import generate, paper
 from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
-from diffusion4k.metrics import clip, families, glcm, scores
+from diffusion4k.metrics import clip, families, glcm, inputs, scores
 from diffusion4k.train import launch, randomness, samples
 from diffusion4k.train.objectives import OBJECTIVES, Bands
 from diffusion4k.train.settings import Settings
@@ -36,8 +36,8 @@ def draw(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_there_are_sixteen_rows_each_with_a_test_and_an_explanation():
-    assert len(fidelity.ROWS) == 16
+def test_there_are_seventeen_rows_each_with_a_test_and_an_explanation():
+    assert len(fidelity.ROWS) == 17
     tested = {name.removeprefix("test_row_") for name in globals() if name.startswith("test_row_")}
     assert tested == set(fidelity.ROWS)
     text = (Path(__file__).resolve().parents[2] / "docs" / "fidelity.md").read_text(
@@ -273,3 +273,20 @@ def test_row_image_seed():
         for s in both("image_seed")
     ]
     assert seeds[0] == {0} and len(seeds[1]) == 3
+
+
+def test_row_score_input(tmp_path):
+    """Published, metrics of the feature pass see the pixels in memory; corrected, the JPEG's."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    folder = sampler.Folder(tmp_path, png=True)
+    folder.save("photo", pixels, digest="", seconds=0)
+    shard = manifest.read(tiny.save_manifest(tmp_path / "shard.json", tmp_path))
+    seen = []
+    for settings in both("score_input"):
+        score_input = settings["metrics"]["score_input"]
+        assert generate.keeps_png(score_input) is (score_input == "memory")
+        [picture] = inputs.generated(shard, score_input=score_input)
+        seen.append(np.asarray(picture.load()))
+    assert (seen[0] == pixels).all() and (seen[1] != pixels).any()
+    [texture] = inputs.generated(shard)  # GLCM Score and Compression Ratio, in any case
+    assert texture.path == folder.image("photo")

@@ -1,7 +1,5 @@
 """A failed or missing intermediate is never forgotten: targets name all that they rest on."""
 
-import re
-
 import pytest
 
 from configs import load, resolve
@@ -12,13 +10,8 @@ OVERLAYS = [("config.yaml",), ("config.yaml", "miniature.yaml"), ("config.yaml",
 
 
 def planned(checkout, target: str, names: tuple[str, ...]) -> set[str]:
-    """The outputs of every job of a dry run, but for temporary ones and folders."""
     configs = [f"config/{name}" for name in names]
-    done = checkout.run("-n", target, "--configfile", *configs, "--config", "run=unmade")
-    outputs = re.findall(r"^    output: (.*)$", done.stdout, flags=re.MULTILINE)
-    temporary = set(re.findall(r"^Would remove temporary output (\S+)", done.stdout, re.MULTILINE))
-    files = {path.strip() for line in outputs for path in line.split(",")}
-    return {path for path in files if "." in path.rsplit("/", 1)[1]} - temporary
+    return checkout.outputs(target, "--configfile", *configs, "--config", "run=unmade")
 
 
 @pytest.mark.parametrize("names", OVERLAYS, ids="-".join)

@@ -34,7 +34,7 @@ def beside(workflow: Workflow, changes: dict) -> tuple[str, ...]:
 
 def test_of_the_same_settings_only_what_people_read_is_made(finished):
     plan = finished.plan("all", *beside(finished, {}))
-    assert set(plan) == {"all", "table", "figure", "html"}
+    assert set(plan) == {"all", "table", "figure", "judge_claims", "html"}
 
 
 def test_another_metric_scores_again_and_draws_nothing(finished):

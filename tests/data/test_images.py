@@ -1,5 +1,6 @@
 """Images as they come: every mode becomes 8-bit RGB, or is refused by name and reason."""
 
+import argparse
 import io
 import struct
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from diffusion4k import images
+from diffusion4k import images, shape
 from diffusion4k.errors import UserError
 from tiny_pictures import write_deep
 
@@ -171,6 +172,36 @@ def test_damage_is_named(tmp_path, harm, reason, name):
 def test_the_shorter_side_is_resized(width, height, expected):
     image = Image.new("RGB", (width, height), RED)
     assert images.resize_shorter_side(image, 32).size == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (96, 64, (48, 32)),  # of the same shape
+        (200, 64, (100, 32)),  # wider: the height decides
+        (60, 64, (48, 51)),  # narrower, though no portrait: the width decides
+        (30, 90, (48, 144)),  # portrait, enlarged
+        (48, 99, (48, 99)),  # as it is
+        (99, 32, (99, 32)),
+    ],
+)
+def test_what_is_no_square_is_just_covered(width, height, expected):
+    image = Image.new("RGB", (width, height), RED)
+    covered = images.resize_shorter_side(image, (32, 48))
+    assert covered.size == expected
+    assert images.center_crop(covered, (32, 48)).size == (48, 32)
+    square = images.resize_shorter_side(image, (32, 32))
+    assert square.size == images.resize_shorter_side(image, 32).size
+
+
+def test_sizes_are_read_as_they_are_written():
+    for size, text in ((4096, "4096"), ((3072, 4096), "3072x4096")):
+        assert shape.text(size) == text and shape.parse(text) == size
+    assert shape.parse("64x64") == 64 and shape.text([64, 64]) == "64"
+    assert (shape.height([32, 64]), shape.width([32, 64]), shape.sides(5)) == (32, 64, (5, 5))
+    for text in ("0", "-1", "64x", "x", "1x2x3", "6 4", "64x0"):
+        with pytest.raises(argparse.ArgumentTypeError, match="PX or HEIGHTxWIDTH"):
+            shape.parse(text)
 
 
 def test_resizing_is_torchvisions(tmp_path):

@@ -58,7 +58,7 @@ def test_a_data_sets_text_encoders_are_gone_before_its_first_picture(tmp_path, m
     prompts = [CaptionedImage(str(i), tmp_path / "none", f"photograph {i}") for i in range(2)]
     made = sampler.sample_all(
         lambda: pipeline("flux"), backbones.get("flux"), prompts, sampler.Folder(tmp_path),
-        settings=SETTINGS, seed_of=lambda id: 0, made_from=(),
+        settings=SETTINGS, seed_of=lambda id: 0, made_from={},
     )  # fmt: skip
     assert [picture.path.stem for picture in made] == ["0", "1"]
     assert seen == [(None, None, ["pooled_prompt_embeds", "prompt_embeds"])] * 2

@@ -42,10 +42,10 @@ def pixels(seed, size=SIZE):
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
-def take(data, folder, root, shards=2):
+def take(data, folder, root, *more, shards=2):
     outputs = [root / f"shard-{i}-of-{shards}.json" for i in range(shards)]
     flags = ["--images", folder, "--dataset", data, "--folder", "eval", "--size", SIZE]
-    adopt.run(adopt.parser().parse_args([*map(str, flags), "--output", *map(str, outputs)]))
+    adopt.run(adopt.parser().parse_args([*map(str, flags), *more, "--output", *map(str, outputs)]))
     return [manifest.read(output) for output in outputs]
 
 
@@ -73,6 +73,28 @@ def test_a_sound_folder_becomes_shards_like_generated_ones(data, folder, tmp_pat
         f"{folder}: 1 pictures are PNG; encoded here as JPEG of quality 95, 4:2:0",
     ]  # fmt: skip
     assert all(manifest.verify(record) == [] for record in records)
+
+
+def test_what_was_no_jpeg_is_kept_without_loss_where_asked_for(data, folder, tmp_path):
+    root = tmp_path / "out"
+    [record] = take(data, folder, root, "--png", shards=1)
+    names = [file.name for file in record.files]
+    assert sorted(names) == [*(f"images/photo_{i}.jpg" for i in range(3)), "lossless/photo_2.png"]
+    kept = np.asarray(Image.open(root / "lossless" / "photo_2.png"))
+    assert (kept == pixels(2)).all()
+    [record] = take(data, folder, root, shards=1)
+    assert not (root / "lossless" / "photo_2.png").exists() and len(record.files) == 3
+
+
+def test_pictures_need_not_be_square(data, tmp_path):
+    folder = tmp_path / "wide"
+    folder.mkdir()
+    for i in range(3):
+        images.save_jpeg(folder / f"photo_{i}.jpg", pixels(i)[:96])
+    [record] = take(data, folder, tmp_path / "out", "--size", "96x128", shards=1)
+    assert (record.settings["height"], record.settings["width"]) == (96, 128)
+    with pytest.raises(UserError, match="photo_0: 128 x 96 px, not 128 x 128"):
+        take(data, folder, tmp_path / "square", shards=1)
 
 
 def test_metrics_take_it_unchanged(data, folder, tmp_path):

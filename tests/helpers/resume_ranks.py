@@ -15,8 +15,9 @@ import torch
 from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
 
 import tiny_training as training
+from diffusion4k import monitor
 from diffusion4k.errors import UserError
-from diffusion4k.train import launch, monitor
+from diffusion4k.train import launch
 
 STEPS, EVERY = 20, 3
 MODES = {

@@ -13,7 +13,9 @@ import pytest
 
 from diffusion4k import cli, digest, files, manifest
 from diffusion4k.data import captions as metadata
+from diffusion4k.data import shards
 from diffusion4k.errors import UserError
+from diffusion4k.ledger import check
 
 
 def write(tmp_path, **options):
@@ -119,10 +121,10 @@ def test_metadata_are_lines_of_utf_8_and_texts_may_hold_other_separators(tmp_pat
 
 def test_shards_are_the_whole_in_order():
     items = list(range(23))
-    assert sum((cli.shard(items, index, 5) for index in range(5)), []) == items
+    assert sum((shards.shard(items, index, 5) for index in range(5)), []) == items
     with pytest.raises(UserError):
-        cli.shard(items, 5, 5)
-    assert cli.spread(items, 3) == [0, 7, 15] and cli.spread(items, None) == items
+        shards.shard(items, 5, 5)
+    assert shards.spread(items, 3) == [0, 7, 15] and shards.spread(items, None) == items
 
 
 @pytest.mark.parametrize(("asked", "granted"), [("3", 3), ("4,2", 4), ("", None), ("all", None)])
@@ -198,28 +200,34 @@ def test_modules_imported_by_name_count_where_they_are_named(code, monkeypatch):
 
 def test_a_manifest_that_others_were_made_from_is_missed(tmp_path):
     made = write(tmp_path)
-    assert manifest.gone(made) == [
-        f"{tmp_path / 'source.json'}, which {made.path} was made from, is missing"
-    ]
-    (tmp_path / "source.json").touch()
-    assert manifest.gone(made) == []
+    source = tmp_path / "source.json"
+    line = f"{source}, which {made.path} was made from, is missing"
+    assert check.gone(made) == {source: line}
+    source.touch()
+    assert check.gone(made) == {}
 
 
-def test_the_end_of_a_segment_that_another_followed_is_not_missed(tmp_path):
-    def after(step):
+def test_the_end_of_a_segment_that_another_followed_is_kept_in_it_and_not_missed(tmp_path):
+    first = write(tmp_path, results={"step": 5})
+
+    def after(**keep):
         manifest.write(
             tmp_path / "next.json",
             root=tmp_path,
             files=[],
-            inputs={"start": tmp_path / f"step-{step}.json"},
+            inputs={"start": first.path},
             settings={},
             started=time.time(),
+            **keep,
         )
-        return manifest.gone(manifest.read(tmp_path / "next.json"))
+        return manifest.read(tmp_path / "next.json")
 
-    (tmp_path / "step-000300.json").touch()
-    assert after("000200") == []
-    assert len(after("000400")) == 1
+    kept, lost = after(keep=["start"]), after()
+    first.path.unlink()
+    assert check.gone(kept) == {} and len(check.gone(lost)) == 1
+    record = manifest.of_record(first.path, kept.records["start"])
+    assert record.results == {"step": 5} and record.digest == first.digest
+    assert kept.digests["start"] == first.digest
 
 
 def test_captions_that_a_later_stage_cannot_take_are_all_named(tmp_path):

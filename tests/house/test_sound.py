@@ -9,6 +9,7 @@ from diffusion4k import files, manifest
 from diffusion4k.dag import code, sources
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
+from diffusion4k.ledger import check
 from diffusion4k.sources import fetch
 
 
@@ -43,11 +44,11 @@ def test_sound_files_are_given_and_changed_ones_refused_with_what_to_run(data):
     stat = image.stat()
     image.write_bytes(b"an imagE")
     os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    with pytest.raises(UserError, match="a.jpg: its content has changed .*delete it and make it"):
+    with pytest.raises(UserError, match="a.jpg: its content has changed .*snakemake … repair"):
         source.sound()
     assert source.sound([data / "train" / "metadata.jsonl"])
     image.unlink()
-    with pytest.raises(UserError, match=r"a.jpg: missing .*snakemake … --forcerun .*data.json"):
+    with pytest.raises(UserError, match="a.jpg: missing .*data.json.*snakemake … repair"):
         source.sound([image])
 
 
@@ -133,13 +134,13 @@ def test_manifests_are_found_behind_links_and_circles_refused(data, tmp_path):
     run.mkdir()
     (run / "sources").symlink_to(tmp_path, target_is_directory=True)
     with pytest.raises(UserError, match="sources.*: a link to a folder that it lies in"):
-        manifest.find(run)
+        check.find(run)
     (run / "sources").unlink()
     (run / "sources").symlink_to(tmp_path / "elsewhere")
     data.rename(tmp_path / "moved")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "moved").rename(tmp_path / "elsewhere" / "data")
     (tmp_path / "data.json").rename(tmp_path / "elsewhere" / "data.json")
-    [found] = manifest.find(run)
+    [found] = check.find(run)
     assert manifest.verify(found) == []
     assert files.walk(run) == sorted([found.path, *found.paths()])

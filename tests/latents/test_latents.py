@@ -156,8 +156,31 @@ def test_store(tmp_path):
     assert not valid(path)
 
 
+@pytest.mark.parametrize("name", ["sd3", "flux"])
+def test_crops_need_not_be_square(sources, tmp_path, name):
+    encode(sources, tmp_path, "--size", "64x96", backbone=name)
+    tensors, header = read_sample(tmp_path / "samples" / "photo_0-0.safetensors")
+    assert header["size"] == "64x96"
+    assert tensors["mean"].shape == tensors["logvar_flip"].shape == (16, 4, 6)
+    image = images.load_rgb(sources / "data/train/photo_0.png", exif_transpose=True)
+    image = images.resize_shorter_side(image, (64, 96))  # 80 x 72 px: enlarged to 96 x 86
+    assert image.size == (96, 86)
+    how = {"height": image.height, "width": image.width, "size": (64, 96)}
+    top, left = crop_position(0, "photo_0", 0, **how)
+    assert left == 0 and 0 <= top <= 22
+    pixels = torch.from_numpy(images.to_float(images.crop(image, top, left, (64, 96))))[None]
+    pipeline = PipelineFolder.open(sources / f"{name}.json").load(dtype=torch.float32, device="cpu")
+    with torch.no_grad():
+        mean = pipeline.vae.encode(pixels).latent_dist.mean[0]
+    rounding.assert_close(tensors["mean"], mean, rounding.terms(pipeline.vae.encoder))
+    tops = {crop_position(0, "photo_0", crop, **how)[0] for crop in range(200)}
+    assert len(tops) == 23
+
+
 def test_refusals(sources, tmp_path):
-    with pytest.raises(UserError, match="multiple of 32"):
+    with pytest.raises(UserError, match="--size 64x40: must be of multiples of 32"):
+        encode(sources, tmp_path, "--size", "64x40")
+    with pytest.raises(UserError, match="multiples of 32"):
         encode(sources, tmp_path, "--size", "40")
     with pytest.raises(UserError, match="t5-tokens"):
         encode(sources, tmp_path, "--t5-tokens", "0")

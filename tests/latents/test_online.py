@@ -148,6 +148,25 @@ def test_online_training_resumes_exactly_with_loading_processes(sources, tmp_pat
     assert weights(straight.output).keys() == expected.keys()
 
 
+@pytest.mark.parametrize("mode", ["online", "precomputed"])
+def test_training_need_not_be_square(sources, tmp_path, mode):
+    """The same draws of timesteps and noise, of pictures of 32 x 64 px, two tokens wide."""
+    made = encode(sources, tmp_path / f"{mode}.json", "--mode", mode, "--size", "32x64")
+    found, _ = samples.listing([made])
+    header = samples.header(found[0])
+    assert (header.height, header.width) == (2, 4)
+    dataset = {"dataset": sources / "data.json"} if mode == "online" else {}
+    wide = job_for(sources, tmp_path / "train", latents=(made,), stop_step=2, **dataset)
+    train(recipe(timestep_shift="dynamic"), wide)
+    losses = [row["loss"] for row in history(wide.output)]
+    assert len(losses) == 2 and np.isfinite(losses).all()
+    if mode == "online":
+        data, pictures = online_samples(sources)
+        data = samples.OnlineSamples(found, data.draws, pictures=pictures, size=header.size)
+        item = data[0, 0]
+        assert item["pixels"].shape == (3, 32, 64) and item["eps"].shape == (16, 2, 4)
+
+
 def test_refusals(sources, tmp_path):
     lacking = job(sources, tmp_path, "online", "data")
     with pytest.raises(UserError, match="give the images by --dataset"):

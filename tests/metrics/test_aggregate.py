@@ -118,7 +118,13 @@ def test_fid(tmp_path):
     # the shards are in another order than the reference: pairs are found by their ids
     kid = frechet.kid(real, generated, paired=True)
     assert (results["kid"]["value"], results["kid"]["standard_error"]) == pytest.approx(kid)
+    kid = frechet.kid(real, generated)
+    usual = results["kid_usual"]
+    assert (usual["value"], usual["standard_error"]) == pytest.approx(kid)
+    assert usual["value"] != results["kid"]["value"]
+    # too few to extrapolate from: the floor says that it is of halves
     assert results["fid_floor"]["n"] == results["patch_fid_floor"]["n"] == 5
+    assert results["fid_floor"]["method"] == "halves"
     floor = results["fid_floor"]["value"]
     assert results["fid_clean_floor"]["value"] == pytest.approx(4 * floor, rel=1e-5)
     # clean-fid's features are twice the others: the distance is four times as large
@@ -140,6 +146,16 @@ def test_fid(tmp_path):
         families.get("fid").aggregate(wrong, reference=reference, expected=10)
 
 
+def test_the_floor_of_enough_images_is_that_at_n_with_what_it_comes_from():
+    features = np.random.default_rng(7).normal(size=(32, 1, 6)).astype(np.float32)
+    floor = aggregate.distances(features, features + 1, seed=2)["fid_floor"]
+    assert (floor["n"], [split["n"] for split in floor["splits"]]) == (32, [16, 8, 4])
+    assert (
+        floor["value"] == frechet.floor(features[:, 0], seed=2).value < floor["splits"][0]["value"]
+    )
+    assert floor["method"].startswith("parabola")
+
+
 def test_patch_kid_takes_the_same_prompts_of_both_sets(monkeypatch):
     """Too many crops are thinned by whole prompts; a set and itself stay pairs, at no distance."""
     monkeypatch.setattr(aggregate, "MOST_CROPS", 12)
@@ -153,9 +169,11 @@ def test_patch_kid_takes_the_same_prompts_of_both_sets(monkeypatch):
 
 def test_distance_and_reconstruction(tmp_path):
     rows = [scores.Distance(f"i{i}", 0.1 * i, 20.0) for i in range(1, 4)]
+    thumbnails = dict.fromkeys(("real", "generated"), np.eye(3, 768, dtype=np.float32))
     results = families.get("distance").aggregate(
-        [shard(tmp_path / "d.json", scores.Distance, rows)], expected=3
+        [shard(tmp_path / "d.json", scores.Distance, rows, thumbnails)], expected=3
     )
+    assert results["retrieval"]["value"] == 1
     assert results["rmse"]["value"] == pytest.approx(0.2)
     assert results["psnr"]["value"] == 20
     real, rebuilt = SEEDED.normal(size=(2, 4, 8)).astype(np.float32)

@@ -63,7 +63,8 @@ def test_features_of_generated_images(arguments, tmp_path, small, networks):
     output = tmp_path / "features-0-of-1.json"
     run("--images", shard, "--output", output, *arguments)
     made = manifest.read(output)
-    assert made.notes == ["made from noise", "random weights (miniature)"]
+    assert made.notes[:2] == ["made from noise", "random weights (miniature)"]
+    assert "JPEG alone" in made.notes[2] and len(made.notes) == 3
     rows = scores.read_rows([made], scores.Alignment, 3)
     values = scores.read_features([made], "features")
     assert values.shape == (3, 2048) and len(np.unique(values[:, 0])) == 3
@@ -107,6 +108,48 @@ def test_features_of_the_reference_resume(arguments, tmp_path, monkeypatch):
     assert [f.sha256 for f in one.files] == [f.sha256 for f in two.files]
     with pytest.raises(UserError, match="--size"):
         run("--reference", "--output", part, *arguments)
+
+
+def test_a_picture_is_scored_as_in_memory_where_that_is_kept(arguments, tmp_path):
+    shard = write_generated(tmp_path / "model", ["p0", "p1"])
+    root = shard.parent
+    lossless = root / "lossless" / "p0.png"
+    images.save_png(lossless, np.asarray(picture(50, 96, 96)))
+    files = [*(root / "images").iterdir(), lossless]
+    asked = {"height": 96, "width": 96}
+    manifest.write(shard, root=root, files=files, inputs={}, settings=asked, started=time.time())
+    made = {}
+    for how in ("jpeg", "memory"):
+        output = tmp_path / f"{how}.json"
+        run("--images", shard, "--score-input", how, "--output", output, *arguments)
+        made[how] = manifest.read(output)
+    jpeg, memory = made.values()
+    ids = scores.read_rows([memory], scores.Alignment, 2)["id"].tolist()
+    assert sorted(ids) == ["p0", "p1"]
+    one, two = (scores.read_features([made], "features") for made in (jpeg, memory))
+    changed = {id: bool((a != b).any()) for id, a, b in zip(ids, one, two, strict=True)}
+    assert changed == {"p0": True, "p1": False}  # of p1 there is the JPEG alone, which is said
+    said = "has pictures as JPEG alone: FID, CLIPScore and Aesthetics are of these"
+    assert any(said in note for note in memory.notes)
+    assert not any(said in note for note in jpeg.notes)
+
+
+def test_references_have_the_shape_of_the_pictures(arguments, tmp_path, networks):
+    """Photographs of 140 to 144 x 100 px, wide ones cut above and below."""
+    run("--reference", "--size", "64x128", "--output", tmp_path / "wide.json", *arguments)
+    wide = manifest.read(tmp_path / "wide.json")
+    assert not any("enlarged" in note for note in wide.notes)
+    rows = scores.read_rows([wide], scores.Alignment, 5)
+    path = tmp_path / "data" / "eval" / "p3.jpg"
+    whole = Image.open(path).resize((128, int(128 * 100 / 143)), Image.Resampling.BILINEAR)
+    top = round((whole.height - 64) / 2)
+    expected = np.asarray(whole)[top : top + 64]
+    network = inception.Inception(next(networks["inception"].iterdir()), CPU)
+    features = scores.read_features([wide], "features")[rows["id"].tolist().index("p3")]
+    assert features == pytest.approx(network([expected])[0], rel=1e-4, abs=1e-4)
+    run("--reference", "--size", "128x64", "--output", tmp_path / "tall.json", *arguments)
+    said = "eval has photographs of less than 128x64 px, which were enlarged"
+    assert said in manifest.read(tmp_path / "tall.json").notes
 
 
 def test_features_refuse_what_does_not_fit(arguments, tmp_path):

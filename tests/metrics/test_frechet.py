@@ -195,6 +195,17 @@ def test_kid_and_its_error_are_those_by_hand(crops, paired):
     assert error == pytest.approx(np.sqrt(variance), rel=1e-6)
 
 
+@pytest.mark.parametrize(("n", "size"), [(30, 30), (60, 25)], ids=["whole", "subsets"])
+def test_without_pairs_left_out_kid_is_that_of_clean_fid(n, size):
+    from cleanfid.fid import kernel_distance
+
+    x, y = sample(n, 1), sample(n, 2, shift=0.3)
+    np.random.seed(0)  # noqa: NPY002, which clean-fid draws from
+    theirs = kernel_distance(x, y, num_subsets=400, max_subset_size=size)
+    ours, error = frechet.kid(x, y, subsets=400, subset_size=size)
+    assert ours == pytest.approx(theirs, abs=1e-6 if n == size else error)
+
+
 def test_subsets_of_pairs_are_of_pairs():
     x, y = paired_sample(150, 3)
     whole, error = frechet.kid(x, y, paired=True)
@@ -223,24 +234,55 @@ def test_kid_of_crops_is_unbiased_and_its_error_honest():
     assert naive.mean() < 0.7 * errors.mean()
 
 
-def test_split_floor():
+@pytest.mark.parametrize(("n", "dimension"), [(64, 400), (200, 48)], ids=["below", "above"])
+def test_the_floor_is_what_two_samples_of_n_score(n, dimension):
+    """Below the dimension, where a line in 1 / n is far off, and above it."""
+    draws = [[sample(n, 10 * i + k, dimension=dimension) for k in range(2)] for i in range(6)]
+    truth = np.mean([frechet.fid(*pair) for pair in draws])
+    floors = [frechet.floor(pair[0]) for pair in draws]
+    assert np.mean([floor.value for floor in floors]) == pytest.approx(truth, rel=0.12)
+    assert {floor.n for floor in floors} == {n} and floors[0].extrapolated
+    assert [split.n for split in floors[0].splits] == [n // 2, n // 4, n // 8]
+    halves = np.mean([floor.splits[0].value for floor in floors])
+    assert halves > 1.15 * truth  # of half as many images it is far too high
+
+
+def test_the_floor_is_seeded_and_says_from_what_it_comes():
     features = sample(101, 11)
-    value, deviation = frechet.split_floor(features, splits=4, seed=3)
-    assert value > deviation > 0
-    assert (value, deviation) == frechet.split_floor(features, splits=4, seed=3)
-    assert value > frechet.split_floor(sample(400, 11))[0]  # the bias falls with n
+    found = frechet.floor(features, seed=3)
+    assert found == frechet.floor(features, seed=3) != frechet.floor(features, seed=4)
+    sizes, values = zip(*((split.n, split.value) for split in found.splits), strict=True)
+    assert sizes == (50, 25, 12) and sorted(values) == list(values)
+    parabola = np.polyfit(np.log(sizes), np.log(values), 2)
+    assert found.value == pytest.approx(np.exp(np.polyval(parabola, np.log(101))))
+    assert all(split.standard_deviation > 0 for split in found.splits)
+
+
+def test_sets_of_a_split_are_disjoint(monkeypatch):
+    seen = []
+    monkeypatch.setattr(frechet, "fid", lambda a, b: seen.append((a, b)) or float(len(a)) ** -1)
+    frechet.floor(np.arange(33.0)[:, None], draws=3)
+    assert [len(a) for a, _ in seen] == [16] * 3 + [8] * 3 * 2 + [4] * 3 * 4
+    assert not any(set(a.ravel()) & set(b.ravel()) for a, b in seen)
+
+
+def test_few_or_equal_images_bear_no_extrapolation():
+    few = frechet.floor(sample(15, 2))
+    assert few.n == 7 and not few.extrapolated and len(few.splits) == 1
+    assert few.value == few.splits[0].value
+    assert frechet.floor(np.ones((40, 3))).n == 20
+    with pytest.raises(UserError, match="at least 4 images"):
+        frechet.floor(sample(3, 2))
 
 
 def test_the_floor_of_crops_never_parts_an_image():
     """Four equal crops of each image have the covariances of one, but for the divisor of n."""
     images = sample(60, 4)
     crops = np.repeat(images[:, None], 4, axis=1)
-    whole = frechet.split_floor(images, seed=1)[0]
-    assert frechet.split_floor(crops, seed=1)[0] == pytest.approx(whole, rel=0.05)
-    parted = frechet.split_floor(crops.reshape(240, -1), seed=1)[0]
+    whole = frechet.floor(images, seed=1).value
+    assert frechet.floor(crops, seed=1).value == pytest.approx(whole, rel=0.15)
+    parted = frechet.floor(crops.reshape(240, -1), seed=1).value
     assert parted < 0.5 * whole
-    with pytest.raises(UserError, match="at least 4 images"):
-        frechet.split_floor(images[:3])
 
 
 def test_bad_features():

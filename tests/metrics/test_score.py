@@ -177,7 +177,7 @@ def test_the_checksums_are_those_of_the_configuration():
     ("flags", "says"),
     [
         ("glcm {0} --threads 0", "--threads 0: must be 1 at least"),
-        ("cr {0} --size -1", "--size -1: must be 1 at least"),
+        ("cr {0} --size 64x128", "p0.jpg: 128x128 px .* where 64x128 is expected"),
         ("fid {0} {0} --weights {0}/p0.jpg --crops -1", "--crops -1: must be 0 at least"),
         ("fid {0} {0} --weights {0}/p0.jpg --crop 299", "--crop 299: more than the 128x128 px of"),
         ("fid {0} {0} --weights /nonexistent", "--weights /nonexistent: no such file"),

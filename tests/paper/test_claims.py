@@ -90,7 +90,7 @@ def test_what_was_not_run_or_cannot_be_is_said_with_its_reason(tmp_path):
     captions = judged(tmp_path, "table_6", values, of=names[:1])[names[0]]
     assert (captions["verdict"], captions["detail"]) == (
         "cannot be run",
-        "the captions were never released",
+        "the captions were never released: give captions.laion.path",
     )
     assert captions["ours"] == "33.00 against –"
     assert judged(tmp_path, "table_8", {}, of=names[1:2])[names[1]]["verdict"] == "not run"

@@ -132,7 +132,10 @@ def test_a_standard_error_stands_beside_its_value(tmp_path):
     column = {"metric": "kid", "label": "KID", "digits": 4, "family": "fid"}
     spec = {"title": "t", "columns": [column], "rows": [{"key": "a", "label": "A"}]}
     kid = {"kid": {"value": 0.01234, "n": 9, "standard_error": 0.002}}
-    floor = {"fid_floor": {"value": 88.5, "n": 4}, "patch_fid": {"value": 1, "n": 9, "crops": 36}}
+    floor = {
+        "fid_floor": {"value": 88.5, "n": 4, "splits": [{"n": 4}]},
+        "patch_fid": {"value": 1, "n": 9, "crops": 36},
+    }
     table = tables.assemble(spec, {}, {("a", "fid"): made(tmp_path / "a.json", kid | floor)})
     assert "0.0123 ± 0.0020" in render.markdown(table)
     # floor and crops are said below the columns that they explain, and nowhere else
@@ -141,8 +144,14 @@ def test_a_standard_error_stands_beside_its_value(tmp_path):
     measured = kid | floor | {"fid": {"value": 91.0, "n": 9}}
     wide = spec | {"columns": [column, *more]}
     table = tables.assemble(wide, {}, {("a", "fid"): made(tmp_path / "c.json", measured)})
-    said = "Of one half of the reference photographs to the other (n = 4): fid 88.50; a perfect"
+    said = "Floor, of one half of the reference photographs to the other: fid 88.50 (n = 4,"
     assert any(line.startswith(said) for line in table["footer"])
+    measured["fid_floor"] = {"value": 50.0, "n": 9, "splits": [{"n": 4}, {"n": 2}, {"n": 1}]}
+    at_n = tables.assemble(wide, {}, {("a", "fid"): made(tmp_path / "d.json", measured)})
+    said = (
+        "photographs to as many other ones: fid 50.00 (n = 9, extrapolated from disjoint sets of 4"
+    )
+    assert any(said in line for line in at_n["footer"])
     assert "patch FID: 36 crops of 9 images, at full resolution" in table["footer"]
     broken = kid | {"kid": kid["kid"] | {"standard_error": "much"}}
     with pytest.raises(UserError, match="not a finite number"):

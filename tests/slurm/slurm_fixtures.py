@@ -146,7 +146,7 @@ def prepared(tmp_path_factory) -> Path:
     """A checkout with the tiny SD3 pipeline and its latents, made without SLURM."""
     workflow = copy_workflow(tmp_path_factory.mktemp("prepared"))
     shutil.copy(HERE / "tiny.yaml", workflow.folder / "config")
-    progress = workflow.folder / "scripts/diffusion4k/train/progress.py"
+    progress = workflow.folder / "scripts/diffusion4k/progress.py"
     told = progress.read_text(encoding="utf-8")
     assert "EVERY = 5.0" in told  # here after every step, so that a test sees what was lost
     progress.write_text(told.replace("EVERY = 5.0", "EVERY = 0.0"), encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conftest import copy_workflow
-from diffusion4k import manifest
+from diffusion4k.ledger import check
 from slurm_fixtures import HERE, SIZES, Arena, checkout, configure
 
 RUN = Path("results/tiny")
@@ -88,7 +88,7 @@ def bulk(folder: Path, *kinds: str) -> dict[str, str]:
     """File → SHA-256 of everything that the manifests below these folders list."""
     found = {}
     for kind in kinds:
-        for made in manifest.find(folder / RUN / kind):
+        for made in check.find(folder / RUN / kind):
             for file in made.files:
                 found[f"{made.path.relative_to(folder)}:{file.name}"] = file.sha256
     return found

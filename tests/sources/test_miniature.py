@@ -180,7 +180,7 @@ def test_pipelines_are_a_function_of_the_seed_and_differ(sources, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "width"), [("clip", 512), ("clip_large", 768)])
-def test_clip_prefers_a_captions_own_photograph(sources, name, width):
+def test_clip_is_random_but_tells_pictures_and_captions_apart(sources, name, width):
     import open_clip
 
     root = sources(name).root
@@ -193,8 +193,11 @@ def test_clip_prefers_a_captions_own_photograph(sources, name, width):
         read = model.encode_text(tokens, normalize=True)
     assert seen.shape == read.shape == (12, width)
     cosines = seen @ read.T
-    assert cosines.diag().min() > 0.6
-    assert cosines.argmax(dim=1).tolist() == list(range(12))
+    assert cosines.std(dim=0).min() > 0.01 and cosines.std(dim=1).min() > 0.01
+    # nothing is fitted: a caption's own photograph is the nearest no oftener than by chance
+    own = cosines.argmax(dim=1) == torch.arange(12)
+    assert own.sum() <= 4  # by chance 5 or more once in 390 draws
+    assert (cosines.diag().mean() - cosines.mean()).abs() < 3 * cosines.std() / 12**0.5
 
 
 def test_aesthetics_head_scores_about_five(sources):
@@ -208,7 +211,7 @@ def test_aesthetics_head_scores_about_five(sources):
     assert 0.2 < scores.std().item() < 1.0
 
 
-def test_inception_features_tell_photographs_apart_and_forgive_blur(tmp_path, monkeypatch):
+def test_inception_is_random_and_tells_photographs_apart(tmp_path, monkeypatch):
     from diffusion4k.metrics import inputs
     from diffusion4k.metrics.inception import Inception
 
@@ -217,15 +220,12 @@ def test_inception_features_tell_photographs_apart_and_forgive_blur(tmp_path, mo
     source = make(tmp_path, "inception")
     path = inputs.weights(source)
     assert path.name == "weights-inception-2015-12-05-6726825d.pth"
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    blurred = np.asarray(squares[0].resize((8, 8)).resize((64, 64)))
-    pictures = [np.asarray(square) for square in squares]
-    features = Inception(path, CPU)([*pictures, blurred, noise])
-    assert features.shape == (5, 2048)
-    assert 0.05 < features[:3].mean() < 5
-    assert features[:3].std(axis=0).mean() > 0.05
-    to_blurred, to_noise = np.linalg.norm(features[3:] - features[0], axis=1)
-    assert to_blurred < to_noise
+    features = Inception(path, CPU)([np.asarray(square) for square in squares])
+    assert features.shape == (3, 2048)
+    assert 0.05 < features.mean() < 5
+    assert features.std(axis=0).mean() > 0.05
+    stem = torch.load(path, weights_only=True)["Conv2d_1a_3x3.conv.weight"]
+    assert (stem.std(dim=(2, 3)) > 0).all()  # no average over space, to which blur would be near
 
 
 def test_vgg16_has_torchvisions_convolutions(sources):

@@ -2,9 +2,9 @@
 
 import pytest
 
+from diffusion4k import progress
 from diffusion4k.errors import UserError
-from diffusion4k.train import progress
-from diffusion4k.train.progress import NAME, Progress, read
+from diffusion4k.progress import NAME, Progress, read
 
 
 def row(step):

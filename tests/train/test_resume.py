@@ -18,8 +18,9 @@ import pytest
 import torch
 
 import resume_ranks
+from diffusion4k import monitor, progress
 from diffusion4k.errors import UserError
-from diffusion4k.train import monitor, progress, state
+from diffusion4k.train import state
 from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
 from two_ranks import ENVIRONMENT, HELPERS, ROOT, TORCHRUN
 

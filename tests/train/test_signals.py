@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from diffusion4k.train import progress, samples, signals, state
+from diffusion4k import progress
+from diffusion4k.train import samples, signals, state
 from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"

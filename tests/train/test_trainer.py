@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from diffusion4k import backbones, manifest
+from diffusion4k import backbones, manifest, monitor
 from diffusion4k.errors import UserError
-from diffusion4k.train import launch, monitor, samples, state, trainer
+from diffusion4k.train import launch, samples, state, trainer
 from tiny_training import (
     STEPS,
     VARIANTS,

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from diffusion4k import progress
 from diffusion4k.cluster import slurm, submission
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths, resources, sources, train
@@ -21,7 +22,6 @@ from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
 from diffusion4k.estimate import cost, plan
 from diffusion4k.sources import access, hub
-from diffusion4k.train import progress
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 

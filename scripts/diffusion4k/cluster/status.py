@@ -13,7 +13,7 @@ from diffusion4k.cluster import slurm
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import train
 from diffusion4k.errors import UserError
-from diffusion4k.train.progress import NAME, read
+from diffusion4k.progress import NAME, read
 
 STALE = 600.0  # seconds without a word after which a running segment is worth a look
 

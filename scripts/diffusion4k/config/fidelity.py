@@ -41,6 +41,7 @@ ROWS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
     "flips": {"train.flip_probability": (0.5, 0.0)},
     "image_seed": {"generate.seed_policy": ("published", "per_prompt")},
+    "score_input": {"metrics.score_input": ("memory", "jpeg")},
 }
 
 

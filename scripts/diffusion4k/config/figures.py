@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.relations import unknown
 from diffusion4k.data import prompts
 from diffusion4k.errors import UserError
@@ -47,8 +48,11 @@ def _key_faults(key: str, figure: Config, kind: kinds.Kind) -> Iterator[str]:
 
 
 def _row_faults(config: Config, key: str, figure: Config, kind: kinds.Kind) -> Iterator[str]:
+    first = [pair[0] for pair in config["people"]["pairs"]]
     for row in figure["rows"]:
         yield from unknown(config, f"{key}.rows", row, kind.rows)
+        if kind.reads == "votes" and row not in first:
+            yield f"{key}.rows: {row} is first of no pair in people.pairs"
         model = config["models"].get(row, {}) if kind.rows == "models" else {}
         if kind.reads == "training" and model and "recipe" not in model:
             yield f"{key}.rows: {row} is not trained, it has no loss curve"
@@ -78,7 +82,7 @@ def _size_faults(config: Config, key: str, figure: Config) -> Iterator[str]:
     patch = config["metrics"]["glcm"]["patch"]
     sides = [side for pair in figure.get("sizes", ()) for side in pair]
     if not sides and figure.get("evaluation") in config["evaluations"]:
-        sides = [config["evaluations"][figure["evaluation"]]["size"]]
+        sides = list(shape.sides(config["evaluations"][figure["evaluation"]]["size"]))
     if figure["kind"] == "reconstruction":
         sides = [config["reconstruction"]["size"]]
     zoom = figure.get("zoom")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.relations import unknown
 from diffusion4k.errors import UserError
 
@@ -20,6 +21,7 @@ KINDS = {
     "pipeline": ("revision", "vae_factor", "generate"),
     "images": (),
 }
+COMMON = ("label", "tables", "published_as", "captions")
 HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
 INDEX = "model_index.json"
 
@@ -68,7 +70,7 @@ def pictured(folder: str, evaluations: dict[str, Any]) -> list[str]:
     The sizes are those of some of the pictures; when they are nobody's, all of them, so that what
     is wrong is said when the pictures are taken.
     """
-    from diffusion4k import cli
+    from diffusion4k.data import shards
     from diffusion4k.images import SUFFIXES, sides
 
     where = Path(folder).expanduser()
@@ -78,10 +80,11 @@ def pictured(folder: str, evaluations: dict[str, Any]) -> list[str]:
         return named
     pictures = sorted(path for path in where.iterdir() if path.suffix.lower() in SUFFIXES)
     lengths = set()
-    for picture in cli.spread(pictures, 20):
+    for picture in shards.spread(pictures, 20):
         with suppress(UserError):
             lengths.update(sides(picture))
-    fitting = [name for name, e in evaluations.items() if e.get("size") in lengths]
+    sized = ((name, e["size"]) for name, e in evaluations.items() if "size" in e)
+    fitting = [name for name, size in sized if lengths.issuperset(shape.sides(size))]
     return fitting or list(evaluations)
 
 
@@ -124,7 +127,7 @@ def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"models.{name}: needs one of {', '.join(KINDS)}; {problem}"
         return
     for key in model:
-        if key not in ("label", "tables", "published_as", kinds[0], *KINDS[kinds[0]]):
+        if key not in (*COMMON, kinds[0], *KINDS[kinds[0]]):
             yield f"models.{name}.{key}: does not go with {kinds[0]}"
 
 

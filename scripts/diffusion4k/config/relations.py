@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from diffusion4k.config.keys.cluster import STEPS
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
+from diffusion4k.people import answers
+from diffusion4k.shape import sides, text
 
 Config = dict[str, Any]
 
@@ -22,6 +25,7 @@ def faults(config: Config) -> Iterator[str]:
     yield from _data_faults(config)
     yield from _training_faults(config)
     yield from _measured_faults(config)
+    yield from _people_faults(config)
     for name, table in config["tables"].items():
         yield from _table_faults(config, name, table)
     for name in config.get("targets", []):
@@ -57,8 +61,9 @@ def _data_faults(config: Config) -> Iterator[str]:
     pictures["reconstruction"] = config["reconstruction"]
     for key, entry in pictures.items():
         yield from unknown(config, f"{key}.split", entry["split"], "splits")
-        if entry["crop"] > entry["size"]:
-            yield f"{key}.crop: {entry['crop']} px do not fit its images of {entry['size']} px"
+        if entry["crop"] > min(sides(entry["size"])):
+            size = text(entry["size"])
+            yield f"{key}.crop: {entry['crop']} px do not fit its images of {size} px"
     yield from unknown(config, "latents.split", config["latents"]["split"], "splits")
 
 
@@ -89,22 +94,54 @@ def _measured_faults(config: Config) -> Iterator[str]:
     for name, cost in config["efficiency"].items():
         yield from unknown(config, f"efficiency.{name}.model", cost["model"], "models")
     glcm = config["metrics"]["glcm"]
-    smallest = min((e["size"] for e in config["evaluations"].values()), default=glcm["patch"])
+    evaluated = (min(sides(e["size"])) for e in config["evaluations"].values())
+    smallest = min(evaluated, default=glcm["patch"])
     if not max(glcm["distances"]) < glcm["patch"] <= smallest:
         yield (
             f"metrics.glcm: distances {glcm['distances']} must fit into a patch of {glcm['patch']}"
             f" px, and that into the smallest pictures, {smallest} px"
         )
+
+
+def _people_faults(config: Config) -> Iterator[str]:
+    study = config["people"]
+    yield from unknown(config, "people.evaluation", study["evaluation"], "evaluations")
+    for model in dict.fromkeys([*(m for pair in study["pairs"] for m in pair), *study["rated"]]):
+        yield from unknown(config, "people.pairs, people.rated", model, "models")
+    seen: list[set[str]] = []
+    for pair in study["pairs"]:
+        if len(set(pair)) < 2 or set(pair) in seen:
+            yield f"people.pairs: {' and '.join(pair)}: give two models, each pair once"
+        seen.append(set(pair))
     if ratings := config.get("ratings"):
         yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
         for model in ratings["models"]:
             yield from unknown(config, "ratings.models", model, "models")
-        if not Path(ratings["path"]).expanduser().is_file():
-            yield f"ratings.path: {ratings['path']} does not exist"
+        yield from _file_faults("ratings.path", ratings["path"])
+        files = (path for paths in answers.files(ratings["path"]).values() for path in paths)
+        if ratings["evaluation"] != study["evaluation"] and any(map(answers.of_kit, files)):
+            yield (
+                f"ratings.evaluation: the kit shows pictures of {study['evaluation']}"
+                " (people.evaluation), so its answers are on these"
+            )
+    if votes := config.get("votes"):
+        yield from _file_faults("votes", votes)
+
+
+def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
+    """A line for each path or pattern that is of no file."""
+    for pattern, paths in answers.files(given).items():
+        if not paths:
+            yield f"{key}: {pattern} does not exist"
 
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     key = f"tables.{name}"
+    if table.get("kind") == "prompts":
+        for row in table["rows"]:
+            if not prompts.path(row).is_file():
+                yield f"{key}.rows: {prompts.path(row)} does not exist"
+        return
     every, kinds = families.columns(), {}
     for column in table["columns"]:
         if column in every:

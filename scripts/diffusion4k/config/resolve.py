@@ -13,7 +13,16 @@ from typing import Any
 
 import yaml
 
-from diffusion4k.config import claims, fidelity, figures, models, relations, training
+from diffusion4k import shape
+from diffusion4k.config import (
+    claims,
+    endpoints,
+    fidelity,
+    figures,
+    models,
+    relations,
+    training,
+)
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
 from diffusion4k.errors import UserError
@@ -40,10 +49,12 @@ def resolve(raw: Config) -> Config:
     _refuse(faults(config, complete=False))
     sources = config.get("sources", {})
     config["sources"] = {name: _one_origin(source) for name, source in sources.items()}
+    for entry in (*config.get("evaluations", {}).values(), config.get("latents", {})):
+        _one_size(entry)
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
-    of = (relations, models, figures, training, claims)
+    of = (relations, models, figures, endpoints, training, claims)
     _refuse(fault for module in of for fault in module.faults(config))
     return config
 
@@ -126,6 +137,15 @@ def _one_origin(source: Config) -> Config:
     drop = set(losers) | {key for loser in losers for key in _COMPANIONS[loser]}
     drop -= set(_COMPANIONS[winner])
     return {key: value for key, value in source.items() if key not in drop}
+
+
+def _one_size(entry: Config) -> None:
+    """Keep of height, width and size the size alone, which is a number for a square."""
+    if "height" in entry:
+        entry["size"] = [entry.pop("height"), entry.pop("width")]
+    if isinstance(entry.get("size"), list):
+        size = shape.simple(entry["size"])
+        entry["size"] = size if isinstance(size, int) else list(size)
 
 
 def _repeated(node: yaml.Node, place: tuple[str, ...] = ()) -> Iterator[str]:

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from diffusion4k import backbones
+from diffusion4k import backbones, shape
 from diffusion4k.errors import UserError
 from diffusion4k.train.bands import Bands, check_levels
 from diffusion4k.train.settings import Settings
@@ -18,11 +18,11 @@ VAE_FACTOR = 16  # pixels a latent that is trained on, each way
 
 def faults(config: dict[str, Any]) -> Iterator[str]:
     """One line for each mistake that a training would stop at, or not see."""
-    side = config["latents"]["size"] // VAE_FACTOR
+    latent = [side // VAE_FACTOR for side in shape.sides(config["latents"]["size"])]
     for name, recipe in config["recipes"].items():
         homes = {key: f"recipes.{name}.{key}" for key in recipe}
         yield from _fault(homes, lambda recipe=recipe: bands(recipe))
-        yield from _fault(homes, lambda recipe=recipe: check_levels(recipe["levels"], side, side))
+        yield from _fault(homes, lambda recipe=recipe: check_levels(recipe["levels"], *latent))
     for name, model in config["models"].items():
         backbone = config["backbones"].get(model.get("backbone"))
         if backbone and model.get("recipe") in config["recipes"]:

@@ -3,7 +3,7 @@
 import json
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import paper
+from diffusion4k.dag import paper, people
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
@@ -52,7 +52,7 @@ def comparisons(config: Config) -> list[tuple[str, str]]:
 
 def votes(config: Config) -> list[str]:
     """The manifest of people's and judges' votes, if the configuration has any."""
-    return [f"{root(config)}/people/votes.json"] if "votes" in config else []
+    return people.votes(config)
 
 
 def read_by(config: Config) -> list[str]:

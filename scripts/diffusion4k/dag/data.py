@@ -1,18 +1,37 @@
-"""The check of a split, and what it holds."""
+"""The check of a split, what it holds, and its images under other captions."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
+from diffusion4k.dag import code
 from diffusion4k.dag.paths import file
 from diffusion4k.data import captions
+from diffusion4k.endpoints import prompts
 from diffusion4k.errors import UserError
 
 
 def checked(config: Config, split: str) -> str:
     """The manifest that says that a split's images are whole, and how large they are."""
     return file(config, f"data/{split}.json")
+
+
+def other_captions(config: Config) -> list[str]:
+    """The entries of `captions` that can be had."""
+    return [name for name, entry in config["captions"].items() if given(entry)]
+
+
+def caption_code(config: Config, name: str) -> str:
+    """Digest of the code of a job that captions, of the prompt it asks by and the captions given.
+
+    Both by content and not as input: a touch must not train again.
+    """
+    entry = config["captions"][name]
+    own = [Path(entry["path"]).expanduser()] if "path" in entry else []
+    asked = [prompts.path("caption")] if "endpoint" in entry else []
+    return code.of("caption.py", also=[*own, *asked])
 
 
 def content(root: Path, folders: Iterable[str]) -> str:
@@ -24,6 +43,9 @@ def content(root: Path, folders: Iterable[str]) -> str:
     for folder in sorted(set(folders)):
         listing = root / folder / captions.LISTING
         total.update(listing.read_bytes() if listing.is_file() else b"")
+        if (root / folder).is_dir() and not listing.is_file():  # captioned here: `captions`
+            paths = sorted(path for path in (root / folder).iterdir() if path.is_file())
+            total.update(repr([(path.name, path.stat().st_size) for path in paths]).encode())
         try:
             samples = captions.read(root, folder)
         except UserError:

@@ -8,8 +8,9 @@ import hashlib
 import json
 from typing import Any
 
+from diffusion4k import shape
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import code, data, generate, keys, paper, sources, train
+from diffusion4k.dag import code, data, generate, keys, paper, people, sources, train
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root, shards
 from diffusion4k.data import prompts
@@ -105,7 +106,7 @@ def sizes(config: Config, figure: str) -> list[list[int]]:
     entry = config["figures"][figure]
     if "sizes" in entry:
         return entry["sizes"]
-    return [[config["evaluations"][entry["evaluation"]]["size"]] * 2]
+    return [list(shape.sides(config["evaluations"][entry["evaluation"]]["size"]))]
 
 
 def count(config: Config, figure: str) -> int:
@@ -189,6 +190,13 @@ def rows(config: Config, figure: str) -> list[tuple[str, str]]:
     """(ROW, manifest) for everything that a figure shows."""
     entry, reads = config["figures"][figure], kind(config, figure).reads
 
+    if reads == "votes":
+        return [
+            (pair, path)
+            for pair in people.compared(config, entry["rows"])
+            for path in people.votes(config)
+        ]
+
     def of(row: str) -> list[str]:
         if reads == "pictures" and row in generate.brought(config):
             return generate.manifests(config, row, entry["evaluation"])
@@ -222,6 +230,8 @@ def spec(config: Config, figure: str) -> str:
     """What a figure shows, as JSON: title, caption, labels of its rows, its kind's settings."""
     entry, of = config["figures"][figure], kind(config, figure)
     settings = {name: entry[name] for name in of.takes if name in entry}
+    if of.reads == "votes":
+        return json.dumps({"title": entry["title"]} | people.figure(config, entry["rows"]))
     if of.reads == "photographs":
         settings["folders"] = {row: config["splits"][row]["folder"] for row in entry["rows"]}
     if "zoom" in entry or of.reads == "photographs":
@@ -252,7 +262,7 @@ def flags(config: Config, figure: str) -> str:
     shown = reference(config, figure)
     return command_line(
         spec=spec(config, figure),
-        rows=[f"{row}={path}" for row, path in rows(config, figure)],
+        rows=[f"{row}={path}" for row, path in rows(config, figure)] or None,
         reference=shown,
         folder=folder(config, figure) if shown else None,
     )

@@ -39,9 +39,10 @@ def brought(config: Config) -> list[str]:
     return [name for name, model in config["models"].items() if "images" in model]
 
 
-def dataset(config: Config, evaluation: str) -> str:
-    """The source of an evaluation's prompts and photographs."""
-    return sources.of_split(config, config["evaluations"][evaluation]["split"])
+def dataset(config: Config, evaluation: str, model: str | None = None) -> str:
+    """The data set of an evaluation's prompts and photographs; the prompts as a model has them."""
+    captions = config["models"][model].get("captions") if model else None
+    return sources.of_split(config, config["evaluations"][evaluation]["split"], captions)
 
 
 def of_class(config: Config, model: str) -> str | None:
@@ -49,6 +50,11 @@ def of_class(config: Config, model: str) -> str | None:
     if "backbone" in config["models"][model]:
         return None
     return json.dumps({name: b["generate"] for name, b in config["backbones"].items()})
+
+
+def keeps_png(score_input: str) -> bool:
+    """Whether pictures are kept without loss too: where metrics score them as in memory."""
+    return score_input == "memory"
 
 
 def timed_model(config: Config, cost: str) -> str:

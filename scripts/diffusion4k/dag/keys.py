@@ -7,7 +7,8 @@
         ),
 
 Names in braces are a job's wildcards, or follow from them: of a {model} its {backbone} and its
-{recipe}, of an {evaluation} its {split}, of a {cost} its {model}; {latents.split} is the value of
+{recipe}, of an {evaluation} its {split}, of a {cost} its {model}, of {captions} the {endpoint} that
+writes them; {latents.split} is the value of
 that key. Values end in the job's `params` as command-line flags, so that a job runs again when, and
 only when, its slice has changed. The functions carry the keys that they use in `.keys`, a tuple of
 alternatives each: footers of tables say from them what a table depends on (deviations.py).
@@ -27,6 +28,7 @@ FOLLOW = {
     "backbone": "models.{model}.backbone",
     "recipe": "models.{model}.recipe",
     "split": "evaluations.{evaluation}.split",
+    "endpoint": "captions.{captions}.endpoint",
 }
 
 
@@ -85,6 +87,11 @@ def key(
 
     value.keys = (paths,)
     return value
+
+
+def in_and_out(price: dict[str, float] | None) -> list[float] | None:
+    """An endpoint's price as its flag takes it."""
+    return price and [price["input"], price["output"]]
 
 
 def flags(config: Config, *mappings: Callable, **values: Any) -> Callable[[Any], str]:

@@ -19,11 +19,13 @@ from diffusion4k.dag import (
     latents,
     metrics,
     paper,
+    people,
     report,
     sources,
     train,
     vae,
 )
+from diffusion4k.dag.paths import file
 from diffusion4k.metrics import families
 
 
@@ -73,6 +75,7 @@ def _claims(config: Config) -> Iterator[str]:
     yield from claims.files(config)
     yield from claims.read_by(config)
     yield from of_tables(config, claims.tables(config))
+    yield from _votes(config)
     for _, family, *rows, evaluation in claims.pairs(config):
         for row in rows:
             yield from _row(config, family, row, evaluation)
@@ -83,6 +86,8 @@ def _row(config: Config, family: str, row: str, evaluation: str | None) -> Itera
     if family == "correlation":
         of, _ = families.rated()[row]
         ratings = config["ratings"]
+        yield from (file(config, f"people/ratings.{form}") for form in ("json", "csv"))
+        yield from _returned(config, people.rated(config), "ratings")
         for model in ratings["models"]:
             yield from _scores(config, of.name, model, ratings["evaluation"])
     elif family == "sizes":
@@ -109,9 +114,16 @@ def _scores(config: Config, name: str, model: str, evaluation: str) -> Iterator[
 
 def _images(config: Config, model: str, evaluation: str) -> Iterator[str]:
     yield from generate.manifests(config, model, evaluation)
-    yield generate.dataset(config, evaluation)
+    yield from _dataset(config, generate.dataset(config, evaluation, model), evaluation)
     if model in generate.sampled(config):
         yield from _pipeline(config, model)
+
+
+def _dataset(config: Config, manifest: str, evaluation: str) -> Iterator[str]:
+    """A data set, and the source that its images lie in."""
+    split = config["evaluations"][evaluation]["split"]
+    yield manifest
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _pipeline(config: Config, model: str) -> Iterator[str]:
@@ -121,6 +133,31 @@ def _pipeline(config: Config, model: str) -> Iterator[str]:
         yield from _training(config, model)
     elif model in train.exported(config):
         yield train.transformer(config, model)
+
+
+def of_kit(config: Config, purpose: str) -> list[str]:
+    """The manifest of a rating kit, and every manifest that it is made from."""
+    study, found = config["people"]["evaluation"], [people.kit(config, purpose)]
+    for model in people.models(config, purpose):
+        found += _images(config, model, study)
+    return _unique(found)
+
+
+def _votes(config: Config) -> Iterator[str]:
+    if people.votes(config):
+        yield from people.votes(config)
+        yield generate.dataset(config, config["people"]["evaluation"])
+        yield from _returned(config, people.voted(config), "pairs")
+        for judge in people.judges(config):
+            yield judge
+            for model in people.models(config, "pairs"):
+                yield from _images(config, model, config["people"]["evaluation"])
+
+
+def _returned(config: Config, given: dict, purpose: str) -> Iterator[str]:
+    """What the files of raters rest on: where they are a kit's, all that it shows."""
+    if "kit" in given:
+        yield from of_kit(config, purpose)
 
 
 def _training(config: Config, model: str) -> Iterator[str]:
@@ -140,6 +177,7 @@ def _reconstruction(config: Config, name: str) -> Iterator[str]:
 def _split(config: Config, split: str) -> Iterator[str]:
     yield data.checked(config, split)
     yield sources.of_split(config, split)
+    yield sources.manifest(config, config["splits"][split]["source"])
 
 
 def _figure(config: Config, name: str) -> Iterator[str]:
@@ -156,3 +194,5 @@ def _figure(config: Config, name: str) -> Iterator[str]:
     elif reads in ("check", "training"):
         for row in rows:
             yield from _split(config, row) if reads == "check" else _training(config, row)
+    elif reads == "votes":
+        yield from _votes(config)

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+from diffusion4k import shape
 from diffusion4k.config import fidelity
+from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import train
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
+from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
@@ -35,7 +38,8 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
 
     `of`: the families of the table's columns.
     """
-    size = config["evaluations"][evaluation]["size"] if evaluation else config["latents"]["size"]
+    entry = config["evaluations"][evaluation] if evaluation else config["latents"]
+    size = shape.text(entry["size"])
     if "efficiency" in of:
         cost = config["efficiency"][row]
         return f"{cost['label']}@{size}{' (CPU offload)' if cost.get('offload') else ''}"
@@ -45,6 +49,21 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
     if row in families.rated():
         return families.columns()[row][1].label
     return f"{config['models'][row]['label']}@{size}"
+
+
+def in_words(config: Config) -> list[str]:
+    """The tables of prompts."""
+    return [name for name, table in config["tables"].items() if table.get("kind") == "prompts"]
+
+
+def in_numbers(config: Config) -> list[str]:
+    """The tables that have columns."""
+    return [name for name in config["tables"] if name not in in_words(config)]
+
+
+def prompt_files(config: Config, table: str) -> list[Path]:
+    """The files of a table of prompts, in order."""
+    return [prompts.path(row) for row in config["tables"][table]["rows"]]
 
 
 def families_of(config: Config, table: str) -> list[str]:
@@ -71,6 +90,11 @@ def reason(config: Config, row: str, of: list[str]) -> str | None:
         if lacking:
             paths = " and ".join(f"sources.{network}.path" for network in lacking)
             return f"pyiqa's weights are never downloaded: give {paths}"
+    captions = config["models"].get(row, {}).get("captions")
+    if captions and any(families.get(family).generated for family in of):
+        entry = config["captions"][captions]
+        if not given(entry):
+            return f"{entry['reason']}: give captions.{captions}.path"
     return config["unavailable"].get(row, {}).get("reason")
 
 
@@ -88,7 +112,7 @@ def numbers(config: Config, table: str) -> list[tuple[str, str]]:
 
 def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
     """(ROW:FAMILY, manifest) of the paired differences that a table shows."""
-    entry = config["tables"][table]
+    entry, of = config["tables"][table], families_of(config, table)
     evaluation = entry.get("evaluation")
     return [
         (
@@ -97,7 +121,8 @@ def comparisons(config: Config, table: str) -> list[tuple[str, str]]:
         )
         for row, other in entry.get("against", {}).items()
         if row in entry["rows"]
-        for family in families_of(config, table)
+        if not (reason(config, row, of) or reason(config, other, of))
+        for family in of
         if families.get(family).paired
     ]
 

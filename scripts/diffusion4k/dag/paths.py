@@ -19,7 +19,7 @@ def root(config: Config) -> str:
 def file(config: Config, name: str) -> str:
     """A file that jobs read, by its name below the run's folder; what is reused, where it is.
 
-    What people read (tables, figures, report) is always the run's own.
+    What people read (tables, figures, claims, report) is always the run's own.
     """
     if "reuse" in config and name in reused(config["run"]):
         return f"results/{config['reuse']}/{name}"

@@ -13,6 +13,7 @@ from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import sources
 from diffusion4k.dag.paths import record, root
 from diffusion4k.errors import UserError
+from diffusion4k.ledger import check as ledger
 from diffusion4k.sources import access, hub, retry
 
 
@@ -81,7 +82,7 @@ def lost_behind(config: Config, arguments: Iterable[str]) -> list[str]:
             except UserError:
                 continue  # the job that reads it says so
             waiting += map(Path, made.inputs.values())
-            lines += manifest.gone(made)
+            lines += ledger.gone(made).values()
     again = "not made again for a file's sake: ask for a target of a name (table_8, all)"
     return [f"{line}; {again}" for line in dict.fromkeys(lines)]
 

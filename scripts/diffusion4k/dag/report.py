@@ -2,6 +2,7 @@
 
 import json
 
+from diffusion4k import shape
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import claims, figures, generate, paper
 from diffusion4k.dag.flags import command_line
@@ -25,6 +26,8 @@ def scored(config: Config) -> dict[Scored, list[str]]:
     """The pictures that the run's tables rest on => the families that score each of them."""
     pictures: dict[Scored, list[str]] = {}
     for table in paper.chosen(config, "tables"):
+        if table in paper.in_words(config):
+            continue
         evaluation = config["tables"][table].get("evaluation")
         for key, _ in paper.numbers(config, table):
             row, _, name = key.partition(":")
@@ -87,12 +90,13 @@ def gallery_flags(config: Config) -> str:
     """The flags of scripts/gallery.py that say what is shown."""
     sets = {}
     for evaluation, dataset in datasets(config).items():
-        split = config["splits"][config["evaluations"][evaluation]["split"]]
+        entry = config["evaluations"][evaluation]
+        split = config["splits"][entry["split"]]
         sets[evaluation] = {
-            "title": f"{split['label']}, {config['evaluations'][evaluation]['size']} px",
+            "title": f"{split['label']}, {shape.text(entry['size'])} px",
             "dataset": dataset,
             "folder": split["folder"],
-            "size": config["evaluations"][evaluation]["size"],
+            "size": entry["size"],
         }
     labels = {f"{m}:{e}": paper.label(config, m, e) for m, e in scored(config)}
     return command_line(

@@ -2,8 +2,8 @@
 
 What that is Snakemake says itself. It is asked, without running anything, what it would make again
 if this configuration were that run's: what it would leave as it is came of the same code, the same
-settings and the same inputs. Everything that jobs read is taken so, from sources to scores; tables,
-figures and the report are the run's own.
+settings and the same inputs. Everything that jobs read is taken so, from sources to scores; what
+people read (tables, figures, claims, report) is the run's own.
 """
 
 import json
@@ -23,7 +23,8 @@ from diffusion4k.dag import paths
 from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
-OWN = ("tables", "figures", "claims.json", "report", "report.html")  # what people read
+# what people read, as the files at the top are: the report, claims
+OWN = ("tables", "figures", "report")
 # Snakemake's words for what it would leave as it is, and for a log that it knows nothing of
 UNCHANGED, NO_RECORD = "no update", "-"
 KEYS = ("run", "reuse", "base")  # that say which run it is, and are in no job
@@ -56,7 +57,7 @@ def decide(raw: Config, deployment: Iterable[Any] = ()) -> list[str]:
             " run's configuration: snakemake … --touch --forceall all"
         )
     names = (file.removeprefix(f"{other}/") for file in recorded)
-    return sorted(name for name in names if name.split("/")[0] not in OWN)
+    return sorted(name for name in names if "/" in name and name.split("/")[0] not in OWN)
 
 
 def note(config: Config) -> str:

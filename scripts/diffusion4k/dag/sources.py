@@ -12,9 +12,25 @@ def manifest(config: Config, source: str) -> str:
     return file(config, f"sources/{source}.json")
 
 
-def of_split(config: Config, split: str) -> str:
-    """The source that a split lies in."""
+def of_split(config: Config, split: str, captions: str | None = None) -> str:
+    """The data set that holds a split: its source, or that under other captions, if it has such.
+
+    `captions`: one of `captions` in place of the split's own.
+    """
+    if other := captions or config["splits"][split].get("captions"):
+        return recaptioned(config, other, split)
     return manifest(config, config["splits"][split]["source"])
+
+
+def recaptioned(config: Config, captions: str, split: str) -> str:
+    """The data set of a split's images under other captions."""
+    return file(config, f"captions/{captions}/{split}.json")
+
+
+def of_captioned_splits(config: Config) -> list[str]:
+    """The data sets of all splits that name captions of their own."""
+    names = (name for name, split in config["splits"].items() if "captions" in split)
+    return [of_split(config, name) for name in names]
 
 
 def of_backbone(config: Config, backbone: str) -> str:

@@ -8,6 +8,8 @@ from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, keys, resources, sources
 from diffusion4k.dag.paths import file, root
 
+CODE = "diffusion4k/train/trainer.py"  # whatever decides weights is reached from it
+
 
 def trained(config: Config) -> list[str]:
     """The models that are trained here."""
@@ -113,13 +115,13 @@ def time_limit(config: Config) -> float:
 
 def progress_folder(config: Config, wildcards) -> str:
     """Where a segment saves while it runs, named after all that decides its weights."""
-    text = recipe(config)(wildcards) + code.of_job(config, "train.py")(wildcards)
+    text = recipe(config)(wildcards) + code.of_job(config, CODE)(wildcards)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{root(config)}/train/{wildcards.model}/progress/{key}-{wildcards.step}"
 
 
 def ended_slots(config: Config, wildcards) -> int:
-    """How many of a segment's attempts ended as planned, saved (diffusion4k/train/progress.py)."""
+    """How many of a segment's attempts ended as planned, saved (diffusion4k/progress.py)."""
     try:
         progress = Path(progress_folder(config, wildcards), "progress.json").read_text("utf-8")
         return json.loads(progress).get("slots", 0)

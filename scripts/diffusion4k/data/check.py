@@ -11,6 +11,7 @@ from diffusion4k import cli, images
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic, sha256
+from diffusion4k.shape import Size, sides
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Inspection:
     reasons: tuple[str, ...]
 
 
-def inspect(sample: CaptionedImage, *, min_side: int = 0) -> Inspection:
-    """Decode the whole image; check its shorter side (px) and its caption."""
+def inspect(sample: CaptionedImage, *, min_side: Size = 0) -> Inspection:
+    """Decode the whole image; check its sides (px) and its caption."""
     reasons = [] if sample.text.strip() else ["no caption"]
     try:
         width, height = images.load_rgb(sample.path, exif_transpose=True).size
@@ -38,13 +39,17 @@ def inspect(sample: CaptionedImage, *, min_side: int = 0) -> Inspection:
         width, height, digest = 0, 0, ""
         reasons.append(str(error).removeprefix(f"{sample.path}: "))
     else:
-        if min(width, height) < min_side:
-            reasons.append(f"{width} x {height} px, the shorter side must be at least {min_side}")
+        least = sides(min_side)
+        if height < least[0] or width < least[1]:
+            asked = f"the shorter side must be at least {min_side}"
+            if least[0] != least[1]:
+                asked = f"at least {least[1]} x {least[0]} are asked"
+            reasons.append(f"{width} x {height} px, {asked}")
     return Inspection(sample.id, sample.path.name, width, height, digest, tuple(reasons))
 
 
 def inspect_all(
-    samples: list[CaptionedImage], *, min_side: int, workers: int
+    samples: list[CaptionedImage], *, min_side: Size, workers: int
 ) -> Iterator[Inspection]:
     """`inspect` over processes, in the order of `samples`; decoding is all the work there is."""
     return cli.parallel(partial(inspect, min_side=min_side), samples, workers)
@@ -87,8 +92,8 @@ def frame(inspections: Iterable[Inspection]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "file_name", "width", "height"])
 
 
-def statistics(sizes: pd.DataFrame, size: int) -> dict[str, dict[str, float]]:
-    """Table 9's figures in pixels, and how many images have a side shorter than `size` px.
+def statistics(sizes: pd.DataFrame, size: Size) -> dict[str, dict[str, float]]:
+    """Table 9's figures in pixels, and how many images are less high or less wide than `size` px.
 
     Each is {"value": …, "n": …}, the form of every aggregate; without a size nothing is below it.
     """
@@ -99,7 +104,7 @@ def statistics(sizes: pd.DataFrame, size: int) -> dict[str, dict[str, float]]:
         for side in ("height", "width")
     }
     if size:
-        values["below_size"] = int((sizes[["height", "width"]].min(axis=1) < size).sum())
+        values["below_size"] = int((sizes[["height", "width"]] < sides(size)).any(axis=1).sum())
     return {name: {"value": value, "n": n} for name, value in values.items()}
 
 

@@ -17,8 +17,10 @@ from diffusion4k.dag import metrics as scoring
 from diffusion4k.dag import sources
 from diffusion4k.dag import train as training
 from diffusion4k.dag import vae as reconstructions
+from diffusion4k.dag.generate import keeps_png
 from diffusion4k.estimate import flops, repositories
 from diffusion4k.metrics import families
+from diffusion4k.shape import Size, sides
 from diffusion4k.sources.miniature import architectures as miniature
 
 Key = tuple[str, ...]  # (stage, backbone or model or split[, evaluation])
@@ -28,6 +30,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 STATE = {"adamw": 2 + 2 + 4 + 8, "adamw_8bit": 2 + 2 + 4 + 2}
 TIMED = 13  # denoising steps of scripts/efficiency.py
 JPEG = 11  # the paper's Compression Ratio, about: bytes of RGB over those of the JPEG
+PNG = 1.5  # the same of a lossless one
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ def _split(config: Config, name: str) -> tuple[int, str]:
     return split["count"], split["source"]
 
 
+def _shape(size: Size) -> dict[str, int]:
+    return dict(zip(("height", "width"), sides(size), strict=True))
+
+
 def check(config: Config, split: str) -> Cost:
     count, source = _split(config, split)
     return Cost(("check", split), 1, count, sources=(source,))
@@ -74,19 +81,19 @@ def check(config: Config, split: str) -> Cost:
 def latents(config: Config, backbone: str) -> Cost:
     latents, networks = config["latents"], architecture(config, backbone)
     count, source = _split(config, latents["split"])
-    size, width = latents["size"], BYTES[latents["dtype"]]
+    shape, dtype = _shape(latents["size"]), BYTES[latents["dtype"]]
     crops = 0 if latents["mode"] == "online" else count * latents["crops_per_image"]
     pictures = crops * (2 if config["train"]["flip_probability"] > 0 else 1)
     tokens = config["backbones"][backbone]["train"]["t5_tokens"]
     text = (networks.clip_tokens + tokens) * networks.transformer["joint_attention_dim"]
-    posterior = 2 * 16 * (size // 16) ** 2
+    posterior = 2 * 16 * (shape["height"] // 16) * (shape["width"] // 16)
     return Cost(
         ("latents", backbone),
         jobs=latents["shards"],
         images=pictures,
-        flops=pictures * flops.encode(networks.vae, height=size, width=size),
+        flops=pictures * flops.encode(networks.vae, **shape),
         gpus=1,
-        gb=width * (pictures * posterior + max(crops, count) * text) / 1e9,
+        gb=dtype * (pictures * posterior + max(crops, count) * text) / 1e9,
         needs=(("check", latents["split"]),),
         sources=(source, config["backbones"][backbone]["source"]),
     )
@@ -94,16 +101,16 @@ def latents(config: Config, backbone: str) -> Cost:
 
 def train(config: Config, model: str) -> Cost:
     backbone, train = config["models"][model]["backbone"], config["train"]
-    own, size = config["backbones"][backbone]["train"], config["latents"]["size"]
+    own, pixels = config["backbones"][backbone]["train"], _shape(config["latents"]["size"])
     networks, kind = architecture(config, backbone), backbones.get(backbone)
-    shape = {"height": size, "width": size, "t5_tokens": own["t5_tokens"]}
+    shape = pixels | {"t5_tokens": own["t5_tokens"]}
     picture = flops.training(
         flops.forward(kind, networks, **shape),
         recompute=train["gradient_checkpointing"],
         kept=flops.attention(kind, networks, **shape) if train["keep_attention"] else 0,
     )
     if config["latents"]["mode"] == "online":
-        picture += flops.encode(networks.vae, height=size, width=size)
+        picture += flops.encode(networks.vae, **pixels)
     images = train["steps"] * own["global_batch"]
     # at the peak (docs/training.md): what it began from, two checkpoints, a third half-written
     states = len(training.kept(config)) - 1 + 4
@@ -142,7 +149,9 @@ def reconstruct(config: Config, vae: str) -> Cost:
 def generate(config: Config, model: str, evaluation: str) -> Cost:
     settings, entry = config["evaluations"][evaluation], config["models"][model]
     count, source = _split(config, settings["split"])
-    size = settings["size"]
+    shape = _shape(settings["size"])
+    raw = count * shape["height"] * shape["width"] * 3
+    kept = 1 / JPEG + (1 / PNG if keeps_png(config["metrics"]["score_input"]) else 0)
     brought = "images" in entry
     own = [] if brought else [Path(sources.of_model(config, model)).stem]
     own += [entry["transformer"]] if "transformer" in entry else []
@@ -150,9 +159,9 @@ def generate(config: Config, model: str, evaluation: str) -> Cost:
         ("generate", model, evaluation),
         jobs=1 if brought else settings["shards"],
         images=count,
-        flops=count * _picture(config, entry, size),
+        flops=count * _picture(config, entry, shape),
         gpus=0 if brought else 1,
-        gb=count * size**2 * 3 / JPEG / 1e9,
+        gb=raw * kept / 1e9,
         needs=(("train", model),) if model in training.trained(config) else (),
         sources=(source, *own),
     )
@@ -161,14 +170,16 @@ def generate(config: Config, model: str, evaluation: str) -> Cost:
 def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
     entry = config["efficiency"][cost]
     name = entry["model"]
-    model, size = config["models"][name], config["evaluations"][evaluation]["size"]
+    model, shape = config["models"][name], _shape(config["evaluations"][evaluation]["size"])
     timed = model | {"generate": model.get("generate", {}) | {"steps": TIMED}}
-    size *= 16 // entry.get("vae_factor", 16)  # of a picture with as many latents at F16
+    # of a picture with as many latents at F16
+    times = 16 // entry.get("vae_factor", 16)
+    shape = {name: side * times for name, side in shape.items()}
     return Cost(
         ("efficiency", cost, evaluation),
         jobs=1,
         images=1,
-        flops=_picture(config, timed, size),
+        flops=_picture(config, timed, shape),
         gpus=1,
         needs=(("train", name),) if name in training.trained(config) else (),
         sources=(Path(sources.of_model(config, name)).stem,),
@@ -182,14 +193,13 @@ def backbone_of(config: Config, model: Config) -> str | None:
     return model.get("backbone") or (known.backbone if known else None)
 
 
-def _picture(config: Config, model: Config, size: int) -> float:
+def _picture(config: Config, model: Config, shape: dict[str, int]) -> float:
     """One picture's sampling and decoding; 0 for pipelines that are not of our backbones."""
     backbone = backbone_of(config, model)
     if backbone is None:
         return 0.0
     networks, kind = architecture(config, backbone), backbones.get(backbone)
     own = config["backbones"][backbone]["generate"] | model.get("generate", {})
-    shape = {"height": size, "width": size}
     forward = flops.forward(kind, networks, **shape, t5_tokens=own["t5_tokens"])
     decode = flops.decode(networks.vae, **shape, form=config["vae"]["decoder"])
     return own["steps"] * kind.predictions(own["guidance"]) * forward + decode

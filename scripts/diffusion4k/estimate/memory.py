@@ -6,11 +6,14 @@ VAE's decoder takes is the part of the paper's Table 5 that weights do not expla
 counted by benchmarks/memory.py. Memory that allocators lose is not counted.
 """
 
+import math
+
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import Architecture
 from diffusion4k.config.resolve import Config
 from diffusion4k.estimate import flops
 from diffusion4k.estimate.cost import BYTES, Key, architecture, backbone_of
+from diffusion4k.shape import Size, sides
 
 GB = 1e9
 DECODE = 16.1 * GB / 4096**2  # bytes a pixel of a picture that the F16 decoder makes, in bfloat16
@@ -51,7 +54,7 @@ def of(config: Config, key: Key) -> float | None:
 def picture(
     config: Config,
     model: str,
-    size: int,
+    size: Size,
     *,
     offload: bool = False,
     tiled: bool = False,
@@ -100,14 +103,14 @@ def _width(networks: Architecture) -> int:
     return networks.transformer["num_attention_heads"] * networks.transformer["attention_head_dim"]
 
 
-def _tokens(networks: Architecture, size: int, t5_tokens: int, factor: int = 16) -> int:
-    return flops.tokens(size, size, factor) + networks.clip_tokens + t5_tokens
+def _tokens(networks: Architecture, size: Size, t5_tokens: int, factor: int = 16) -> int:
+    return flops.tokens(*sides(size), factor) + networks.clip_tokens + t5_tokens
 
 
-def _block(networks: Architecture, size: int, t5_tokens: int, factor: int) -> float:
+def _block(networks: Architecture, size: Size, t5_tokens: int, factor: int) -> float:
     """Bytes alive in one block of the transformer, for one prediction."""
     return LIVE * _width(networks) * _tokens(networks, size, t5_tokens, factor)
 
 
-def _decode(config: Config, size: int, factor: int) -> float:
-    return DECODE * FACTOR[factor] * size**2
+def _decode(config: Config, size: Size, factor: int) -> float:
+    return DECODE * FACTOR[factor] * math.prod(sides(size))

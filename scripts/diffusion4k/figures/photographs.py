@@ -4,17 +4,15 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from diffusion4k import images
 
 
 def reference(path: Path, height: int, width: int) -> Image.Image:
-    """A photograph in `height` x `width` px: upright, resized to cover it, central crop."""
+    """A photograph in `height` x `width` px, as references are scored: upright, central crop."""
     image = images.load_rgb(path, exif_transpose=True)
-    if height == width:  # as references are scored
-        return images.center_crop(images.resize_shorter_side(image, height), height)
-    return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    return images.center_crop(images.resize_shorter_side(image, (height, width)), (height, width))
 
 
 def thumbnail(path: Path, length: int = 768) -> tuple[Image.Image, int, int]:

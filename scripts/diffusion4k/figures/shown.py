@@ -108,11 +108,10 @@ class Shown:
                     own = {key: value for key, value in one.items() if key != "file"}
                     found.append(Picture(path=source.root / one["file"], source=source, **own))
                 continue
-            for path in source.paths():
-                if path.suffix.lower() in images.SUFFIXES:
-                    height, width = images.sides(path)
-                    text = self.photographs[path.stem].text if self.photographs else ""
-                    found.append(Picture(row, path.stem, text, height, width, path, source))
+            for path in images.pictures(source.paths()):
+                height, width = images.sides(path)
+                text = self.photographs[path.stem].text if self.photographs else ""
+                found.append(Picture(row, path.stem, text, height, width, path, source))
         return found
 
     def samples(self, split: str) -> list[CaptionedImage]:

@@ -14,6 +14,7 @@ from PIL import Image
 from diffusion4k import files, images
 from diffusion4k.data import jpeg
 from diffusion4k.errors import UserError
+from diffusion4k.shape import Size, sides
 
 SHOWN = 10  # faults in the line for people; the file has them all
 
@@ -49,17 +50,30 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def take(path: Path, target: Path, size: int) -> str:
-    """Let `target`, a .jpg, be the picture at `path`, `size` x `size` px; returns a note or "".
+def lossless(target: Path) -> Path:
+    """Where the pixels of a picture lie that was brought in another format, beside its JPEG."""
+    return target.parent.parent / images.LOSSLESS / f"{target.stem}.png"
+
+
+def kept(target: Path) -> list[Path]:
+    """The JPEG of a picture, and its lossless file if it has one."""
+    return [path for path in (target, lossless(target)) if path == target or path.is_file()]
+
+
+def take(path: Path, target: Path, size: Size, *, png: bool = False) -> str:
+    """Let `target`, a .jpg, be the picture at `path`, of `size` px; returns a note or "".
 
     A JPEG is copied as it lies (no hard link: who edits the original later must not change what a
     manifest vouches for), and the note says when its encoding is not that of generated images; any
-    other format is written as quality-95 4:2:0 JPEG. Raises UserError with the reason for one that
-    is damaged, greyscale or CMYK, deeper than 8 bits, or of another size.
+    other format is written as quality-95 4:2:0 JPEG and, with `png`, without loss too. Raises
+    UserError with the reason for one that is damaged, greyscale or CMYK, deeper than 8 bits, or of
+    another size.
     """
     height, width = images.rgb_sides(path)
-    if (height, width) != (size, size):
-        raise UserError(f"{path}: {width} x {height} px, not {size} x {size}")
+    if (height, width) != sides(size):
+        rows, columns = sides(size)
+        raise UserError(f"{path}: {width} x {height} px, not {columns} x {rows}")
+    lossless(target).unlink(missing_ok=True)
     picture = images.load_rgb(path, exif_transpose=False)
     with Image.open(path) as opened:
         form = opened.format
@@ -68,6 +82,8 @@ def take(path: Path, target: Path, size: int) -> str:
             shutil.copyfile(path, temporary)
         return jpeg.note(target)
     images.save_jpeg(target, np.asarray(picture))
+    if png:
+        images.save_png(lossless(target), np.asarray(picture))
     return form
 
 

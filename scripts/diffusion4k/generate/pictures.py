@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from diffusion4k import environment
 from diffusion4k.backbones.base import Sampled
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.generate import sampler, seeds
@@ -88,7 +89,7 @@ def draw(setup: Setup, wanted: Sequence[Wanted], root: Path, script: str) -> Ite
     """
     backbone, folder = setup.folder.backbone, sampler.Folder(root)
     made_from = setup.made_from(script)
-    keys = {w.name: sampler.digest(w.text, w.seed, w.settings, *made_from) for w in wanted}
+    keys = {w.name: sampler.digest(w.text, w.seed, w.settings, *made_from.values()) for w in wanted}
     missing = [w for w in wanted if folder.find(w.name, keys[w.name]) is None]
     pipeline, texts = None, {}
     if missing:
@@ -103,5 +104,7 @@ def draw(setup: Setup, wanted: Sequence[Wanted], root: Path, script: str) -> Ite
             text = texts.get(w.id)
             pixels = sampler.sample(pipeline, backbone, w.text, w.seed, w.settings, text=text)
             seconds = round(perf_counter() - began, 3)
-            folder.save(w.name, pixels, digest=keys[w.name], seconds=seconds)
+            made = {"prompt": w.text, "seed": w.seed, "settings": asdict(w.settings), **made_from}
+            made |= {"device": environment.device(str(setup.device))}
+            folder.save(w.name, pixels, digest=keys[w.name], seconds=seconds, **made)
         yield folder.image(w.name)

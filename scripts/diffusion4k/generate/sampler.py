@@ -10,7 +10,7 @@ import inspect
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffusion4k import finite
+from diffusion4k import environment, finite
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256, write_text
 from diffusion4k.generate.settings import SamplerSettings
-from diffusion4k.images import save_jpeg, save_png
+from diffusion4k.images import LOSSLESS, save_jpeg, save_png
 
 
 class TooLarge(UserError):
@@ -193,9 +193,10 @@ class Picture:
 class Folder:
     """The pictures of one model and evaluation: images/<id>.jpg, and receipts/<id>.json.
 
-    With `png`, lossless/<id>.png too. A receipt holds the digest of everything the picture was made
-    from and the SHA-256 of the files themselves. The shards share the folder; a picture whose
-    receipt does not fit is made again.
+    With `png`, lossless/<id>.png too, for metrics that score a picture as it was in memory. A
+    receipt holds prompt, seed, settings, model and device, the digest of all that the picture was
+    made from, and the SHA-256 of the files. The shards share the folder; a picture whose receipt
+    does not fit is made again.
     """
 
     def __init__(self, root: str | Path, *, png: bool = False):
@@ -206,7 +207,10 @@ class Folder:
         return self.root / "images" / f"{id}.jpg"
 
     def lossless(self, id: str) -> Path:
-        return self.root / "lossless" / f"{id}.png"
+        return self.root / LOSSLESS / f"{id}.png"
+
+    def files(self, id: str) -> list[Path]:
+        return [self.image(id), self.lossless(id)] if self.png else [self.image(id)]
 
     def receipt(self, id: str) -> Path:
         return self.root / "receipts" / f"{id}.json"
@@ -218,20 +222,22 @@ class Folder:
             whole = receipt["sha256"] == sha256(self.image(id))
             if self.png:
                 whole = whole and receipt["png_sha256"] == sha256(self.lossless(id))
-            if whole and receipt["settings"] == digest:
+            if whole and receipt["digest"] == digest:
                 return Picture(self.image(id), receipt["seconds"])
         except (OSError, ValueError, TypeError, KeyError):
             pass
         return None
 
-    def save(self, id: str, pixels: np.ndarray, *, digest: str, seconds: float) -> Picture:
-        """Write a picture and its receipt, each atomically; only together do they count."""
+    def save(
+        self, id: str, pixels: np.ndarray, *, digest: str, seconds: float, **record: Any
+    ) -> Picture:
+        """Write a picture and its receipt (with `record`), atomically; only together they count."""
         save_jpeg(self.image(id), pixels)
-        receipt = {"settings": digest, "sha256": sha256(self.image(id)), "seconds": seconds}
+        receipt = {"digest": digest, "sha256": sha256(self.image(id)), "seconds": seconds, **record}
         if self.png:
             save_png(self.lossless(id), pixels)
             receipt["png_sha256"] = sha256(self.lossless(id))
-        write_text(self.receipt(id), json.dumps(receipt) + "\n")
+        write_text(self.receipt(id), json.dumps(receipt, indent=1) + "\n")
         return Picture(self.image(id), seconds)
 
 
@@ -249,29 +255,32 @@ def sample_all(
     *,
     settings: SamplerSettings,
     seed_of: Callable[[str], int],
-    made_from: tuple[str, ...],
+    made_from: Mapping[str, str],
 ) -> Iterator[Picture]:
     """The picture of each prompt, in order; those that lie in `folder` and fit are not made again.
 
     `load` gives the pipeline and is called only if there is work; `seed_of` maps a prompt's id to
-    its seed; `made_from` are the further texts of the digest. All texts are encoded first, so that
+    its seed; `made_from` names the model, code and precision. All texts are encoded first, so that
     the text encoders are out of the GPU's memory before the first picture.
     """
-    keys = {p.id: digest(p.text, seed_of(p.id), settings, *made_from) for p in prompts}
+    keys = {p.id: digest(p.text, seed_of(p.id), settings, *made_from.values()) for p in prompts}
     done = {prompt.id: folder.find(prompt.id, keys[prompt.id]) for prompt in prompts}
     missing = [prompt for prompt in prompts if done[prompt.id] is None]
-    pipeline, texts = None, {}
+    pipeline, texts, on = None, {}, ""
     for prompt in prompts:
         picture = done[prompt.id]
         if picture is None:
             if pipeline is None:
                 pipeline = load()
+                on = environment.device(str(getattr(pipeline, "_execution_device", "")))
                 texts = encode_all(pipeline, backbone, missing, settings)
             seed, text = seed_of(prompt.id), texts.pop(prompt.id, None)
             started = time.perf_counter()
             pixels = sample(pipeline, backbone, prompt.text, seed, settings, text=text)
             seconds = round(time.perf_counter() - started, 3)
-            picture = folder.save(prompt.id, pixels, digest=keys[prompt.id], seconds=seconds)
+            made = {"prompt": prompt.text, "seed": seed, "settings": asdict(settings), **made_from}
+            made |= {"device": on, "digest": keys[prompt.id], "seconds": seconds}
+            picture = folder.save(prompt.id, pixels, **made)
         yield picture
 
 

@@ -55,13 +55,13 @@ class Setup:
         used = {} if self.kernels is None else {"kernels": self.kernels}
         return {"dtype": self.dtype, "device": str(self.device)} | self.forms | used
 
-    def made_from(self, script: str) -> tuple[str, ...]:
-        """What decides a picture's bytes beside prompt, seed and settings."""
+    def made_from(self, script: str) -> dict[str, str]:
+        """What decides a picture's bytes beside prompt, seed and settings, by name."""
         decoding = f"{self.forms['vae_factor']} {self.forms['decoder']} {self.vae_tiling}"
-        return (
-            self.folder.fingerprint(transformer=True),
-            self.folder.code(script),
-            self.dtype,
-            decoding,
-            f"{self.attention} {self.compiled}",
-        )
+        return {
+            "model": self.folder.fingerprint(transformer=True),
+            "code": self.folder.code(script),
+            "dtype": self.dtype,
+            "decoding": decoding,
+            "kernels": f"{self.attention} {self.compiled}",
+        }

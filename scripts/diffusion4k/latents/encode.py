@@ -1,7 +1,8 @@
 """Encode a captioned image: crops => VAE posteriors, caption => text embeddings.
 
 Reproduces the data pipeline of the released training scripts: exif transpose, RGB, shorter side to
-`size` (bilinear, enlarges too), a random square crop, [-1, 1]; a flip is a second posterior here.
+`size` (bilinear, enlarges too), a random crop, [-1, 1]; a flip is a second posterior here. Released
+are square crops; others just fit into the resized image in the same way.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion4k import images
+from diffusion4k import images, shape
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.latents.store import sample_path, valid, write_sample
@@ -25,14 +26,14 @@ from diffusion4k.latents.store import sample_path, valid, write_sample
 
 @dataclass(frozen=True)
 class LatentsSettings:
-    """What decides a sample's bytes, besides image, caption and models. `size` in px.
+    """What decides a sample's bytes, besides image, caption and models. `size`: height, width.
 
     mode "online" stores the text only: training draws a new crop each time and encodes it then.
     """
 
     backbone: str
     mode: str  # precomputed | online
-    size: int
+    size: shape.Shape
     crops_per_image: int
     batch: int
     flip: str  # both | none
@@ -42,8 +43,8 @@ class LatentsSettings:
     seed: int
 
     def __post_init__(self):
-        if self.size < 32 or self.size % 32:
-            raise UserError(f"--size {self.size}: must be a multiple of 32 px")
+        if any(side < 32 or side % 32 for side in self.size):
+            raise UserError(f"--size {shape.text(self.size)}: must be of multiples of 32 px")
         if not 1 <= self.t5_tokens <= 512:
             raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
         if self.crops_per_image < 1 or self.batch < 1:
@@ -61,17 +62,18 @@ class LatentsSettings:
 
 
 def crop_position(
-    seed: int, id: str, crop: int, *, height: int, width: int, size: int
+    seed: int, id: str, crop: int, *, height: int, width: int, size: shape.Size
 ) -> tuple[int, int]:
     """(top, left) of a uniform random crop, a function of (seed, id, crop) and nothing else."""
+    rows, columns = shape.sides(size)
     key = hashlib.sha256(f"{seed}/{id}/{crop}".encode()).digest()
     generator = np.random.default_rng(int.from_bytes(key))
-    top, left = generator.integers((height - size + 1, width - size + 1))
+    top, left = generator.integers((height - rows + 1, width - columns + 1))
     return int(top), int(left)
 
 
-def load_crops(sample: CaptionedImage, crops: int, *, seed: int, size: int) -> Tensor:
-    """The first `crops` crops of a sample's image, (crops, 3, size, size) uint8; decoded once."""
+def load_crops(sample: CaptionedImage, crops: int, *, seed: int, size: shape.Size) -> Tensor:
+    """The first `crops` crops of a sample's image, (crops, 3, H, W) uint8; decoded once."""
     image = images.load_rgb(sample.sound(), exif_transpose=True)
     image = images.resize_shorter_side(image, size)
     cut = []
@@ -145,7 +147,7 @@ def encode(
         "backbone": settings.backbone,
         "vae_scaling_factor": repr(float(vae.config.scaling_factor)),
         "vae_shift_factor": repr(float(vae.config.shift_factor or 0.0)),
-        "size": str(settings.size),
+        "size": shape.text(settings.size),
         "encoder": settings.encoder,
         "dtype": settings.dtype,
     }

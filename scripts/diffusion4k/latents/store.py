@@ -5,9 +5,9 @@
     prompt_embeds, pooled     (T, D), (P,)
 
 A sample of mode "online" has no posterior: training encodes the image itself. The header carries
-id, crop, backbone, vae_scaling_factor and vae_shift_factor (as repr(float)), size (px), encoder and
-dtype of the VAE, and `settings`, a digest of all that the file was made from, so that a resume
-trusts only what matches.
+id, crop, backbone, vae_scaling_factor and vae_shift_factor (as repr(float)), size (px, or
+HEIGHTxWIDTH), encoder and dtype of the VAE, and `settings`, a digest of all that the file was made
+from, so that a resume trusts only what matches.
 """
 
 import json

@@ -6,6 +6,7 @@ a standard error of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def rows(family: str, shards: Sequence[Manifest], expected: int) -> dict[str, np
     """The columns of a family's shards, with those that it derives from them."""
     of = families.get(family)
     columns = scores.read_rows(shards, of.row_type(shards), expected)
-    of.derive(columns)
+    of.derive(columns, shards)
     return columns
 
 
@@ -114,29 +115,34 @@ def fid(
 def distances(
     real: np.ndarray, generated: np.ndarray, *, paired: bool = False, seed: int
 ) -> Results:
-    """fid, kid and fid_floor of (images, 1, d) features, of as many images as there are.
+    """fid, kid, kid_usual and fid_floor of (images, 1, d) features, of as many images as there are.
 
-    `paired`: image i of both sets is of one prompt; see frechet.kid.
+    `paired`: image i of both sets is of one prompt: `kid` leaves such pairs out, `kid_usual` does
+    not, as no other program does; see frechet.kid.
     """
     real, generated = real[:, 0], generated[:, 0]
     sizes = {"n": len(generated), "n_reference": len(real)}
     results: Results = {"fid": {"value": frechet.fid(real, generated), **sizes}}
     if min(sizes.values()) > 2:
-        value, error = frechet.kid(real, generated, paired=paired, seed=seed)
-        results["kid"] = {"value": value, "standard_error": error, **sizes}
+        for name, pairs in (("kid", paired), ("kid_usual", False)):
+            value, error = frechet.kid(real, generated, paired=pairs, seed=seed)
+            results[name] = {"value": value, "standard_error": error, **sizes}
     return results | floor("fid", real, seed)
 
 
 def floor(metric: str, real: np.ndarray, seed: int) -> Results:
-    """{metric_floor} of photographs' features, (images, d) or (images, crops, d); see split_floor.
+    """{metric_floor} of photographs' features, (images, [crops,] d); see frechet.floor.
 
-    Empty for fewer than four images.
+    Its n is that of the metric where it is extrapolated, else smaller; `splits` are the distances
+    that it comes from. Empty for fewer than four images.
     """
     if len(real) < 4:
         return {}
-    value, deviation = frechet.split_floor(real, seed=seed)
-    half = {"n": len(real) // 2, "standard_deviation": deviation}
-    return {f"{metric}_floor": {"value": value, **half}}
+    found = frechet.floor(real, seed=seed)
+    method = "parabola in log n through log FID" if found.extrapolated else "halves"
+    splits = [asdict(split) for split in found.splits]
+    result = {"value": found.value, "n": found.n, "method": method, "splits": splits}
+    return {f"{metric}_floor": result}
 
 
 def patches(real: np.ndarray, generated: np.ndarray, *, paired: bool = False, seed: int) -> Results:

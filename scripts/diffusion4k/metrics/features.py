@@ -17,6 +17,7 @@ from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.manifest import Manifest
 from diffusion4k.metrics import aesthetics, clip, inception, inputs
 from diffusion4k.metrics.scores import Alignment, SavedScores
+from diffusion4k.shape import Size
 
 Scored = tuple[Alignment, dict[str, np.ndarray]]  # an image's row, and its features by name
 
@@ -30,15 +31,14 @@ class Item:
     prompt: str
 
 
-def generated(shard: Manifest, size: int | None, dataset: Manifest, folder: str) -> list[Item]:
-    """The images of a shard of generation, with their prompts; `size` in px, if that is known."""
-    pictures = inputs.generated(shard, size)
+def generated(pictures: Sequence[inputs.Picture], dataset: Manifest, folder: str) -> list[Item]:
+    """Generated images with their prompts."""
     captioned = inputs.prompts(dataset, folder, pictures)
     return [Item(p.id, p.load, captioned[p.id].text) for p in pictures]
 
 
-def photographs(captioned: Sequence[CaptionedImage], size: int) -> list[Item]:
-    """Photographs as the released evaluation prepares them, squares of `size` px."""
+def photographs(captioned: Sequence[CaptionedImage], size: Size) -> list[Item]:
+    """Photographs as the released evaluation prepares them, of `size` px."""
 
     def loader(image: CaptionedImage) -> Callable[[], Image.Image]:
         return lambda: inputs.photograph(image.sound(), size, upright=False)

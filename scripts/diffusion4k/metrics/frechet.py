@@ -2,9 +2,11 @@
 
 Features are (n, d) arrays, one row an image (d = 2048 for Inception). FID is biased upwards for
 small n (two samples of one distribution: about 150 at n = 195, 27 at n = 2,781), so it is shown
-with n and with the floor between two halves of the reference; KID is unbiased, of paired sets too,
-and has a standard error. A percentile bootstrap of FID would be invalid and is not offered.
+with n and with its floor, what photographs score against others; KID is unbiased, of paired sets
+too, and has a standard error. A percentile bootstrap of FID would be invalid and is not offered.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -129,23 +131,63 @@ def _jackknife_of_pairs(
     return float(np.sqrt((len(own) - 1) / len(own) * np.sum((without - without.mean()) ** 2)))
 
 
-def split_floor(real: np.ndarray, *, splits: int = 5, seed: int = 0) -> tuple[float, float]:
-    """FID between random halves of one set (real against real): mean and deviation over `splits`.
+@dataclass(frozen=True)
+class Split:
+    """FID between disjoint random sets of n images of one set: mean and deviation over draws."""
 
-    Two perfect models would differ by that much at n / 2 images each: the bias of FID, made
-    visible. `real` is (n, d), or (n, crops, d) of which the crops of an image stay in one half; the
-    halves have n // 2 images each.
+    n: int
+    value: float
+    standard_deviation: float
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What FID is, at n images, between two samples of one distribution; `splits` it comes from."""
+
+    n: int
+    value: float
+    splits: tuple[Split, ...]
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether n is more than two disjoint sets could be drawn of."""
+        return self.n > self.splits[0].n
+
+
+def floor(real: np.ndarray, *, draws: int = 4, seed: int = 0) -> Floor:
+    """The bias of FID made visible: what a perfect model would score, with as many images as here.
+
+    Two disjoint sets of all n photographs do not exist, of n / 2, n / 4 and n / 8 they do: to those
+    three distances, as logarithms, a parabola in log n is laid, which gives the one at n. A line in
+    1 / n (Chong and Forsyth 2020) holds for n far above the dimension and is 20 to 70 % too high
+    below and near it, where this was within 9 % on simulated features. Fewer than 16 images bear no
+    extrapolation: then the floor is that of halves, at n // 2.
+
+    `real` is (n, d), or (n, crops, d) of which the crops of an image stay in one set. UserError for
+    fewer than 4 images.
     """
     if len(real) < 4:
         raise UserError(f"features of shape {real.shape}: at least 4 images needed")
     random = np.random.default_rng(seed)
-    half = len(real) // 2
+    parts = (2, 4, 8) if len(real) >= 16 else (2,)
+    splits = tuple(_split(real, len(real) // part, draws, random) for part in parts)
+    # of images that are all alike, every distance is nothing, which has no logarithm
+    if len(splits) == 1 or min(split.value for split in splits) <= 0:
+        return Floor(splits[0].n, splits[0].value, splits[:1])
+    x, y = np.log([(split.n, split.value) for split in splits]).T
+    at = np.polyval(np.polyfit(x, y, 2), np.log(len(real)))
+    return Floor(len(real), float(np.exp(at)), splits)
+
+
+def _split(real: np.ndarray, n: int, draws: int, random: np.random.Generator) -> Split:
+    """FID between sets of n images, all the disjoint pairs of `draws` random orders."""
     values = []
-    for _ in range(splits):
+    for _ in range(draws):
         order = random.permutation(len(real))
-        halves = real[order[:half]], real[order[half : 2 * half]]
-        values.append(fid(*(x.reshape(-1, real.shape[-1]) for x in halves)))
-    return float(np.mean(values)), float(np.std(values))
+        for first in range(0, len(real) - 2 * n + 1, 2 * n):
+            pair = order[first : first + n], order[first + n : first + 2 * n]
+            values.append(fid(*(real[ids].reshape(-1, real.shape[-1]) for ids in pair)))
+    return Split(n, float(np.mean(values)), float(np.std(values)))
 
 
 def _checked(*sets: np.ndarray, least: int) -> list[np.ndarray]:

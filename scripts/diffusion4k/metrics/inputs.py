@@ -11,6 +11,7 @@ from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.files import shown
 from diffusion4k.manifest import Manifest
+from diffusion4k.shape import Size, sides
 
 _WEIGHTS = {".pth", ".pt", ".safetensors"}
 
@@ -45,19 +46,26 @@ class Picture:
         return image
 
 
-def generated(shard: Manifest, size: int | None = None) -> list[Picture]:
-    """The images of a shard of generation: squares of `size` px, else of the size it was asked.
+def generated(
+    shard: Manifest, size: Size | None = None, *, score_input: str = "jpeg"
+) -> list[Picture]:
+    """The images of a shard of generation, of `size` px, else of the size it was asked.
 
-    UserError when one of them is not what its manifest means.
+    score_input "memory": the lossless file of a picture where there is one, in place of its JPEG:
+    the pixels as the pipeline had them in memory. UserError when a file is not what its manifest
+    means.
     """
-    asked = (size, size) if size else (shard.settings.get("height"), shard.settings.get("width"))
+    asked = sides(size) if size else (shard.settings.get("height"), shard.settings.get("width"))
     expected = asked if all(asked) else None
-    pictures = [p for p in shard.paths() if p.suffix.lower() in images.SUFFIXES]
+    lossless = {p.stem: p for p in shard.paths() if p.parent.name == images.LOSSLESS}
+    pictures = images.pictures(shard.paths())
+    if score_input == "memory":
+        pictures = [lossless.get(path.stem, path) for path in pictures]
     shard.sound(pictures)
     return [Picture(path.stem, path, expected) for path in pictures]
 
 
-def folder(where: Path, size: int | None = None) -> list[Picture]:
+def folder(where: Path, size: Size | None = None) -> list[Picture]:
     """Every image of a folder by name; UserError for what would make another set of it.
 
     That is a file that is none, a link to nothing, two of one id (p2.jpg and p2.png), a folder, or
@@ -83,7 +91,7 @@ def folder(where: Path, size: int | None = None) -> list[Picture]:
             raise UserError(f"{where}: {first.name} and {path.name}: one id; keep one")
     if not files:
         raise UserError(f"{where}: no images there")
-    expected = (size, size) if size else None
+    expected = sides(size) if size else None
     return [Picture(shown(path.stem), path, expected) for path in files]
 
 
@@ -93,8 +101,8 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + more
 
 
-def photograph(path: Path, size: int, *, upright: bool) -> Image.Image:
-    """The central square, `size` px, of a photograph whose shorter side is resized to `size`.
+def photograph(path: Path, size: Size, *, upright: bool) -> Image.Image:
+    """The centre of `size` px of a photograph that is resized so that it just covers that.
 
     `upright` obeys the EXIF orientation, as training does; the released FID does not.
     """

@@ -103,18 +103,30 @@ def _long_prompts(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
 
 
 def _floors(values: Mapping[tuple[str, str], Manifest], columns: list) -> list[str]:
-    """What FID is between photographs and photographs: its bias, at half of n."""
-    floors: dict[int, dict[str, float]] = {}
+    """What FID is between photographs, its bias: at which n, and how that is known."""
+    floors: dict[tuple[int, ...], dict[str, float]] = {}
     for column in columns:
         found = (s.results.get(f"{column['metric']}_floor") for s in values.values())
         if floor := next(filter(None, found), None):
-            floors.setdefault(floor["n"], {})[column["label"]] = floor["value"]
-    return [
-        f"Of one half of the reference photographs to the other (n = {n:,}): "
-        + ", ".join(f"{label} {value:.2f}" for label, value in said.items())
-        + "; a perfect model would score about that with as few images"
-        for n, said in floors.items()
-    ]
+            sizes = (floor["n"], *(split["n"] for split in floor["splits"]))
+            floors.setdefault(sizes, {})[column["label"]] = floor["value"]
+    return [_floor_line(sizes, labels) for sizes, labels in floors.items()]
+
+
+def _floor_line(sizes: tuple[int, ...], labels: Mapping[str, float]) -> str:
+    """`sizes`: the floors' n, then those of the splits that it comes from, the largest first."""
+    n, *splits = sizes
+    shown = ", ".join(f"{label} {value:.2f}" for label, value in labels.items())
+    if n == splits[0]:
+        return (
+            f"Floor, of one half of the reference photographs to the other: {shown} (n = {n:,},"
+            " half of the table's); a perfect model would score less with all of them"
+        )
+    less = ", ".join(f"{size:,}" for size in splits)
+    return (
+        f"Floor, of photographs to as many other ones: {shown} (n = {n:,}, extrapolated from"
+        f" disjoint sets of {less}); a perfect model would score about that"
+    )
 
 
 def _baselines(rows: list[dict]) -> list[str]:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from typing import Any
 
+from diffusion4k.paper import prompt_table
 from diffusion4k.paper.footer import OF_PUBLISHED
 from diffusion4k.paper.render import headings, interval, label, line
 
@@ -60,7 +61,7 @@ def latex(table: dict[str, Any], name: str | None = None, *, ours_only: bool = F
     is left.
     """
     notes = table["footer"]
-    if ours_only:
+    if ours_only and table.get("kind") != "prompts":
         table = _ours(table)
         notes = [note for note in notes if not note.startswith(OF_PUBLISHED)]
         if not (table["rows"] and table["columns"]):
@@ -104,6 +105,8 @@ def _ours(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tabular(table: dict[str, Any], ours_only: bool) -> str:
+    if table.get("kind") == "prompts":
+        return prompt_table.tabular(table, escape)
     groups = [
         (column, [name for name in headings(table, column) if not ours_only or name == "ours"])
         for column in table["columns"]

@@ -7,6 +7,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from diffusion4k.paper import prompt_table
 from diffusion4k.paper.footer import ALIKE, MARKS
 from diffusion4k.paper.tables import shown
 from diffusion4k.paper.verdicts import NOT_RUN
@@ -162,6 +163,8 @@ def tidy_csv(table: dict[str, Any]) -> str:
 
 def markdown(table: dict[str, Any]) -> str:
     """A table for the terminal: columns aligned, the best in bold."""
+    if table.get("kind") == "prompts":
+        return prompt_table.markdown(table)
     grid = [[""] + [f"{label(c)} {h}" for c in table["columns"] for h in headings(table, c)]]
     for row in table["rows"]:
         cells = [f"**{text}**" if best else text for text, best in line(table, row)]
@@ -182,6 +185,8 @@ def html(table: dict[str, Any], link: Callable[[str, str], str] | None = None) -
 
     `link` gives the address that a number of ours leads to, of its row and its column's family.
     """
+    if table.get("kind") == "prompts":
+        return prompt_table.html(table)
 
     def linked(text: str, row: dict[str, Any], column: dict[str, Any]) -> str:
         where = link(row["key"], column["family"]) if link and not row.get("context") else ""

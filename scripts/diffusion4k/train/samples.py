@@ -5,6 +5,7 @@ is (step, slot): it alone decides the image, the crop, the flip, the posterior's
 noise and the timestep, so that resuming is starting the loader at a later step.
 """
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from diffusion4k import images, manifest
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Listed
+from diffusion4k.shape import Size, parse, sides
 from diffusion4k.train import randomness, signals
 from diffusion4k.vae.f16 import FACTOR
 
@@ -36,7 +38,7 @@ class Sample:
 class Header:
     """What all samples of a set share: whose latents they are, their size, the VAE's scale, shift.
 
-    Online samples hold no latents: `size` px, `encoder` and `dtype` say how the VAE makes them.
+    Online samples hold no latents: `size` (px), `encoder` and `dtype` say how the VAE makes them.
     """
 
     backbone: str
@@ -45,7 +47,7 @@ class Header:
     height: int
     width: int
     online: bool = False
-    size: int = 0
+    size: Size = 0
     encoder: str = "stride"
     dtype: str = "float32"
 
@@ -88,11 +90,11 @@ def header(sample: Sample) -> Header:
         scaling, shift = float(told["vae_scaling_factor"]), float(told["vae_shift_factor"])
         if not online:
             return Header(told["backbone"], scaling, shift, *shape[-2:])
-        size = int(told["size"])
-        side = size // FACTOR
+        size = parse(told["size"])
+        latent = (side // FACTOR for side in sides(size))
         how = {"online": True, "size": size, "encoder": told["encoder"], "dtype": told["dtype"]}
-        return Header(told["backbone"], scaling, shift, side, side, **how)
-    except (KeyError, ValueError) as error:
+        return Header(told["backbone"], scaling, shift, *latent, **how)
+    except (KeyError, ValueError, ArgumentTypeError) as error:
         raise UserError(f"{path}: no latent sample ({error}); make the latents again") from None
 
 
@@ -145,8 +147,8 @@ class Samples(Dataset):
 class OnlineSamples(Samples):
     """The released data path: a new random crop of the image at every draw, encoded in the step.
 
-    Instead of z an item has eps (16, h, w), the posterior's noise, and pixels (3, size, size)
-    uint8. `pictures` maps ids to the data set's images; texts stay in memory with `cache`.
+    Instead of z an item has eps (16, h, w), the posterior's noise, and pixels (3, H, W) uint8, of
+    `size`. `pictures` maps ids to the data set's images; texts stay in memory with `cache`.
     """
 
     def __init__(
@@ -155,7 +157,7 @@ class OnlineSamples(Samples):
         draws: Draws,
         *,
         pictures: Mapping[str, CaptionedImage],
-        size: int,
+        size: Size,
         cache: bool = False,
     ):
         super().__init__(samples, draws, cache=cache)
@@ -173,10 +175,11 @@ class OnlineSamples(Samples):
         image = images.resize_shorter_side(image, size)
         places = randomness.slot_generator(draws.seed, step, slot, draws.repeat_every, "crop")
         unit = torch.rand(2, generator=places, dtype=torch.float64).tolist()
-        top = int(unit[0] * (image.height - size + 1))
-        left = int(unit[1] * (image.width - size + 1))
+        height, width = sides(size)
+        top = int(unit[0] * (image.height - height + 1))
+        left = int(unit[1] * (image.width - width + 1))
         pixels = torch.from_numpy(np.array(images.crop(image, top, left, size))).permute(2, 0, 1)
-        eps = torch.randn(16, size // FACTOR, size // FACTOR, generator=random)
+        eps = torch.randn(16, height // FACTOR, width // FACTOR, generator=random)
         found = {"eps": eps, "pixels": pixels.flip(-1) if flip else pixels}
         return found, self._read(sample.crops[0], False)
 

@@ -8,6 +8,7 @@ written under a temporary name, synced and renamed, so that a process may die at
 import json
 import os
 import shutil
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,11 @@ def load(accelerator: "Accelerator", folder: Path) -> tuple[int, list[Row]]:
     accelerator.load_state(str(folder / STATE))
     accelerator.step = 0  # counts micro-batches, of which another world has another number a step
     return done["step"], pq.read_table(folder / HISTORY).to_pylist()
+
+
+def mean_loss(history: Sequence[Row]) -> float:
+    """The mean loss of the last 100 steps, which a manifest reports."""
+    return statistics.fmean(row["loss"] for row in history[-100:])
 
 
 def latest(folder: Path) -> Path | None:

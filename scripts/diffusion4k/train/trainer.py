@@ -13,15 +13,15 @@ from pathlib import Path
 
 import torch
 
-from diffusion4k import manifest
-from diffusion4k import peak_memory as memory
+from diffusion4k import manifest, monitor
+from diffusion4k.backbones.base import Backbone
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
-from diffusion4k.train import launch, model, monitor, randomness, samples, signals, state, step
+from diffusion4k.progress import Progress
+from diffusion4k.train import launch, model, randomness, samples, signals, state, step
 from diffusion4k.train.job import Job
 from diffusion4k.train.objectives import Bands
-from diffusion4k.train.progress import Progress
 from diffusion4k.train.settings import Settings
 
 Batch = dict[str, torch.Tensor]
@@ -35,7 +35,7 @@ class Interrupted(Exception):
         self.step = step
 
 
-def train(settings: Settings, job: Job, backbone) -> None:
+def train(settings: Settings, job: Job, backbone: Backbone) -> None:
     """Train the segment and write its manifest, on every process of the launch.
 
     `backbone` gives load_transformer, normalise, sigmas, draw_u and velocity (see backbones).
@@ -228,7 +228,7 @@ class Trainer:
             "seconds": seconds,
             "steps_per_second": 1 / seconds,
             "images_per_second": settings.global_batch / seconds,
-            "memory_gb": memory.peak_gb(),
+            "memory_gb": monitor.memory_gb(),
         }
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Batch]:
@@ -238,15 +238,8 @@ class Trainer:
         if self.vae is not None:
             mean, logvar = (x.float() for x in posterior(self.vae, batch.pop("pixels")))
             batch["z"] = mean + torch.exp(0.5 * logvar) * batch.pop("eps")
-        return step.loss(
-            self.backbone,
-            self.model,
-            batch,
-            self.settings,
-            self.header,
-            self.schedule_shift,
-            self.dtype,
-        )
+        setting = self.settings, self.header, self.schedule_shift, self.dtype
+        return step.loss(self.backbone, self.model, batch, *setting)
 
     def _watch(self, row: state.Row) -> None:
         ill = monitor.ailment(row, self.history)
@@ -283,10 +276,12 @@ class Trainer:
             root=root,
             files=files,
             inputs=job.inputs(),
+            measured=[root / state.HISTORY, root / state.DONE],
+            keep=["start"] if job.start else [],
             settings=asdict(settings) | {"stop_step": job.stop_step, "processes": job.processes},
             results={
                 "step": self.step,
-                "loss": monitor.mean_loss(self.history),
+                "loss": state.mean_loss(self.history),
                 # of the whole training, whatever number of times it was resumed
                 "images_per_second": settings.global_batch * len(self.history) / seconds,
                 "seconds_training": round(seconds, 3),

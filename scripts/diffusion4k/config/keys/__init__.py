@@ -10,7 +10,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from diffusion4k.config import fidelity
-from diffusion4k.config.keys import cluster, data, figures, models, paper, stages
+from diffusion4k.config.keys import (
+    cluster,
+    data,
+    endpoints,
+    figures,
+    models,
+    paper,
+    people,
+    stages,
+)
 from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
@@ -69,6 +78,13 @@ class Configuration(Section):
     """name → captioned folder of a source"""
     evaluations: dict[Name, data.Evaluation]
     """name → prompts, references and image size of a benchmark"""
+    captions: dict[Name, endpoints.Captions]
+    """name → other captions, for a split or a model ([docs/captions.md](../docs/captions.md))"""
+    endpoints: dict[Name, endpoints.Endpoint]
+    """name → a model that writes captions or judges pairs, by OpenAI's chat protocol"""
+    judge: endpoints.Judge = ABSENT
+    """judges the pairs of `people` ([docs/judge.md](../docs/judge.md)); absent by default, because
+    it costs"""
     backbones: dict[Name, models.Backbone]
     """`sd3` and `flux`"""
     vae: models.F16
@@ -90,7 +106,12 @@ class Configuration(Section):
     """Table 2"""
     metrics: stages.Metrics
     """scoring"""
-    ratings: stages.Ratings = ABSENT
+    people: people.People
+    """what the rating kit shows"""
+    votes: people.Files = ABSENT
+    """people's votes for Figure 6, several files or a pattern: what the kit saved, or a CSV of
+    votes; absent by default, because the paper's were never released"""
+    ratings: people.Ratings = ABSENT
     """human ratings for Table 1; absent by default, because the paper's were never released"""
     efficiency: dict[Name, paper.Cost]
     """name → a way to sample a picture, a row of Table 5"""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, WithJsonSchema, model_validator
 
-from diffusion4k.config.keys.types import ABSENT, Count, Name, Section, Side, matching
+from diffusion4k.config.keys.types import ABSENT, Count, Least, Name, Section, Shape, Side, matching
 
 # Where a source can come from, the winner first: what you have beats what is made or fetched.
 ORIGINS = ("path", "make", "url", "hub")
@@ -65,10 +65,13 @@ class Split(Section):
     """folder with images and `metadata.jsonl`"""
     count: Count
     """number of images of an intact copy; any other is an error"""
-    min_side: Count = ABSENT
-    """least length of the shorter side in pixels; unset where the data set promises none"""
+    min_side: Least = ABSENT
+    """least length of the shorter side in pixels, or least [height, width]; unset where the data
+    set promises none"""
     label: str
     """name in Table 9"""
+    captions: Name = ABSENT
+    """one of `captions`, in place of the folder's; it then needs no `metadata.jsonl`"""
 
 
 class Evaluation(Section):
@@ -76,11 +79,24 @@ class Evaluation(Section):
 
     split: Name
     """the split with prompts and reference photographs"""
-    size: Side
-    """side of the square images in pixels"""
+    size: Shape = ABSENT
+    """size of the images in pixels: the side of a square, or [height, width]"""
+    height: Side = ABSENT
+    """of the images in pixels, with `width`; both win over `size`"""
+    width: Side = ABSENT
+    """of the images in pixels, with `height`"""
     shards: Count
     """jobs that generating and scoring are split into"""
     crop: Count
     """side in pixels of the crops at full resolution that patch FID and KID see"""
     crops: Count
     """how many of them along each side of an image"""
+
+    @model_validator(mode="after")
+    def _has_a_size(self) -> Self:
+        sides = self.model_fields_set & {"height", "width"}
+        if len(sides) == 1:
+            raise ValueError("height and width go together")
+        if not sides and "size" not in self.model_fields_set:
+            raise ValueError("needs size, or height and width")
+        return self

@@ -43,14 +43,15 @@ class Figure(Section):
     kind: Literal[tuple(kinds.every())]
     """what it shows, a module each in `scripts/diffusion4k/figures/kinds`: `gallery` (a line a
     prompt, a column a model), `mosaic` (a picture a prompt, in their own shapes), `samples` and
-    `patches` of photographs, `reconstruction`, `histogram` of sizes, `curves` of losses"""
+    `patches` of photographs, `reconstruction`, `histogram` of sizes, `curves` of losses, `votes` of
+    people"""
     title: str
     """what stands above it"""
     caption: str = ABSENT
     """what stands below it, before what its kind adds"""
     rows: Names
-    """models (gallery, mosaic, curves), splits (samples, patches, histogram) or VAEs
-    (reconstruction)"""
+    """models (gallery, mosaic, curves; votes: the first ones of `people.pairs`), splits (samples,
+    patches, histogram) or VAEs (reconstruction)"""
     evaluation: Name = ABSENT
     """gallery, mosaic: the first prompts of this benchmark, at its size; a gallery shows their
     photographs too. The pictures are those that the benchmark has, drawn for the figure alone"""

@@ -139,6 +139,9 @@ class Model(Section):
     images: str = ABSENT
     """folder of finished images named after the prompts' ids, or with a folder for each
     evaluation"""
+    captions: Name = ABSENT
+    """one of `captions`, in place of the evaluation's: prompts of its pictures, and what CLIPScore
+    compares them with"""
     tables: list[Name] = ABSENT
     """tables that get it as one more row, besides those whose `rows` name it; left out, a
     `pipeline` or a folder of `images` that no table names is a row of every table that is `open`

@@ -1,6 +1,8 @@
 """Sections `efficiency`, `tables`, `claims` and `unavailable`."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from diffusion4k.config.keys.figures import FigureName
 from diffusion4k.config.keys.models import Factor
@@ -33,6 +35,8 @@ class Cost(Section):
 class Table(Section):
     """One table."""
 
+    kind: Literal["numbers", "prompts"] = "numbers"
+    """`prompts`: rows are prompts in words, files of `config/prompts`, and there are no columns"""
     title: str
     """caption"""
     evaluation: Name = ABSENT
@@ -40,7 +44,7 @@ class Table(Section):
     rows: list[Name]
     """models, backbones or splits; a row without a model is an error; `[]`: what others published
     (`context`) alone"""
-    columns: Names
+    columns: list[Name]
     """columns of metric families, a module each in scripts/diffusion4k/metrics/families"""
     against: dict[str, Name] = ABSENT
     """row → the row that it is compared with, prompt by prompt; a difference inside its 95 %
@@ -54,6 +58,12 @@ class Table(Section):
     context: bool = False
     """`true`: below, what others published on this evaluation (`published/context.csv`), each with
     its source"""
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> Self:
+        if bool(self.columns) == (self.kind == "prompts"):
+            raise ValueError("a table of numbers has columns, one of prompts has none ([])")
+        return self
 
 
 class Claim(Section):

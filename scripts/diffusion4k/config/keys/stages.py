@@ -1,4 +1,4 @@
-"""Sections `latents`, `train`, `generate`, `reconstruction`, `metrics` and `ratings`."""
+"""Sections `latents`, `train`, `generate`, `reconstruction` and `metrics`."""
 
 from typing import Annotated, Literal
 
@@ -9,12 +9,12 @@ from diffusion4k.config.keys.types import (
     Choice,
     Count,
     Name,
-    Names,
     Natural,
     NotNegative,
     Positive,
     Precision,
     Section,
+    Shape,
     Side,
     one_of,
 )
@@ -31,8 +31,8 @@ class Latents(Section):
     step, as the released code does (the GPU waits for the VAE)"""
     split: Name
     """split to train on"""
-    size: Side
-    """training resolution in pixels"""
+    size: Shape
+    """training resolution in pixels: the side of a square, or [height, width]"""
     crops_per_image: Count
     """random crops stored an image; not used online"""
     batch: Count
@@ -105,8 +105,6 @@ class Sampling(Section):
     vae_tiling: bool
     """decode in overlapping tiles: less memory at 4096 px, slightly other pixels where tiles
     blend"""
-    png: bool
-    """keep a lossless PNG of each image too, in `lossless/`; metrics read the JPEG"""
     attention: Literal["native", "auto"]
     """kernel of a transformer that lets one choose (Flux): `native`, torch's own, or `auto`, the
     first of FlashAttention 3, FlashAttention 2, cuDNN that works on the GPU; another kernel, other
@@ -166,14 +164,7 @@ class Metrics(Section):
     clip_choice: Choice
     """the headline: prompts beyond 77 tokens cut without (`published`) or with (`corrected`) the
     end token"""
-
-
-class Ratings(Section):
-    """Human ratings of images."""
-
-    path: str
-    """CSV with the header `model,id,rating`, a line a rating; those of one image are averaged"""
-    evaluation: Name
-    """benchmark whose images were rated"""
-    models: Names
-    """models whose images were rated"""
+    score_input: Literal["memory", "jpeg"]
+    """what FID, KID, CLIPScore and Aesthetics see: the picture as it was in memory (a lossless PNG
+    is kept of each, about 8 MB at 2048 px and 34 MB at 4096), or its JPEG, as GLCM Score and
+    Compression Ratio do in any case"""

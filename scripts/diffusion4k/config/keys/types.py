@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 # the default of a key that may be left out and then stays absent; null is no value of it
 ABSENT: Any = None
@@ -41,11 +41,27 @@ def one_of(*numbers: int) -> Any:
     return Annotated[int, AfterValidator(check), Field(json_schema_extra={"enum": list(numbers)})]
 
 
+def _size(least: int, multiple: int) -> Any:
+    """The side of a square or [height, width], in px."""
+    of = f", multiples of {multiple} px" if multiple > 1 else ""
+    side = {"type": "integer", "minimum": least} | ({"multipleOf": multiple} if of else {})
+    both = {"type": "array", "items": side, "minItems": 2, "maxItems": 2}
+
+    def check(value: Any) -> Any:
+        numbers = value if isinstance(value, list) and len(value) == 2 else [value]
+        if not all(type(n) is int and n >= least and n % multiple == 0 for n in numbers):
+            raise ValueError(f"should be a side or [height, width]{of}")
+        return value
+
+    return Annotated[Any, AfterValidator(check), WithJsonSchema({"anyOf": [side, both]})]
+
+
 Name = matching("[a-z0-9_]+", "a name has small letters, digits and _ only")
 Names = Annotated[list[Name], Field(min_length=1)]
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
+Shape, Least = _size(32, 32), _size(1, 1)
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Choice = Literal["published", "corrected"]

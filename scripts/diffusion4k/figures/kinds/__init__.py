@@ -25,7 +25,7 @@ class Kind:
     rows: the section of the configuration whose entries are its rows.
     reads: what it is drawn from, a manifest or more for each row (dag/figures.py has where):
         `pictures` that are drawn for this figure alone, `reconstructions` likewise, the
-        `photographs` or the `check` of a split, a model's `training`.
+        `photographs` or the `check` of a split, a model's `training`, counted `votes`.
     takes: the figure's own keys that it understands, besides kind, title, caption and rows.
     needs: those of them that it cannot do without.
     in_turn: of `pictures`: a prompt has one of the sizes, and not each of them.
@@ -33,7 +33,9 @@ class Kind:
 
     name: str
     rows: Literal["models", "splits", "vaes"] = "models"
-    reads: Literal["pictures", "reconstructions", "photographs", "check", "training"] = "pictures"
+    reads: Literal[
+        "pictures", "reconstructions", "photographs", "check", "training", "votes"
+    ] = "pictures"  # fmt: skip
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     in_turn: bool = False

@@ -16,6 +16,7 @@ class Patches(Kind):
         from PIL import Image
 
         from diffusion4k import cli
+        from diffusion4k.data import shards
         from diffusion4k.figures import layout, photographs, zoom
         from diffusion4k.figures.shown import Drawing
         from diffusion4k.metrics import glcm
@@ -25,7 +26,7 @@ class Patches(Kind):
         side = matrices.patch
         parts, records = [], []
         for row, label in shown.labels.items():
-            samples = {s.id: s for s in cli.spread(shown.samples(row), settings["images"])}
+            samples = {s.id: s for s in shards.spread(shown.samples(row), settings["images"])}
             ranked = []
             for id, sample in cli.progress(samples.items(), desc="patches", unit="image"):
                 pixels = np.asarray(photographs.reference(sample.sound(), size, size))

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Samples(Kind):
     def draw(self, shown: "Shown") -> "Drawing":
-        from diffusion4k import cli
+        from diffusion4k.data import shards
         from diffusion4k.figures import layout, photographs
         from diffusion4k.figures.shown import Drawing
 
         parts, records = [], []
         for row, label in shown.labels.items():
             tiles = []
-            for one in cli.spread(shown.samples(row), shown.settings["count"]):
+            for one in shards.spread(shown.samples(row), shown.settings["count"]):
                 image, height, width = photographs.thumbnail(one.sound())
                 tiles.append(layout.Tile(image, one.text))
                 records.append(shown.photograph(row, one, height, width))

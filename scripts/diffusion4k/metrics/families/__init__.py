@@ -95,8 +95,8 @@ class Family:
         """The dataclass of a row of scores, as it is in `shards`; `id` is its first field."""
         raise UserError(f"{self.name}: has no score of each image")
 
-    def derive(self, columns: Columns) -> None:
-        """Add to the columns of scores, in place, what follows from them."""
+    def derive(self, columns: Columns, shards: Sequence["Manifest"]) -> None:
+        """Add to the columns of scores, in place, what follows from them or from `shards`."""
 
     def statistics(self, columns: Mapping[str, Any]) -> Statistics:
         """{metric: (statistic, the columns it is of)}; by default each column's mean."""

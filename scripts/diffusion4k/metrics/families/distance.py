@@ -1,16 +1,23 @@
-"""Generated pictures against their prompts' photographs, pixel by pixel; not in the paper."""
+"""Generated pictures against the benchmark's photographs, pixel by pixel; not in the paper."""
 
 from diffusion4k.metrics.families import Column, Family
 
 
 class Distance(Family):
-    """RMSE in [0, 1] and PSNR in dB."""
+    """RMSE in [0, 1], PSNR in dB, and whether no photograph is nearer than the prompt's own."""
 
     def row_type(self, shards=()):
-        """Both of one image."""
+        """RMSE and PSNR of one image."""
         from diffusion4k.metrics import scores
 
         return scores.Distance
+
+    def derive(self, columns, shards):
+        """`retrieval`: 1 where the nearest photograph is the prompt's own, else 0."""
+        from diffusion4k.metrics import retrieval, scores
+
+        thumbnails = [scores.read_features(shards, name) for name in ("generated", "real")]
+        columns["retrieval"] = retrieval.retrieved(*thumbnails).astype(float)
 
 
 FAMILY = Distance(
@@ -18,6 +25,7 @@ FAMILY = Distance(
     {
         "rmse": Column("RMSE", "lower", 3),
         "distance_psnr": Column("PSNR (dB)", "higher", 2, metric="psnr"),
+        "retrieval": Column("nearest is own", "higher", 2),
     },
     stage="distance",
     generated=True,

@@ -5,7 +5,10 @@ from diffusion4k.metrics.families import Column, Family
 
 
 class Distances(Family):
-    """FID as published and as clean-fid has it, KID, the same of crops, and their floors."""
+    """FID as published and as clean-fid has it, KID, the same of crops, and their floors.
+
+    kid leaves out a picture and its own prompt's photograph, kid_usual counts them as others do.
+    """
 
     def row_type(self, shards=()):
         """The rows of the feature pass, which name the images."""
@@ -28,6 +31,7 @@ FAMILY = Distances(
         "fid": Column("FID", "lower", 2),
         "fid_clean": Column("FID (clean-fid)", "lower", 2),
         "kid": Column("KID", "lower", 4),
+        "kid_usual": Column("KID (usual)", "lower", 4),
         "patch_fid": Column("patch FID", "lower", 2),
         "patch_kid": Column("patch KID", "lower", 4),
     },

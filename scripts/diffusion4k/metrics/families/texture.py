@@ -16,7 +16,7 @@ class Texture(Family):
         detailed = any(shard.settings.get("properties") for shard in shards)
         return scores.TextureProperties if detailed else scores.Texture
 
-    def derive(self, columns):
+    def derive(self, columns, shards):
         """`raw`, the bytes of the pixels, and each image's own `ratio`."""
         columns["raw"] = columns["height"] * columns["width"] * 3
         columns["ratio"] = columns["raw"] / columns["bytes"]

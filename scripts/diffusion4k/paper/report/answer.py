@@ -77,7 +77,9 @@ def matrix(
 
 def _table(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """State and detail of a table, from its cells that have a number of the paper or of ours."""
-    rows = (row for row in made.results["rows"] if not row.get("context"))
+    rows = [row for row in made.results["rows"] if not row.get("context")]
+    if made.results.get("kind") == "prompts":
+        return MADE, f"in words: {counted(len(rows), 'prompt')}"
     cells = [cell for row in rows for cell in row["cells"].values()]
     counts = Counter(
         cell["verdict"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from diffusion4k import images, manifest
+from diffusion4k import images, manifest, shape
 from diffusion4k.data import captions
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.figures import photographs
@@ -97,16 +97,18 @@ def scores(family: str, aggregate: Manifest) -> dict[str, dict[str, tuple[float,
     import pandas as pd
 
     of = families.get(family)
-    shards = (path for name, path in aggregate.inputs.items() if name.startswith("scores-"))
+    shards = [
+        manifest.read(path) for name, path in aggregate.inputs.items() if name.startswith("scores-")
+    ]
     tables = [
         pd.read_parquet(shard.listed(path).sound())
-        for shard in map(manifest.read, shards)
+        for shard in shards
         for path in shard.paths()
         if path.suffix == ".parquet"
     ]
     table = pd.concat(tables)
     columns = {name: table[name].to_numpy() for name in table.columns}
-    of.derive(columns)
+    of.derive(columns, shards)
     statistics = of.statistics(columns)
     ids = list(map(str, columns["id"]))
     found: dict[str, dict[str, tuple[float, str]]] = {id: {} for id in ids}
@@ -156,17 +158,18 @@ def benchmark(
 ) -> Group:
     """A benchmark's prompts: the photograph and each model's picture.
 
-    about: title, folder in the data set, size in px, labels of the models. rows: model => its
+    about: title, folder in the data set, size (see shape), labels of the models. rows: model => its
     shards. scored: model => family => the aggregate of its scores.
     """
     listed = {one.id: one for one in captions.of(dataset, about["folder"])}
     files = {model: _pictures(shards) for model, shards in rows.items()}
     numbers = {model: _merged(of_model) for model, of_model in scored.items()}
+    texts = {model: _prompts(shards, about["folder"]) for model, shards in rows.items()}
     common = [id for id in listed if any(id in of_model for of_model in files.values())]
     items = []
     for place, id in enumerate(spread(common, PROMPTS)):
-        one, size = listed[id], about["size"]
-        tiles = [_photograph(one, size, size, thumbnails, name, place)]
+        one = listed[id]
+        tiles = [_photograph(one, *shape.sides(about["size"]), thumbnails, name, place)]
         for model, of_model in files.items():
             if id not in of_model:
                 continue
@@ -176,8 +179,8 @@ def benchmark(
             where = thumbnails.add(path, name, place, model)
             own = numbers.get(model, {}).get(id, {})
             said = settings(source.settings, height, width)
-            label = about["labels"][model]
-            tiles.append(Tile(label, one.text, **where, height=height, width=width,
+            label, prompt = about["labels"][model], texts[model].get(id, one.text)
+            tiles.append(Tile(label, prompt, **where, height=height, width=width,
                               settings=said, scores=own))  # fmt: skip
         items.append(Item(id, one.text, tiles))
     return Group(name, about["title"], items, len(common))
@@ -243,14 +246,17 @@ def _photograph(
     return Tile("Photograph", one.text, **where, height=height, width=width, settings=said)
 
 
+def _prompts(shards: Iterable[Manifest], folder: str) -> dict[str, str]:
+    """id => the prompt that the pictures were drawn from, which may be of other captions."""
+    datasets = {shard.inputs["dataset"] for shard in shards if "dataset" in shard.inputs}
+    return {
+        one.id: one.text for path in datasets for one in captions.of(manifest.read(path), folder)
+    }
+
+
 def _pictures(shards: Iterable[Manifest]) -> dict[str, tuple[Path, Manifest]]:
     """id => its file and the manifest that lists it."""
-    return {
-        path.stem: (path, shard)
-        for shard in shards
-        for path in shard.paths()
-        if path.suffix.lower() in images.SUFFIXES
-    }
+    return {path.stem: (path, shard) for shard in shards for path in images.pictures(shard.paths())}
 
 
 def _merged(of_model: Mapping[str, Manifest]) -> dict[str, dict[str, tuple[float, str]]]:

@@ -1,7 +1,8 @@
 """Networks of the metrics, in the very files of the real ones: CLIP, aesthetics, Inception, VGG.
 
-Their weights are random. What makes them answer differently to different pictures is a calibration
-on the photographs in closed form: features are centred, batch normalisations hold the statistics.
+Their weights are random. So that a random network answers differently to different pictures at all,
+its normalisations are those of the photographs: CLIP's features are centred on them, Inception's
+batch normalisations hold their statistics. Nothing is fitted to captions, or to what looks alike.
 """
 
 import json
@@ -22,15 +23,13 @@ from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CLIP_WIDTH = 64
-INCEPTION_STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3")
 HEAD_SIZES = {0: (768, 1024), 2: (1024, 128), 4: (128, 64), 6: (64, 16), 7: (16, 1)}
 
 
 def make_clip(folder: Path, *, embed_dim: int, patch_size: int) -> list[Path]:
     """An open_clip folder as timm/vit_base_patch16_clip_224.openai, two layers of width 64.
 
-    Its text projection is fitted, by least squares, to the embeddings of the captions' photographs:
-    so a picture that looks like its prompt's photograph scores higher than one that does not.
+    Its two projections are random: a caption is as near to any picture as to its own photograph.
     """
     import open_clip
 
@@ -48,21 +47,13 @@ def make_clip(folder: Path, *, embed_dim: int, patch_size: int) -> list[Path]:
             if parameter.ndim == 2:
                 nn.init.normal_(parameter, std=1.5 * parameter.shape[1] ** -0.5)
     nn.init.normal_(model.token_embedding.weight, std=1.0)
-    nn.init.orthogonal_(model.visual.proj)
+    for projection in (model.visual.proj, model.text_projection):
+        nn.init.orthogonal_(projection)
 
     normalise = open_clip.image_transform(224, is_train=False, mean=CLIP_MEAN, std=CLIP_STD)
     pictures = torch.stack([normalise(image) for image in _squares(224)])
-    texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
-    tokens = open_clip.get_tokenizer("ViT-B-16")(texts)
     with torch.no_grad():
         _centre(model.visual.ln_post, model.visual, pictures)
-        seen = nn.functional.normalize(model.encode_image(pictures), dim=-1)
-        target = seen.repeat_interleave(len(texts) // len(PHOTOGRAPHS), dim=0)
-        model.text_projection.data = torch.eye(CLIP_WIDTH)
-        read = model.encode_text(tokens).double()
-        gram = read.T @ read + 0.1 * torch.eye(CLIP_WIDTH, dtype=torch.float64)
-        projection = torch.linalg.solve(gram, read.T @ target.double())
-        model.text_projection.data = projection.float()
     write_text(
         folder / "open_clip_config.json",
         json.dumps(
@@ -88,8 +79,8 @@ def make_aesthetics_head(folder: Path) -> list[Path]:
 def make_inception(folder: Path) -> list[Path]:
     """The weights of torch-fidelity's InceptionV3, random, batch statistics of the photographs.
 
-    The stem's kernels are constant over space. With any others a random network sees fine texture
-    before all else, and a blurred photograph would be farther from the photographs than noise is.
+    A random network sees fine texture before all else: a blurred photograph may be farther from the
+    photographs than noise is.
     """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     from torchvision.models import inception_v3
@@ -102,9 +93,6 @@ def make_inception(folder: Path) -> list[Path]:
     network = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=file
     )
-    for name in INCEPTION_STEM:
-        weight = network.get_submodule(name).conv.weight.data
-        weight.copy_(weight.mean(dim=(2, 3), keepdim=True))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # the statistics become those of the one batch

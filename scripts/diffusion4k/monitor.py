@@ -1,4 +1,4 @@
-"""What watches a training: the loss itself, a progress bar, TensorBoard."""
+"""What watches a training and decides none of its bytes: alarms, a bar, memory, TensorBoard."""
 
 import contextlib
 import math
@@ -12,7 +12,7 @@ from diffusion4k import cli
 
 Row = dict[str, float | int]
 
-WINDOW = 100  # steps of the running median, and of the mean loss that a manifest reports
+WINDOW = 100  # steps of the running median
 SETTLED = 20  # steps before the median means anything
 EXPLODED = 100.0  # times the running median
 
@@ -31,9 +31,11 @@ def ailment(row: Row, history: Sequence[Row]) -> str | None:
     return None
 
 
-def mean_loss(history: Sequence[Row]) -> float:
-    """The mean loss of the last 100 steps."""
-    return statistics.fmean(row["loss"] for row in history[-WINDOW:])
+def memory_gb() -> float:
+    """The most memory that this process has needed so far."""
+    from diffusion4k.device import memory  # torch
+
+    return memory.peak_gb()
 
 
 def bar(steps: int, done: int) -> tqdm:

@@ -1,13 +1,14 @@
 """Images in and out, with Pillow: the one decoder, resizer, cropper and encoder of every stage."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
+from diffusion4k import shape
 from diffusion4k.errors import UserError
 from diffusion4k.files import atomic
 
@@ -21,6 +22,9 @@ JPEG = {
     "progressive": False,
 }
 
+# Where generation keeps lossless pictures, beside images/ with their JPEGs.
+LOSSLESS = "lossless"
+
 # What counts as an image in a folder.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
@@ -29,6 +33,11 @@ Image.MAX_IMAGE_PIXELS = 1_000_000_000
 # So are PNG with a workflow as text, or a large colour profile: bytes of one, and of all, unpacked.
 PngImagePlugin.MAX_TEXT_CHUNK = 64 * 2**20
 PngImagePlugin.MAX_TEXT_MEMORY = 256 * 2**20
+
+
+def pictures(paths: Iterable[Path]) -> list[Path]:
+    """The images among a generation's files, without the lossless copies of the same pictures."""
+    return [p for p in paths if p.suffix.lower() in SUFFIXES and p.parent.name != LOSSLESS]
 
 
 def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
@@ -124,28 +133,34 @@ def _unlike_rgb(opened: Image.Image) -> str:
     return "" if opened.mode in ("RGB", "RGBA", "P", "PA") else opened.mode
 
 
-def resize_shorter_side(image: Image.Image, size: int) -> Image.Image:
-    """Bilinear (antialiased) resize so that the shorter side is `size` px; upsamples too."""
-    width, height = image.size
-    if min(width, height) == size:
+def resize_shorter_side(image: Image.Image, size: shape.Size) -> Image.Image:
+    """Bilinear (antialiased) resize so that the shorter side is `size` px; upsamples too.
+
+    For a (height, width) that is no square: so that the image just covers it, which is the same.
+    """
+    (rows, columns), (width, height) = shape.sides(size), image.size
+    narrow = width * rows <= height * columns  # than what is asked: the width decides
+    if (width == columns) if narrow else (height == rows):
         return image
-    if width <= height:
-        target = (size, int(size * height / width))
+    if narrow:
+        target = (columns, int(columns * height / width))
     else:
-        target = (int(size * width / height), size)
+        target = (int(rows * width / height), rows)
     return image.resize(target, Image.Resampling.BILINEAR)
 
 
-def crop(image: Image.Image, top: int, left: int, size: int) -> Image.Image:
-    """The `size` x `size` square whose upper left corner is (top, left), all in pixels."""
-    if not (0 <= top <= image.height - size and 0 <= left <= image.width - size):
+def crop(image: Image.Image, top: int, left: int, size: shape.Size) -> Image.Image:
+    """The part of `size` px whose upper left corner is (top, left), all in pixels."""
+    height, width = shape.sides(size)
+    if not (0 <= top <= image.height - height and 0 <= left <= image.width - width):
         raise UserError(f"a crop of {size} px at ({top}, {left}) leaves an image of {image.size}")
-    return image.crop((left, top, left + size, top + size))
+    return image.crop((left, top, left + width, top + height))
 
 
-def center_crop(image: Image.Image, size: int) -> Image.Image:
-    """The central square, with torchvision's rounding of odd margins."""
-    return crop(image, round((image.height - size) / 2), round((image.width - size) / 2), size)
+def center_crop(image: Image.Image, size: shape.Size) -> Image.Image:
+    """The centre of `size` px, with torchvision's rounding of odd margins."""
+    height, width = shape.sides(size)
+    return crop(image, round((image.height - height) / 2), round((image.width - width) / 2), size)
 
 
 def to_float(image: Image.Image) -> np.ndarray:

@@ -1,0 +1,152 @@
+# Needs: generated images, prompts; the files that raters sent back (`votes`, `ratings`).
+# Gives: people/kit-<purpose>.json, with the page for raters in people/kit-<purpose>/ and its key
+#        beside it; people/votes.json, with every vote in votes.csv; people/ratings.json, with every
+#        rating in ratings.csv, which Table 1 reads; people/judge.json, with the votes of a model in
+#        judge.csv. Targets: rating_kit, judge.
+from diffusion4k.dag import lineage, people
+
+TEMPLATES = sorted(Path(workflow.basedir, "report", "rating_kit").iterdir())
+
+
+localrules:
+    rating_kit,
+    kit,
+
+
+rule rating_kit:
+    "The pages that ask people: pairs of pictures for Figure 6, patches for Table 1."
+    input:
+        lineage.of_kit(CONFIG, "pairs"),
+        lineage.of_kit(CONFIG, "ratings"),
+
+
+rule kit:
+    "Builds one page that asks people about pictures, and the key that says who drew them."
+    input:
+        images=lambda w: [path for _, path in people.pictures(CONFIG, w.purpose)],
+        dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+    output:
+        "<results>/people/kit-{purpose}.json",
+    log:
+        "<logs>/people/kit-{purpose}.log",
+    benchmark:
+        "<benchmarks>/people/kit-{purpose}.tsv"
+    wildcard_constraints:
+        purpose="pairs|ratings",
+    conda:
+        "../envs/paper.yaml"
+    params:
+        code=lambda w: digests.of("rating_kit.py", also=TEMPLATES),
+        flags=flags(
+            people.asked(CONFIG),
+            images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, w.purpose)],
+            folder=people.folder(CONFIG),
+            prompts=key("people.prompts"),
+            embed_mb=key("people.embed_mb"),
+            seed=key("seed"),
+        ),
+    shell:
+        "python scripts/rating_kit.py {wildcards.purpose} --dataset {input.dataset} {params.flags}"
+        " --output {output} > {log} 2>&1"
+
+
+# nobody judges by default: it costs
+if "judge" in CONFIG:
+
+    rule judge:
+        "Lets a model judge the pairs by the paper's prompt, each in both orders."
+        input:
+            images=lambda w: [path for _, path in people.pictures(CONFIG, "pairs")],
+            dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+        output:
+            "<results>/people/judge.json",
+        log:
+            "<logs>/people/judge.log",
+        benchmark:
+            "<benchmarks>/people/judge.tsv"
+        localrule: True  # a compute node may have no network
+        conda:
+            "../envs/paper.yaml"
+        resources:
+            # not params: what decides no answer
+            how=flags(
+                token_env=key("endpoints.{judge.endpoint}.token_env"),
+                price=key("endpoints.{judge.endpoint}.price", then=in_and_out),
+                max_cost=key("judge.max_cost"),
+                workers=key("endpoints.{judge.endpoint}.workers"),
+                retries=key("endpoints.{judge.endpoint}.retries"),
+                timeout=key("endpoints.{judge.endpoint}.timeout"),
+            ),
+        params:
+            code=lambda w: people.judge_code(),
+            flags=flags(
+                pairs=key("people.pairs", then=people.joined),
+                images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, "pairs")],
+                folder=people.folder(CONFIG),
+                prompts=key("people.prompts"),
+                base_url=key("endpoints.{judge.endpoint}.base_url"),
+                model=key("endpoints.{judge.endpoint}.model"),
+                temperature=key("endpoints.{judge.endpoint}.temperature"),
+                max_tokens=key("endpoints.{judge.endpoint}.max_tokens"),
+                side=key("endpoints.{judge.endpoint}.side"),
+            ),
+        shell:
+            "python scripts/judge.py --dataset {input.dataset} {params.flags} {resources.how}"
+            " --output {output} > {log} 2>&1"
+
+
+# there are none without files; the paper's were never released
+if people.votes(CONFIG):
+
+    rule votes:
+        "Counts the votes on pairs of pictures: win rates, agreement, strengths."
+        input:
+            unpack(lambda w: people.voted(CONFIG)),
+            dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+        output:
+            "<results>/people/votes.json",
+        log:
+            "<logs>/people/votes.log",
+        benchmark:
+            "<benchmarks>/people/votes.tsv"
+        localrule: True
+        conda:
+            "../envs/paper.yaml"
+        params:
+            code=code("votes.py"),
+            flags=flags(
+                lambda w: people.voted(CONFIG),
+                pairs=key("people.pairs", then=people.joined),
+                folder=people.folder(CONFIG),
+                partial=key("people.partial"),
+                seed=key("seed"),
+            ),
+        shell:
+            "python scripts/votes.py --dataset {input.dataset} {params.flags} --output {output}"
+            " > {log} 2>&1"
+
+
+if "ratings" in CONFIG:
+
+    rule ratings:
+        "Brings the ratings of pictures together, for Table 1."
+        input:
+            unpack(lambda w: people.rated(CONFIG)),
+        output:
+            manifest="<results>/people/ratings.json",
+            csv="<results>/people/ratings.csv",
+        log:
+            "<logs>/people/ratings.log",
+        benchmark:
+            "<benchmarks>/people/ratings.tsv"
+        localrule: True
+        conda:
+            "../envs/paper.yaml"
+        params:
+            code=code("ratings.py"),
+            flags=flags(
+                lambda w: people.rated(CONFIG),
+                partial=key("people.partial"),
+            ),
+        shell:
+            "python scripts/ratings.py {params.flags} --output {output.manifest} > {log} 2>&1"

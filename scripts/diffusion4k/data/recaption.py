@@ -1,0 +1,111 @@
+"""Images under other captions: a data set of links to the images and a metadata.jsonl of its own.
+
+What reads a captioned folder reads this one, so that other captions need no code of any stage.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from diffusion4k import images
+from diffusion4k.data import captions
+from diffusion4k.errors import UserError
+from diffusion4k.files import inside, write_text
+from diffusion4k.manifest import Listed, Manifest
+
+SHOWN = 10  # names in the line for people; a file has them all
+
+
+def members(dataset: Manifest, folder: str) -> list[Listed]:
+    """The images of a folder, as its metadata.jsonl orders them; without one, all by name.
+
+    UserError for a folder without images.
+    """
+    where = inside(dataset.root, folder)
+    if dataset.listed(where / captions.LISTING).sha256:
+        return [sample.listed for sample in captions.of(dataset, folder)]
+    found = sorted(
+        path
+        for path in dataset.paths()
+        if path.parent == where and path.suffix.lower() in images.SUFFIXES
+    )
+    if not found:
+        raise UserError(f"{where}: {dataset.path} lists no images there; is the folder right?")
+    return [dataset.listed(path) for path in found]
+
+
+def read(path: Path) -> dict[str, str]:
+    """id => caption, of a JSONL whose lines have `text` and `file_name` or `id`.
+
+    An id is an image's name without its suffix. UserError, with the line, for what is none or comes
+    twice; empty captions count as missing.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path}: no such file of captions") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
+    texts: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            id, text = record.get("id") or Path(record["file_name"]).stem, record["text"]
+            if not isinstance(id, str) or not isinstance(text, str):
+                raise TypeError
+        except (ValueError, TypeError, KeyError, AttributeError):
+            what = "not a JSON object with text and file_name or id, all strings"
+            raise UserError(f"{path}, line {number}: {what}") from None
+        if id in texts:
+            raise UserError(f"{path}, line {number}: the id {id!r} comes twice")
+        texts[id] = text
+    return {id: text for id, text in texts.items() if text.strip()}
+
+
+def plain(text: str) -> str:
+    """A model's caption in one line, without the quotation marks that some put around it."""
+    text = " ".join(text.split())
+    quoted = len(text) > 2 and text[0] in '"“' and text[-1] in '"”' and '"' not in text[1:-1]
+    return text[1:-1] if quoted else text
+
+
+def refuse(faults: Mapping[str, str], total: int, listing: Path) -> None:
+    """UserError that names the images without a caption (name => why), all of them in a file."""
+    listing.unlink(missing_ok=True)
+    if not faults:
+        return
+    lines = [f"{name}: {why}" for name, why in faults.items()]
+    write_text(listing, "".join(f"{line}\n" for line in lines))
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    raise UserError(
+        f"{len(lines)} of {total} images have no caption ({'; '.join(lines[:SHOWN])}{more}), all"
+        f" are listed in {listing}; write theirs into a JSONL of file_name and text, and give it"
+        " as path beside the endpoint: those of the file win"
+    )
+
+
+def lay(
+    root: Path, dataset: Manifest, folder: str, pictures: Sequence[Listed], texts: Mapping[str, str]
+) -> list[Path]:
+    """Make `root/folder` anew: a link to each image, and metadata.jsonl; returns its files.
+
+    Images are compared with their manifest first. UserError for captions that later stages cannot
+    take.
+    """
+    shutil.rmtree(root, ignore_errors=True)
+    source, target = inside(dataset.root, folder), inside(root, folder)
+    lines, files = [], []
+    for picture in dataset.sound([picture.path for picture in pictures]):
+        name = picture.relative_to(source)
+        link = target / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(picture.absolute())
+        files.append(link)
+        record = {"file_name": name.as_posix(), "text": texts[picture.stem]}
+        lines.append(json.dumps(record, ensure_ascii=False))
+    write_text(target / captions.LISTING, "".join(f"{line}\n" for line in lines))
+    captions.read(root, folder)
+    return [*files, target / captions.LISTING]

@@ -1,0 +1,150 @@
+"""From a table's cell to all that it rests on, for people, for programs and for the report."""
+
+import html
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusion4k.errors import UserError
+from diffusion4k.ledger.chain import Link, Run
+from diffusion4k.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of a table, by the keys of its row and column; `value` is None where there is none.
+
+    `sources` are the manifests that it was taken from: the aggregate, and a comparison.
+    """
+
+    table: str
+    row: str
+    column: str
+    value: float | None
+    status: str
+    sources: tuple[str, ...]
+
+
+def cells(table: Manifest) -> list[Cell]:
+    """Every cell of a finished table that this run filled, or might have."""
+    spec = json.loads(_text(table.settings["spec"]))
+    families = {column.get("key", column["metric"]): column["family"] for column in spec["columns"]}
+    found = []
+    for row in table.results["rows"]:
+        for key, family in families.items():
+            if row.get("context") or key not in row["cells"]:
+                continue
+            places = (f"{row['key']}:{family}", f"{row['key']}:{family}:against")
+            sources = tuple(table.inputs[place] for place in places if place in table.inputs)
+            shown = row["cells"][key]
+            value, status = shown["ours"], shown["status"]
+            found.append(Cell(table.path.stem, row["key"], key, value, status, sources))
+    return found
+
+
+def cell(run: Run, table: str, row: str, column: str) -> Cell:
+    """One cell; row and column by key or label, as SD3-F16-WLF and FID. UserError for no such."""
+    made = run.read(run.folder / "tables" / f"{table}.json")
+    rows = {r["key"]: r["label"] for r in made.results["rows"] if not r.get("context")}
+    columns = {c["key"]: c["label"] for c in made.results["columns"]}
+    row, column = _named("row", row, rows), _named("column", column, columns)
+    return next(c for c in cells(made) if (c.row, c.column) == (row, column))
+
+
+def trace(run: Run, of: Cell) -> list[Link]:
+    """The chain behind a cell: the table, its aggregate, and on to the sources.
+
+    UserError for a cell that no run filled.
+    """
+    if of.value is None or not of.sources:
+        raise UserError(f"{of.table}, {of.row}, {of.column}: holds no number of ours ({of.status})")
+    links = run.chain(run.folder / "tables" / f"{of.table}.json")
+    wanted = {run.name(run.locate(source)) for source in of.sources}
+    table, others = links[0], {link.name: link for link in links[1:]}
+    reached: set[str] = set()
+    waiting = sorted(wanted)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached and name in others:
+            reached.add(name)
+            waiting += others[name].inputs
+    chain = [Link(table.name, table.made, tuple(sorted(wanted)), table.fault)]
+    return chain + [link for link in links[1:] if link.name in reached]
+
+
+def text(links: list[Link]) -> str:
+    """The chain for a terminal: a block a link."""
+    return "\n".join("\n".join(_lines(link)) for link in links)
+
+
+def page(of: Cell, links: list[Link]) -> str:
+    """The chain as a page of its own, UTF-8 HTML without anything from elsewhere."""
+    escape = html.escape
+    blocks = []
+    for link in links:
+        title, *lines = _lines(link)
+        shown = escape("\n".join(line.strip() for line in lines))
+        inputs = ", ".join(f'<a href="#{escape(n)}">{escape(n)}</a>' for n in link.inputs) or "–"
+        mark = ' class="fault"' if link.fault else ""
+        blocks.append(
+            f'<section id="{escape(link.name)}"{mark}><h2>{escape(title)}</h2>'
+            f"<p>made from {inputs}</p><pre>{shown}</pre></section>"
+        )
+    title = escape(f"{of.table}, {of.row}, {of.column}: {of.value}")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>'
+        "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        "pre{white-space:pre-wrap;overflow-wrap:anywhere}.fault h2{color:#b00020}</style>"
+        f"<h1>{title}</h1>{''.join(blocks)}</html>\n"
+    )
+
+
+def record(of: Cell, links: list[Link]) -> dict[str, Any]:
+    """The cell and its chain, JSON-able."""
+    named = {"table": of.table, "row": of.row, "column": of.column, "value": of.value}
+    hours = sum(link.gpu_hours for link in links)
+    return named | {"gpu_hours": hours, "links": [link.record() for link in links]}
+
+
+def _lines(link: Link) -> list[str]:
+    lines = [link.name + (f"  BROKEN: {link.fault}" if link.fault else "")]
+    if link.kept:
+        lines[0] += "  (deleted as planned; its record is kept in the next)"
+    if (made := link.made) is None:
+        return lines
+    seconds = f"{made.seconds:.1f} s" + (f", {link.gpu_hours:.2f} GPU-hours" * bool(link.gpu_hours))
+    size = sum(file.bytes for file in made.files)
+    where = made.environment
+    state = {True: ", edited since", False: "", None: ""}[where.get("dirty")]
+    lines += [
+        f"    made      {made.made} in {seconds} on {made.device}",
+        f"    content   {made.digest}: {len(made.files)} files, {size} bytes",
+        f"    code      {made.code}, commit {where.get('commit') or 'not known'}{state}",
+        f"    versions  {', '.join(f'{name} {v}' for name, v in made.versions.items())}",
+        f"    machine   {where.get('processor', '')} {where.get('driver', '')}".rstrip(),
+        f"    settings  {json.dumps(made.settings, default=str)}",
+        f"    command   {made.command}",
+    ]
+    return lines
+
+
+def _named(kind: str, given: str, labels: dict[str, str]) -> str:
+    """The key that a key or a label means; a label's size, @4096, may be left out."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[\s_-]+", "-", text.strip().lower())
+
+    found = [key for key in labels if plain(key) == plain(given)]
+    found = found or [k for k, label in labels.items() if plain(label) == plain(given)]
+    found = found or [k for k, v in labels.items() if plain(v.split("@")[0]) == plain(given)]
+    if len(found) != 1:
+        known = ", ".join(f"{key} ({label})" for key, label in labels.items())
+        what = "several are called so" if found else "no such"
+        raise UserError(f"{kind} {given}: {what}; give one of {known}")
+    return found[0]
+
+
+def _text(spec: str) -> str:
+    return spec if spec.lstrip().startswith("{") else Path(spec).read_text(encoding="utf-8")

@@ -1,0 +1,53 @@
+"""Print the prompts of a table in words (Table 11), as JSON, CSV, HTML, Markdown and LaTeX."""
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+
+from diffusion4k import cli, files, manifest
+from diffusion4k.endpoints import prompts
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--name", required=True, help="table_11; names the files")
+    flags.add_argument("--title", required=True)
+    flags.add_argument(
+        "--prompts", type=Path, nargs="+", required=True, help="files, in this order"
+    )
+    flags.add_argument(
+        "--output", type=Path, required=True, help="manifest, R/tables/table_11.json"
+    )
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.paper import latex, prompt_table, render
+
+    started = time.time()
+    table = prompt_table.assemble(args.title, map(prompts.read, args.prompts))
+    formats = {
+        "csv": prompt_table.tidy_csv,
+        "html": render.page,
+        "md": render.markdown,
+        "tex": partial(latex.latex, name=args.name),
+        "ours.tex": partial(latex.latex, name=args.name, ours_only=True),
+    }
+    bulk = [args.output.with_name(f"{args.name}.{suffix}") for suffix in formats]
+    for path, form in zip(bulk, formats.values(), strict=True):
+        files.write_text(path, form(table))
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=bulk,
+        inputs={},
+        settings=vars(args),
+        results=table,
+        started=started,
+    )
+    print(render.markdown(table))
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

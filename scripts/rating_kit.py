@@ -1,0 +1,75 @@
+"""Build a rating kit: a page that asks people about pictures, and the key that names the models."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from diffusion4k import cli, files, images, manifest
+from diffusion4k.data import captions
+from diffusion4k.errors import UserError
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "report" / "rating_kit"
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("purpose", choices=("pairs", "ratings"), help="votes, or ratings of detail")
+    flags.add_argument("--images", nargs="+", required=True, metavar="MODEL=MANIFEST")
+    flags.add_argument(
+        "--groups", nargs="+", required=True, metavar="MODEL[,MODEL]",
+        help="pairs: two models each; ratings: one"
+    )  # fmt: skip
+    flags.add_argument("--dataset", type=Path, required=True, help="manifest, of the captions")
+    flags.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_2048")
+    flags.add_argument("--prompts", type=int, default=20, help="of the evaluation, evenly spread")
+    flags.add_argument("--side", type=int, help="pairs: px of a picture's longer side at most")
+    flags.add_argument("--patch", type=int, default=64, help="ratings: px of a patch")
+    flags.add_argument("--across", type=int, default=3, help="ratings: patches along a side")
+    flags.add_argument("--embed-mb", type=int, default=60, help="pictures in the page; or beside")
+    flags.add_argument("--seed", type=int, default=0, help="of the order and the places a and b")
+    flags.add_argument("--output", type=Path, required=True, help="manifest; a folder lies beside")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.people import kit, page
+
+    started = time.time()
+    groups = [group.split(",") for group in args.groups]
+    if wrong := [g for g in groups if len(set(g)) != {"pairs": 2, "ratings": 1}[args.purpose]]:
+        raise UserError(f"--groups {','.join(wrong[0])}: pairs have two models, ratings one")
+    dataset, shards, pictures = manifest.read(args.dataset), {}, {}
+    for pair in args.images:
+        model, _, path = pair.partition("=")
+        if not path:
+            raise UserError(f"--images {pair}: write MODEL=MANIFEST")
+        shard = shards[f"{model}:{path}"] = manifest.read(path)
+        of_model = pictures.setdefault(model, {})
+        of_model |= {file.stem: shard.listed(file) for file in images.pictures(shard.paths())}
+    texts = {sample.id: sample.text for sample in captions.of(dataset, args.folder)}
+    items = kit.items(pictures, texts, groups, prompts=args.prompts, seed=args.seed)
+    how = {"patch": args.patch, "across": args.across}
+    if args.purpose == "pairs":
+        how = {"side": args.side} if args.side else {}
+    folder, embed = args.output.with_suffix(""), args.embed_mb * 2**20
+    bulk = page.write(folder, items, args.purpose, how, template=TEMPLATE, embed=embed)
+    # beside the folder that raters get, not in it
+    key = args.output.with_name(f"{args.output.stem}-key.json")
+    files.write_text(key, json.dumps(kit.key(args.purpose, items, how), indent=1) + "\n")
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=[key, *bulk],
+        inputs={"dataset": dataset.path} | {name: one.path for name, one in shards.items()},
+        settings=vars(args),
+        results={"items": len(items), "kit": kit.digest(args.purpose, items, how)},
+        started=started,
+        notes=[note for one in [dataset, *shards.values()] for note in one.notes],
+    )
+    send = f"the folder {folder}" if len(bulk) > 1 else str(bulk[0])
+    print(f"{len(items)} items; give raters {send}, and keep {key} to yourself")
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

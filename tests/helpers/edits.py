@@ -1,0 +1,138 @@
+"""Which jobs an edit of each module makes run again, on the real DAG of the paper.
+
+    python tests/helpers/edits.py > tests/dag/edits.txt     and read what has changed in it
+
+Each file of scripts/ is edited in turn, in a copy, and the digest in every job's params taken
+again. A job runs again when its digest has changed, or when it reads what such a job makes.
+"""
+
+import contextlib
+import io
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# what people call the jobs of these rules, in the order data flows; None: no job of its own
+STAGES = {
+    "fetch_source": "sources", "make_source": "sources", "check_data": "checks",
+    "latents": "latents", "train": "training", "train_kept": "training", "export": "export",
+    "generate": "pictures", "import_images": "pictures", "efficiency": "timing",
+    "reconstruct": "vae", "aggregate_reconstruction": "vae",
+    "features": "scores", "reference_features": "scores", "distance": "scores",
+    "texture": "scores", "per_image": "scores", "quality": "scores",
+    "aggregate": "numbers", "compare": "numbers", "correlate": "numbers",
+    "caption": "checks", "prompts": "checks", "draw": "pictures", "rebuild": "pictures",
+    "votes": "people", "ratings": "people", "judge": "people", "kit": "people",
+    "table": "paper", "prompt_table": "paper", "figure": "paper", "judge_claims": "paper",
+    "html": "paper", "all": None,
+}  # fmt: skip
+TABLE = ROOT / "tests/dag/edits.txt"
+NOTHING = "nothing runs again"
+EDIT = "\n_EDITED = 1\n"
+
+
+def groups() -> dict[str, list[str]]:
+    """The table that was approved: what runs again, and the files whose edit makes it."""
+    blocks = TABLE.read_text(encoding="utf-8").rstrip().split("\n\n")
+    return {b.splitlines()[0]: [n.strip() for n in b.splitlines()[1:]] for b in blocks}
+
+
+def dag(folder: Path):
+    """The jobs of the paper's `all` in `folder`, where nothing has run, by Snakemake."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        Quietness,
+        ResourceSettings,
+    )
+
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
+    ):
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(config={"run": "unmade"}),
+            snakefile=Path("Snakefile"),
+        )
+        workflow.dag(DAGSettings(targets={"all"})).printrulegraph()
+        return workflow._workflow.dag
+
+
+def planned(folder: Path) -> Iterator[tuple[str, str]]:
+    """For each file of scripts/: its name, and of which stages an edit runs jobs again."""
+    graph = dag(folder)
+    from diffusion4k import digest  # the copy's, which Snakemake imported
+
+    assert folder.samefile(digest.SCRIPTS.parent), "edits.py: imported after another checkout"
+    jobs = list(graph.jobs)
+    codes = {job: code for job in jobs if (code := getattr(job.rule.params, "code", None))}
+    trees, tree = {}, digest._tree
+    digest._tree = lambda path: trees.get(path) or trees.setdefault(path, tree(path))
+
+    def digests() -> dict:
+        digest.digest.cache_clear()
+        return {job: code(job.wildcards) for job, code in codes.items()}
+
+    before = digests()
+    for path in sorted(digest.SCRIPTS.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text + EDIT, encoding="utf-8")
+        trees.pop(path, None)
+        for cached in (digest._parse, tree):
+            cached.cache_clear()
+        rerun = {job for job, code in digests().items() if code != before[job]}
+        path.write_text(text, encoding="utf-8")
+        trees.pop(path, None)
+        yield path.relative_to(digest.SCRIPTS).as_posix(), _by_stage(jobs, _follow(graph, rerun))
+
+
+def _follow(graph, rerun: set) -> set:
+    """These jobs and all that read what they make, but for what is read as ancient()."""
+    waiting = list(rerun)
+    while waiting:
+        job = waiting.pop()
+        for reader, files in graph.depending[job].items():
+            read = any(not _ancient(reader, file) for file in files)
+            if read and reader not in rerun:
+                rerun.add(reader)
+                waiting.append(reader)
+    return rerun
+
+
+def _ancient(job, name: str) -> bool:
+    return any(str(file) == str(name) and file.is_ancient for file in job.input)
+
+
+def _by_stage(jobs: list, rerun: set) -> str:
+    """All or some jobs of which stages, in words."""
+    of = {job: STAGES[job.rule.name.split("_eval_")[0]] for job in jobs}
+    words = []
+    for stage in dict.fromkeys(filter(None, STAGES.values())):
+        every = [job in rerun for job in jobs if of[job] == stage]
+        if any(every):
+            words.append(f"{stage}{'' if all(every) else ' (some)'}")
+    return ", ".join(words) or NOTHING
+
+
+def table(folder: Path) -> str:
+    """The table that people read: modules under what an edit of them runs again."""
+    groups: dict[str, list[str]] = {}
+    for name, stages in planned(folder):
+        groups.setdefault(stages, []).append(name)
+    order = sorted(groups, key=lambda stages: (stages == NOTHING, stages))
+    return "\n".join(f"{s}\n" + "".join(f"    {n}\n" for n in groups[s]) for s in order)
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT / "tests")]
+    from conftest import copy_workflow
+
+    with tempfile.TemporaryDirectory() as folder:
+        sys.stdout.write(table(copy_workflow(Path(folder)).folder))
