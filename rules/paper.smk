@@ -1,8 +1,8 @@
 # Needs: aggregates, image sizes, training manifests, figures, pictures and their scores;
 #        config/published/*.csv.
 # Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
-#        report.html, report/gallery.json (.html and thumbnails beside it), and a named target for
-#        each table.
+#        report.html, report/gallery.json (.html and thumbnails beside it), report/chains.json (the
+#        pages that numbers lead to), and a named target for each table.
 from diffusion4k.dag import claims, deviations, lineage, paper, report as page
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
@@ -124,12 +124,13 @@ rule html:
     input:
         **page.inputs(CONFIG),
     output:
-        report(
+        page=report(
             "<results>/report.html",
             category="Report",
             caption="../report/captions/report.rst",
             labels={"page": "report"},
         ),
+        chains="<results>/report/chains.json",
     log:
         "<logs>/report.log",
     benchmark:
@@ -145,7 +146,7 @@ rule html:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"
         " --config {params.config} --template report/report.html --scaling {params.scaling}"
-        " --output {output} > {log} 2>&1"
+        " --chains {output.chains} --output {output.page} > {log} 2>&1"
 
 
 # each table is a target by its name, which names all that it rests on: Snakemake does not miss an

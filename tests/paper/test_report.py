@@ -78,6 +78,7 @@ def page(tmp_path):
         fourth = made(seen.with_suffix(".json"), {"pictures": 12, "prompts": 3}, [seen])
         words = ["--run", "paper", "--tables", first, "--figures", second]
         words += ["--claims", third, "--gallery", fourth]
+        words += ["--chains", tmp_path / "report" / "chains.json"]
         words += ["--config", tmp_path / "config.yaml", "--template", TEMPLATE, "--output", output]
         script.run(script.parser().parse_args([str(word) for word in words]))
         return output.read_text(encoding="utf-8")
@@ -128,6 +129,12 @@ def test_files_and_provenance_are_links_that_hold(page, tmp_path):
     anchor = re.search(r'<td class="ours[^>]*><a href="#([^"]+)">', text)[1]
     line = text[text.index(f'<tr id="{anchor}">') :]
     assert line[: line.index("</tr>")].count('href="metrics/fid.json"') == 1
+    # and on to the chain: the images, and the weights that drew them
+    assert 'href="report/chains/metrics-fid.html"' in line[: line.index("</tr>")]
+    chain = (tmp_path / "report/chains/metrics-fid.html").read_text(encoding="utf-8")
+    assert chain.index("generate/shard.json") < chain.index("sources/sd3.json")
+    pages = manifest.read(tmp_path / "report" / "chains.json").sound()
+    assert pages == [tmp_path / "report/chains/metrics-fid.html"]
 
 
 def test_anchors_hold_and_each_is_there_once(page):

@@ -19,7 +19,7 @@ def gallery(config: Config) -> list[str]:
 
 def files(config: Config) -> list[str]:
     """What the rules `html` and `gallery` make."""
-    return [f"{root(config)}/report.html", *gallery(config)]
+    return [f"{root(config)}/report.html", f"{root(config)}/report/chains.json", *gallery(config)]
 
 
 def scored(config: Config) -> dict[Scored, list[str]]:

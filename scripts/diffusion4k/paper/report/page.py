@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -46,12 +47,14 @@ def build(
     folder: Path,
     claims: Manifest | None = None,
     gallery: Manifest | None = None,
+    chains: Mapping[str, Path] = MappingProxyType({}),
     scaling: Path | None = None,
 ) -> str:
     """The page, to lie in `folder`, which its links to files of the run are relative to.
 
-    Pictures are embedded, styles are inline, nothing is fetched when it is opened. `scaling` is the
-    JSON that benchmarks/scaling.py writes, with its picture beside it. The banner stands when a
+    Pictures are embedded, styles are inline, nothing is fetched when it is opened. `chains` are the
+    pages of what numbers rest on (chains.write). `scaling` is the JSON that benchmarks/scaling.py
+    writes, with its picture beside it. The banner stands when a
     note of any manifest calls something random or miniature.
     """
     shown = [*tables, *figures, *filter(None, (claims, gallery))]
@@ -86,7 +89,7 @@ def build(
         notes=common,
         sources=[provenance.source(made, config.get("sources") or {}) for made in sources],
         fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],
-        provenance=[provenance.table(made, folder) for made in tables],
+        provenance=[provenance.table(made, folder, chains) for made in tables],
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         citation=CITATION,
     )

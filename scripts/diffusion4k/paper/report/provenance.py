@@ -30,10 +30,11 @@ def source(made: Manifest, configured: Mapping[str, Mapping[str, Any]]) -> dict[
     }
 
 
-def table(made: Manifest, folder: Path) -> dict[str, Any]:
+def table(made: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[str, Any]:
     """The manifests behind a table, each once with the values that it gave.
 
-    `link` of each leads from the report's `folder` to the manifest.
+    `link` of each leads from the report's `folder` to the manifest, `chain` to the page of what
+    that rests on, "" where `pages` has none.
     """
     lines: dict[str, dict[str, Any]] = {}
     for value in made.results.get("provenance", []):
@@ -45,7 +46,10 @@ def table(made: Manifest, folder: Path) -> dict[str, Any]:
                 "families": [],
                 "seconds": duration(value["seconds"]),
                 "code": value["code"][:12],
-                "link": os.path.relpath(value["manifest"], folder),
+                "link": _link(value["manifest"], folder),
+                "chain": _link(pages[value["manifest"]], folder)
+                if value["manifest"] in pages
+                else "",
                 "anchor": anchor(made.path.stem, value["row"], value["family"]),
             },
         )
@@ -94,6 +98,10 @@ def commit() -> str:
 def origins(chain: Iterable[Manifest]) -> list[Manifest]:
     """The sources among a chain's manifests: what is made of nothing."""
     return sorted((made for made in chain if not made.inputs), key=lambda made: made.path)
+
+
+def _link(path: str | Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _append(names: list[str], name: str) -> None:
