@@ -4,6 +4,8 @@
 #        report.html, report/gallery.json (.html and thumbnails beside it), report/chains.json (the
 #        pages that numbers lead to), and a named target for each table.
 from diffusion4k.dag import claims, deviations, lineage, paper, report as page
+from diffusion4k.dag.flags import command_line
+from diffusion4k.estimate import work
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
@@ -112,7 +114,7 @@ rule gallery:
     conda:
         "../envs/paper.yaml"
     params:
-        code=digests.of("gallery.py", also=TEMPLATES, modules=page.modules(CONFIG)),
+        code=lambda w: digests.of("gallery.py", also=TEMPLATES, modules=page.modules(CONFIG)),
         flags=page.gallery_flags(CONFIG),
     shell:
         "python scripts/gallery.py {params.flags} --template report/gallery.html"
@@ -142,10 +144,12 @@ rule html:
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
         scaling=SCALING,
+        work=command_line(work=work.of_run(CONFIG)),
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"
         " --config {params.config} --template report/report.html --scaling {params.scaling}"
+        " {params.work}"
         " --chains {output.chains} --output {output.page} > {log} 2>&1"
 
 

@@ -1,6 +1,7 @@
 """Write the report: one self-contained HTML page, what was reproduced first."""
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--gallery", type=Path, help="manifest of the gallery")
     flags.add_argument("--config", type=Path, required=True, help="the resolved config of the run")
     flags.add_argument("--template", type=Path, required=True, help="report/report.html")
+    flags.add_argument("--work", default="{}", help="JSON: stage/model to FLOPs, jobs")
     flags.add_argument("--scaling", type=Path, help="JSON of benchmarks/scaling.py, PNG beside it")
     flags.add_argument(
         "--chains", type=Path, required=True, help="manifest of the pages that numbers lead to"
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
         claims=manifest.read(args.claims) if args.claims else None,
         gallery=manifest.read(args.gallery) if args.gallery else None,
         chains=pages,
+        work=json.loads(args.work),
         config=read_config(args.config),
         folder=args.output.parent,
         scaling=args.scaling,

@@ -1,5 +1,6 @@
 """What a run took: read from manifests, with the arithmetic of the cost model."""
 
+import json
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from configs import resolve
 from diffusion4k import manifest
 from diffusion4k.estimate import cost
+from diffusion4k.estimate import work as estimate
 from diffusion4k.paper.report import costs, units
 
 
@@ -28,7 +30,8 @@ def test_gpus_count_and_time_is_what_all_segments_took(run):
     trained = {"step": config["train"]["steps"], "seconds_training": 7200.0}
     step = run / f"train/sd3_f16_wlf/step-{config['train']['steps']:06d}.json"
     last = made(step, 100, "2 x NVIDIA H100 80GB HBM3", results=trained)
-    (work,) = costs.works({step: last}, config)
+    known = json.loads(estimate.of_run(config))
+    (work,) = costs.works({step: last}, known, config["train"]["steps"])
     assert (work.jobs, work.seconds, work.gpus, work.gpu_hours) == (1, 7200, 2, 4)
     assert work.flops == cost.of(config, ("train", "sd3_f16_wlf")).flops
     line = work.line()
@@ -42,7 +45,7 @@ def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
     chain = {path: made(path, 50) for path in shards}
     score = run / "metrics/flux_f16/eval_4096/texture-0-of-10.json"
     chain[score] = made(score, 10)
-    drawn, scored = costs.works(chain, config)
+    drawn, scored = costs.works(chain, json.loads(estimate.of_run(config)), 1)
     assert (drawn.stage, drawn.name, drawn.jobs) == ("generate", "flux_f16/eval_4096", 2)
     assert drawn.seconds == pytest.approx(100, abs=1)
     every = cost.of(config, ("generate", "flux_f16", "eval_4096")).flops

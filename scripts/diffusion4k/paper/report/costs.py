@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from diffusion4k import manifest
-from diffusion4k.errors import UserError
-from diffusion4k.estimate import cost
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.report.units import duration, scaled
 
 # FLOP/s of bfloat16 matrices without sparsity, as NVIDIA's data sheets of the SXM boards have it
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+# stage/model…: FLOPs of all its jobs, and how many those are (estimate/work.py)
+Known = Mapping[str, tuple[float, int]]
 ORDER = ("sources", "data", "prompts", "latents", "train", "generate", "pictures", "vae")
 ORDER += ("efficiency", "metrics", "people", "tables", "figures")
 
@@ -71,24 +71,28 @@ def behind(manifests: Iterable[Manifest]) -> dict[Path, Manifest]:
     return known
 
 
-def works(chain: Mapping[Path, Manifest], config: Mapping[str, Any]) -> list[Work]:
-    """The work of every stage, in the order data flows."""
+def works(chain: Mapping[Path, Manifest], known: Known, steps: int) -> list[Work]:
+    """The work of every stage, in the order data flows.
+
+    known: the arithmetic of what the cost model counts. steps: of a whole training.
+    """
     found: dict[tuple[str, str, str], Work] = {}
     for path, made in sorted(chain.items()):
         stage, key = _place(path)
         if stage is None:
             continue
         device, gpus = _device(made)
-        name = "/".join(key[1:])
+        name = key.partition("/")[2]
         work = found.setdefault((stage, name, device), Work(stage, name, device, gpus=gpus))
         work.jobs += 1
-        step = made.results.get("step") if key and key[0] == "train" else None
+        flops, jobs = known.get(key, (0.0, 1))
+        step = made.results.get("step") if key.startswith("train/") else None
         if step is not None:  # its last manifest has the seconds of all segments
             work.seconds = max(work.seconds, made.results.get("seconds_training", made.seconds))
-            work.flops = max(work.flops, _flops(config, key) * step / config["train"]["steps"])
+            work.flops = max(work.flops, flops * step / steps)
         else:
             work.seconds += made.seconds
-            work.flops += _share(config, key)
+            work.flops += flops / jobs
     order = {stage: place for place, stage in enumerate(ORDER)}
     return sorted(found.values(), key=lambda work: (order.get(work.stage, 99), work.name))
 
@@ -104,38 +108,24 @@ def total(found: Iterable[Work]) -> Work:
     return made
 
 
-def _place(path: Path) -> tuple[str | None, cost.Key]:
-    """The stage of a manifest, and its key in the model of costs, () where that has none."""
+def _place(path: Path) -> tuple[str | None, str]:
+    """The stage of a manifest, and its key among the `known`, "" where it can have none."""
     parts = path.with_suffix("").parts
     if "results" not in parts:
-        return None, ()
+        return None, ""
     below = parts[parts.index("results") + 2 :]
     if len(below) < 2:
-        return None, ()
+        return None, ""
     stage, *rest = below
     if stage == "train" and rest[-1].startswith("step"):
-        return stage, ("train", rest[0])
+        return stage, f"train/{rest[0]}"
     if stage == "generate" and len(rest) == 3:
-        return stage, ("generate", *rest[:2])
+        return stage, f"generate/{rest[0]}/{rest[1]}"
     if stage == "latents":
-        return stage, ("latents", rest[0])
+        return stage, f"latents/{rest[0]}"
     if stage == "vae" and rest[-1].startswith("reconstruction-"):
-        return stage, ("reconstruct", rest[0])
-    return stage, ()
-
-
-def _flops(config: Mapping[str, Any], key: cost.Key) -> float:
-    """Of all jobs of a key; 0 for what the model, or this configuration, does not know."""
-    try:
-        return cost.of(config, key).flops
-    except (KeyError, UserError):
-        return 0.0
-
-
-def _share(config: Mapping[str, Any], key: cost.Key) -> float:
-    """FLOPs of one job of a key whose jobs are alike."""
-    flops = _flops(config, key) if key else 0.0
-    return flops / cost.of(config, key).jobs if flops else 0.0
+        return stage, f"reconstruct/{rest[0]}"
+    return stage, ""
 
 
 def _device(made: Manifest) -> tuple[str, int]:

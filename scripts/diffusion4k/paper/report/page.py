@@ -48,14 +48,16 @@ def build(
     claims: Manifest | None = None,
     gallery: Manifest | None = None,
     chains: Mapping[str, Path] = MappingProxyType({}),
+    work: costs.Known = MappingProxyType({}),
     scaling: Path | None = None,
 ) -> str:
     """The page, to lie in `folder`, which its links to files of the run are relative to.
 
     Pictures are embedded, styles are inline, nothing is fetched when it is opened. `chains` are the
-    pages of what numbers rest on (chains.write). `scaling` is the JSON that benchmarks/scaling.py
-    writes, with its picture beside it. The banner stands when a
-    note of any manifest calls something random or miniature.
+    pages of what numbers rest on (chains.write), `work` is the arithmetic that the cost model
+    knows (estimate/work.py). `scaling` is the JSON that benchmarks/scaling.py writes, with its
+    picture beside it. The banner stands when a note of any manifest calls something random or
+    miniature.
     """
     shown = [*tables, *figures, *filter(None, (claims, gallery))]
     chain = costs.behind(shown)
@@ -64,7 +66,7 @@ def build(
     warnings = together(note for note in said if PLUMBING.search(note))
     judged = claims.results["claims"] if claims else []
     items = answer.matrix(tables, figures, judged, config)
-    works = costs.works(chain, config)
+    works = costs.works(chain, work, config["train"]["steps"])
     drawn = [_figure(made, folder) for made in figures]
     set_out = [_table(made, folder) for made in tables]
     common = notes.shared([item["footer"] for item in [*set_out, *drawn]])
