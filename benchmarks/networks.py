@@ -4,6 +4,7 @@ Random weights take the same time as trained ones; their pictures are noise.
 """
 
 import contextlib
+import dataclasses
 
 import torch
 
@@ -40,8 +41,14 @@ T5_XXL = {
 }
 
 
-def architecture(name: str, *, quick: bool) -> Architecture:
-    return architectures.MINIATURE[name] if quick else backbones.get(name).architecture
+def architecture(name: str, *, quick: bool, share: int = 1) -> Architecture:
+    """A backbone's, or the miniature's; of its blocks one in `share`, at their full width."""
+    whole = architectures.MINIATURE[name] if quick else backbones.get(name).architecture
+    config = {
+        key: max(value // share, 1) if key in ("num_layers", "num_single_layers") else value
+        for key, value in whole.transformer.items()
+    }
+    return dataclasses.replace(whole, transformer=config, parameters=whole.parameters // share)
 
 
 @contextlib.contextmanager
@@ -56,18 +63,18 @@ def built_on(device, dtype):
         torch.set_default_dtype(before)
 
 
-def transformer(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
-    """A backbone's transformer."""
+def transformer(name: str, device, dtype, *, quick: bool, share: int = 1) -> torch.nn.Module:
+    """A backbone's transformer; `share` as in `architecture`."""
     import diffusers
 
     kind = getattr(diffusers, backbones.get(name).transformer_class)
     torch.manual_seed(0)
     with built_on(device, dtype):
-        return kind(**architecture(name, quick=quick).transformer).eval()
+        return kind(**architecture(name, quick=quick, share=share).transformer).eval()
 
 
-def vae(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
-    """The F16 VAE with the folded decoder."""
+def vae(name: str, device, dtype, *, quick: bool, factor: int = 16) -> torch.nn.Module:
+    """The F16 VAE with the folded decoder, or as F8."""
     from diffusers import AutoencoderKL
 
     from diffusion4k.vae.f16 import make_f16
@@ -75,7 +82,7 @@ def vae(name: str, device, dtype, *, quick: bool) -> torch.nn.Module:
     torch.manual_seed(0)
     with built_on(device, dtype):
         made = AutoencoderKL(**architecture(name, quick=quick).vae)
-    return make_f16(made).eval().requires_grad_(False)
+    return (make_f16(made) if factor == 16 else made).eval().requires_grad_(False)
 
 
 def pipeline(name: str, device, dtype, *, quick: bool):

@@ -25,34 +25,15 @@ from pathlib import Path
 import harness
 import networks
 import torch
+from latent_samples import stored
 from released_step import Released
 
-from diffusion4k import backbones, manifest
+from diffusion4k import backbones
 from diffusion4k.estimate import flops
-from diffusion4k.latents import store
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train import launch, samples, step
 from diffusion4k.train.model import recompute
 from diffusion4k.train.settings import Settings
-
-
-def stored(root: Path, name: str, architecture, size: int, tokens: int, count: int) -> Path:
-    """A manifest of `count` random latent samples as scripts/latents.py would leave them."""
-    side, config, torch_dtype = size // 16, architecture.transformer, torch.bfloat16
-    random = torch.Generator().manual_seed(0)
-    text = (architecture.clip_tokens + tokens, config["joint_attention_dim"])
-    shapes = dict.fromkeys(("mean", "logvar", "mean_flip", "logvar_flip"), (16, side, side))
-    shapes |= {"prompt_embeds": text, "pooled": (config["pooled_projection_dim"],)}
-    header = {"backbone": name, "vae_scaling_factor": "1.5305", "vae_shift_factor": "0.0609"}
-    for index in range(count):
-        tensors = {k: torch.randn(v, generator=random).to(torch_dtype) for k, v in shapes.items()}
-        path = store.sample_path(root / "samples", str(index), 0)
-        store.write_sample(path, tensors, header | {"id": str(index), "crop": "0"})
-    files = list((root / "samples").iterdir())
-    manifest.write(
-        root / "latents.json", root=root, files=files, inputs={}, settings={}, started=time.time()
-    )
-    return root / "latents.json"
 
 
 class Ours:
@@ -94,7 +75,8 @@ class Ours:
 def compare(name: str, args, device, size: int, limit: float) -> list[harness.Row]:
     """The rows of one backbone: ours, then the reference, each with its own transformer."""
     quick, cuda = args.quick, device.type == "cuda"
-    architecture, backbone = networks.architecture(name, quick=quick), backbones.get(name)
+    how = {"quick": quick, "share": args.share}
+    architecture, backbone = networks.architecture(name, **how), backbones.get(name)
     tokens = 20 if quick else 77
     recipe = Settings(
         backbone=name, global_batch=args.batch, micro_batch=args.batch,
@@ -108,15 +90,17 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     )
 
     def transformer(dtype, *, keep_attention: bool = False, compiled: bool = False):
-        made = networks.transformer(name, device, dtype, quick=quick).train()
+        made = networks.transformer(name, device, dtype, **how).train()
         recompute(made, keep_attention=keep_attention)
         if compiled:
             compile_transformer(made)
         return made
 
     def row(side: str, function, kept: float = 0) -> harness.Row:
-        found = {"case": f"{name}, batch {args.batch}, {size} px", "side": side}
-        found |= {"stage": "train", "backbone": name}
+        part = f", a block of {args.share}" if args.share > 1 else ""
+        found = {"case": f"{name}{part}, batch {args.batch}, {size} px", "side": side}
+        if args.share == 1:  # what the plan reckons with
+            found |= {"stage": "train", "backbone": name}
         try:
             found |= harness.measure(function, device, repeats=args.repeats)
         except torch.cuda.OutOfMemoryError:
@@ -129,8 +113,9 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         latents = stored(Path(temporary), name, architecture, size, tokens, 4)
-        how = {"keep_attention": args.keep_attention, "compiled": args.compile and cuda}
-        model = transformer(torch.float32, **how)
+        model = transformer(
+            torch.float32, keep_attention=args.keep_attention, compiled=args.compile and cuda
+        )
         ours = Ours(model, backbone, recipe, latents, device, args.workers)
         began = time.perf_counter()
         rows.append(row("ours", ours, kept=attention if args.keep_attention else 0))
@@ -139,6 +124,8 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
             rows[-1]["idle"] = idle(ours, device, steps=args.repeats)
         del ours, model
     gc.collect()
+    if args.only_ours:
+        return rows
     if need := short_of_memory(architecture):
         print(f"{name}: the released step is not run: its optimizer needs {need:.0f} GB of memory")
         return rows
@@ -198,6 +185,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="loading processes")
     parser.add_argument("--keep-attention", action="store_true", help="ours: do not recompute it")
     parser.add_argument("--compile", action="store_true", help="ours, on a GPU")
+    parser.add_argument(
+        "--share", type=int, default=1, help="one block of so many, for less memory"
+    )
+    parser.add_argument("--only-ours", action="store_true", help="not the released step")
     args = parser.parse_args()
     if args.quick:
         args.workers = 0
@@ -207,7 +198,8 @@ def main() -> None:
     limit = harness.limit(device, dtype, quick=args.quick)
     rows = [row for name in args.backbone for row in compare(name, args, device, size, limit)]
     how = {
-        name: getattr(args, name) for name in ("optimizer", "workers", "keep_attention", "compile")
+        name: getattr(args, name)
+        for name in ("optimizer", "workers", "keep_attention", "compile", "share")
     }
     harness.report(
         "train", args, harness.device_name(device), rows,

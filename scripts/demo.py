@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -11,40 +12,46 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from diffusion4k import cli
 
-RUN = Path("results/miniature")
-COMMAND = ("snakemake", "--profile", "profiles/miniature", "all")
+MINIATURE = Path("config/miniature.yaml")
 STAGES = {
     "sources": "fetch_source make_source",
-    "data": "check_data",
+    "data": "check_data list_images caption captions",
     "latents": "latents",
-    "train": "train train_kept export",
+    "train": "train train_kept train_vae train_vae_kept export",
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
-    "tables": "table judge_claims",
-    "figures": "prompts draw rebuild figure gallery html",
+    "tables": "table prompt_table judge_claims",
+    "figures": "prompts draw rebuild kit rating_kit votes ratings judge figure gallery html",
 }
 STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}
 INTRODUCTION = """\
 The paper in miniature, on this machine's CPU and without a network. Snakemake makes photographs
 and small networks (sources), encodes the photographs (latents), fine-tunes SD3 and Flux on them
 (train), draws pictures from their captions (generate), scores these (metrics), and sets what came
-of it beside the paper's numbers. It takes five to ten minutes on two cores. Ctrl-C stops it; the
-same command goes on. What Snakemake says is in {log}.
+of it beside the paper's numbers. It takes five to ten minutes on two cores.
 """
+GOING_ON = "Ctrl-C stops it; the same command goes on. What Snakemake says is in {log}.\n"
 
 
 def parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=__doc__)
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("--config", type=Path, help="a file whose base is the miniature")
+    made.add_argument("--profile", default="profiles/miniature", help="Snakemake's; its cores")
+    return made
 
 
 def run(args: argparse.Namespace) -> None:
-    log = RUN / "logs" / "snakemake.log"
+    own = ["--configfile", str(args.config)] if args.config else []
+    log = Path("results", name_of(args.config or MINIATURE), "logs", "snakemake.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    print(INTRODUCTION.format(log=log), flush=True)
-    command = [sys.executable, "-m", *COMMAND]
+    print(header_of(args.config) if args.config else INTRODUCTION, end="")
+    print(GOING_ON.format(log=log), flush=True)
+    command = [sys.executable, "-m", "snakemake", "--profile", args.profile, *own, "--", "all"]
     with (
         log.open("w", encoding="utf-8") as copy,
         warm_python() as path,
@@ -70,14 +77,28 @@ def run(args: argparse.Namespace) -> None:
         sys.exit(f"error: Snakemake ended with status {p.returncode}; all that it said: {log}")
 
 
+def name_of(config: Path) -> str:
+    """The run that a configuration file names, a folder of results."""
+    return yaml.safe_load(config.read_text(encoding="utf-8"))["run"]
+
+
+def header_of(config: Path) -> str:
+    """The comment that a configuration file opens with: what it is, its command, what it needs."""
+    lines = config.read_text(encoding="utf-8").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return "".join(f"{line[2:]}\n" for line in comment if "yaml-language-server" not in line)
+
+
 @contextlib.contextmanager
 def warm_python() -> Iterator[str]:
     """A PATH on which `python` starts scripts with their libraries imported (scripts/warm.py).
 
-    One thread: the jobs of the miniature have one, and a process with several cannot be forked.
+    One thread: the jobs of the miniature have one, and a process with several cannot be forked,
+    nor one that has opened a GPU.
     """
     with tempfile.TemporaryDirectory() as folder:
         one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        one["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # or a library that looks for a GPU opens it
         command = [sys.executable, "-W", "ignore", "scripts/warm.py", folder]
         server = subprocess.Popen(command, env=os.environ | one)
         try:

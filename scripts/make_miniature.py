@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, default=256, help="px that stand for 4096")
     parser.add_argument("--small-size", type=int, default=128, help="px that stand for 2048")
     parser.add_argument("--vae-steps", type=int, default=250, help="of the VAE's pretraining")
+    parser.add_argument("--growth", type=int, default=1, help="of a transformer's width and depth")
     parser.add_argument("--folder", type=Path, required=True, help="for what is made")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     return parser
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
     for name in ("size", "small_size"):
         if getattr(args, name) < 64 or getattr(args, name) % 32:
             raise UserError(f"--{name.replace('_', '-')}: a multiple of 32 px, 64 at least")
-    if args.vae_steps < 1:
-        raise UserError("--vae-steps: at least 1")
+    if min(args.vae_steps, args.growth) < 1:
+        raise UserError("--vae-steps, --growth: at least 1")
     if args.what == "aesthetic_4k":
         from diffusion4k.sources.miniature import dataset
 
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
         torch.set_num_threads(1)
         note = PIPELINE_NOTE.format(args.what)
         seed = own_seed(args.what, args.seed)
-        sizes = {"vae_steps": args.vae_steps, "size": args.size}
+        sizes = {"vae_steps": args.vae_steps, "size": args.size, "growth": args.growth}
         results = pipelines.make(args.what, args.folder, seed=seed, **sizes)
         files = sorted(path for path in args.folder.rglob("*") if path.is_file())
     manifest.write(

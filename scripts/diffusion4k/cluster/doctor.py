@@ -25,6 +25,8 @@ from diffusion4k.sources import access, hub
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
 
+TRIAL = Path("results/demo-gpu")  # config/demo-gpu.yaml
+
 # findings after which no job need be tried
 NO_JOBS = {"SLURM", "cpu partition", "gpu partition", "GPU model", "jobs"}
 
@@ -68,6 +70,7 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
             yield from _accepted(config, folder)
         yield _polling()
         yield _notice(config, folder / paths.root(config))
+    yield _trial(folder)
     yield _disk(config, folder / paths.root(config))
     yield from tokens(config)
 
@@ -250,6 +253,14 @@ def _notice(config: Config, run: Path) -> Finding:
     steps = config["train"]["save_every"]
     lost = f"a training that is cancelled or preempted goes back up to {steps} steps"
     return Finding(False, "notice", f"{said}: {lost}; lower train.save_every, or ask for more")
+
+
+def _trial(folder: Path) -> Finding:
+    """Whether anything has run on a GPU here yet: a miniature of all stages can."""
+    if (folder / TRIAL / "report.html").is_file():
+        return Finding(True, "trial", f"the miniature has run on a GPU: {TRIAL}/report.html")
+    said = "none yet; `make demo-gpu` on a node with a GPU runs all stages in miniature"
+    return Finding(True, "trial", f"{said} (8 minutes on an H100, estimated)")
 
 
 def _disk(config: Config, where: Path) -> Finding:

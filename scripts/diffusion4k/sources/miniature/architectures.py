@@ -3,6 +3,8 @@
 A backbone need not have one: its source is then fetched or yours, and never made.
 """
 
+import dataclasses
+
 from diffusion4k.backbones.architecture import VAE as RELEASED_VAE
 from diffusion4k.backbones.architecture import Architecture
 
@@ -53,3 +55,13 @@ MINIATURE = {
         parameters=1_018_688,
     ),
 }
+
+
+def grown(name: str, growth: int) -> Architecture:
+    """The miniature of a backbone with its transformer `growth` times as wide and as deep."""
+    one = MINIATURE[name]
+    times = {"num_layers", "num_single_layers", "num_attention_heads", "caption_projection_dim"}
+    config = {k: v * growth if k in times else v for k, v in one.transformer.items()}
+    # a block's weights grow by the square of its width
+    parameters = one.parameters * growth**3
+    return dataclasses.replace(one, transformer=config, parameters=parameters)

@@ -19,27 +19,30 @@ from diffusers import (
 from torch import nn
 
 from diffusion4k.sources.miniature import autoencoder, text_models
-from diffusion4k.sources.miniature.architectures import CLIP_WIDTH, MINIATURE, T5_WIDTH
+from diffusion4k.sources.miniature.architectures import CLIP_WIDTH, T5_WIDTH, grown
 from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 
 
-def make(what: str, folder: Path, *, vae_steps: int, size: int, seed: int) -> dict[str, float]:
+def make(
+    what: str, folder: Path, *, vae_steps: int, size: int, seed: int, growth: int = 1
+) -> dict[str, float]:
     """Write the pipeline `what`, a key of BUILDERS, below `folder`; returns the VAE's figures.
 
-    vae_steps: of pretraining; size: px, the side that the VAE's latent statistics are taken at.
+    vae_steps: of pretraining; size: px, the side that the VAE's latent statistics are taken at;
+    growth: of the transformer's width and depth.
     """
     vae, figures = autoencoder.pretrain(steps=vae_steps, size=size, seed=seed)
     torch.manual_seed(seed)
-    BUILDERS[what](vae).save_pretrained(folder)
+    BUILDERS[what](vae, growth).save_pretrained(folder)
     return figures
 
 
-def stable_diffusion_3(vae: AutoencoderKL) -> StableDiffusion3Pipeline:
+def stable_diffusion_3(vae: AutoencoderKL, growth: int = 1) -> StableDiffusion3Pipeline:
     """Two CLIPs and T5, a transformer of two joint blocks, schedule shift 3."""
     texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
     first, second = (text_models.clip_tokenizer(texts, pad=pad) for pad in (text_models.END, "!"))
     t5 = text_models.t5_tokenizer(texts)
-    transformer = SD3Transformer2DModel(**MINIATURE["sd3"].transformer)
+    transformer = SD3Transformer2DModel(**grown("sd3", growth).transformer)
     return StableDiffusion3Pipeline(
         transformer=_initialise(transformer),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
@@ -53,11 +56,11 @@ def stable_diffusion_3(vae: AutoencoderKL) -> StableDiffusion3Pipeline:
     )
 
 
-def flux(vae: AutoencoderKL) -> FluxPipeline:
+def flux(vae: AutoencoderKL, growth: int = 1) -> FluxPipeline:
     """CLIP's pooled vector and T5, one joint and one single block, distilled guidance."""
     texts = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
     clip, t5 = text_models.clip_tokenizer(texts), text_models.t5_tokenizer(texts)
-    transformer = FluxTransformer2DModel(**MINIATURE["flux"].transformer)
+    transformer = FluxTransformer2DModel(**grown("flux", growth).transformer)
     return FluxPipeline(
         transformer=_initialise(transformer),
         scheduler=FlowMatchEulerDiscreteScheduler(

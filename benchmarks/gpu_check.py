@@ -1,0 +1,198 @@
+"""Every check that only a GPU can make, in order of value, each with its own time limit.
+
+    python benchmarks/gpu_check.py [STEP …] [--output FOLDER] [--packages FILE] [--quick]
+
+Each step is one of the benchmarks here, or the miniature, in a process of its own: what it breaks
+stops no other. After each, FOLDER/gpu-check.json is written anew, so that a run which is cut off
+keeps what it had; FOLDER holds the steps' own results too. A step that is named runs, the others
+do not: a second try runs what is left. What all of them may take together is in LIMIT.
+
+`--packages` is the file that `make gpu-packages` leaves, for a machine with torch and no network.
+`--quick` rehearses every step, tiny and on the CPU.
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "scripts"))
+LIMIT = 720  # seconds of all steps; one that would begin later does not
+GPU_DEMO = ("--config", "config/demo-gpu.yaml", "--profile", "profiles/local")
+LARGE = 100  # GB of GPU memory, from which on Flux trains whole
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command without its Python, and the seconds that it may take."""
+
+    command: tuple[str, ...]
+    seconds: float
+
+    def line(self, output: Path, *, quick: bool) -> list[str]:
+        """What to run; `output` is where a benchmark leaves its JSON."""
+        script, *flags = self.command
+        if script.startswith("benchmarks/"):
+            flags += ["--output", str(output), *(["--quick"] if quick else [])]
+        elif quick:  # Snakemake's plan of the miniature stands for the miniature
+            plan = ["--configfile", "config/demo-gpu.yaml", "--config", "run=unmade"]
+            return [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", *plan, "--", "all"]
+        return [sys.executable, str(ROOT / script), *flags]
+
+
+def steps(gpu_gb: float) -> dict[str, Step]:
+    """By name, the most valuable first; what trains depends on the GPU's memory."""
+
+    def step(seconds: float, *command: str) -> Step:
+        return Step(command, seconds)
+
+    flux = ("--share", "1") if gpu_gb >= LARGE else ("--share", "3")
+    once = ("--repeats", "1")
+    generate, train = ("benchmarks/generate.py", *once), ("benchmarks/train.py", *once)
+    return {
+        "machine": step(60, "benchmarks/machine.py"),
+        "segment": step(90, "benchmarks/segment.py", "--variant", "plain"),
+        "segment_offload": step(120, "benchmarks/segment.py", "--variant", "offload"),
+        "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
+        "attention": step(45, "benchmarks/attention.py"),
+        "vae": step(60, "benchmarks/vae.py", *once),
+        "generate_flux": step(90, *generate, "--backbone", "flux", "--no-compile"),
+        "generate_sd3": step(75, *generate, "--backbone", "sd3", "--no-compile"),
+        "generate_flux_compiled": step(120, *generate, "--backbone", "flux"),
+        "generate_sd3_compiled": step(90, *generate, "--backbone", "sd3"),
+        "train_sd3": step(60, *train, "--backbone", "sd3", "--keep-attention", "--only-ours"),
+        "train_flux": step(
+            90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
+        ),
+        "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
+        "metrics": step(120, "benchmarks/score.py", *once),
+    }
+
+
+def run(name: str, step: Step, folder: Path, environment: dict[str, str], args) -> dict:
+    """Run a step within its limit; {state, seconds, results: the JSONs that it left, said}."""
+    output, log = folder / name, folder / f"{name}.log"
+    began = time.monotonic()
+    with log.open("w", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            step.line(output, quick=args.quick),
+            cwd=ROOT, env=environment, stdout=said, stderr=said, start_new_session=True,
+        )  # fmt: skip
+        try:
+            status = process.wait(step.seconds * args.patience)
+            state = "done" if status == 0 else f"exit status {status}"
+        except subprocess.TimeoutExpired:
+            state = f"over its {step.seconds:.0f} s"
+        finally:  # its own processes too, such as a training's
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return {
+        "state": state,
+        "seconds": round(time.monotonic() - began, 1),
+        "results": [json.loads(p.read_text("utf-8")) for p in sorted(output.glob("*.json"))],
+        "said": "" if state == "done" else text[-1500:],
+    }
+
+
+def unpacked(packages: Path, folder: Path) -> str:
+    """The PYTHONPATH with the packages of `make gpu-packages` before all others."""
+    with zipfile.ZipFile(packages) as archive:
+        archive.extractall(folder)
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def gpu() -> tuple[str, float]:
+    """Its name and GB of memory; the CPU's without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"{platform.machine()} without a GPU", 0.0
+    return torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory / 1e9
+
+
+def table(record: dict) -> str:
+    """Markdown: a line a step, and one for each row that it measured."""
+    lines = ["| step | state | seconds | measured |", "|---|---|---|---|"]
+    shown = ("peak_gb", "tflops", "share", "saved", "equal", "difference", "images_per_second")
+    for name, found in record["steps"].items():
+        lines.append(f"| {name} | {found['state']} | {found['seconds']:.0f} | |")
+        for result in found["results"]:
+            for row in result["rows"]:
+                values = [f"{row['seconds']:.4g} s"] if "seconds" in row else []
+                values += [f"{key} {short(row[key])}" for key in shown if key in row]
+                values += [row["failed"]] if "failed" in row else []
+                lines.append(f"| | {row['case']} | {row['side']} | {', '.join(values)} |")
+            lines += [
+                f"| | {what} | failed | {why} |" for what, why in result.get("failed", {}).items()
+            ]
+    return "\n".join(lines)
+
+
+def short(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = list(steps(0))
+    parser.add_argument("step", nargs="*", metavar="STEP", help=f"of {', '.join(names)}; all")
+    parser.add_argument("--output", type=Path, default=ROOT / "results/gpu-check")
+    parser.add_argument("--packages", type=Path, help="what `make gpu-packages` made")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of all steps")
+    parser.add_argument("--quick", action="store_true", help="tiny, on the CPU, for a test")
+    parser.add_argument("--patience", type=float, default=1.0, help="multiplies the steps' limits")
+    args = parser.parse_args()
+    if unknown := set(args.step) - set(names):
+        parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    args.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        environment = dict(os.environ)
+        if args.packages:
+            environment["PYTHONPATH"] = unpacked(args.packages, Path(temporary))
+        check(args, environment)
+
+
+def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
+    """Run the steps and print their table."""
+    from diffusion4k.files import write_text
+
+    device, memory = gpu()
+    record = {
+        "benchmark": "gpu-check",
+        "date": time.strftime("%Y-%m-%d"),
+        "device": device,
+        "quick": args.quick,
+        "steps": {},
+    }
+    began = time.monotonic()
+    for name, step in steps(memory).items():
+        if args.step and name not in args.step:
+            continue
+        if time.monotonic() - began > args.limit:
+            record["steps"][name] = {"state": "not begun", "seconds": 0, "results": [], "said": ""}
+        else:
+            print(f"{name} …", flush=True)
+            record["steps"][name] = run(name, step, args.output, environment, args)
+        text = json.dumps(record, indent=1) + "\n"
+        write_text(args.output / "gpu-check.json", text)
+        write_text(args.output / "gpu-check.md", table(record) + "\n")
+    print(table(record))
+    states = [found["state"] for found in record["steps"].values()]
+    sys.exit(0 if set(states) <= {"done"} else 1)
+
+
+if __name__ == "__main__":
+    main()

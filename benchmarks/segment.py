@@ -1,0 +1,153 @@
+"""scripts/train.py for real: trained straight, and ended by SIGTERM, resumed, published.
+
+    python benchmarks/segment.py [--variant plain] [--share 4] [--steps 3] [--quick]
+
+SD3 at its full width with a quarter of its blocks (`--share 4`: six), on random latents of 4096 px
+that loading processes read. The signal goes to the whole process group, as launchers and schedulers
+send it. Ours is the interrupted training, `reference` the straight one. `equal` says whether the
+published weights are the same bit for bit; on a GPU attention's backward pass may add in another
+order, so `difference`, the largest, is relative to how far a weight moved at most. `saved` is the
+time from the signal to the end of the process, at the step that `lost` counts none of.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import harness
+import networks
+import torch
+from latent_samples import stored
+
+from diffusion4k import manifest
+
+VARIANTS = {
+    "plain": ("--global-batch", "1"),
+    "offload": ("--global-batch", "1", "--zero-stage", "2", "--offload-optimizer"),
+    "8bit": ("--global-batch", "4", "--optimizer", "adamw_8bit"),
+}
+LATENTS = 4
+
+
+class Inputs:
+    """A pipeline with nothing but what training reads, and latents."""
+
+    def __init__(self, root: Path, name: str, size: int, *, share: int, quick: bool):
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        self.root, self.name = root, name
+        folder = root / "pipeline"
+        model = networks.transformer(name, "cpu", torch.float32, quick=quick, share=share)
+        model.save_pretrained(folder / "transformer")
+        FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
+        self.start = folder / "transformer"
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        where = {"root": folder, "files": files, "inputs": {}, "settings": {}}
+        manifest.write(root / "pipeline.json", **where, started=time.time())
+        architecture = networks.architecture(name, quick=quick, share=share)
+        stored(root / "latents", name, architecture, size, 20 if quick else 77, LATENTS)
+
+    def command(self, output: Path, steps: int, *flags: str) -> list[str]:
+        return [
+            *(sys.executable, str(harness.ROOT / "scripts/train.py"), "--backbone", self.name),
+            *("--micro-batch", "1", "--learning-rate", "1e-4", "--guidance", "3.5", *flags),
+            *("--pipeline", str(self.root / "pipeline.json"), "--stop-step", str(steps)),
+            *("--latents", str(self.root / "latents/latents.json"), "--cache", "0"),
+            *("--workers", "2", "--save-every", "1", "--output", str(output)),
+            *("--progress-folder", str(output.parent / "progress")),
+        ]
+
+
+def start(command: list[str], log: Path) -> subprocess.Popen:
+    """Run in a process group of its own; what it says goes to `log`."""
+    with log.open("a", encoding="utf-8") as said:
+        return subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+
+
+def ended(process: subprocess.Popen, log: Path, status: int) -> None:
+    """Wait; SystemExit with the log's end for another exit status."""
+    found = process.wait()
+    if found != status:
+        sys.exit(f"{log.read_text('utf-8')[-3000:]}\nexit status {found} instead of {status}")
+
+
+def train(inputs: Inputs, folder: Path, steps: int, *flags: str, interrupt: bool):
+    """(published manifest, seconds, seconds from signal to end, step at which it was saved)."""
+    folder.mkdir()
+    output, log, saved, at = folder / f"step-{steps:06d}.json", folder / "log", None, None
+    command, began = inputs.command(output, steps, *flags), time.perf_counter()
+    if interrupt:
+        process = start(command, log)
+        while not list(folder.glob("progress/checkpoints-*/checkpoint-*")):
+            if process.poll() is not None:
+                ended(process, log, 75)
+            time.sleep(0.002)
+        signalled = time.perf_counter()
+        os.killpg(process.pid, signal.SIGTERM)
+        ended(process, log, 75)
+        saved = time.perf_counter() - signalled
+        names = [path.name for path in folder.glob("progress/checkpoints-*/checkpoint-*")]
+        at = max(int(name.split("-")[1]) for name in names)
+    ended(start(command, log), log, 0)
+    return output, time.perf_counter() - began, saved, at
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a folder of safetensors."""
+    from safetensors.torch import load_file
+
+    parts = [load_file(file) for file in sorted(folder.glob("*.safetensors"))]
+    return {name: tensor for part in parts for name, tensor in part.items()}
+
+
+def compare(inputs: Inputs, variant: str, steps: int, *flags: str) -> list[harness.Row]:
+    """Rows of the straight and the interrupted training."""
+    found, rows = {}, []
+    for side in ("reference", "ours"):
+        folder = inputs.root / f"{variant}-{side}"
+        output, seconds, saved, at = train(
+            inputs, folder, steps, *VARIANTS[variant], *flags, interrupt=side == "ours"
+        )
+        found[side] = weights(output.with_suffix("") / "transformer")
+        row = {"case": f"{variant}, {steps} steps", "side": side, "seconds": seconds}
+        results = manifest.read(output).results
+        row |= {"images_per_second": results["images_per_second"], "loss": results["loss"]}
+        rows.append(row | ({} if saved is None else {"saved": saved, "step": at}))
+        shutil.rmtree(folder)  # two checkpoints of all states
+    before = weights(inputs.start)
+    moved = max((found["reference"][k] - before[k]).abs().max().item() for k in before)
+    apart = max((found["ours"][k] - found["reference"][k]).abs().max().item() for k in before)
+    rows[-1] |= {"equal": apart == 0, "difference": apart / max(moved, 1e-30)}
+    return rows
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=["plain"])
+    parser.add_argument("--backbone", default="sd3")
+    parser.add_argument("--share", type=int, default=4, help="one block of so many")
+    parser.add_argument("--size", type=int, default=4096, help="px")
+    parser.add_argument("--steps", type=int, default=3)
+    args: argparse.Namespace = parser.parse_args()
+    device = harness.device(args)
+    size, share, steps = (64, 1, 40) if args.quick else (args.size, args.share, args.steps)
+    # the same kernels in each process on a CPU; on a GPU as the workflow trains
+    flags = ("--precision", "float32", "--no-gradient-checkpointing") if args.quick else ()
+    os.environ.setdefault("OMP_NUM_THREADS", "1" if args.quick else "8")
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        how = {"share": share, "quick": args.quick}
+        inputs = Inputs(Path(temporary), args.backbone, size, **how)
+        for variant in args.variant:
+            rows += compare(inputs, variant, steps, *flags)
+    harness.report("segment", args, harness.device_name(device), rows, size=size, share=share)
+
+
+if __name__ == "__main__":
+    main()

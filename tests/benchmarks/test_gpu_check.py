@@ -1,0 +1,150 @@
+"""benchmarks/gpu_check.py on a machine without a GPU: its steps, its limits, what it keeps."""
+
+import importlib.metadata
+import importlib.util
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from conftest import ROOT
+from two_ranks import ENVIRONMENT
+
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def module(name: str):
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[name] = made  # dataclasses look there
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def gpu_check():
+    yield module("gpu_check")
+    del sys.modules["gpu_check"]
+
+
+def check(folder, *arguments: str) -> tuple[int, dict, str]:
+    """Exit status, record and what it printed."""
+    command = [sys.executable, str(BENCHMARKS / "gpu_check.py"), "--quick", "--output", str(folder)]
+    done = subprocess.run(
+        [*command, *arguments], env=ENVIRONMENT, capture_output=True, text=True, cwd=ROOT
+    )
+    record = json.loads((folder / "gpu-check.json").read_text(encoding="utf-8"))
+    return done.returncode, record, done.stdout + done.stderr
+
+
+def test_a_rehearsal(tmp_path):
+    """Real trainings that SIGTERM ends, under ZeRO with the optimizer in the CPU's memory."""
+    names = ["machine", "segment_offload", "miniature"]
+    if not shutil.which("g++"):  # DeepSpeed builds its CPU Adam with it
+        names.remove("segment_offload")
+    # a test asserts no time: all limits are ten times as long
+    status, record, said = check(tmp_path, *names, "--patience", "10")
+    assert status == 0, said
+    assert list(record["steps"]) == names and record["quick"]
+    assert all(step["state"] == "done" for step in record["steps"].values())
+    for name in set(names) & {"segment_offload"}:
+        (result,) = record["steps"][name]["results"]
+        straight, interrupted = result["rows"]
+        assert interrupted["equal"] and interrupted["difference"] == 0
+        assert interrupted["step"] >= 1 and interrupted["saved"] > 0
+        assert straight["loss"] == interrupted["loss"]
+    assert "| segment_offload | done |" in said or "segment_offload" not in names
+
+
+class Parsed(Exception):
+    """The flags were taken."""
+
+
+@pytest.mark.parametrize("memory", [80, 140])
+def test_every_steps_flags_are_its_scripts(gpu_check, monkeypatch, tmp_path, memory):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    harness = importlib.import_module("harness")
+
+    def device(args):
+        raise Parsed
+
+    monkeypatch.setattr(harness, "device", device)
+    for name, step in gpu_check.steps(memory).items():
+        script, *flags = step.line(tmp_path, quick=False)[1:]
+        if "benchmarks" in script:
+            monkeypatch.setattr(sys, "argv", [script, *flags])
+            with pytest.raises(Parsed):
+                runpy.run_path(script, run_name="__main__")
+        else:
+            assert name == "miniature"
+            config, profile = flags[1], flags[3]
+            assert (ROOT / config).is_file() and (ROOT / profile).is_dir()
+
+
+def test_flux_trains_whole_where_the_memory_suffices(gpu_check):
+    assert gpu_check.steps(80)["train_flux"].command[-1] == "3"
+    assert gpu_check.steps(141)["train_flux"].command[-1] == "1"
+
+
+@pytest.fixture
+def two_steps(gpu_check, monkeypatch, tmp_path):
+    """Runs two scripts as steps; the record."""
+
+    def run(first: str, second: str, limit: float = 60) -> dict:
+        made = {}
+        for name, text in {"first": first, "second": second}.items():
+            path = tmp_path / f"{name}.py"
+            path.write_text(text, encoding="utf-8")
+            made[name] = gpu_check.Step((str(path),), 2)
+        monkeypatch.setattr(gpu_check, "steps", lambda memory: made)
+        flags = ["gpu_check", "--output", str(tmp_path / "out"), "--limit", str(limit)]
+        monkeypatch.setattr(sys, "argv", flags)
+        with pytest.raises(SystemExit) as end:
+            gpu_check.main()
+        record = json.loads((tmp_path / "out/gpu-check.json").read_text(encoding="utf-8"))
+        return record["steps"] | {"status": end.value.code}
+
+    return run
+
+
+def test_what_breaks_or_takes_too_long_stops_no_other(two_steps):
+    found = two_steps("raise OSError('no such card')", "import time; time.sleep(60)")
+    assert found["first"]["state"] == "exit status 1"
+    assert "no such card" in found["first"]["said"]
+    assert found["second"]["state"] == "over its 2 s" and found["status"] == 1
+
+
+def test_what_would_begin_too_late_does_not_and_the_rest_is_kept(two_steps):
+    found = two_steps("import time; time.sleep(0.2)", "", limit=0.1)
+    assert (found["first"]["state"], found["second"]["state"]) == ("done", "not begun")
+
+
+def test_packages_are_those_of_the_lock_and_what_they_need(monkeypatch):
+    packages = module("gpu_packages")
+    found = packages.needed(packages.WANTED)
+    assert {"diffusers", "deepspeed", "hjson", "bitsandbytes", "snakemake"} <= set(found)
+    assert not {"torch", "numpy", "triton"} & set(found)
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert all(f"{name}=={version} " in lock for name, version in found.items())
+    assert found["diffusers"] == importlib.metadata.version("diffusers")
+
+
+def test_one_cudas_library_is_kept_and_the_archive_imports(gpu_check, tmp_path):
+    packages = module("gpu_packages")
+    folder = tmp_path / "site"
+    libraries = [f"bitsandbytes/libbitsandbytes_cuda{cuda}.so" for cuda in (118, 130)]
+    for name in (*libraries, "brought/__init__.py", "brought/tests/test_it.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("WHOLE = True\n", encoding="utf-8")
+    packages.prune(folder, "130")
+    packages.pack(folder, tmp_path / "out/packages.zip")
+    with zipfile.ZipFile(tmp_path / "out/packages.zip") as archive:
+        names = set(archive.namelist())
+    assert names == {"bitsandbytes/libbitsandbytes_cuda130.so", "brought/__init__.py"}
+    path = gpu_check.unpacked(tmp_path / "out/packages.zip", tmp_path / "there")
+    code = "import brought; assert brought.WHOLE"
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, check=True)

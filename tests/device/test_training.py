@@ -1,0 +1,94 @@
+"""A training step's forward pass on a GPU that is none, on the paper's networks at 4096 px."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from diffusion4k import backbones
+from diffusion4k.backbones.flux import Flux
+from diffusion4k.train import samples, step, trainer
+from diffusion4k.train.model import recompute
+from diffusion4k.train.settings import CHOICES, Settings
+from fake_gpu import fake_gpu, networks, without
+
+LOW = torch.bfloat16
+NAMES = pytest.mark.parametrize("name", backbones.NAMES)
+
+
+def training(name: str, device, *, quick: bool, objective="wavelet_x0", online=False):
+    """What `Trainer.loss` reads of a trainer, under ZeRO-2 in bf16, and a batch on the CPU."""
+    architecture, side = networks.architecture(name, quick=quick), 4 if quick else 256
+    config, tokens = architecture.transformer, architecture.clip_tokens + (20 if quick else 77)
+    model = networks.transformer(name, device, LOW, quick=quick).train()
+    recompute(model, keep_attention=False)
+    recipe = Settings(backbone=name, global_batch=2, micro_batch=2, objective=objective)
+    made = SimpleNamespace(
+        accelerator=SimpleNamespace(device=device),
+        backbone=backbones.get(name),
+        model=model,
+        settings=recipe,
+        header=samples.Header(name, 1.0, 0.0, side, side),
+        schedule_shift=3.0,
+        dtype=LOW,
+        vae=networks.vae(name, device, LOW, quick=quick) if online else None,
+    )
+    batch = {
+        "noise": torch.empty(2, 16, side, side),
+        "u": torch.empty(2),
+        "prompt_embeds": torch.empty(2, tokens, config["joint_attention_dim"], dtype=LOW),
+        "pooled": torch.empty(2, config["pooled_projection_dim"], dtype=LOW),
+    }
+    if online:
+        batch["pixels"] = torch.empty(2, 3, 16 * side, 16 * side, dtype=torch.uint8)
+        batch["eps"] = torch.empty(2, 16, side, side)
+    else:
+        batch["z"] = torch.empty(2, 16, side, side)
+    return made, batch
+
+
+@pytest.mark.parametrize("quick", [True, False], ids=["small", "real"])
+@pytest.mark.parametrize("online", [False, True], ids=["stored", "online"])
+@NAMES
+def test_the_loss_of_a_batch(name, online, quick):
+    with fake_gpu() as device:
+        made, batch = training(name, device, quick=quick, online=online)
+        loss, shares = trainer.Trainer.loss(made, batch)
+    assert (loss.shape, loss.dtype, loss.device.type) == ((), torch.float32, "cuda")
+    assert loss.requires_grad
+    assert {share.device.type for share in shares.values()} == {"cuda"}
+
+
+@pytest.mark.parametrize("objective", CHOICES["objective"])
+def test_every_objective(objective):
+    with fake_gpu() as device:
+        made, batch = training("sd3", device, quick=True, objective=objective)
+        assert trainer.Trainer.loss(made, batch)[0].device.type == "cuda"
+
+
+@NAMES
+def test_a_batch_that_stays_behind_is_an_error(name):
+    loss = without(trainer.Trainer.loss, ".to(device, non_blocking=True)")
+    with fake_gpu() as device:
+        made, batch = training(name, device, quick=True)
+        with pytest.raises(RuntimeError, match="device"):
+            loss(made, batch)
+
+
+@NAMES
+def test_latents_in_another_precision_than_the_weights_are_an_error(monkeypatch, name):
+    monkeypatch.setattr(step, "loss", without(step.loss, "noisy.to(dtype)", "noisy"))
+    with fake_gpu() as device:
+        made, batch = training(name, device, quick=True)
+        with pytest.raises(RuntimeError, match="type"):
+            trainer.Trainer.loss(made, batch)
+
+
+@pytest.mark.parametrize("forgotten", ["guidance, device=device", "3, device=device"])
+def test_what_flux_makes_itself_lies_on_the_gpu(monkeypatch, forgotten):
+    kept = forgotten.removesuffix(", device=device")
+    monkeypatch.setattr(Flux, "velocity", without(Flux.velocity, forgotten, kept))
+    with fake_gpu() as device:
+        made, batch = training("flux", device, quick=True)
+        with pytest.raises(RuntimeError, match="device"):
+            trainer.Trainer.loss(made, batch)
