@@ -50,11 +50,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        # all that they rest on: Snakemake does not miss what lies behind a file that is there
-        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
-        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
-        lineage.of_claims(CONFIG),
-        "<results>/report.html",
+        # all that it rests on: Snakemake does not miss what lies behind a file that is there
+        lineage.of_report(CONFIG),
 
 
 rule tables:
@@ -74,10 +71,7 @@ rule claims:
 
 rule report:
     input:
-        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
-        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
-        lineage.of_claims(CONFIG),
-        "<results>/report.html",
+        lineage.of_report(CONFIG),
 
 
 BEGAN = time.time()

@@ -94,7 +94,13 @@ rule figure:
         lambda w: figures.inputs(CONFIG, w.figure),
     output:
         manifest="<results>/figures/{figure}.json",
-        forms=multiext("<results>/figures/{figure}", ".png", ".pdf"),
+        picture=report(
+            "<results>/figures/{figure}.png",
+            category="Figures",
+            caption="../report/captions/figure.rst",
+            labels={"figure": "{figure}"},
+        ),
+        pdf="<results>/figures/{figure}.pdf",
     log:
         "<logs>/figures/{figure}.log",
     benchmark:

@@ -1,11 +1,16 @@
-# Needs: aggregates, image sizes, training manifests, figures; config/published/*.csv.
+# Needs: aggregates, image sizes, training manifests, figures, pictures and their scores;
+#        config/published/*.csv.
 # Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
-#        report.html, and a named target for each table.
-from diffusion4k.dag import claims, deviations, figures, lineage, paper
+#        report.html, report/gallery.json (.html and thumbnails beside it), report/chains.json (the
+#        pages that numbers lead to), and a named target for each table.
+from diffusion4k.dag import claims, deviations, lineage, paper, report as page
+from diffusion4k.dag.flags import command_line
+from diffusion4k.estimate import work
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
-TEMPLATE = "report/template.html"
+# the page, the gallery, and what both include
+TEMPLATES = [*sorted(Path("report").glob("*.html")), *sorted(Path("report/parts").iterdir())]
 DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
 
 
@@ -13,6 +18,7 @@ localrules:
     table,
     prompt_table,
     judge_claims,
+    gallery,
     html,
 
 
@@ -22,7 +28,13 @@ rule table:
         lambda w: paper.read_by(CONFIG, w.table),
     output:
         manifest="<results>/tables/{table}.json",
-        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex", ".ours.tex"),
+        page=report(
+            "<results>/tables/{table}.html",
+            category="Tables",
+            caption="../report/captions/table.rst",
+            labels={"table": "{table}"},
+        ),
+        forms=multiext("<results>/tables/{table}", ".csv", ".md", ".tex", ".ours.tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -42,7 +54,13 @@ rule prompt_table:
     "Prints the prompts of a table in words, in the same forms; it needs nothing but their files."
     output:
         manifest="<results>/tables/{table}.json",
-        forms=multiext("<results>/tables/{table}", ".csv", ".html", ".md", ".tex", ".ours.tex"),
+        page=report(
+            "<results>/tables/{table}.html",
+            category="Tables",
+            caption="../report/captions/table.rst",
+            labels={"table": "{table}"},
+        ),
+        forms=multiext("<results>/tables/{table}", ".csv", ".md", ".tex", ".ours.tex"),
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -82,13 +100,39 @@ rule judge_claims:
         "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
-rule html:
-    "Sets all tables and figures of the run into one page."
+rule gallery:
+    "Sets the run's pictures side by side, with thumbnails, prompts, settings and scores."
     input:
-        tables=paper.tables(CONFIG, paper.chosen(CONFIG, "tables")),
-        figures=figures.manifests(CONFIG, paper.chosen(CONFIG, "figures")),
+        page.gallery_inputs(CONFIG),
     output:
-        "<results>/report.html",
+        manifest="<results>/report/gallery.json",
+        page="<results>/report/gallery.html",
+    log:
+        "<logs>/gallery.log",
+    benchmark:
+        "<benchmarks>/gallery.tsv"
+    conda:
+        "../envs/paper.yaml"
+    params:
+        code=lambda w: digests.of("gallery.py", also=TEMPLATES, modules=page.modules(CONFIG)),
+        flags=page.gallery_flags(CONFIG),
+    shell:
+        "python scripts/gallery.py {params.flags} --template report/gallery.html"
+        " --output {output.manifest} > {log} 2>&1"
+
+
+rule html:
+    "Sets the answer, all figures and all tables of the run into one page."
+    input:
+        **page.inputs(CONFIG),
+    output:
+        page=report(
+            "<results>/report.html",
+            category="Report",
+            caption="../report/captions/report.rst",
+            labels={"page": "report"},
+        ),
+        chains="<results>/report/chains.json",
     log:
         "<logs>/report.log",
     benchmark:
@@ -96,15 +140,17 @@ rule html:
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: digests.of("report.py", also=[Path(TEMPLATE), Path(SCALING)]),
+        code=lambda w: digests.of("report.py", also=[*TEMPLATES, Path(SCALING)]),
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
-        template=TEMPLATE,
         scaling=SCALING,
+        work=command_line(work=work.of_run(CONFIG)),
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
-        " --figures {input.figures} --config {params.config} --template {params.template}"
-        " --scaling {params.scaling} --output {output} > {log} 2>&1"
+        " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"
+        " --config {params.config} --template report/report.html --scaling {params.scaling}"
+        " {params.work}"
+        " --chains {output.chains} --output {output.page} > {log} 2>&1"
 
 
 # each table is a target by its name, which names all that it rests on: Snakemake does not miss an

@@ -19,14 +19,14 @@ from diffusion4k import cli
 MINIATURE = Path("config/miniature.yaml")
 STAGES = {
     "sources": "fetch_source make_source",
-    "data": "check_data list_images",
+    "data": "check_data list_images caption captions",
     "latents": "latents",
     "train": "train train_kept train_vae train_vae_kept export",
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
-    "tables": "table judge_claims",
-    "figures": "prompts draw rebuild figure html",
+    "tables": "table prompt_table judge_claims",
+    "figures": "prompts draw rebuild kit rating_kit votes ratings judge figure gallery html",
 }
 STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}
 INTRODUCTION = """\

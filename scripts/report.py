@@ -1,6 +1,8 @@
-"""Write the report: one self-contained HTML page with every table and figure of a run."""
+"""Write the report: one self-contained HTML page, what was reproduced first."""
 
 import argparse
+import json
+import time
 from pathlib import Path
 
 from diffusion4k import cli, files, manifest
@@ -17,33 +19,53 @@ def parser() -> argparse.ArgumentParser:
         flags.add_argument(
             f"--{kind}", type=Path, nargs="*", default=[], metavar="MANIFEST", help="in this order"
         )
+    flags.add_argument("--claims", type=Path, help="manifest of the claims' verdicts")
+    flags.add_argument("--gallery", type=Path, help="manifest of the gallery")
     flags.add_argument("--config", type=Path, required=True, help="the resolved config of the run")
-    flags.add_argument("--template", type=Path, required=True, help="report/template.html")
+    flags.add_argument("--template", type=Path, required=True, help="report/report.html")
+    flags.add_argument("--work", default="{}", help="JSON: stage/model to FLOPs, jobs")
     flags.add_argument("--scaling", type=Path, help="JSON of benchmarks/scaling.py, PNG beside it")
+    flags.add_argument(
+        "--chains", type=Path, required=True, help="manifest of the pages that numbers lead to"
+    )
     flags.add_argument("--output", type=Path, required=True, help="R/report.html")
     return flags
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import report
+    from diffusion4k.paper import render
+    from diffusion4k.paper.report import chains, page, units
 
+    started = time.time()
     if not args.template.is_file():
         raise UserError(f"--template {args.template}: no such file")
     tables = [manifest.read(path) for path in args.tables]
-    figures = [manifest.read(path) for path in args.figures]
-    page = report.build(
+    pages = chains.write(tables, args.output.parent, args.chains.with_suffix(""))
+    text = page.build(
         args.template,
         title=args.title,
         run=args.run,
         tables=tables,
-        figures=figures,
-        sources=report.origins([*tables, *figures]),
+        figures=[manifest.read(path) for path in args.figures],
+        claims=manifest.read(args.claims) if args.claims else None,
+        gallery=manifest.read(args.gallery) if args.gallery else None,
+        chains=pages,
+        work=json.loads(args.work),
         config=read_config(args.config),
+        folder=args.output.parent,
         scaling=args.scaling,
     )
-    files.write_text(args.output, page)
-    print(report.terminal(tables))
-    print(f"report: {args.output} ({report.size(args.output.stat().st_size)})")
+    manifest.write(
+        args.chains,
+        root=args.chains.parent,
+        files=pages.values(),
+        inputs={made.path.stem: made.path for made in tables},
+        settings={"tables": args.tables},
+        started=started,
+    )
+    files.write_text(args.output, text)
+    print("\n".join(render.markdown(made.results) for made in tables))
+    print(f"report: {args.output} ({units.size(args.output.stat().st_size)})")
 
 
 def read_config(path: Path) -> dict:

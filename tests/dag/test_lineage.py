@@ -27,10 +27,7 @@ def planned(checkout, target: str | list[str], names: tuple[str, ...]) -> set[st
 @pytest.mark.parametrize("names", OVERLAYS, ids="-".join)
 def test_targets_name_every_file_that_their_jobs_make(checkout, names):
     config = configuration.resolve(load(*names) | {"run": "unmade"})
-    tables, figures = config["tables"], config["figures"]
-    named = {*lineage.of_tables(config, tables), *lineage.of_figures(config, figures)}
-    named |= set(lineage.of_claims(config))
-    assert named | {"results/unmade/report.html"} == planned(checkout, "all", names)
+    assert set(lineage.of_report(config)) == planned(checkout, "all", names)
 
 
 @pytest.mark.parametrize("names", CHOSEN, ids="-".join)

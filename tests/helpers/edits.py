@@ -26,7 +26,7 @@ STAGES = {
     "caption": "checks", "prompts": "checks", "draw": "pictures", "rebuild": "pictures",
     "votes": "people", "ratings": "people", "judge": "people", "kit": "people",
     "table": "paper", "prompt_table": "paper", "figure": "paper", "judge_claims": "paper",
-    "html": "paper", "all": None,
+    "gallery": "paper", "html": "paper", "all": None,
 }  # fmt: skip
 TABLE = ROOT / "tests/dag/edits.txt"
 NOTHING = "nothing runs again"

@@ -32,7 +32,8 @@ ROOMS = {
     "metrics": {"data"},
     "people": {"data", "endpoints"},
     "figures": {"data", "metrics", "people"},
-    "paper": {"config", "data", "endpoints", "people"},
+    # the report shows pictures with their scores, and what stands behind numbers
+    "paper": {"config", "data", "endpoints", "figures", "ledger", "metrics", "people"},
     # what there is of backbones, metric families and kinds of figures is asked where it is defined
     "config": {"backbones", "data", "endpoints", "figures", "metrics", "people", "train"},
     "dag": {

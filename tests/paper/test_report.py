@@ -1,4 +1,4 @@
-"""The report: one file that loads nothing, says what is miniature, and leads back to manifests."""
+"""The report: one file that loads nothing, answers first, and leads back to manifests."""
 
 import json
 import re
@@ -9,13 +9,15 @@ import pytest
 import yaml
 from PIL import Image
 
+import chromium
 import report as script
 from configs import resolve
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.paper import report, tables
+from diffusion4k.paper import tables
+from diffusion4k.paper.report import page as report
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "report" / "template.html"
+TEMPLATE = Path(__file__).resolve().parents[2] / "report" / "report.html"
 NOTE = "random weights (miniature)"
 BANNER = "The numbers here prove the plumbing, not the paper."
 
@@ -66,7 +68,17 @@ def page(tmp_path):
         config = resolve(fidelity={"glcm_entropy": "corrected"}, vae={"encoder": "dilation"})
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"sources": own}))
         output = tmp_path / "report.html"
+        said = {"text": "WLF lowers FID", "target": "table_3", "where": "Table 3, FID"}
+        said |= {"id": "fid", "published": "40.18 against 43.82", "ours": "41.50 against –"}
+        judged = [said | {"verdict": "not run", "detail": "no row of this configuration: x"}]
+        third = made(tmp_path / "claims.json", {"claims": judged, "counts": {"not run": 1}})
+        seen = tmp_path / "report" / "gallery.html"
+        seen.parent.mkdir(exist_ok=True)
+        seen.write_text("<p>pictures</p>")
+        fourth = made(seen.with_suffix(".json"), {"pictures": 12, "prompts": 3}, [seen])
         words = ["--run", "paper", "--tables", first, "--figures", second]
+        words += ["--claims", third, "--gallery", fourth]
+        words += ["--chains", tmp_path / "report" / "chains.json"]
         words += ["--config", tmp_path / "config.yaml", "--template", TEMPLATE, "--output", output]
         script.run(script.parser().parse_args([str(word) for word in words]))
         return output.read_text(encoding="utf-8")
@@ -82,8 +94,8 @@ def test_the_cost_of_more_work_is_shown_as_reckoned(tmp_path):
         run="r",
         tables=[],
         figures=[],
-        sources=[],
         config=resolve(),
+        folder=tmp_path,
         scaling=root / "benchmarks" / "results" / "scaling-simulated.json",
     )
     assert "Cost as the work grows" in text and "not this run" in text and "Simulated: FLOP" in text
@@ -96,6 +108,51 @@ def test_the_page_is_self_contained(page):
     assert not re.search(r"<script|<link|@import|url\(|srcset", text)
     assert text.count('src="data:image/png;base64,') == 1
     assert set(re.findall(r'https?://[^"\s<]+', text)) == {"https://arxiv.org/abs/2503.18352"}
+
+
+def test_the_answer_comes_first_and_pictures_before_tables(page):
+    text = page()
+    names = ("answer", "claims", "figures", "tables", "costs")
+    places = [text.index(f'id="{name}"') for name in names]
+    assert places == sorted(places)
+    assert "24 tables and figures this run made 2." in text
+    assert 'href="#table_3"' in text and "WLF lowers FID" in text
+    assert len(re.findall(r"<b>(?:Table|Figure) \d+</b>", text)) == 24
+    assert "12 pictures of\n3 prompts" in text and 'href="report/gallery.html"' in text
+
+
+def test_files_and_provenance_are_links_that_hold(page, tmp_path):
+    text = page()
+    assert 'href="figures/figure_9.png">png' in text
+    assert (tmp_path / "figures/figure_9.png").is_file()
+    # from the number to its line, from the line to the manifest
+    anchor = re.search(r'<td class="ours[^>]*><a href="#([^"]+)">', text)[1]
+    line = text[text.index(f'<tr id="{anchor}">') :]
+    assert line[: line.index("</tr>")].count('href="metrics/fid.json"') == 1
+    # and on to the chain: the images, and the weights that drew them
+    assert 'href="report/chains/metrics-fid.html"' in line[: line.index("</tr>")]
+    chain = (tmp_path / "report/chains/metrics-fid.html").read_text(encoding="utf-8")
+    assert chain.index("generate/shard.json") < chain.index("sources/sd3.json")
+    pages = manifest.read(tmp_path / "report" / "chains.json").sound()
+    assert pages == [tmp_path / "report/chains/metrics-fid.html"]
+
+
+def test_anchors_hold_and_each_is_there_once(page):
+    text = page(NOTE)
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
+
+
+def test_a_phone_scrolls_down_alone_and_a_number_opens_its_provenance(page, tmp_path):
+    chromium.program()
+    page(NOTE)
+    with chromium.opened(viewport={"width": 390, "height": 844}) as browser:
+        browser.goto((tmp_path / "report.html").as_uri())
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+        assert not browser.locator("#provenance ~ details [id^=from-]").first.is_visible()
+        browser.locator(".results .ours a").first.click()
+        browser.locator("#provenance ~ details [id^=from-]").first.wait_for(state="visible")
 
 
 def test_the_banner_stands_only_with_a_note(page):
@@ -136,17 +193,10 @@ def test_a_large_figure_becomes_a_jpeg(tmp_path):
     assert report.data_uri(path).startswith("data:image/jpeg;base64,")
 
 
-def test_durations_and_sizes_for_people():
-    assert [report.duration(s) for s in (0.42, 12.3, 200, 18600)] == [
-        *("0.4 s", "12 s", "3 min 20 s", "5 h 10 min")
-    ]
-    assert [report.size(n) for n in (12, 3_714_759, 44e9)] == ["12 B", "3.71 MB", "44 GB"]
-
-
 def test_what_is_no_table_is_named(tmp_path):
     path = made(tmp_path / "table_1.json", {"n": 3})
     with pytest.raises(UserError, match="table_1.json: not a table"):
-        report._table(manifest.read(path))
+        report._table(manifest.read(path), tmp_path)
     (tmp_path / "config.yaml").write_text(json.dumps([1]))
     with pytest.raises(UserError, match="not a mapping"):
         script.read_config(tmp_path / "config.yaml")

@@ -20,6 +20,7 @@ from diffusion4k.dag import (
     metrics,
     paper,
     people,
+    report,
     sources,
     train,
     vae,
@@ -41,6 +42,18 @@ def of_figures(config: Config, names: Iterable[str]) -> list[str]:
 def of_claims(config: Config) -> list[str]:
     """The files of the claims' verdicts, and every manifest that they are made from."""
     return _unique(_claims(config))
+
+
+def of_report(config: Config) -> list[str]:
+    """The report, its gallery, and all that the tables, figures and claims of a run rest on."""
+    return _unique(
+        [
+            *of_tables(config, paper.chosen(config, "tables")),
+            *of_figures(config, paper.chosen(config, "figures")),
+            *of_claims(config),
+            *report.files(config),
+        ]
+    )
 
 
 def _unique(paths: Iterable[str]) -> list[str]:

@@ -72,6 +72,7 @@ def lost_behind(config: Config, arguments: Iterable[str]) -> list[str]:
         waiting, seen = [path.with_suffix(".json")], set()
         if path.name == "report.html":
             waiting = [*run.glob("tables/*.json"), *run.glob("figures/*.json")]
+            waiting += [run / "claims.json", run / "report/gallery.json"]
         while waiting and (file := waiting.pop()):
             if file in seen or file.suffix != ".json" or not file.is_file():
                 continue

@@ -80,23 +80,30 @@ def text(links: list[Link]) -> str:
 
 
 def page(of: Cell, links: list[Link]) -> str:
-    """The chain as a page of its own, UTF-8 HTML without anything from elsewhere."""
+    """The chain behind a cell as a page."""
+    return document(f"{of.table}, {of.row}, {of.column}: {of.value}", links)
+
+
+def document(title: str, links: list[Link]) -> str:
+    """A chain as a page of its own, UTF-8 HTML without anything from elsewhere."""
     escape = html.escape
     blocks = []
     for link in links:
-        title, *lines = _lines(link)
+        head, *lines = _lines(link)
         shown = escape("\n".join(line.strip() for line in lines))
         inputs = ", ".join(f'<a href="#{escape(n)}">{escape(n)}</a>' for n in link.inputs) or "–"
         mark = ' class="fault"' if link.fault else ""
         blocks.append(
-            f'<section id="{escape(link.name)}"{mark}><h2>{escape(title)}</h2>'
+            f'<section id="{escape(link.name)}"{mark}><h2>{escape(head)}</h2>'
             f"<p>made from {inputs}</p><pre>{shown}</pre></section>"
         )
-    title = escape(f"{of.table}, {of.row}, {of.column}: {of.value}")
+    title = escape(title)
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><style>'
+        ":root{color-scheme:light dark}h1,h2,p,pre{overflow-wrap:anywhere}"
         "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        "pre{white-space:pre-wrap;overflow-wrap:anywhere}.fault h2{color:#b00020}</style>"
+        "pre{white-space:pre-wrap}.fault h2{color:#d3344a}</style>"
         f"<h1>{title}</h1>{''.join(blocks)}</html>\n"
     )
 

@@ -1,5 +1,6 @@
 """One table (see tables.assemble) as tidy CSV, Markdown for the terminal, and HTML."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jinja2
@@ -45,7 +46,7 @@ _FRAGMENT = """\
 {%- elif cell.ours is none %}
 <td class="empty{{ first }}" title="{{ cell.verdict_reason }}">{{ text[1] }}</td>
 {%- else %}
-<td class="ours{{ first }}">{{ bold(text[1], cell.best[1]) }}
+<td class="ours{{ first }}">{{ linked(bold(text[1], cell.best[1]), row, column) }}
 {%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
 {%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>
 <span class="interval">vs {{ cell.against.label }}</span>{% endif %}</td>
@@ -179,14 +180,23 @@ def markdown(table: dict[str, Any]) -> str:
     return "\n".join([f"### {table['title']}", "", *lines, "", *notes]).rstrip() + "\n"
 
 
-def html(table: dict[str, Any]) -> str:
-    """The bare <table>, for the report's style sheet."""
+def html(table: dict[str, Any], link: Callable[[str, str], str] | None = None) -> str:
+    """The bare <table>, for the report's style sheet.
+
+    `link` gives the address that a number of ours leads to, of its row and its column's family.
+    """
     if table.get("kind") == "prompts":
         return prompt_table.html(table)
+
+    def linked(text: str, row: dict[str, Any], column: dict[str, Any]) -> str:
+        where = link(row["key"], column["family"]) if link and not row.get("context") else ""
+        return Markup('<a href="{}">{}</a>').format(where, text) if where else text
+
     return _jinja.from_string(_FRAGMENT).render(
         table=table,
         headings=lambda column: headings(table, column),
         bold=lambda text, best: Markup("<strong>{}</strong>").format(text) if best else text,
+        linked=linked,
         mark=mark,
         texts=texts,
         interval=interval,

@@ -58,6 +58,7 @@ def assemble(
             {
                 "key": column_key(column),
                 "label": column["label"],
+                "family": column["family"],
                 "direction": column.get("direction", "none"),
                 "digits": column["digits"],
                 # what a correlation says is said by its interval: shown in every form

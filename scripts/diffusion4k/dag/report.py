@@ -1,0 +1,123 @@
+"""The report and its gallery: what they read, and which pictures the gallery shows."""
+
+import json
+
+from diffusion4k import shape
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import claims, figures, generate, paper
+from diffusion4k.dag.flags import command_line
+from diffusion4k.dag.paths import root
+from diffusion4k.metrics import families
+
+Scored = tuple[str, str]  # (model, evaluation)
+
+
+def gallery(config: Config) -> list[str]:
+    """What the rule `gallery` makes, its manifest first; thumbnails lie beside."""
+    return [f"{root(config)}/report/gallery.{form}" for form in ("json", "html")]
+
+
+def files(config: Config) -> list[str]:
+    """What the rules `html` and `gallery` make."""
+    return [f"{root(config)}/report.html", f"{root(config)}/report/chains.json", *gallery(config)]
+
+
+def scored(config: Config) -> dict[Scored, list[str]]:
+    """The pictures that the run's tables rest on => the families that score each of them."""
+    pictures: dict[Scored, list[str]] = {}
+    for table in paper.chosen(config, "tables"):
+        if table in paper.in_words(config):
+            continue
+        evaluation = config["tables"][table].get("evaluation")
+        for key, _ in paper.numbers(config, table):
+            row, _, name = key.partition(":")
+            family = families.get(name)
+            if family.generated:
+                of = pictures.setdefault((row, evaluation), [])
+                of += [name] if family.paired and name not in of else []
+    # in the order of the configuration, as the columns of the page
+    models, evaluations = list(config["models"]), list(config["evaluations"])
+    order = sorted(pictures, key=lambda of: (evaluations.index(of[1]), models.index(of[0])))
+    return {of: pictures[of] for of in order}
+
+
+def images(config: Config) -> list[tuple[str, str]]:
+    """(MODEL:EVALUATION, manifest) of every shard of these pictures."""
+    return [
+        (f"{model}:{evaluation}", path)
+        for model, evaluation in scored(config)
+        for path in generate.manifests(config, model, evaluation)
+    ]
+
+
+def scores(config: Config) -> list[tuple[str, str]]:
+    """(MODEL:EVALUATION:FAMILY, manifest) of the aggregates, which name the pictures' scores."""
+    return [
+        (f"{model}:{evaluation}:{family}", paper.number(config, family, model, evaluation))
+        for (model, evaluation), names in scored(config).items()
+        for family in names
+    ]
+
+
+def drawn(config: Config) -> list[str]:
+    """The figures with pictures that no benchmark of the gallery has."""
+    shown = set(scored(config))
+    names = set(figures.reading(config, "pictures")) & set(paper.chosen(config, "figures"))
+    return [
+        name
+        for name in config["figures"]
+        if name in names
+        and any(
+            (row, config["figures"][name].get("evaluation")) not in shown
+            for row in config["figures"][name]["rows"]
+        )
+    ]
+
+
+def datasets(config: Config) -> dict[str, str]:
+    """evaluation => the manifest of its prompts and photographs."""
+    return {of: generate.dataset(config, of) for _, of in scored(config)}
+
+
+def gallery_inputs(config: Config) -> list[str]:
+    """Every manifest that the gallery reads."""
+    read = [path for _, path in images(config) + scores(config)]
+    read += [*datasets(config).values(), *figures.manifests(config, drawn(config))]
+    return list(dict.fromkeys(read))
+
+
+def gallery_flags(config: Config) -> str:
+    """The flags of scripts/gallery.py that say what is shown."""
+    sets = {}
+    for evaluation, dataset in datasets(config).items():
+        entry = config["evaluations"][evaluation]
+        split = config["splits"][entry["split"]]
+        sets[evaluation] = {
+            "title": f"{split['label']}, {shape.text(entry['size'])} px",
+            "dataset": dataset,
+            "folder": split["folder"],
+            "size": entry["size"],
+        }
+    labels = {f"{m}:{e}": paper.label(config, m, e) for m, e in scored(config)}
+    return command_line(
+        spec=json.dumps({"run": config["run"], "sets": sets, "labels": labels}),
+        images=[f"{key}={path}" for key, path in images(config)],
+        scores=[f"{key}={path}" for key, path in scores(config)],
+        figures=figures.manifests(config, drawn(config)),
+    )
+
+
+def modules(config: Config) -> tuple[str, ...]:
+    """The families whose scores the gallery shows, which it imports by name."""
+    names = dict.fromkeys(name for of in scored(config).values() for name in of)
+    return tuple(map(families.module, names))
+
+
+def inputs(config: Config) -> dict[str, list[str]]:
+    """What the report reads, by the flag that names it."""
+    return {
+        "tables": paper.tables(config, paper.chosen(config, "tables")),
+        "figures": figures.manifests(config, paper.chosen(config, "figures")),
+        "claims": claims.files(config)[:1],
+        "gallery": gallery(config)[:1],
+    }

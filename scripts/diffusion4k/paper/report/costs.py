@@ -1,0 +1,136 @@
+"""What a run took, from the manifests behind its results: device, hours, GPU-hours, FLOP/s."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusion4k import manifest
+from diffusion4k.manifest import Manifest
+from diffusion4k.paper.report.units import duration, scaled
+
+# FLOP/s of bfloat16 matrices without sparsity, as NVIDIA's data sheets of the SXM boards have it
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+# stage/model…: FLOPs of all its jobs, and how many those are (estimate/work.py)
+Known = Mapping[str, tuple[float, int]]
+ORDER = ("sources", "data", "prompts", "latents", "train", "generate", "pictures", "vae")
+ORDER += ("efficiency", "metrics", "people", "tables", "figures")
+
+
+@dataclass
+class Work:
+    """The jobs of one stage, of one model where it has any, on one device; `flops` 0: not known."""
+
+    stage: str
+    name: str
+    device: str
+    jobs: int = 0
+    seconds: float = 0.0
+    gpus: int = 0
+    flops: float = 0.0
+
+    @property
+    def gpu_hours(self) -> float:
+        return self.gpus * self.seconds / 3600
+
+    @property
+    def rate(self) -> float:
+        """FLOP/s of one device, start and saving included."""
+        return self.flops / max(self.seconds, 1e-9) / max(1, self.gpus)
+
+    def line(self) -> dict[str, Any]:
+        """What the page shows."""
+        board = next((name for name in PEAKS if re.search(rf"\b{name}\b", self.device)), None)
+        share = f"{self.rate / PEAKS[board]:.0%}" if board and self.flops else ""
+        return {
+            "stage": self.stage,
+            "name": self.name.replace("/", ", "),
+            "device": self.device,
+            "jobs": self.jobs,
+            "time": duration(self.seconds),
+            "gpu_hours": f"{self.gpu_hours:,.2f}" if self.gpus else "",
+            "work": scaled(self.flops, "FLOP") if self.flops else "",
+            "rate": scaled(self.rate, "FLOP/s") if self.flops else "",
+            "share": share,
+        }
+
+
+def behind(manifests: Iterable[Manifest]) -> dict[Path, Manifest]:
+    """Path => every manifest that `manifests` rest on, themselves among them.
+
+    An input that is gone, such as the state of a finished segment, is passed over.
+    """
+    known = {made.path: made for made in manifests}
+    waiting = list(known.values())
+    while waiting:
+        for path in map(Path, waiting.pop().inputs.values()):
+            if path not in known and path.suffix == ".json" and path.is_file():
+                known[path] = manifest.read(path)
+                waiting.append(known[path])
+    return known
+
+
+def works(chain: Mapping[Path, Manifest], known: Known, steps: int) -> list[Work]:
+    """The work of every stage, in the order data flows.
+
+    known: the arithmetic of what the cost model counts. steps: of a whole training.
+    """
+    found: dict[tuple[str, str, str], Work] = {}
+    for path, made in sorted(chain.items()):
+        stage, key = _place(path)
+        if stage is None:
+            continue
+        device, gpus = _device(made)
+        name = key.partition("/")[2]
+        work = found.setdefault((stage, name, device), Work(stage, name, device, gpus=gpus))
+        work.jobs += 1
+        flops, jobs = known.get(key, (0.0, 1))
+        step = made.results.get("step") if key.startswith("train/") else None
+        if step is not None:  # its last manifest has the seconds of all segments
+            work.seconds = max(work.seconds, made.results.get("seconds_training", made.seconds))
+            work.flops = max(work.flops, flops * step / steps)
+        else:
+            work.seconds += made.seconds
+            work.flops += flops / jobs
+    order = {stage: place for place, stage in enumerate(ORDER)}
+    return sorted(found.values(), key=lambda work: (order.get(work.stage, 99), work.name))
+
+
+def total(found: Iterable[Work]) -> Work:
+    """All of it; GPUs of different kinds together."""
+    every = list(found)
+    gpu_seconds = sum(work.gpus * work.seconds for work in every)
+    seconds = sum(work.seconds for work in every)
+    made = Work("all", "", "", sum(work.jobs for work in every), seconds)
+    made.flops = sum(work.flops for work in every)
+    made.gpus = 0 if not gpu_seconds else gpu_seconds / seconds
+    return made
+
+
+def _place(path: Path) -> tuple[str | None, str]:
+    """The stage of a manifest, and its key among the `known`, "" where it can have none."""
+    parts = path.with_suffix("").parts
+    if "results" not in parts:
+        return None, ""
+    below = parts[parts.index("results") + 2 :]
+    if len(below) < 2:
+        return None, ""
+    stage, *rest = below
+    if stage == "train" and rest[-1].startswith("step"):
+        return stage, f"train/{rest[0]}"
+    if stage == "generate" and len(rest) == 3:
+        return stage, f"generate/{rest[0]}/{rest[1]}"
+    if stage == "latents":
+        return stage, f"latents/{rest[0]}"
+    if stage == "vae" and rest[-1].startswith("reconstruction-"):
+        return stage, f"reconstruct/{rest[0]}"
+    return stage, ""
+
+
+def _device(made: Manifest) -> tuple[str, int]:
+    """(the device as the manifest has it, GPUs): `8 x NVIDIA H100` are eight, a CPU none."""
+    count = re.match(r"(\d+) x ", made.device)
+    if made.device in ("", "cpu") or "CPU" in made.device:
+        return made.device or "cpu", 0
+    return made.device, int(count[1]) if count else 1

@@ -1,0 +1,32 @@
+"""Notes below tables and figures: what several of them say is said once, and referred to."""
+
+from collections.abc import Sequence
+
+from diffusion4k.paper.verdicts import PLUMBING
+
+# how lines begin that are read with their own table: its numbers in brackets, its n
+OWN = ("[", "Ours: ")
+
+
+def shared(footers: Sequence[Sequence[str]], least: int = 2) -> list[str]:
+    """The lines that at least `least` of the footers have, in the order they come up in.
+
+    Not those of miniature and random inputs, which the page says at its top.
+    """
+    counts: dict[str, int] = {}
+    for footer in footers:
+        for line in dict.fromkeys(footer):
+            if not line.startswith(OWN) and not PLUMBING.search(line):
+                counts[line] = counts.get(line, 0) + 1
+    return [line for line, count in counts.items() if count >= least]
+
+
+def split(footer: Sequence[str], common: Sequence[str]) -> tuple[list[str], list[int], bool]:
+    """A footer's own lines; the numbers, from 1, of its common ones; whether inputs are miniature.
+
+    Random ones count as miniature.
+    """
+    numbers = {line: number for number, line in enumerate(common, start=1)}
+    own = [line for line in footer if line not in numbers and not PLUMBING.search(line)]
+    miniature = any(map(PLUMBING.search, footer))
+    return own, sorted({numbers[line] for line in footer if line in numbers}), miniature

@@ -1,0 +1,171 @@
+"""The report's page: one HTML file from the manifests of tables, figures, claims and gallery."""
+
+import base64
+import io
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+from PIL import Image
+
+from diffusion4k.config.fidelity import states
+from diffusion4k.errors import UserError
+from diffusion4k.manifest import Manifest
+from diffusion4k.paper import render
+from diffusion4k.paper.footer import together
+from diffusion4k.paper.report import answer, costs, notes, provenance, templates
+from diffusion4k.paper.verdicts import PLUMBING
+
+LARGEST_PNG = 300_000  # bytes; a larger figure holds photographs, which JPEG keeps well
+WIDEST = 2000  # px of an embedded picture
+FORMS = ("png", "pdf", "csv", "md", "html", "tex", "ours.tex")  # in the order they are offered
+
+CITATION = """\
+@inproceedings{zhang2025diffusion4k,
+  title     = {Diffusion-4K: Ultra-High-Resolution Image Synthesis with Latent Diffusion Models},
+  author    = {Zhang, Jinjin and Huang, Qiuyu and Liu, Junjie and Guo, Xiefan and Huang, Di},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2025},
+  note      = {arXiv:2503.18352}
+}"""
+
+
+def build(
+    template: Path,
+    *,
+    title: str,
+    run: str,
+    tables: Sequence[Manifest],
+    figures: Sequence[Manifest],
+    config: Mapping[str, Any],
+    folder: Path,
+    claims: Manifest | None = None,
+    gallery: Manifest | None = None,
+    chains: Mapping[str, Path] = MappingProxyType({}),
+    work: costs.Known = MappingProxyType({}),
+    scaling: Path | None = None,
+) -> str:
+    """The page, to lie in `folder`, which its links to files of the run are relative to.
+
+    Pictures are embedded, styles are inline, nothing is fetched when it is opened. `chains` are the
+    pages of what numbers rest on (chains.write), `work` is the arithmetic that the cost model
+    knows (estimate/work.py). `scaling` is the JSON that benchmarks/scaling.py writes, with its
+    picture beside it. The banner stands when a note of any manifest calls something random or
+    miniature.
+    """
+    shown = [*tables, *figures, *filter(None, (claims, gallery))]
+    chain = costs.behind(shown)
+    sources = provenance.origins(chain.values())
+    said = dict.fromkeys(note for made in [*shown, *sources] for note in made.notes)
+    warnings = together(note for note in said if PLUMBING.search(note))
+    judged = claims.results["claims"] if claims else []
+    items = answer.matrix(tables, figures, judged, config)
+    works = costs.works(chain, work, config["train"]["steps"])
+    drawn = [_figure(made, folder) for made in figures]
+    set_out = [_table(made, folder) for made in tables]
+    common = notes.shared([item["footer"] for item in [*set_out, *drawn]])
+    for item in [*set_out, *drawn]:
+        item["notes"], item["numbers"], item["miniature"] = notes.split(item["footer"], common)
+    return templates.named(template).render(
+        title=title,
+        run=run,
+        made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
+        commit=provenance.commit(),
+        warnings=warnings,
+        sentence=answer.sentence(judged, items, bool(warnings)),
+        items=items,
+        states=answer.states(items),
+        groups=answer.groups(judged),
+        tables=set_out,
+        figures=drawn,
+        gallery=_gallery(gallery, folder) if gallery else None,
+        scaling=_scaling(scaling) if scaling else None,
+        works=[work.line() for work in works],
+        total=costs.total(works).line(),
+        notes=common,
+        sources=[provenance.source(made, config.get("sources") or {}) for made in sources],
+        fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],
+        provenance=[provenance.table(made, folder, chains) for made in tables],
+        config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+        citation=CITATION,
+    )
+
+
+def data_uri(path: Path) -> str:
+    """A PNG as a data: address; a large one as a JPEG of at most WIDEST px."""
+    raw, kind = path.read_bytes(), "png"
+    if len(raw) > LARGEST_PNG:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+        picture.thumbnail((WIDEST, 4 * WIDEST), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=88)
+        raw, kind = buffer.getvalue(), "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(raw).decode('ascii')}"
+
+
+def _downloads(made: Manifest, folder: Path) -> list[tuple[str, str]]:
+    """(form, link) of each file of a table or figure."""
+    files = {path.name.removeprefix(f"{made.path.stem}."): path for path in made.paths()}
+    order = sorted(files, key=lambda form: FORMS.index(form) if form in FORMS else len(FORMS))
+    return [(form, Path(os.path.relpath(files[form], folder)).as_posix()) for form in order]
+
+
+def _table(made: Manifest, folder: Path) -> dict[str, Any]:
+    results = made.results
+    try:
+        return {
+            "id": made.path.stem,
+            "title": results["title"],
+            "caption": results["caption"],
+            "html": Markup(render.html(results, provenance.chain(made))),
+            "footer": results["footer"],
+            "downloads": _downloads(made, folder),
+        }
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{made.path}: not a table ({error}); make it again") from None
+
+
+def _figure(made: Manifest, folder: Path) -> dict[str, Any]:
+    pictures = [path for path in made.paths() if path.suffix == ".png"]
+    if not pictures:
+        raise UserError(f"{made.path}: lists no PNG; delete the manifest and run again")
+    made.listed(pictures[0]).sound()
+    title = made.results.get("title", made.path.stem)
+    caption = made.results.get("caption", "")
+    return _picture(pictures[0]) | {
+        "id": made.path.stem,
+        "title": title,
+        "caption": caption,
+        "alt": f"{title}. {caption}".strip(),
+        "footer": together(made.notes),
+        "downloads": _downloads(made, folder),
+    }
+
+
+def _picture(path: Path) -> dict[str, Any]:
+    with Image.open(path) as opened:
+        width, height = opened.size
+    return {"data": data_uri(path), "width": width, "height": height}
+
+
+def _gallery(made: Manifest, folder: Path) -> dict[str, Any]:
+    """Where the gallery is, and how many pictures of how many prompts it shows."""
+    pages = [path for path in made.paths() if path.suffix == ".html"]
+    return made.results | {"link": os.path.relpath(pages[0], folder)}
+
+
+def _scaling(path: Path) -> dict[str, Any]:
+    """The plots of cost against resolution, prompts and GPUs, with what they were reckoned from."""
+    basis = json.loads(path.read_text(encoding="utf-8"))["basis"]
+    title, what = "Cost as the work grows", f"{basis[:1].upper()}{basis[1:]}."
+    return _picture(path.with_suffix(".png")) | {
+        "title": title,
+        "caption": f"At the paper's scale, not this run's. {what}",
+    }

@@ -1,0 +1,109 @@
+"""Where numbers and data came from: sources, manifests behind tables, the commit."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from diffusion4k.manifest import Manifest
+from diffusion4k.paper.report.units import duration, size
+
+ORIGINS = ("path", "make", "url", "hub")
+
+
+def source(made: Manifest, configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Where a source came from: as the config says, and what lies there."""
+    entry = configured.get(made.path.stem) or made.settings
+    key = next((key for key in ORIGINS if entry.get(key)), None)
+    words = {"make": "made by this workflow", "path": "here", "url": "one file", "hub": "hub"}
+    return {
+        "name": made.path.stem,
+        "how": words.get(key, ""),
+        "where": str(entry.get(key, "")) if key else str(made.root),
+        # the commit that was fetched; the configuration may name a branch
+        "revision": str(made.settings.get("revision") or entry.get("revision") or ""),
+        "files": len(made.files),
+        "size": size(sum(file.bytes for file in made.files)),
+        "seconds": duration(made.seconds),
+        "notes": made.notes,
+    }
+
+
+def table(made: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[str, Any]:
+    """The manifests behind a table, each once with the values that it gave.
+
+    `link` of each leads from the report's `folder` to the manifest, `chain` to the page of what
+    that rests on, "" where `pages` has none.
+    """
+    lines: dict[str, dict[str, Any]] = {}
+    for value in made.results.get("provenance", []):
+        line = lines.setdefault(
+            value["manifest"],
+            value
+            | {
+                "rows": [],
+                "families": [],
+                "seconds": duration(value["seconds"]),
+                "code": value["code"][:12],
+                "link": _link(value["manifest"], folder),
+                "chain": _link(pages[value["manifest"]], folder)
+                if value["manifest"] in pages
+                else "",
+                "anchor": anchor(made.path.stem, value["row"], value["family"]),
+            },
+        )
+        _append(line["rows"], value["row"])
+        _append(line["families"], value["family"])
+    return {
+        "id": made.path.stem,
+        "title": made.results["title"],
+        "path": str(made.path),
+        "command": made.command,
+        "lines": list(lines.values()),
+    }
+
+
+def anchor(table: str, row: str, family: str) -> str:
+    """The id of the line on this page that says what a number was read from."""
+    return f"from-{table}-{row}-{family}"
+
+
+def chain(made: Manifest) -> Callable[[str, str], str]:
+    """A function of (row, column's family) to where a number's chain is shown, "" for nowhere.
+
+    The one place that decides where the link of a number leads.
+    """
+    first: dict[str, str] = {}  # a manifest has one line, whichever value named it first
+    places: dict[tuple[str, str], str] = {}
+    for value in made.results.get("provenance", []):
+        own = anchor(made.path.stem, value["row"], value["family"])
+        places[value["row"], value["family"]] = first.setdefault(value["manifest"], own)
+    return lambda row, family: f"#{places[row, family]}" if (row, family) in places else ""
+
+
+def commit() -> str:
+    """The commit of this checkout, "" where there is no git."""
+    where = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(where), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def origins(chain: Iterable[Manifest]) -> list[Manifest]:
+    """The sources among a chain's manifests: what is made of nothing."""
+    return sorted((made for made in chain if not made.inputs), key=lambda made: made.path)
+
+
+def _link(path: str | Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _append(names: list[str], name: str) -> None:
+    if name not in names:
+        names.append(name)

@@ -1,0 +1,82 @@
+"""Write the gallery of a run: a page with its pictures side by side, thumbnails beside it."""
+
+import argparse
+import time
+from pathlib import Path
+
+from diffusion4k import cli, files, manifest
+from diffusion4k.errors import UserError
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--spec", required=True, help="JSON or a file: run, sets, labels")
+    flags.add_argument("--images", nargs="*", default=[], metavar="MODEL:EVALUATION=MANIFEST")
+    flags.add_argument(
+        "--scores", nargs="*", default=[], metavar="MODEL:EVALUATION:FAMILY=MANIFEST"
+    )
+    flags.add_argument("--figures", nargs="*", type=Path, default=[], metavar="MANIFEST")
+    flags.add_argument("--template", type=Path, required=True, help="report/gallery.html")
+    flags.add_argument("--output", type=Path, required=True, help="manifest; the page beside it")
+    return flags
+
+
+def run(args: argparse.Namespace) -> None:
+    from diffusion4k.paper import spec
+    from diffusion4k.paper.report import gallery
+
+    started = time.time()
+    wanted = spec.load(args.spec)
+    inputs: dict[str, manifest.Manifest] = {}
+    shards, scores = read(args.images, 2, inputs), read(args.scores, 3, inputs)
+    target = args.output.with_suffix(".html")
+    thumbnails = gallery.Thumbnails(args.output.parent / "thumbnails", target)
+    groups = []
+    for name, about in wanted["sets"].items():
+        rows = {model: made for (model, of), made in shards.items() if of == name}
+        labels = {model: wanted["labels"][f"{model}:{name}"] for model in rows}
+        scored: dict[str, dict[str, manifest.Manifest]] = {}
+        for (model, of, family), (aggregate,) in scores.items():
+            if of == name:
+                scored.setdefault(model, {})[family] = aggregate
+        inputs[about["dataset"]] = dataset = manifest.read(about["dataset"])
+        shown = about | {"labels": labels}
+        groups.append(gallery.benchmark(name, shown, rows, scored, dataset, thumbnails))
+    for path in args.figures:
+        inputs[str(path)] = made = manifest.read(path)
+        groups.append(gallery.figure(made, thumbnails))
+    groups = [group for group in groups if group.items]
+    notes = list(dict.fromkeys(note for made in inputs.values() for note in made.notes))
+    files.write_text(target, gallery.page(args.template, wanted["run"], groups, notes))
+    tiles = [tile for group in groups for item in group.items for tile in item.tiles]
+    small = {target.parent / tile.thumbnail for tile in tiles}
+    for path in set(thumbnails.folder.glob("*.jpg")) - small:
+        path.unlink()  # of what is shown no longer
+    manifest.write(
+        args.output,
+        root=args.output.parent,
+        files=[target, *small],
+        inputs={name: made.path for name, made in inputs.items()},
+        settings=vars(args),
+        results={"pictures": len(tiles), "prompts": sum(len(group.items) for group in groups)},
+        started=started,
+        notes=notes,
+    )
+    print(f"{target}: {len(tiles)} pictures")
+
+
+def read(pairs: list[str], parts: int, inputs: dict[str, manifest.Manifest]) -> dict:
+    """`A:B=PATH` pairs => (A, B): its manifests in order, which are added to `inputs` by path."""
+    made: dict[tuple[str, ...], list[manifest.Manifest]] = {}
+    for pair in pairs:
+        place, _, path = pair.partition("=")
+        key = tuple(place.split(":"))
+        if len(key) != parts or not (path and all(key)):
+            raise UserError(f"{pair}: write {parts} names with `:` between, `=` and a manifest")
+        inputs[path] = inputs.get(path) or manifest.read(path)
+        made.setdefault(key, []).append(inputs[path])
+    return made
+
+
+if __name__ == "__main__":
+    cli.main(run, parser())

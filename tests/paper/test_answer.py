@@ -1,0 +1,126 @@
+"""What the report says first: the states of the paper's 24 items, the claims by verdict."""
+
+import time
+
+import pytest
+
+from configs import load, resolve
+from diffusion4k import manifest
+from diffusion4k.paper import claims
+from diffusion4k.paper.report import answer, notes
+
+
+def cell(verdict, ours=1.0, published=1.0, reason=""):
+    return {"verdict": verdict, "ours": ours, "published": published, "published_note": "",
+            "verdict_reason": reason}  # fmt: skip
+
+
+def made(path, results, **record):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    empty = {"inputs": {}, "settings": {}} | record
+    manifest.write(path, root=path.parent, files=[], results=results, started=time.time(), **empty)
+    return manifest.read(path)
+
+
+def state(tmp_path, *cells, context=()):
+    rows = [{"cells": {"fid": one}} for one in cells]
+    rows += [{"cells": {"fid": one}, "context": True} for one in context]
+    table = made(tmp_path / "table_3.json", {"rows": rows})
+    items = {item.key: item for item in answer.matrix([table], [], [], resolve())}
+    return items["table_3"].state, items["table_3"].detail
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["reproduced", "not judged"], ("made and judged", "1 reproduced")),
+        (["not reproduced"], ("made and judged", "1 not reproduced")),
+        (["not judged", "not judged"], ("made, not judged", "2 numbers of ours")),
+    ],
+)
+def test_a_table_that_is_whole(tmp_path, cells, expected):
+    assert state(tmp_path, *map(cell, cells)) == expected
+
+
+def test_a_table_with_gaps(tmp_path):
+    lacking = cell("cannot be run", ours=None, reason="never released")
+    assert state(tmp_path, cell("reproduced"), lacking) == (
+        *("partly made", "1 reproduced, 1 cannot be run"),
+    )
+    assert state(tmp_path, cell("not judged"), cell("not run", ours=None)) == (
+        *("partly made", "1 number of ours, 1 not run"),
+    )
+    assert state(tmp_path, lacking) == ("cannot be run", "never released")
+    assert state(tmp_path, cell("not run", ours=None)) == ("not in this run", "not run")
+    # others' numbers are not ours to make
+    assert state(tmp_path, cell("reproduced"), context=[cell("not run", ours=None)])[0] == (
+        "made and judged"
+    )
+    # no memory, as published: a result without a number
+    assert state(
+        tmp_path, cell("reproduced", ours=None, published=None) | {"published_note": "OOM"}
+    ) == (*("made and judged", "1 reproduced"),)
+
+
+def test_every_item_of_the_paper_has_a_state_and_a_link_where_it_is_shown(tmp_path):
+    config = resolve()
+    figure = made(tmp_path / "figure_13.json", {"pictures": []})
+    items = answer.matrix([], [figure], [], config)
+    assert [item.name for item in items[:2]] == ["Table 1", "Table 2"]
+    assert len(items) == 11 + 13 and items[-1].name == "Figure 13"
+    assert items[-1].link == "#figure_13" and items[-1].state == "made, not judged"
+    assert {item.state for item in items[:-1]} == {"not in this run"}
+    titled = [item.title for item in items if item.key in config["tables"] | config["figures"]]
+    assert all(titled)
+
+
+def test_a_figure_is_judged_by_its_claims_and_partly_made_without_a_row(tmp_path):
+    spec = '{"title": "t", "labels": {"a": "A@64", "b": "B@64"}}'
+    whole = made(
+        tmp_path / "figure_6.json",
+        {"pictures": [{}] * 3},
+        settings={"spec": spec},
+        inputs={"a:0": tmp_path / "x.json", "b:0": tmp_path / "x.json"},
+    )
+    claim = {"target": "figure_6", "verdict": "direction reproduced"}
+    assert answer._figure(whole, [claim]) == ("made and judged", "1 direction reproduced")
+    assert answer._figure(whole, []) == ("made, not judged", "3 pictures")
+    half = made(tmp_path / "half.json", {}, settings={"spec": spec}, inputs={"a:0": "x.json"})
+    assert answer._figure(half, []) == ("partly made", "without B@64")
+
+
+def test_the_answer_in_a_sentence():
+    def judged(*verdicts):
+        return [{"verdict": v, "detail": "why", "target": "table_3"} for v in verdicts]
+
+    item = answer.Item("table_3", "Table 3", "FID", answer.PARTLY, "")
+    some = judged("reproduced", "direction reproduced", "not reproduced", "not run")
+    text = answer.sentence(some, [item], False)
+    assert "made 1 (1 in part)" in text
+    assert text.endswith("Of its 4 claims 3 could be judged: 2 reproduced, 1 not reproduced.")
+    none = answer.sentence(judged("not judged", "cannot be run"), [item], True)
+    assert none.endswith("this run can judge none: it is made of miniature or random inputs.")
+    groups = answer.groups(judged("not run", "not judged", "not run"))
+    assert [(group["verdict"], len(group["claims"]), group["why"]) for group in groups] == [
+        *(("not judged", 1, ""), ("not run", 2, "why"))
+    ]
+    assert groups[1]["claims"][0]["detail"] == ""
+
+
+def test_every_verdict_and_state_has_a_sign_beside_its_word():
+    assert set(claims.VERDICTS) | set(answer.STATES) == set(answer.SIGNS)
+
+
+def test_notes_are_said_once():
+    footers = [["fidelity: published", "Ours: n = 6", "[1] a"], ["fidelity: published", "[1] a"],
+               ["Ours: n = 6", "sd3 is a miniature pipeline"]]  # fmt: skip
+    common = notes.shared(footers)
+    assert common == ["fidelity: published"]
+    assert notes.split(footers[0], common) == (["Ours: n = 6", "[1] a"], [1], False)
+    assert notes.split(footers[2], common) == (["Ours: n = 6"], [], True)
+
+
+def test_the_papers_list_is_the_configurations():
+    config = load("config.yaml")
+    known = {*config["tables"], *config["figures"]}
+    assert len(known & set(answer.PAPER)) >= 22

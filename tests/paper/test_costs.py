@@ -1,0 +1,72 @@
+"""What a run took: read from manifests, with the arithmetic of the cost model."""
+
+import json
+import time
+
+import pytest
+
+from configs import resolve
+from diffusion4k import manifest
+from diffusion4k.estimate import cost
+from diffusion4k.estimate import work as estimate
+from diffusion4k.paper.report import costs, units
+
+
+def made(path, seconds, device="cpu", **record):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    empty = {"inputs": {}, "settings": {}, "device": device} | record
+    started = time.time() - seconds
+    manifest.write(path, root=path.parent, files=[], started=started, **empty)
+    return manifest.read(path)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return tmp_path / "results" / "paper"
+
+
+def test_gpus_count_and_time_is_what_all_segments_took(run):
+    config = resolve()
+    trained = {"step": config["train"]["steps"], "seconds_training": 7200.0}
+    step = run / f"train/sd3_f16_wlf/step-{config['train']['steps']:06d}.json"
+    last = made(step, 100, "2 x NVIDIA H100 80GB HBM3", results=trained)
+    known = json.loads(estimate.of_run(config))
+    (work,) = costs.works({step: last}, known, config["train"]["steps"])
+    assert (work.jobs, work.seconds, work.gpus, work.gpu_hours) == (1, 7200, 2, 4)
+    assert work.flops == cost.of(config, ("train", "sd3_f16_wlf")).flops
+    line = work.line()
+    assert line["gpu_hours"] == "4.00"
+    assert line["share"] == f"{work.flops / 7200 / 2 / 989e12:.0%}"
+
+
+def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
+    config = resolve()
+    shards = [run / f"generate/flux_f16/eval_4096/shard-{n}-of-10.json" for n in range(2)]
+    chain = {path: made(path, 50) for path in shards}
+    score = run / "metrics/flux_f16/eval_4096/texture-0-of-10.json"
+    chain[score] = made(score, 10)
+    drawn, scored = costs.works(chain, json.loads(estimate.of_run(config)), 1)
+    assert (drawn.stage, drawn.name, drawn.jobs) == ("generate", "flux_f16/eval_4096", 2)
+    assert drawn.seconds == pytest.approx(100, abs=1)
+    every = cost.of(config, ("generate", "flux_f16", "eval_4096")).flops
+    assert drawn.flops == pytest.approx(every * 2 / 10)
+    assert (scored.flops, scored.line()["rate"], scored.line()["gpu_hours"]) == (0, "", "")
+    assert drawn.line()["share"] == ""  # nobody says what a CPU's peak is
+    assert costs.total([drawn, scored]).jobs == 3
+
+
+def test_everything_behind_is_read_once_and_what_is_gone_passed_over(run):
+    source = made(run / "sources/sd3.json", 1)
+    gone = {"model": source.path, "start": run / "gone.json"}
+    part = made(run / "generate/sd3_f16/eval_4096/shard-0-of-10.json", 1, inputs=gone)
+    table = made(run / "tables/table_3.json", 1, inputs={"a": part.path, "b": source.path})
+    assert set(costs.behind([table])) == {source.path, part.path, table.path}
+
+
+def test_numbers_have_the_prefix_that_fits():
+    shown = [units.scaled(value, "FLOP") for value in (12, 999.6, 2.44e12, 3.9e21, 5e22)]
+    assert shown == ["12 FLOP", "1 kFLOP", "2.44 TFLOP", "3.9 ZFLOP", "50 ZFLOP"]
+    assert [units.duration(s) for s in (0.42, 12.3, 200, 18600)] == [
+        *("0.4 s", "12 s", "3 min 20 s", "5 h 10 min")
+    ]
+    assert [units.size(n) for n in (12, 3_714_759, 44e9)] == ["12 B", "3.71 MB", "44 GB"]
