@@ -9,10 +9,11 @@ LOCKED := $(VENV)/.locked
 IQA := .venv-iqa
 GROUPS := base workflow gpu metrics paper dev
 
-.PHONY: help env env-iqa demo demo-gpu gpu-packages test quick test-portable test-slurm faults doctor status docs lint format lock clean
+.PHONY: help env env-iqa demo demo-sc demo-gpu gpu-packages test quick test-portable test-slurm faults doctor status docs lint format lock clean
 
 help:
 	@echo "make demo    the paper in miniature, on this machine's CPU (about ten minutes)"
+	@echo "make demo-sc the same, and the scale-consistent VAE of the journal extension"
 	@echo "make demo-gpu  the same on one GPU, larger: does a node work? (estimated at 8 minutes on an H100)"
 	@echo "make gpu-packages  for benchmarks/gpu_check.py on a machine with torch and no network"
 	@echo "make test    every test, the miniature end to end included, in a process a core and one more"
@@ -45,6 +46,10 @@ env-iqa: requirements-iqa.lock | $(filter .venv-uv/bin/uv,$(UV))
 demo: $(LOCKED)
 	@$(BIN)/python scripts/demo.py
 	@$(BIN)/python scripts/summary.py results/miniature
+
+demo-sc: $(LOCKED)
+	@$(BIN)/python scripts/demo.py --config config/miniature-sc.yaml
+	@$(BIN)/python scripts/summary.py results/miniature-sc
 
 demo-gpu: $(LOCKED)
 	@$(BIN)/python scripts/demo.py --config config/demo-gpu.yaml --profile profiles/local

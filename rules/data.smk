@@ -75,6 +75,7 @@ rule check_data:
         code=code("check_data.py"),
         flags=flags(
             folder=key("splits.{split}.folder"),
+            captioned=key("splits.{split}.captioned"),
             split="{split}",
             expected=key("splits.{split}.count"),
             min_side=key("splits.{split}.min_side", then=lambda side: side and shape.text(side)),

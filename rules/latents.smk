@@ -9,6 +9,7 @@ SPLIT = CONFIG["latents"]["split"]
 rule latents:
     "Encodes one shard of the training set: latents of its crops, embeddings of its captions."
     input:
+        unpack(lambda w: latents.vae_of(CONFIG, w.backbone)),
         pipeline=lambda w: sources.of_backbone(CONFIG, w.backbone),
         dataset=sources.of_split(CONFIG, SPLIT),
         check=ancient(data.checked(CONFIG, SPLIT)),
@@ -26,6 +27,7 @@ rule latents:
         **asks("latents"),
     params:
         code=code("diffusion4k/latents/shard.py"),
+        vae=lambda w, input: f"--vae {input.vae}" if "vae" in input.keys() else "",
         flags=flags(
             backbone="{backbone}",
             folder=key("splits.{latents.split}.folder"),
@@ -41,5 +43,5 @@ rule latents:
         ),
     shell:
         "{resources.launch} scripts/latents.py --pipeline {input.pipeline}"
-        " --dataset {input.dataset} {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
+        " --dataset {input.dataset} {params.vae} {params.flags} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --output {output} > {log} 2>&1"

@@ -1,13 +1,14 @@
 # Needs: a backbone's pipeline and all of its latents.
 # Gives: train/<model>/step-<step>.json, a chain of segments, each made from the one before; and
 #        train/<model>/pipeline.json, the fine-tuned model as a diffusers pipeline (a pipeline
-#        composed of two sources too).
+#        composed of two sources, or with a VAE of its own, too).
 #
 # A segment that is killed goes on from its last periodic save. Those saves lie in a folder that
 # is no output (Snakemake deletes outputs before it tries again), named after the digest of the
 # code and settings, so that a stale one is never resumed.
-from diffusion4k.dag import train
+from diffusion4k.dag import chains, train
 
+TRAINING = train.CHAIN
 EXECUTION = flags(
     processes=key("backbones.{backbone}.train.gpus", then=lambda gpus: max(gpus, 1)),
     micro_batch=key("backbones.{backbone}.train.micro_batch"),
@@ -17,14 +18,14 @@ EXECUTION = flags(
     zero_stage=key("train.zero_stage"),
     offload_optimizer=key("train.offload_optimizer"),
     save_every=key("train.save_every"),
-    time_limit=train.time_limit(CONFIG),
+    time_limit=resources.time_limit(CONFIG, "train"),
 )
 
 
 rule train:
     "Trains a model from one segment's end to the next, or from its pipeline to the first."
     input:
-        unpack(lambda w: train.start(CONFIG, w)),
+        unpack(lambda w: TRAINING.start(CONFIG, w)),
         unpack(lambda w: train.dataset(CONFIG)),
         pipeline=lambda w: sources.of_model(CONFIG, w.model),
         latents=lambda w: latents.manifests(CONFIG, CONFIG["models"][w.model]["backbone"]),
@@ -37,7 +38,7 @@ rule train:
         "<benchmarks>/train/{model}/step-{step}.tsv"
     wildcard_constraints:
         step=alternatives(
-            train.names([s for s in train.segments(CONFIG) if s not in train.kept(CONFIG)])
+            chains.names([s for s in TRAINING.segments(CONFIG) if s not in TRAINING.kept(CONFIG)])
         ),
     priority: 5
     # inside a SLURM job Snakemake runs once more, and would use all retries up in that one job
@@ -46,7 +47,7 @@ rule train:
         "../envs/gpu.yaml"
     threads: threads("train")
     resources:
-        **asks("train", ended_slots=lambda w: train.ended_slots(CONFIG, w)),
+        **asks("train", ended_slots=lambda w: TRAINING.ended_slots(CONFIG, w)),
         # how, not what: no params, since to run on fewer processes is no reason to train again
         execution=EXECUTION,
         # a segment that made no progress in this run of Snakemake's attempts is given up
@@ -62,7 +63,7 @@ rule train:
             else ""
         ),
         start=lambda w, input: f"--start {input.start}" if "start" in input.keys() else "",
-        progress=lambda w: train.progress_folder(CONFIG, w),
+        progress=lambda w: TRAINING.progress_folder(CONFIG, w),
     shell:
         "{resources.launch} scripts/train.py --pipeline {input.pipeline} --latents {input.latents}"
         " {params.images} {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
@@ -75,14 +76,14 @@ use rule train as train_kept with:
         manifest="<results>/train/{model}/step-{step}.json",
         state=directory("<results>/train/{model}/step-{step}"),
     wildcard_constraints:
-        step=alternatives(train.names(train.kept(CONFIG))),
+        step=alternatives(chains.names(TRAINING.kept(CONFIG))),
 
 
 rule export:
-    "Puts the fine-tuned transformer, or another source's, into a pipeline that stands by itself."
+    "Puts a transformer and a VAE, fine-tuned or another source's, into a pipeline of its own."
     input:
+        unpack(lambda w: train.parts(CONFIG, w.model)),
         pipeline=lambda w: sources.of_model(CONFIG, w.model),
-        state=lambda w: train.transformer(CONFIG, w.model),
     output:
         "<results>/train/{model}/pipeline.json",
     log:
@@ -100,6 +101,7 @@ rule export:
     params:
         code=code("diffusion4k/pipelines/export.py"),
         flags=flags(encoder=key("vae.encoder"), decoder=key("vae.decoder")),
+        parts=lambda w: flags(**train.parts(CONFIG, w.model))(w),
     shell:
-        "python scripts/export.py --pipeline {input.pipeline} --state {input.state} {params.flags}"
+        "python scripts/export.py --pipeline {input.pipeline} {params.parts} {params.flags}"
         " --output {output} > {log} 2>&1"

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, files, manifest, shape
-from diffusion4k.data import captions as metadata
+from diffusion4k.data import listing
 from diffusion4k.errors import UserError
 
 
@@ -14,7 +14,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", required=True, help="folder inside it, e.g. eval/size_4096")
     flags.add_argument("--split", required=True, help="what the split is called, e.g. eval_4096")
-    flags.add_argument("--expected", type=int, required=True, help="number of images")
+    flags.add_argument("--captioned", action=argparse.BooleanOptionalAction, default=True,
+                       help="no: every image below the folder counts")  # fmt: skip
+    flags.add_argument("--expected", type=int, help="number of images; unset: not known")
     flags.add_argument(
         "--min-side", type=shape.parse, default=0, help="px or HxW; smaller is an offence"
     )
@@ -30,12 +32,14 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     source = manifest.read(args.dataset)
-    samples = metadata.of(source, args.folder)
-    decoded = data.inspect_all(samples, min_side=args.min_side, workers=args.workers)
+    samples = listing.of(source, args.folder, captioned=args.captioned)
+    how = {"min_side": args.min_side, "captioned": args.captioned}
+    decoded = data.inspect_all(samples, **how, workers=args.workers)
     bar = cli.progress(decoded, total=len(samples), desc=f"check {args.split}", unit="image")
     inspections = list(bar)
 
-    wrong = data.offenders(source.root / args.folder, samples, inspections, args.expected)
+    folder = source.root / args.folder if args.captioned else None
+    wrong = data.offenders(folder, samples, inspections, args.expected)
     equal = data.duplicates(inspections)
     refuse(args, wrong + equal if args.refuse_duplicates else wrong)
 

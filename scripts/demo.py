@@ -18,9 +18,9 @@ from diffusion4k import cli
 MINIATURE = Path("config/miniature.yaml")
 STAGES = {
     "sources": "fetch_source make_source",
-    "data": "check_data captions caption",
+    "data": "check_data list_images captions caption",
     "latents": "latents",
-    "train": "train train_kept export",
+    "train": "train train_kept train_vae train_vae_kept export",
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",

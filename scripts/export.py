@@ -1,4 +1,4 @@
-"""Put a trained transformer into its base pipeline: a diffusers folder that stands by itself.
+"""Put what was trained into its base pipeline: a diffusers folder that stands by itself.
 
 The folder pipeline/ lies beside the manifest. What does not change is hard-linked, not copied.
 """
@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
+from diffusion4k.errors import UserError
 from diffusion4k.pipelines.export import export, trained_root
-from diffusion4k.pipelines.folder import TRANSFORMER, PipelineFolder
+from diffusion4k.pipelines.folder import TRANSFORMER, PipelineFolder, vae_folder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,7 +18,8 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     flags.add_argument("--pipeline", type=Path, required=True, help="manifest of the base pipeline")
-    flags.add_argument("--state", type=Path, required=True, help="manifest of the training step")
+    flags.add_argument("--state", type=Path, help="manifest of the training step")
+    flags.add_argument("--vae", type=Path, help="manifest of another VAE, or of its pipeline")
     flags.add_argument("--encoder", choices=["stride", "dilation"], default="stride")
     flags.add_argument("--decoder", choices=["folded", "upsample", "published"], default="folded")
     flags.add_argument("--output", type=Path, required=True, help="manifest, …/pipeline.json")
@@ -26,21 +28,34 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     started = time.time()
-    base, state = PipelineFolder.open(args.pipeline), manifest.read(args.state)
-    trained = trained_root(state)
-    base.check_files(transformer=False)
-    state.sound(path for path in state.paths() if path.is_relative_to(trained / TRANSFORMER))
+    if not (args.state or args.vae):
+        raise UserError("--state, --vae: give what is to be put into the pipeline")
+    base, inputs = PipelineFolder.open(args.pipeline), {"pipeline": args.pipeline}
+    base.check_files(transformer=args.state is None)
+    notes, results, trained, vae = list(base.notes), {}, None, None
+    if args.state:
+        state, inputs["state"] = manifest.read(args.state), args.state
+        trained = trained_root(state)
+        state.sound(path for path in state.paths() if path.is_relative_to(trained / TRANSFORMER))
+        results = {key: state.results[key] for key in ("step",) if key in state.results}
+        notes += state.notes
+    if args.vae:
+        other, inputs["vae"] = manifest.read(args.vae), args.vae
+        vae = vae_folder(other)
+        other.sound(path for path in other.paths() if path.is_relative_to(vae))
+        notes += other.notes
     folder = args.output.with_suffix("")
-    files = export(base, trained, folder, encoder=args.encoder, decoder=args.decoder)
+    how = {"encoder": args.encoder, "decoder": args.decoder}
+    files = export(base, trained, folder, vae=vae, **how)
     manifest.write(
         args.output,
         root=folder,
         files=files,
-        inputs={"pipeline": args.pipeline, "state": args.state},
+        inputs=inputs,
         settings=vars(args),
-        results={key: state.results[key] for key in ("step",) if key in state.results},
+        results=results,
         started=started,
-        notes=[*base.notes, *state.notes],
+        notes=list(dict.fromkeys(notes)) if args.vae else notes,
     )
     print(f"{folder}: {len(files)} files")
 

@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument("--backbone", required=True, help=" or ".join(backbones.NAMES))
     flags.add_argument("--pipeline", type=Path, required=True, help="manifest of its pipeline")
+    flags.add_argument("--vae", type=Path, help="manifest of a VAE in place of the pipeline's")
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", default="train", help="folder inside the data set")
     flags.add_argument("--mode", choices=["precomputed", "online"], default="precomputed",
@@ -46,6 +47,9 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     folder, dataset = PipelineFolder.open(args.pipeline), manifest.read(args.dataset)
+    inputs = {"pipeline": args.pipeline, "dataset": args.dataset}
+    if args.vae:
+        folder, inputs["vae"] = folder.with_vae(args.vae), args.vae
     chosen = {field.name: getattr(args, field.name) for field in fields(encode.LatentsSettings)}
     count, files = encode_shard(
         folder,
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=args.output.parent,
         files=[path for path, _ in stored],
-        inputs={"pipeline": args.pipeline, "dataset": args.dataset},
+        inputs=inputs,
         settings=vars(args),
         # of those made in this run, the loading of the models included
         results={"samples": len(stored), "samples_per_second": new / seconds if new else None},

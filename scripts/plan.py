@@ -76,7 +76,7 @@ def tables(made: plan.Plan) -> None:
     """A line for each table made by itself; what several share is in each."""
     rows = []
     for name, works in made.tables.items():
-        trains = [work.key[1] for work in works if work.key[0] == "train"]
+        trains = [work.key[1] for work in works if work.key[0] in ("train", "train_vae")]
         rows.append([name, *figures(made, works), ", ".join(trains) or "nothing"])
     show(["by itself", *FIGURES, "trains"], rows, left=(0, 6))
 

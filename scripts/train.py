@@ -7,12 +7,12 @@ the end.
 """
 
 import argparse
-import os
-import sys
+import dataclasses
 from pathlib import Path
 
 from diffusion4k import cli
 from diffusion4k.train import settings
+from diffusion4k.train.job import add_arguments, from_arguments
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,20 +26,11 @@ def parser() -> argparse.ArgumentParser:
     job.add_argument("--latents", type=Path, nargs="+", required=True, help="shard manifests")
     job.add_argument("--dataset", type=Path, help="manifest; the images of online latents")
     job.add_argument("--folder", default="train", help="folder inside the data set")
-    job.add_argument("--start", type=Path, help="manifest of the step to go on from")
-    job.add_argument("--stop-step", type=int, required=True, help="train until this step")
-    job.add_argument("--processes", type=int, default=1, help="as launched; a check")
-    job.add_argument("--save-every", type=int, default=500, help="steps that a kill loses at most")
     job.add_argument("--save-dtype", choices=("float32", "bfloat16"),
                      help="of the exported weights; default: --precision")  # fmt: skip
-    job.add_argument("--time-limit", type=float, metavar="MINUTES", help="then save and exit 75")
     job.add_argument("--cache", type=float, default=1.0, metavar="GB",
                      help="latents up to this size are kept in memory")  # fmt: skip
-    job.add_argument("--workers", type=int, default=min(4, cli.threads()),
-                     help="loading processes, for larger latents or images")  # fmt: skip
-    job.add_argument("--attempt", type=int, default=1, help="Snakemake's; 1 forgets past failures")
-    job.add_argument("--progress-folder", type=Path, required=True, help="checkpoints, TensorBoard")
-    job.add_argument("--output", type=Path, required=True, help="manifest, step-<step>.json")
+    add_arguments(job)
     return made
 
 
@@ -48,32 +39,11 @@ def run(args: argparse.Namespace) -> None:
     recipe = settings.from_arguments(args)
     recipe.accumulation(args.processes)  # refuse before the slow imports
     from diffusion4k import backbones
-    from diffusion4k.train import trainer
-    from diffusion4k.train.job import Job
+    from diffusion4k.train import finetune
 
-    job = Job(
-        pipeline=args.pipeline,
-        latents=tuple(args.latents),
-        dataset=args.dataset,
-        folder=args.folder,
-        start=args.start,
-        stop_step=args.stop_step,
-        processes=args.processes,
-        progress_folder=args.progress_folder,
-        output=args.output,
-        attempt=args.attempt,
-        save_every=args.save_every,
-        save_dtype=args.save_dtype,
-        time_limit=args.time_limit and args.time_limit * 60,
-        cache=args.cache * 1e9,
-        workers=args.workers,
-    )
-    try:
-        trainer.train(recipe, job, backbones.get(args.backbone))
-    except trainer.Interrupted as stop:
-        if os.environ.get("RANK", "0") == "0":
-            print(stop, file=sys.stderr)
-        sys.exit(75)
+    job = from_arguments(args)
+    job = dataclasses.replace(job, latents=tuple(args.latents), cache=args.cache * 1e9)
+    finetune.run(recipe, job, backbones.get(args.backbone))
 
 
 if __name__ == "__main__":

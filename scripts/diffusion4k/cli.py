@@ -27,8 +27,8 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     A text may begin with "-". What --output names must be writable before the work begins.
     """
     streams.prepare()
-    environment.checkout()  # as it is when the work begins
     args = parser.parse_args(joined(sys.argv[1:], parser))
+    environment.checkout()  # as it is when the work begins
     # it warns of a 4-bit CPU kernel that nobody here asks for, as soon as diffusers finds it
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:

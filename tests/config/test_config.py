@@ -21,8 +21,9 @@ from diffusion4k.train import settings
 
 def test_the_papers_numbers_are_in_the_default():
     paper = resolve()
-    counts = {name: split["count"] for name, split in paper["splits"].items()}
-    assert counts == {"train": 12015, "eval_2048": 2781, "eval_4096": 195}
+    counts = {name: split.get("count") for name, split in paper["splits"].items()}
+    known = {"train": 12015, "train_v2": 105288, "eval_2048": 2781, "eval_4096": 195}
+    assert counts == known | {"sa_1b": None}
     assert paper["train"]["steps"] == 20000 and paper["train"]["learning_rate"] == 1e-6
     assert paper["backbones"]["sd3"]["train"]["global_batch"] == 64
     assert paper["backbones"]["flux"]["train"]["global_batch"] == 32
@@ -31,7 +32,7 @@ def test_the_papers_numbers_are_in_the_default():
 def test_miniature_changes_only_sizes_counts_and_sources():
     allowed = {
         "run", "sources", "splits", "evaluations", "backbones", "latents", "train", "generate",
-        "reconstruction", "plan", "prompts", "figures", "resources",
+        "reconstruction", "plan", "prompts", "figures", "resources", "vae_training",
     }  # fmt: skip
     assert set(load("miniature.yaml")) <= allowed
     paper = resolve()

@@ -1,6 +1,7 @@
 """Every fidelity row, from the configuration to what it changes: the two settings differ there."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from diffusion4k.generate import sampler
 from diffusion4k.generate.seeds import image_seed
 from diffusion4k.metrics import clip, families, glcm, inputs, scores
 from diffusion4k.train import launch, randomness, samples
+from diffusion4k.train.autoencoder import ScaleConsistency
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.train.objectives import OBJECTIVES, Bands
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import make_f16, make_pipeline_f16
@@ -36,8 +39,8 @@ def draw(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_there_are_seventeen_rows_each_with_a_test_and_an_explanation():
-    assert len(fidelity.ROWS) == 17
+def test_there_are_nineteen_rows_each_with_a_test_and_an_explanation():
+    assert len(fidelity.ROWS) == 19
     tested = {name.removeprefix("test_row_") for name in globals() if name.startswith("test_row_")}
     assert tested == set(fidelity.ROWS)
     text = (Path(__file__).resolve().parents[2] / "docs" / "fidelity.md").read_text(
@@ -273,6 +276,37 @@ def test_row_image_seed():
         for s in both("image_seed")
     ]
     assert seeds[0] == {0} and len(seeds[1]) == 3
+
+
+def vae_training(**own) -> ScaleConsistency:
+    """A task whose loader can be asked, on two photographs."""
+    settings = AutoencoderSettings(micro_batch=32, **own)
+    task = ScaleConsistency(settings)
+    task.job = SimpleNamespace(processes=1, workers=0)
+    task.accelerator = SimpleNamespace(process_index=0)
+    return task
+
+
+def batches_of(settings: config.Config, monkeypatch) -> list[list[tuple[int, int]]]:
+    own = {k: settings["vae_training"][k] for k in ("decoder_batch", "discriminator_batch")}
+    monkeypatch.setattr(samples, "loading", lambda dataset, keys, workers: keys)
+    task = vae_training(**own)
+    task.photographs = None
+    return task.batches(range(1))
+
+
+def test_row_sc_gradients(monkeypatch):
+    """The decoder's share of a step, and the discriminator's, which stays."""
+    published, corrected = (batches_of(s, monkeypatch) for s in both("sc_gradients"))
+    assert len(published) == (64 + 256) // 32 and len(corrected) == (256 + 256) // 32
+    assert [len(batch) for batch in published] == [32] * 10
+
+
+def test_row_sc_alternation(monkeypatch):
+    """Whether the discriminator has photographs of its own."""
+    published, corrected = (batches_of(s, monkeypatch) for s in both("sc_alternation"))
+    slots = [{slot for batch in found for _, slot in batch} for found in (published, corrected)]
+    assert slots == [set(range(64 + 256)), set(range(64))]
 
 
 def test_row_score_input(tmp_path):

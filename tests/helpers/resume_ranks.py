@@ -31,10 +31,12 @@ MODES = {
         "offload_optimizer": True,
         "gradient_checkpointing": True,
     },
+    "vae": {"name": "vae", "micro_batch": 1},
 }
 
 
 STOPS = {"ddp": range(STEPS), "zero": range(STEPS), "offload": range(3, STEPS, 4)}
+STOPS["vae"] = range(0, STEPS, 2)
 
 
 class Killed(BaseException):
@@ -48,9 +50,9 @@ def none(*_arguments, **_options) -> None:
 def run(inputs: Path, folder: Path, mode: str, stop: int | None = None) -> None:
     """Train; with `stop`, die in the step that follows `stop` finished ones, before it counts."""
     training.fresh()
-    job = training.job_for(
-        inputs, folder, stop_step=STEPS, save_every=EVERY, processes=2, save_dtype="float32"
-    )
+    name = MODES[mode].get("name", "sd3")
+    how = {"stop_step": STEPS, "save_every": EVERY, "save_dtype": "float32"}
+    job = training.job_for(inputs, folder, name, processes=2, **how)
     ailment = monitor.ailment
 
     def dying(row, past):
@@ -60,7 +62,7 @@ def run(inputs: Path, folder: Path, mode: str, stop: int | None = None) -> None:
 
     monitor.ailment = dying
     try:
-        training.trainer.train(training.recipe(**MODES[mode]), job, training.backbones.get("sd3"))
+        training.start(training.recipe(**MODES[mode]), job)
     finally:
         monitor.ailment = ailment
 
@@ -69,7 +71,9 @@ def states(folder: Path) -> dict[str, torch.Tensor]:
     """Every tensor of the final state: weights, and with ZeRO each rank's optimizer shard."""
     found = {}
     root = folder / f"step-{STEPS:06d}" / "state"
-    for path in sorted(p for p in root.rglob("*") if p.suffix in (".pt", ".bin", ".safetensors")):
+    kinds = (".pt", ".bin", ".safetensors")
+    average = root / "custom_checkpoint_0.pkl"
+    for path in sorted(p for p in root.rglob("*") if p.suffix in kinds or p == average):
         if path.suffix == ".safetensors":
             content = training.load_file(path)
         else:
@@ -121,6 +125,13 @@ def main() -> None:
 
 def check_export(step: Path, mode: str) -> None:
     """What is exported is what the optimizer holds: as DeepSpeed itself reads it from the state."""
+    if mode == "vae":  # the averaged weights
+        exported = training.load_file(step / "vae" / "diffusion_pytorch_model.safetensors")
+        average = torch.load(step / "state" / "custom_checkpoint_0.pkl", weights_only=False)
+        trained = [name for name in exported if name.startswith("decoder")]
+        shadows = {tuple(s.flatten()[:4].tolist()) for s in average["shadow_params"]}
+        assert {tuple(exported[n].flatten()[:4].tolist()) for n in trained} == shadows
+        return
     exported = training.load_file(step / "transformer" / "diffusion_pytorch_model.safetensors")
     if mode == "ddp":
         expected = training.load_file(step / "state" / "model.safetensors")
@@ -140,7 +151,7 @@ def refused_in_8_bit(inputs: Path, folder: Path) -> None:
     settings = training.recipe(**MODES["zero"] | {"optimizer": "adamw_8bit"})
     job = training.job_for(inputs, folder / "8-bit", processes=2)
     try:
-        training.trainer.train(settings, job, training.backbones.get("sd3"))
+        training.start(settings, job)
     except UserError as error:
         assert "fewer than 2^31 weights" in str(error) and "each of 2 processes" in str(error)
         assert not [*job.progress_folder.glob("checkpoints-*/*")]
@@ -152,7 +163,9 @@ def refused_elsewhere(inputs: Path, folder: Path, mode: str) -> None:
     """Sharded states go on with as many processes only: a wrong promise is refused in one line."""
     training.fresh()
     try:
-        launch.accelerator_for(training.recipe(**MODES[mode] | {"micro_batch": 1}), 4)
+        changes = {"micro_batch": 1} | ({"decoder_batch": 4} if mode == "vae" else {})
+        changes |= {"discriminator_batch": 4} if mode == "vae" else {}
+        launch.accelerator_for(training.recipe(**MODES[mode] | changes), 4)
     except UserError as error:
         assert "--processes 4, but 2 started" in str(error)
     else:

@@ -1,18 +1,28 @@
-"""A miniature training for tests: a transformer, five latents of two crops, six steps."""
+"""Miniature trainings for tests, six steps: a transformer on five latents of two crops; a VAE
+on six photographs, two of them held out."""
 
 import pyarrow.parquet as pq
 import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file, save_file
 
+import parity_sc
 import rounding
 import tiny
-from diffusion4k import backbones
+from diffusion4k import backbones, manifest
+from diffusion4k.data import listing
 from diffusion4k.train import trainer
+from diffusion4k.train.autoencoder import ScaleConsistency
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.finetune import FineTuning
 from diffusion4k.train.job import Job
 from diffusion4k.train.settings import Settings
 
 STEPS = 6
+VAE = {"decoder_batch": 2, "discriminator_batch": 2, "micro_batch": 2, "size": 32, "ema": 0.9}
+VAE |= {"resize": 32}
+VAE |= {"discriminator_hidden": 16, "discriminator_depth": 4, "learning_rate": 1e-3}
+VAE |= {"gradient_checkpointing": True}
 VARIANTS = {
     "sd3": {"precision": "float32", "gradient_checkpointing": False, "micro_batch": 4},
     "flux": {"precision": "bfloat16", "gradient_checkpointing": True, "micro_batch": 2},
@@ -39,7 +49,23 @@ def make_inputs(root):
             for crop in range(2):
                 write_sample(latents / "samples" / f"photo-{index}-{crop}.safetensors", name)
         tiny.save_manifest(root / f"latents-{name}.json", latents)
+    make_vae_inputs(root)
     return root
+
+
+def make_vae_inputs(root):
+    """The pipeline of a VAE, photographs, which of them are held out, LPIPS's random network."""
+    tiny.vae().save_pretrained(root / "vae" / "vae")
+    tiny.save_manifest(root / "vae.json", root / "vae", notes=["random weights (test)"])
+    dataset = manifest.read(tiny.save_dataset(root, 6))
+    parts = listing.divide(listing.of(dataset, "train", captioned=True), 2, seed=0)
+    (root / "images").mkdir()
+    for name, part in zip((listing.TRAINING, listing.HELD_OUT), parts, strict=True):
+        listing.write(root / "images" / name, part, dataset.root)
+    tiny.save_manifest(root / "images.json", root / "images")
+    (root / "vgg16").mkdir()
+    parity_sc.save_vgg16(root / "vgg16" / "model.safetensors")
+    tiny.save_manifest(root / "vgg16.json", root / "vgg16")
 
 
 def write_sample(path, name):
@@ -52,6 +78,8 @@ def write_sample(path, name):
 
 
 def recipe(name="sd3", **changes):
+    if name == "vae":
+        return AutoencoderSettings(**VAE | changes)
     values = {"learning_rate": 1e-3, "global_batch": 4, "guidance": 3.5} | VARIANTS[name]
     return Settings(backbone=name, **values | changes)
 
@@ -60,7 +88,6 @@ def job_for(inputs, folder, name="sd3", **changes):
     step = changes.get("stop_step", STEPS)
     values = {
         "pipeline": inputs / f"{name}.json",
-        "latents": (inputs / f"latents-{name}.json",),
         "start": None,
         "stop_step": step,
         "processes": 1,
@@ -68,6 +95,11 @@ def job_for(inputs, folder, name="sd3", **changes):
         "output": folder / f"step-{step:06d}.json",
         "save_every": 2,
     }
+    if name == "vae":
+        values |= {"dataset": inputs / "data.json", "workers": 0}
+        values |= {key: inputs / f"{key}.json" for key in ("images", "vgg16")}
+    else:
+        values["latents"] = (inputs / f"latents-{name}.json",)
     return Job(**values | changes)
 
 
@@ -78,8 +110,16 @@ def train(settings, job):
     """
     torch.set_num_threads(1)
     fresh()
-    trainer.train(settings, job, backbones.get(settings.backbone))
+    start(settings, job)
     return weights(job.output)
+
+
+def start(settings, job):
+    """What scripts/train.py, or scripts/train_vae.py, does with its flags."""
+    if isinstance(settings, AutoencoderSettings):
+        trainer.train(ScaleConsistency(settings), job)
+        return
+    trainer.train(FineTuning(settings, backbones.get(settings.backbone)), job)
 
 
 def weights(output):

@@ -16,6 +16,7 @@ ROOMS = {
     # of one file each, for every other
     "device": set(),
     "images": set(),
+    "perceptual": set(),
     "shape": set(),
     "weights": set(),
     "endpoints": set(),
@@ -44,7 +45,7 @@ ROOMS = {
 }
 
 
-EVERYBODYS = {"device", "images", "shape", "weights"}
+EVERYBODYS = {"device", "images", "perceptual", "shape", "weights"}
 # The loose files of the library's own folder decide no byte: no digest counts them, and an edit
 # makes no job run again (diffusion4k/digest.py). What computes goes into a room.
 LOOSE = {

@@ -97,7 +97,7 @@ def test_a_training_job_is_a_slot_and_ends_itself_before_its_limit():
     made = resolved(site=SITE | {"max_runtime": 240})
     for attempt in (1, 5):
         assert submission.asked(made, "train", "sd3_f16_wlf", attempt)["runtime"] == 240
-    assert train.time_limit(made) == 220
+    assert resources.time_limit(made, "train") == 220
 
 
 def test_the_site_is_named_in_every_job():
@@ -117,8 +117,8 @@ def test_what_needs_no_cluster_is_local():
 def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = resolved()
-    segment = SimpleNamespace(model="flux_f16_wlf", step=f"{train.segments(made)[0]:06d}")
-    told = Path(train.progress_folder(made, segment), "progress.json")
+    segment = SimpleNamespace(model="flux_f16_wlf", step=f"{train.CHAIN.segments(made)[0]:06d}")
+    told = Path(train.CHAIN.progress_folder(made, segment), "progress.json")
     for ended, memory in ((0, 800000), (1, 640000), (2, 480000), (5, 480000)):
         write_text(told, json.dumps({"slots": ended}))
         assert f"--mem {memory} " in sbatch(made, "train", segment.model, attempt=3)

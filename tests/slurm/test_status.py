@@ -37,7 +37,7 @@ def resolved(folder: Path) -> dict:
 def tell(folder: Path, step: int, digest: str = "", **more) -> None:
     """A progress file of sd3_f16_wlf as a running segment writes it; `digest`: of other code."""
     segment = SimpleNamespace(model="sd3_f16_wlf", step=f"{step:06d}")
-    path = folder / train.progress_folder(resolved(folder), segment) / "progress.json"
+    path = folder / train.CHAIN.progress_folder(resolved(folder), segment) / "progress.json"
     if digest:
         path = path.parent.with_name(f"{digest}-{step:06d}") / path.name
     path.parent.mkdir(parents=True, exist_ok=True)

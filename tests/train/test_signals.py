@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from diffusion4k import progress
 from diffusion4k.train import samples, signals, state
-from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
+from tiny_training import VAE, fresh, history, job_for, make_inputs, recipe, train, weights
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 STEPS = 60
 
 
@@ -98,23 +98,36 @@ def inputs(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
-@pytest.fixture(scope="module")
-def straight(inputs, tmp_path_factory):
-    job = job_for(inputs, tmp_path_factory.mktemp("straight"), stop_step=STEPS)
-    train(recipe(), job)
+@pytest.fixture(scope="module", params=["sd3", "vae"])
+def straight(request, inputs, tmp_path_factory):
+    """What is trained, and the manifest of its uninterrupted training."""
+    name = request.param
+    job = job_for(inputs, tmp_path_factory.mktemp(name), name, stop_step=STEPS)
+    train(recipe(name), job)
     fresh()
-    return job.output
+    return name, job.output
 
 
-def script(job, log: Path) -> int:
-    """Start scripts/train.py in a process group of its own, with loading processes; its id."""
-    command = [
-        *(sys.executable, str(SCRIPT), "--backbone", "sd3", "--learning-rate", "1e-3"),
+def own_flags(name: str, job) -> list[str]:
+    """The script of a training, with the flags of `recipe(name)`."""
+    if name == "vae":
+        inputs = {key: getattr(job, key) for key in ("dataset", "images", "vgg16")}
+        words = [f"--{k.replace('_', '-')}={v}" for k, v in (VAE | inputs).items() if v is not True]
+        return [str(SCRIPTS / "train_vae.py"), *words]
+    return [
+        *(str(SCRIPTS / "train.py"), "--backbone", "sd3", "--learning-rate", "1e-3"),
         *("--global-batch", "4", "--micro-batch", "4", "--precision", "float32"),
-        *("--no-gradient-checkpointing", "--guidance", "3.5", "--pipeline", str(job.pipeline)),
-        *("--latents", *map(str, job.latents), "--stop-step", str(job.stop_step)),
-        *("--save-every", "5", "--cache", "0", "--workers", "2", "--output", str(job.output)),
-        *("--progress-folder", str(job.progress_folder)),
+        *("--no-gradient-checkpointing", "--guidance", "3.5", "--cache", "0"),
+        *("--latents", *map(str, job.latents)),
+    ]
+
+
+def script(name: str, job, log: Path) -> int:
+    """Start it in a process group of its own, with loading processes; its id."""
+    command = [
+        *(sys.executable, *own_flags(name, job), "--pipeline", str(job.pipeline)),
+        *("--stop-step", str(job.stop_step), "--save-every", "5", "--workers", "2"),
+        *("--output", str(job.output), "--progress-folder", str(job.progress_folder)),
     ]
     writing = os.O_WRONLY | os.O_CREAT
     outputs = [(os.POSIX_SPAWN_OPEN, number, log, writing, 0o600) for number in (1, 2)]
@@ -125,9 +138,10 @@ def script(job, log: Path) -> int:
 @pytest.mark.parametrize("number", signals.SIGNALS)
 def test_a_signal_to_the_whole_group_loses_no_step(inputs, straight, tmp_path, number):
     """The training and its loading processes; what follows is as if nothing had happened."""
-    job = job_for(inputs, tmp_path, stop_step=STEPS, save_every=5, cache=0, workers=2)
+    name, whole = straight
+    job = job_for(inputs, tmp_path, name, stop_step=STEPS, save_every=5, cache=0, workers=2)
     log = tmp_path / "log"
-    group = script(job, log)
+    group = script(name, job, log)
     while not [*tmp_path.glob("progress/checkpoints-*/checkpoint-*")]:
         assert os.waitpid(group, os.WNOHANG) == (0, 0), log.read_text()
         time.sleep(0.002)
@@ -140,6 +154,6 @@ def test_a_signal_to_the_whole_group_loses_no_step(inputs, straight, tmp_path, n
     assert 5 <= saved < STEPS and told["state"] == "saved"
     assert told["step"] == told["saved_step"] == saved
     assert 0 < progress.notice(told) < 10
-    resumed = train(recipe(), job)
-    assert all(torch.equal(resumed[key], value) for key, value in weights(straight).items())
-    assert history(job.output) == history(straight)
+    resumed = train(recipe(name), job)
+    assert all(torch.equal(resumed[key], value) for key, value in weights(whole).items())
+    assert history(job.output) == history(whole)

@@ -11,7 +11,8 @@ from typing import Any
 
 from diffusion4k.cluster import slurm
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import train
+from diffusion4k.dag import train, vae
+from diffusion4k.dag.chains import Chain
 from diffusion4k.errors import UserError
 from diffusion4k.progress import NAME, read
 
@@ -30,7 +31,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Queue:
-    """Training jobs by <model>_<step>; `fault`: why SLURM could not be asked for them."""
+    """Training jobs by <model>_<step>, of VAEs by vae <vae>_<step>; `fault`: why SLURM could not
+    be asked for them."""
 
     jobs: dict[str, slurm.Queued]
     fault: str = ""
@@ -42,35 +44,43 @@ def ask(folder: Path) -> Queue:
         found = slurm.jobs(folder)
     except UserError as error:
         return Queue({}, str(error).splitlines()[-1])
-    marks = ("rule_train_wildcards_", "rule_train_kept_wildcards_")
+    marks = {
+        f"rule_{rule}{kept}_wildcards_": of
+        for rule, of in (("train", ""), ("train_vae", "vae "))
+        for kept in ("", "_kept")
+    }
     return Queue({
-        job.comment.removeprefix(mark): job
-        for job in found for mark in marks if job.comment.startswith(mark)
+        of + job.comment.removeprefix(mark): job
+        for job in found for mark, of in marks.items() if job.comment.startswith(mark)
     })  # fmt: skip
 
 
 def lines(config: Config, folder: Path, queue: Queue, now: float | None = None) -> Iterator[Line]:
     """A line for each segment of each training, in order; `folder` is the checkout."""
     now = now or time.time()
-    for model in train.trained(config):
-        for step in train.segments(config):
-            yield _line(folder, config, model, step, queue, now)
+    chains = ((vae.CHAIN, vae.trained(config)), (train.CHAIN, train.trained(config)))
+    for chain, names in chains:
+        for name in names:
+            for step in chain.segments(config):
+                yield _line(folder, config, chain, name, step, queue, now)
 
 
 def _line(
-    folder: Path, config: dict[str, Any], model: str, step: int, queue: Queue, now: float
-) -> Line:
-    if (folder / train.last_step(config, model)).exists():
-        done = json.loads((folder / train.last_step(config, model)).read_text(encoding="utf-8"))
-        if step < train.segments(config)[-1]:
+    folder: Path, config: dict[str, Any], chain: Chain, name: str, step: int, queue: Queue,
+    now: float,
+) -> Line:  # fmt: skip
+    model = f"vae {name}" if chain is vae.CHAIN else name
+    if (folder / chain.last_step(config, name)).exists():
+        done = json.loads((folder / chain.last_step(config, name)).read_text(encoding="utf-8"))
+        if step < chain.segments(config)[-1]:
             return Line(model, step, "finished")
         loss = done.get("results", {}).get("loss")
         return Line(model, step, "finished", f"loss {loss:.4g}" if loss is not None else "")
-    if (folder / train.step_file(config, model, step)).exists():
+    if (folder / chain.step_file(config, name, step)).exists():
         return Line(model, step, "finished")
     job = queue.jobs.get(f"{model}_{step:06d}")
-    wildcards = SimpleNamespace(model=model, step=f"{step:06d}")
-    own = folder / train.progress_folder(config, wildcards)
+    wildcards = SimpleNamespace(**{chain.wildcard: name, "step": f"{step:06d}"})
+    own = folder / chain.progress_folder(config, wildcards)
     told, other = _progress(own, step, job, queue, now)
     saved = f"goes on from step {told['saved_step']}" if "saved_step" in told else other
     if job is not None and job.state == "PENDING":

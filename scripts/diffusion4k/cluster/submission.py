@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import resources, train
+from diffusion4k.dag import resources, train, vae
 
 
 class Asked(dict):
@@ -16,12 +16,16 @@ class Asked(dict):
     __getattr__ = dict.__getitem__
 
 
-def asked(config: Config, step: str, model: str = "", attempt: int = 1) -> Asked:
-    """What a job of `step` asks for in an attempt; `model` for training."""
-    wildcards = SimpleNamespace(model=model, step=f"{train.segments(config)[0]:06d}")
-    given = {"wildcards": wildcards, "attempt": attempt}
-    found = Asked()
-    slots = partial(train.ended_slots, config) if step == "train" else lambda wildcards: 0
+def asked(config: Config, step: str, name: str = "", attempt: int = 1) -> Asked:
+    """What a job of `step` asks for in an attempt; `name`: the model or VAE that is trained."""
+    chain = {"train": train.CHAIN, "train_vae": vae.CHAIN}.get(step)
+    given, found, slots = {"attempt": attempt}, Asked(), lambda wildcards: 0
+    if chain:
+        first = f"{chain.segments(config)[0]:06d}"
+        given["wildcards"] = SimpleNamespace(**{chain.wildcard: name, "step": first})
+        slots = partial(chain.ended_slots, config)
+    else:
+        given["wildcards"] = SimpleNamespace()
     for name, value in resources.asked(config, step, slots).items():
         if callable(value):
             wanted = inspect.signature(value).parameters
@@ -51,6 +55,8 @@ def sbatch(asked: Asked, threads: int, folder: Path, *more: str) -> list[str]:
 
 
 def kinds(config: Config) -> dict[str, tuple[str, str]]:
-    """Every kind of job of a configuration: its name for people → (step, model)."""
-    steps = {step: (step, "") for step in config["resources"] if step not in ("train", "source")}
-    return steps | {f"train {model}": ("train", model) for model in train.trained(config)}
+    """Every kind of job of a configuration: its name for people → (step, what is trained)."""
+    others = (*resources.TRAININGS, "source")
+    steps = {step: (step, "") for step in config["resources"] if step not in others}
+    steps |= {f"train {model}": ("train", model) for model in train.trained(config)}
+    return steps | {f"train_vae {name}": ("train_vae", name) for name in vae.trained(config)}

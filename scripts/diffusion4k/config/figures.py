@@ -50,11 +50,13 @@ def _key_faults(key: str, figure: Config, kind: kinds.Kind) -> Iterator[str]:
 def _row_faults(config: Config, key: str, figure: Config, kind: kinds.Kind) -> Iterator[str]:
     first = [pair[0] for pair in config["people"]["pairs"]]
     for row in figure["rows"]:
-        yield from unknown(config, f"{key}.rows", row, kind.rows)
+        sections = (kind.rows, "vaes") if kind.reads == "training" else (kind.rows,)
+        yield from unknown(config, f"{key}.rows", row, *sections)
         if kind.reads == "votes" and row not in first:
             yield f"{key}.rows: {row} is first of no pair in people.pairs"
         model = config["models"].get(row, {}) if kind.rows == "models" else {}
-        if kind.reads == "training" and model and "recipe" not in model:
+        trained = model or config["vaes"].get(row, {"recipe": 1})
+        if kind.reads == "training" and "recipe" not in trained:
             yield f"{key}.rows: {row} is not trained, it has no loss curve"
         if kind.reads == "pictures" and "images" in model:
             varied = [k for k in ("prompts", "sizes", "guidance", "steps", "seeds") if k in figure]

@@ -16,9 +16,9 @@ from diffusion4k.errors import UserError
 
 # what a model is made from -> the keys that go with it
 KINDS = {
-    "backbone": ("recipe", "generate"),
-    "source": ("transformer", "vae_factor", "generate"),
-    "pipeline": ("revision", "vae_factor", "generate"),
+    "backbone": ("recipe", "vae", "generate"),
+    "source": ("transformer", "vae", "vae_factor", "generate"),
+    "pipeline": ("revision", "vae", "vae_factor", "generate"),
     "images": (),
 }
 COMMON = ("label", "tables", "published_as", "captions")
@@ -27,7 +27,8 @@ INDEX = "model_index.json"
 
 
 def expand(config: dict[str, Any]) -> None:
-    """In place: labels, models' rows in tables, a source for each sound `pipeline:`.
+    """In place: labels, models' rows in tables, a source for each sound `pipeline:`; the VAE of a
+    backbone for its models, the split of a VAE.
 
     A model is added to the `tables` that it names; yours that names none and stands in none, to
     those that are `open` (of finished pictures: of the evaluation that they are of). The
@@ -36,8 +37,13 @@ def expand(config: dict[str, Any]) -> None:
     for `faults` to explain.
     """
     sources = config["sources"]
+    for entry in config.get("vaes", {}).values():
+        if split := config.get("reconstruction", {}).get("split"):
+            entry.setdefault("split", split)
     for name, model in config.get("models", {}).items():
         model.setdefault("label", name)
+        if own := config.get("backbones", {}).get(model.get("backbone"), {}).get("vae"):
+            model.setdefault("vae", own)
         _add_rows(name, model, config)
         wrong = [*_kind_faults(name, model), *_pipeline_faults(name, model, sources)]
         if "pipeline" in model and not wrong:
@@ -101,8 +107,10 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
     if "reference" in config["models"]:
         yield "models.reference: the photographs' scores have that name; choose another"
     sections = {"backbone": "backbones", "recipe": "recipes"}
-    sections |= {"source": "sources", "transformer": "sources", "published_as": "models"}
+    sections |= {"source": "sources", "transformer": "sources", "vae": "vaes"}
+    sections |= {"published_as": "models"}
     for name, model in config["models"].items():
+        yield from _vae_faults(config, name, model)
         yield from _kind_faults(name, model)
         yield from _pipeline_faults(name, model, config["sources"])
         for key, section in sections.items():
@@ -115,6 +123,28 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
     for name, cost in config["efficiency"].items():
         if set(KINDS) & set(config["models"].get(cost["model"], ())) == {"images"}:
             yield f"efficiency.{name}.model: {cost['model']} is a folder of images, not a pipeline"
+
+
+def _vae_faults(config: dict[str, Any], name: str, model: dict[str, Any]) -> Iterator[str]:
+    """A fine-tuned model and its VAE must be of the same latents."""
+    own = config["vaes"].get(model.get("vae"), {})
+    backbone = config["backbones"].get(model.get("backbone"), {})
+    recipe = config["vae_recipes"].get(own.get("recipe"), {"encoder": "trained"})
+    if "recipe" in model and own and own is not config["vaes"].get(backbone.get("vae")):
+        if recipe["encoder"] == "trained":
+            yield (
+                f"models.{name}.vae: {model['vae']} has an encoder of its own, so that the latents"
+                f" would be others; make it backbones.{model['backbone']}.vae"
+            )
+        elif "vae" in backbone:
+            yield (
+                f"models.{name}.vae: the latents are those of backbones.{model['backbone']}.vae,"
+                f" {backbone['vae']}; drop one of the two"
+            )
+    if "transformer" not in model and own.get("backbone", model.get("backbone")) != model.get(
+        "backbone", own.get("backbone")
+    ):
+        yield f"models.{name}.vae: {model['vae']} is a VAE of {own['backbone']}"
 
 
 def _kind_faults(name: str, model: dict[str, Any]) -> Iterator[str]:

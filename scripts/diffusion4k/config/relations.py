@@ -54,9 +54,13 @@ def _data_faults(config: Config) -> Iterator[str]:
             yield f"sources.{name}.path: {source['path']} does not exist"
         if name == "inception_clean" and not {"make", "sha256"} & set(source):
             yield f"sources.{name}: needs sha256; the file is a program and runs only when it fits"
-    for section in ("splits", "backbones", "vaes"):
+    for section in ("splits", "backbones"):
         for name, entry in config[section].items():
             yield from unknown(config, f"{section}.{name}.source", entry["source"], "sources")
+    for name, split in config["splits"].items():
+        if "count" not in split and split.get("captioned", True):
+            yield f"splits.{name}: missing count, the number of images of an intact copy"
+    yield from _vae_faults(config)
     pictures = {f"evaluations.{name}": e for name, e in config["evaluations"].items()}
     pictures["reconstruction"] = config["reconstruction"]
     for key, entry in pictures.items():
@@ -64,7 +68,31 @@ def _data_faults(config: Config) -> Iterator[str]:
         if entry["crop"] > min(sides(entry["size"])):
             size = text(entry["size"])
             yield f"{key}.crop: {entry['crop']} px do not fit its images of {size} px"
+    pictures["latents"] = config["latents"]
+    for key, entry in pictures.items():
+        if config["splits"].get(entry["split"], {}).get("captioned", True) is False:
+            yield f"{key}.split: {entry['split']} has no captions; it can only train VAEs"
     yield from unknown(config, "latents.split", config["latents"]["split"], "splits")
+
+
+def _vae_faults(config: Config) -> Iterator[str]:
+    sections = {"source": "sources", "backbone": "backbones", "recipe": "vae_recipes"}
+    sections |= {"split": "splits"}
+    for name, entry in config["vaes"].items():
+        origin = set(entry) & {"source", "backbone", "recipe"}
+        if origin not in ({"source"}, {"backbone", "recipe"}):
+            yield f"vaes.{name}: needs a source, or a backbone with a recipe (of vae_recipes)"
+        if "recipe" in entry and entry.get("factor", 16) != 16:
+            yield f"vaes.{name}.factor: a VAE that is trained here is F16"
+        if not config["splits"].get(entry["split"], {}).get("captioned", True):
+            yield f"vaes.{name}.split: {entry['split']} has no captions; it can only train VAEs"
+        for key, section in sections.items():
+            if key in entry:
+                yield from unknown(config, f"vaes.{name}.{key}", entry[key], section)
+    for name, backbone in config["backbones"].items():
+        if "vae" in backbone:
+            yield from unknown(config, f"backbones.{name}.vae", backbone["vae"], "vaes")
+    yield from unknown(config, "vae_training.split", config["vae_training"]["split"], "splits")
 
 
 def _training_faults(config: Config) -> Iterator[str]:
@@ -78,16 +106,19 @@ def _training_faults(config: Config) -> Iterator[str]:
                 f"backbones.{name}.train.nodes: {gpus} GPUs cannot be spread evenly over"
                 f" {nodes} nodes"
             )
-    train, slot = config["train"], config["resources"].get("train", {}).get("runtime")
-    slot = slot and min(slot, config["site"].get("max_runtime", slot))
-    if slot and train["time_margin"] >= slot:
-        yield (
-            f"train.time_margin: {train['time_margin']} minutes leave nothing of a training job's"
-            f" {slot} (resources.train.runtime, site.max_runtime)"
-        )
-    for step in train["keep"]:
-        if step % train["segment"] or step > train["steps"]:
-            yield f"train.keep: no segment ends at step {step}"
+    for job, section in (("train", "train"), ("train_vae", "vae_training")):
+        margin = config["train"]["time_margin"]
+        slot = config["resources"].get(job, {}).get("runtime")
+        slot = slot and min(slot, config["site"].get("max_runtime", slot))
+        if slot and margin >= slot:
+            yield (
+                f"train.time_margin: {margin} minutes leave nothing of a training job's"
+                f" {slot} (resources.{job}.runtime, site.max_runtime)"
+            )
+        own = config[section]
+        for step in own["keep"]:
+            if step % own["segment"] or step > own["steps"]:
+                yield f"{section}.keep: no segment ends at step {step}"
 
 
 def _measured_faults(config: Config) -> Iterator[str]:

@@ -34,6 +34,7 @@ _COMPANIONS = {
     "path": ("sha256",),
     "make": ("options",),
     "url": ("sha256",),
+    "by_hand": (),
     "hub": ("type", "revision", "gated", "only", "ignore"),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from diffusion4k import backbones, shape
 from diffusion4k.errors import UserError
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.train.bands import Bands, check_levels
 from diffusion4k.train.settings import Settings
 
@@ -32,7 +33,43 @@ def faults(config: dict[str, Any]) -> Iterator[str]:
                 homes,
                 lambda name=name, gpus=gpus: settings(config, name).accumulation(max(gpus, 1)),
             )
+    yield from _vae_faults(config)
     yield from _eight_bit_faults(config)
+
+
+def vae_settings(config: dict[str, Any], vae: str) -> AutoencoderSettings:
+    """The recipe of a VAE that is trained, as its jobs get it from rules/vae.smk."""
+    return AutoencoderSettings(**{f: value for f, (_, value) in _vae_settings(config, vae).items()})
+
+
+def _vae_settings(config: dict[str, Any], vae: str) -> dict[str, tuple[str, Any]]:
+    """Field of AutoencoderSettings -> the key that it comes from, and its value."""
+    entry = config["vaes"][vae]
+    sections = {
+        f"vae_recipes.{entry['recipe']}.": config["vae_recipes"][entry["recipe"]],
+        "vae_training.": config["vae_training"],
+        "": config,
+    }
+    found = {
+        field.name: (prefix + field.name, section[field.name])
+        for field in dataclasses.fields(AutoencoderSettings)
+        for prefix, section in sections.items()
+        if field.name in section
+    }
+    for form in ("encoder", "decoder"):
+        key = f"vaes.{vae}.{form}" if form in entry else f"vae.{form}"
+        found[f"{form}_form"] = (key, entry.get(form, config["vae"][form]))
+    return found
+
+
+def _vae_faults(config: dict[str, Any]) -> Iterator[str]:
+    gpus = max(config["vae_training"]["gpus"], 1)
+    for name, entry in config["vaes"].items():
+        if entry.get("recipe") in config["vae_recipes"]:
+            homes = {field: key for field, (key, _) in _vae_settings(config, name).items()}
+            yield from _fault(
+                homes, lambda name=name: vae_settings(config, name).accumulation(gpus)
+            )
 
 
 def settings(config: dict[str, Any], model: str) -> Settings:

@@ -10,7 +10,7 @@ from typing import Any
 
 from diffusion4k import shape
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import code, data, generate, keys, paper, people, sources, train
+from diffusion4k.dag import code, data, generate, keys, paper, people, sources, train, vae
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root, shards
 from diffusion4k.data import prompts
@@ -159,24 +159,28 @@ def _row(config: Config, model: str) -> dict[str, Any]:
 
 def rebuild_inputs(config: Config, figure: str) -> list[str]:
     """The sources of a figure's VAEs, and the photographs'."""
-    vaes = (config["vaes"][row]["source"] for row in config["figures"][figure]["rows"])
-    split = config["reconstruction"]["split"]
-    of_vaes = dict.fromkeys(sources.manifest(config, source) for source in vaes)
-    return [*of_vaes, sources.of_split(config, split)]
+    rows = config["figures"][figure]["rows"]
+    of_vaes = dict.fromkeys(vae.manifest(config, row) for row in rows)
+    return [*of_vaes, sources.of_split(config, _rebuilt_split(config, figure))]
+
+
+def _rebuilt_split(config: Config, figure: str) -> str:
+    """The split whose photographs a figure shows: that of its first VAE."""
+    return config["vaes"][config["figures"][figure]["rows"][0]]["split"]
 
 
 def rebuild_flags(config: Config, figure: str) -> str:
     """The flags of scripts/rebuild.py."""
     entry, settings = config["figures"][figure], config["reconstruction"]
-    rows = {}
+    rows, split = {}, _rebuilt_split(config, figure)
     for row in entry["rows"]:
-        vae = config["vae"] | config["vaes"][row]
-        form = {name: vae[name] for name in ("factor", "encoder", "decoder") if name in vae}
-        rows[row] = {"vae": sources.manifest(config, vae["source"])} | form
+        own = config["vae"] | config["vaes"][row]
+        form = {name: own[name] for name in ("factor", "encoder", "decoder") if name in own}
+        rows[row] = {"vae": vae.manifest(config, row)} | form
     return command_line(
         rows=json.dumps(rows),
-        dataset=sources.of_split(config, settings["split"]),
-        folder=config["splits"][settings["split"]]["folder"],
+        dataset=sources.of_split(config, split),
+        folder=config["splits"][split]["folder"],
         size=settings["size"],
         count=entry["count"],
         vae_tiling=settings["vae_tiling"],
@@ -205,13 +209,20 @@ def rows(config: Config, figure: str) -> list[tuple[str, str]]:
             "reconstructions": lambda: [rebuilt(config, figure)],
             "photographs": lambda: [sources.of_split(config, row)],
             "check": lambda: [data.checked(config, row)],
-            "training": lambda: [train.last_step(config, row)],
+            "training": lambda: [_trained(config, row)],
         }[reads]()
 
     of_rows = entry["rows"]
     if reads == "reconstructions":
         of_rows = ["photograph", *of_rows]
     return [(row, path) for row in of_rows for path in of(row)]
+
+
+def _trained(config: Config, row: str) -> str:
+    """The manifest of the end of a model's training, or of a VAE's."""
+    if row in config["models"]:
+        return train.last_step(config, row)
+    return vae.last(config, row)
 
 
 def reference(config: Config, figure: str) -> str | None:

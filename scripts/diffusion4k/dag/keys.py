@@ -7,8 +7,9 @@
         ),
 
 Names in braces are a job's wildcards, or follow from them: of a {model} its {backbone} and its
-{recipe}, of an {evaluation} its {split}, of a {cost} its {model}, of {captions} the {endpoint} that
-writes them; {latents.split} is the value of
+{recipe}, of an {evaluation} its {split}, of a {cost} its {model}, of a {vae} its
+{vae_recipe} and the split that it reconstructs, of {captions} the {endpoint} that writes them;
+{latents.split} is the value of
 that key. Values end in the job's `params` as command-line flags, so that a job runs again when, and
 only when, its slice has changed. The functions carry the keys that they use in `.keys`, a tuple of
 alternatives each: footers of tables say from them what a table depends on (deviations.py).
@@ -28,6 +29,8 @@ FOLLOW = {
     "backbone": "models.{model}.backbone",
     "recipe": "models.{model}.recipe",
     "split": "evaluations.{evaluation}.split",
+    "vae_recipe": "vaes.{vae}.recipe",
+    "reconstructed": "vaes.{vae}.split",
     "endpoint": "captions.{captions}.endpoint",
 }
 

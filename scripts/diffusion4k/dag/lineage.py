@@ -116,10 +116,13 @@ def _dataset(config: Config, manifest: str, evaluation: str) -> Iterator[str]:
 def _pipeline(config: Config, model: str) -> Iterator[str]:
     yield generate.pipeline(config, model)
     yield sources.of_model(config, model)
-    if model in train.trained(config):
+    entry = config["models"][model]
+    if "recipe" in entry:
         yield from _training(config, model)
-    elif model in train.exported(config):
-        yield train.transformer(config, model)
+    elif "transformer" in entry:
+        yield sources.manifest(config, entry["transformer"])
+    if "vae" in entry:
+        yield from _vae(config, entry["vae"])
 
 
 def of_kit(config: Config, purpose: str) -> list[str]:
@@ -148,17 +151,32 @@ def _returned(config: Config, given: dict, purpose: str) -> Iterator[str]:
 
 
 def _training(config: Config, model: str) -> Iterator[str]:
-    yield from (train.step_file(config, model, step) for step in train.kept(config))
+    yield from (train.step_file(config, model, step) for step in train.CHAIN.kept(config))
     yield sources.of_model(config, model)
-    yield from latents.manifests(config, config["models"][model]["backbone"])
+    backbone = config["models"][model]["backbone"]
+    yield from latents.manifests(config, backbone)
+    if latents.vae_of(config, backbone):
+        yield from _vae(config, config["backbones"][backbone]["vae"])
     yield from _split(config, config["latents"]["split"])
+
+
+def _vae(config: Config, name: str) -> Iterator[str]:
+    """A VAE, and what it is trained on if it is trained here."""
+    yield vae.manifest(config, name)
+    if "recipe" in config["vaes"][name]:
+        name = vae.same(config, name)
+        yield from (vae.CHAIN.step_file(config, name, step) for step in vae.CHAIN.kept(config))
+        yield vae.pipeline(config, name)
+        yield sources.manifest(config, "vgg16")
+        yield vae.images(config)
+        yield from _split(config, config["vae_training"]["split"])
 
 
 def _reconstruction(config: Config, name: str) -> Iterator[str]:
     yield from vae.manifests(config, name)
-    yield sources.manifest(config, config["vaes"][name]["source"])
+    yield from _vae(config, name)
     yield from (sources.manifest(config, network) for network in ("inception", "vgg16"))
-    yield from _split(config, config["reconstruction"]["split"])
+    yield from _split(config, config["vaes"][name]["split"])
 
 
 def _split(config: Config, split: str) -> Iterator[str]:
@@ -178,8 +196,13 @@ def _figure(config: Config, name: str) -> Iterator[str]:
                 yield from _pipeline(config, row)
     elif reads == "reconstructions":
         yield from figures.rebuild_inputs(config, name)
+        for row in rows:
+            yield from _vae(config, row)
     elif reads in ("check", "training"):
         for row in rows:
-            yield from _split(config, row) if reads == "check" else _training(config, row)
+            if reads == "check":
+                yield from _split(config, row)
+            else:
+                yield from _training(config, row) if row in config["models"] else _vae(config, row)
     elif reads == "votes":
         yield from _votes(config)

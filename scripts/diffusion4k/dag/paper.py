@@ -75,7 +75,9 @@ def families_of(config: Config, table: str) -> list[str]:
 def number(config: Config, family: str, row: str, evaluation: str | None) -> str:
     """The manifest that holds the numbers of one family for one row of a table."""
     pattern = families.get(family).manifest
-    last = train.names(train.segments(config))[-1]
+    if family == "training":
+        row = train.same(config, row)
+    last = f"{train.CHAIN.segments(config)[-1]:06d}"
     where = pattern.format(row=row, evaluation=evaluation, family=family, last_step=last)
     return file(config, where)
 

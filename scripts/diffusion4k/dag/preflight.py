@@ -100,8 +100,10 @@ def refusals(config: Config, fetched: list[str]) -> list[str]:
 
     A hub that does not answer is noted on the terminal: it may, while downloads wait.
     """
-    lines = []
-    for source in (s for s in fetched if origin(config["sources"][s]) == "hub"):
+    by_hand = (s for s in fetched if origin(config["sources"][s]) == "by_hand")
+    lines = [sources.licence(config, source) for source in by_hand]
+    from_hub = () if hub.offline() else fetched
+    for source in (s for s in from_hub if origin(config["sources"][s]) == "hub"):
         need, entry = sources.licence(config, source), config["sources"][source]
         if need and not hub.token_is_set():
             lines.append(need)
@@ -129,7 +131,7 @@ def check(config: Config, workflow: Any, iqa: Path | None) -> None:
     """
     jobs = list(workflow.dag.needrun_jobs())
     fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
-    lacking = [] if hub.offline() else refusals(config, sorted(fetched))
+    lacking = refusals(config, sorted(fetched))
     if iqa and any(job.rule.name == "quality" for job in jobs) and not (iqa / "python").exists():
         lacking.append("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
     if lacking:

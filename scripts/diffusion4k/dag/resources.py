@@ -5,6 +5,7 @@ from typing import Any
 
 from diffusion4k.config.resolve import Config
 
+TRAININGS = ("train", "train_vae")  # steps that are resumed, in slots
 RAISED = 3  # the attempt after which a job asks for no more than before
 OF_A_JOB = "gpu gpu_model gres nodes mpi tasks tasks_per_gpu slurm_partition launch"
 
@@ -39,9 +40,9 @@ def asked(
 
     # a segment of training is resumed, not repeated: its minutes are a slot, always the same
     request_of: dict[str, Any] = {"mem_mb": mem_mb, "runtime": runtime}
-    if step == "train":
-        request_of["runtime"] = slot(config)
-    if step == "train" or "gpu" in wanted:
+    if step in TRAININGS:
+        request_of["runtime"] = slot(config, step)
+    if step in TRAININGS or "gpu" in wanted:
         request_of |= {name: of_job(name) for name in OF_A_JOB.split()}
     elif "cpu_partition" in site:
         request_of["slurm_partition"] = site["cpu_partition"]
@@ -49,14 +50,21 @@ def asked(
     return request_of | {plugin: site[name] for plugin, name in named.items() if name in site}
 
 
-def slot(config: Config) -> int:
+def slot(config: Config, step: str = "train") -> int:
     """Minutes of a job that trains."""
-    minutes = config["resources"]["train"]["runtime"]
+    minutes = config["resources"][step]["runtime"]
     return min(minutes, config["site"].get("max_runtime", minutes))
 
 
+def time_limit(config: Config, step: str) -> float:
+    """Minutes after which a segment saves and ends: its slot, less the time to start and save."""
+    return slot(config, step) - config["train"]["time_margin"]
+
+
 def world(config: Config, step: str, wildcards) -> tuple[int, int]:
-    """GPUs and nodes of a job; of training, as its model's backbone has them."""
+    """GPUs and nodes of a job; of training, as the configuration has them."""
+    if step == "train_vae":
+        return config["vae_training"]["gpus"], config["vae_training"]["nodes"]
     if step != "train":
         return config["resources"][step].get("gpu", 0), 1
     train = config["backbones"][config["models"][wildcards.model]["backbone"]]["train"]

@@ -57,8 +57,13 @@ def fetched(config: Config) -> list[str]:
 
 
 def licence(config: Config, source: str) -> str:
-    """What a gated source asks of its user, in one line; empty for an open one."""
+    """What a source asks of its user, in one line; empty for one that is open."""
     entry = config["sources"][source]
+    if origin(entry) == "by_hand":
+        return (
+            f"source {source}: no program may fetch it; accept its licence and download it at"
+            f" {entry['by_hand']}, then give sources.{source}.path"
+        )
     if not entry.get("gated"):
         return ""
     return (

@@ -1,71 +1,56 @@
-"""The chain of training segments, and the pipelines made of their ends."""
+"""Fine-tuning, and the pipelines made of its ends."""
 
-import hashlib
-import json
-from pathlib import Path
+from functools import partial
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import code, keys, resources, sources
-from diffusion4k.dag.paths import file, root
+from diffusion4k.dag import keys, sources, vae
+from diffusion4k.dag.chains import Chain
 
-CODE = "diffusion4k/train/trainer.py"  # whatever decides weights is reached from it
+CODE = "diffusion4k/train/finetune.py"  # whatever decides weights is reached from it
+
+
+def same(config: Config, model: str) -> str:
+    """The model whose training a model's is: the first of its backbone and recipe.
+
+    A VAE of the model's own has the backbone's encoder (config/models.py sees to it), so that what
+    is trained is the same, on the same latents.
+    """
+    wanted = [config["models"][model][key] for key in ("backbone", "recipe")]
+    models = config["models"].items()
+    return next(n for n, m in models if [m.get(key) for key in ("backbone", "recipe")] == wanted)
 
 
 def trained(config: Config) -> list[str]:
-    """The models that are trained here."""
-    return [name for name, model in config["models"].items() if "recipe" in model]
+    """The models that are trained here, each training once."""
+    models = config["models"].items()
+    return [name for name, m in models if "recipe" in m and same(config, name) == name]
 
 
 def exported(config: Config) -> list[str]:
-    """The models whose pipeline is composed here: fine-tuned, or of two sources."""
+    """The models whose pipeline is composed here: fine-tuned, of two sources, with another VAE."""
     models = config["models"].items()
-    return [name for name, model in models if {"recipe", "transformer"} & set(model)]
-
-
-def segments(config: Config) -> list[int]:
-    """The last step of each segment."""
-    steps, segment = config["train"]["steps"], config["train"]["segment"]
-    return [*range(segment, steps, segment), steps]
-
-
-def kept(config: Config) -> list[int]:
-    """The segments whose state is kept: the last, and those that train.keep names."""
-    train = config["train"]
-    return [s for s in segments(config) if s == train["steps"] or s in train["keep"]]
-
-
-def names(steps: list[int]) -> list[str]:
-    """Steps as they stand in file names."""
-    return [f"{step:06d}" for step in steps]
+    return [name for name, model in models if {"recipe", "transformer", "vae"} & set(model)]
 
 
 def step_file(config: Config, model: str, step: int) -> str:
-    """The manifest of a segment's end."""
-    return file(config, f"train/{model}/step-{step:06d}.json")
+    """The manifest of a segment's end of the training that a model comes from."""
+    return CHAIN.step_file(config, same(config, model), step)
 
 
 def last_step(config: Config, model: str) -> str:
-    """The manifest of a training's end."""
-    return step_file(config, model, segments(config)[-1])
+    """The manifest of that training's end."""
+    return CHAIN.last_step(config, same(config, model))
 
 
-def transformer(config: Config, model: str) -> str:
-    """What export puts into a model's pipeline: the last step, or another source's."""
-    other = config["models"][model].get("transformer")
-    return sources.manifest(config, other) if other else last_step(config, model)
-
-
-def start(config: Config, wildcards) -> dict[str, str]:
-    """What a segment goes on from; the first segment starts from the pipeline itself.
-
-    The state's folder is named beside its manifest, or Snakemake would take the temporary
-    folder for unused and delete it.
-    """
-    before = [step for step in segments(config) if step < int(wildcards.step)]
-    if not before:
-        return {}
-    manifest = step_file(config, wildcards.model, before[-1])
-    return {"start": manifest, "state": manifest.removesuffix(".json")}
+def parts(config: Config, model: str) -> dict[str, str]:
+    """What export puts into a model's pipeline: a transformer (the last step's, or another
+    source's), a VAE."""
+    entry, found = config["models"][model], {}
+    if other := entry.get("transformer"):
+        found["state"] = sources.manifest(config, other)
+    elif "recipe" in entry:
+        found["state"] = last_step(config, model)
+    return found | ({"vae": vae.manifest(config, entry["vae"])} if "vae" in entry else {})
 
 
 def dataset(config: Config) -> dict[str, str]:
@@ -77,8 +62,6 @@ def dataset(config: Config) -> dict[str, str]:
 
 def recipe(config: Config):
     """The flags that decide the weights, a function of the wildcards."""
-    from functools import partial
-
     key = partial(keys.key, config)
     flags = keys.flags(
         config,
@@ -108,22 +91,4 @@ def recipe(config: Config):
     return flags
 
 
-def time_limit(config: Config) -> float:
-    """Minutes after which a segment saves and ends: its slot, less the time to start and save."""
-    return resources.slot(config) - config["train"]["time_margin"]
-
-
-def progress_folder(config: Config, wildcards) -> str:
-    """Where a segment saves while it runs, named after all that decides its weights."""
-    text = recipe(config)(wildcards) + code.of_job(config, CODE)(wildcards)
-    key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{root(config)}/train/{wildcards.model}/progress/{key}-{wildcards.step}"
-
-
-def ended_slots(config: Config, wildcards) -> int:
-    """How many of a segment's attempts ended as planned, saved (diffusion4k/progress.py)."""
-    try:
-        progress = Path(progress_folder(config, wildcards), "progress.json").read_text("utf-8")
-        return json.loads(progress).get("slots", 0)
-    except (OSError, ValueError):
-        return 0
+CHAIN = Chain("train", "train", "model", "train/{name}", recipe, CODE)

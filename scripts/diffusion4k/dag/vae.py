@@ -1,7 +1,88 @@
-"""Reconstructions by VAEs."""
+"""VAEs: where they come from, their training, reconstructions by them."""
+
+from functools import partial
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag.paths import shards
+from diffusion4k.dag import keys, sources
+from diffusion4k.dag.chains import Chain
+from diffusion4k.dag.paths import file, shards
+
+CODE = "diffusion4k/train/autoencoder.py"  # whatever decides weights is reached from it
+OF_TRAINING = ("backbone", "recipe", "encoder", "decoder")  # keys of an entry
+
+
+def same(config: Config, vae: str) -> str:
+    """The VAE whose training a VAE's is: the first of its backbone, recipe and forms."""
+    wanted = [config["vaes"][vae].get(key) for key in OF_TRAINING]
+    entries = config["vaes"].items()
+    return next(n for n, e in entries if [e.get(key) for key in OF_TRAINING] == wanted)
+
+
+def trained(config: Config) -> list[str]:
+    """The VAEs that are trained here, each training once."""
+    entries = config["vaes"].items()
+    return [name for name, e in entries if "recipe" in e and same(config, name) == name]
+
+
+def manifest(config: Config, vae: str) -> str:
+    """The manifest of a VAE: its source's, or its training's end, which has a folder `vae`."""
+    entry = config["vaes"][vae]
+    return sources.manifest(config, entry["source"]) if "source" in entry else last(config, vae)
+
+
+def last(config: Config, vae: str) -> str:
+    """The manifest of a training's end."""
+    return CHAIN.last_step(config, same(config, vae))
+
+
+def encodes(config: Config, vae: str) -> bool:
+    """Whether a VAE may have another encoder than the pipeline that it stands in for."""
+    recipe = config["vaes"][vae].get("recipe")
+    return recipe is None or config["vae_recipes"][recipe]["encoder"] == "trained"
+
+
+def pipeline(config: Config, vae: str) -> str:
+    """The pipeline whose VAE a training begins with, and whose F8 form teaches."""
+    return sources.of_backbone(config, config["vaes"][vae]["backbone"])
+
+
+def images(config: Config) -> str:
+    """The manifest of which images a VAE is trained on."""
+    return file(config, "vae/images.json")
+
+
+def recipe(config: Config):
+    """The flags that decide the weights, a function of the wildcards."""
+    key = partial(keys.key, config)
+    flags = keys.flags(
+        config,
+        scale_consistency=key("vae_recipes.{vae_recipe}.scale_consistency"),
+        lpips=key("vae_recipes.{vae_recipe}.lpips"),
+        adversarial=key("vae_recipes.{vae_recipe}.adversarial"),
+        adversarial_start=key("vae_recipes.{vae_recipe}.adversarial_start"),
+        encoder=key("vae_recipes.{vae_recipe}.encoder"),
+        ema=key("vae_recipes.{vae_recipe}.ema"),
+        encoder_form=key("vaes.{vae}.encoder", "vae.encoder"),
+        decoder_form=key("vaes.{vae}.decoder", "vae.decoder"),
+        resize=key("vae_training.resize"),
+        size=key("vae_training.size"),
+        decoder_batch=key("vae_training.decoder_batch"),
+        discriminator_batch=key("vae_training.discriminator_batch"),
+        discriminator_hidden=key("vae_training.discriminator_hidden"),
+        discriminator_depth=key("vae_training.discriminator_depth"),
+        learning_rate=key("vae_training.learning_rate"),
+        discriminator_learning_rate=key("vae_training.discriminator_learning_rate"),
+        weight_decay=key("vae_training.weight_decay"),
+        beta1=key("vae_training.beta1"),
+        beta2=key("vae_training.beta2"),
+        epsilon=key("vae_training.epsilon"),
+        clip=key("vae_training.clip"),
+        precision=key("vae_training.precision"),
+        flip_probability=key("vae_training.flip_probability"),
+        seed=key("seed"),
+    )
+    flags.keys += (("vae_training.steps",),)  # the last segment's end, which names its file
+    return flags
 
 
 def manifests(config: Config, vae: str) -> list[str]:
@@ -9,8 +90,10 @@ def manifests(config: Config, vae: str) -> list[str]:
     return shards(config, f"vae/{vae}/reconstruction", config["reconstruction"]["shards"])
 
 
-def count(config: Config) -> int:
-    """How many images are reconstructed."""
-    settings = config["reconstruction"]
-    whole = config["splits"][settings["split"]]["count"]
-    return min(whole, settings.get("images", whole))
+def count(config: Config, vae: str) -> int:
+    """How many images a VAE reconstructs."""
+    whole = config["splits"][config["vaes"][vae]["split"]]["count"]
+    return min(whole, config["reconstruction"].get("images", whole))
+
+
+CHAIN = Chain("train_vae", "vae_training", "vae", "vae/{name}/train", recipe, CODE)

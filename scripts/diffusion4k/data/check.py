@@ -29,9 +29,9 @@ class Inspection:
     reasons: tuple[str, ...]
 
 
-def inspect(sample: CaptionedImage, *, min_side: Size = 0) -> Inspection:
-    """Decode the whole image; check its sides (px) and its caption."""
-    reasons = [] if sample.text.strip() else ["no caption"]
+def inspect(sample: CaptionedImage, *, min_side: Size = 0, captioned: bool = True) -> Inspection:
+    """Decode the whole image; check its sides (px) and, where it has one, its caption."""
+    reasons = [] if sample.text.strip() or not captioned else ["no caption"]
     try:
         width, height = images.load_rgb(sample.path, exif_transpose=True).size
         digest = sha256(sample.sound())
@@ -49,10 +49,10 @@ def inspect(sample: CaptionedImage, *, min_side: Size = 0) -> Inspection:
 
 
 def inspect_all(
-    samples: list[CaptionedImage], *, min_side: Size, workers: int
+    samples: list[CaptionedImage], *, min_side: Size, workers: int, captioned: bool = True
 ) -> Iterator[Inspection]:
     """`inspect` over processes, in the order of `samples`; decoding is all the work there is."""
-    return cli.parallel(partial(inspect, min_side=min_side), samples, workers)
+    return cli.parallel(partial(inspect, min_side=min_side, captioned=captioned), samples, workers)
 
 
 def unlisted(folder: Path, samples: Iterable[CaptionedImage]) -> list[str]:
@@ -73,12 +73,19 @@ def duplicates(inspections: Iterable[Inspection]) -> list[str]:
 
 
 def offenders(
-    folder: Path, samples: list[CaptionedImage], inspections: list[Inspection], expected: int
+    folder: Path | None,
+    samples: list[CaptionedImage],
+    inspections: list[Inspection],
+    expected: int | None,
 ) -> list[str]:
-    """One line `file: reason` for everything that is wrong with a split, but for duplicates."""
+    """One line `file: reason` for everything that is wrong with a split, but for duplicates.
+
+    `folder` is None where the images are not listed, `expected` where their number is not known.
+    """
     found = [f"{item.file_name}: {reason}" for item in inspections for reason in item.reasons]
-    found += [f"{name}: no line in metadata.jsonl" for name in unlisted(folder, samples)]
-    if len(samples) != expected:
+    if folder:
+        found += [f"{name}: no line in metadata.jsonl" for name in unlisted(folder, samples)]
+    if expected is not None and len(samples) != expected:
         found.append(
             f"metadata.jsonl: {len(samples)} images, {expected} expected; if this copy is whole,"
             f" set the split's count to {len(samples)} in the configuration"

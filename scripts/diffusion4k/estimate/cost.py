@@ -13,12 +13,13 @@ from pathlib import Path
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import VAE, Architecture
 from diffusion4k.config.resolve import Config, origin
+from diffusion4k.dag import latents as encoding
 from diffusion4k.dag import metrics as scoring
 from diffusion4k.dag import sources
 from diffusion4k.dag import train as training
 from diffusion4k.dag import vae as reconstructions
 from diffusion4k.dag.generate import keeps_png
-from diffusion4k.estimate import flops, repositories
+from diffusion4k.estimate import autoencoder, flops, repositories
 from diffusion4k.metrics import families
 from diffusion4k.shape import Size, sides
 from diffusion4k.sources.miniature import architectures as miniature
@@ -28,6 +29,9 @@ Key = tuple[str, ...]  # (stage, backbone or model or split[, evaluation])
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # bytes a parameter: weights, their export, fp32 master weights, two moments
 STATE = {"adamw": 2 + 2 + 4 + 8, "adamw_8bit": 2 + 2 + 4 + 2}
+# bytes of a VAE's state: 83.8 M weights, of its decoder's 49.5 M and the discriminator's 6.3 M two
+# moments each, the average, and the result
+VAE_STATE = 4 * (83.8e6 + 2 * 49.5e6 + 3 * 6.3e6 + 49.5e6 + 83.8e6)
 TIMED = 13  # denoising steps of scripts/efficiency.py
 JPEG = 11  # the paper's Compression Ratio, about: bytes of RGB over those of the JPEG
 PNG = 1.5  # the same of a lossless one
@@ -65,8 +69,19 @@ def architecture(config: Config, backbone: str) -> Architecture:
 
 
 def _split(config: Config, name: str) -> tuple[int, str]:
+    """Images, 0 where nobody knows, and source."""
     split = config["splits"][name]
-    return split["count"], split["source"]
+    return split.get("count", 0), split["source"]
+
+
+def _vae(config: Config, name: str | None) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+    """What a job that uses one of `vaes` waits for, and its source."""
+    if name is None:
+        return (), ()
+    entry = config["vaes"][name]
+    if "source" in entry:
+        return (), (entry["source"],)
+    return (("train_vae", reconstructions.same(config, name)),), ()
 
 
 def _shape(size: Size) -> dict[str, int]:
@@ -78,6 +93,29 @@ def check(config: Config, split: str) -> Cost:
     return Cost(("check", split), 1, count, sources=(source,))
 
 
+def train_vae(config: Config, vae: str) -> Cost:
+    own, entry = config["vae_training"], config["vaes"][vae]
+    backbone, chain = entry["backbone"], reconstructions.CHAIN
+    step = autoencoder.step(
+        architecture(config, backbone).vae,
+        own,
+        form=entry.get("decoder", config["vae"]["decoder"]),
+        adversarial=config["vae_recipes"][entry["recipe"]]["adversarial"] > 0,
+    )
+    _, source = _split(config, own["split"])
+    return Cost(
+        ("train_vae", vae),
+        jobs=len(chain.segments(config)),
+        images=own["steps"] * own["decoder_batch"],
+        flops=own["steps"] * step,
+        gpus=own["gpus"],
+        chain=True,
+        gb=(len(chain.kept(config)) + 3) * VAE_STATE / 1e9,
+        needs=(("check", own["split"]),),
+        sources=(source, config["backbones"][backbone]["source"], "vgg16"),
+    )
+
+
 def latents(config: Config, backbone: str) -> Cost:
     latents, networks = config["latents"], architecture(config, backbone)
     count, source = _split(config, latents["split"])
@@ -87,6 +125,8 @@ def latents(config: Config, backbone: str) -> Cost:
     tokens = config["backbones"][backbone]["train"]["t5_tokens"]
     text = (networks.clip_tokens + tokens) * networks.transformer["joint_attention_dim"]
     posterior = 2 * 16 * (shape["height"] // 16) * (shape["width"] // 16)
+    other = config["backbones"][backbone].get("vae") if encoding.vae_of(config, backbone) else None
+    needs, vaes = _vae(config, other)
     return Cost(
         ("latents", backbone),
         jobs=latents["shards"],
@@ -94,8 +134,8 @@ def latents(config: Config, backbone: str) -> Cost:
         flops=pictures * flops.encode(networks.vae, **shape),
         gpus=1,
         gb=dtype * (pictures * posterior + max(crops, count) * text) / 1e9,
-        needs=(("check", latents["split"]),),
-        sources=(source, config["backbones"][backbone]["source"]),
+        needs=(("check", latents["split"]), *needs),
+        sources=(source, config["backbones"][backbone]["source"], *vaes),
     )
 
 
@@ -113,10 +153,10 @@ def train(config: Config, model: str) -> Cost:
         picture += flops.encode(networks.vae, **pixels)
     images = train["steps"] * own["global_batch"]
     # at the peak (docs/training.md): what it began from, two checkpoints, a third half-written
-    states = len(training.kept(config)) - 1 + 4
+    states = len(training.CHAIN.kept(config)) - 1 + 4
     return Cost(
         ("train", model),
-        jobs=len(training.segments(config)),
+        jobs=len(training.CHAIN.segments(config)),
         images=images,
         flops=images * picture,
         gpus=own["gpus"],
@@ -130,19 +170,21 @@ def train(config: Config, model: str) -> Cost:
 def reconstruct(config: Config, vae: str) -> Cost:
     settings, entry = config["reconstruction"], config["vaes"][vae]
     own = config["vae"] | {"factor": 16} | entry
-    network = miniature.VAE if origin(config["sources"][entry["source"]]) == "make" else VAE
-    count, side = reconstructions.count(config), settings["size"]
+    pipeline = entry.get("source") or config["backbones"][entry["backbone"]]["source"]
+    network = miniature.VAE if origin(config["sources"][pipeline]) == "make" else VAE
+    needs, sources_read = _vae(config, vae)
+    count, side = reconstructions.count(config, vae), settings["size"]
     shape = {"height": side, "width": side, "factor": own["factor"]}
     picture = flops.encode(network, **shape) + flops.decode(network, **shape, form=own["decoder"])
-    _, source = _split(config, settings["split"])
+    _, source = _split(config, entry["split"])
     return Cost(
         ("reconstruct", vae),
         jobs=settings["shards"],
         images=count,
         flops=count * picture,
         gpus=1,
-        needs=(("check", settings["split"]),),
-        sources=(source, entry["source"], "inception", "vgg16"),
+        needs=(("check", entry["split"]), *needs),
+        sources=(source, *sources_read, "inception", "vgg16"),
     )
 
 
@@ -155,6 +197,9 @@ def generate(config: Config, model: str, evaluation: str) -> Cost:
     brought = "images" in entry
     own = [] if brought else [Path(sources.of_model(config, model)).stem]
     own += [entry["transformer"]] if "transformer" in entry else []
+    needs, vaes = _vae(config, entry.get("vae"))
+    if "recipe" in entry:
+        needs = (("train", training.same(config, model)), *needs)
     return Cost(
         ("generate", model, evaluation),
         jobs=1 if brought else settings["shards"],
@@ -162,8 +207,8 @@ def generate(config: Config, model: str, evaluation: str) -> Cost:
         flops=count * _picture(config, entry, shape),
         gpus=0 if brought else 1,
         gb=raw * kept / 1e9,
-        needs=(("train", model),) if model in training.trained(config) else (),
-        sources=(source, *own),
+        needs=needs,
+        sources=(source, *own, *vaes),
     )
 
 
@@ -181,7 +226,7 @@ def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
         images=1,
         flops=_picture(config, timed, shape),
         gpus=1,
-        needs=(("train", name),) if name in training.trained(config) else (),
+        needs=(("train", training.same(config, name)),) if "recipe" in model else (),
         sources=(Path(sources.of_model(config, name)).stem,),
     )
 
@@ -217,6 +262,7 @@ def score(stage: str, config: Config, model: str, evaluation: str) -> Cost:
 # in the order data flows
 STAGES: dict[str, Callable[..., Cost]] = {
     "check": check,
+    "train_vae": train_vae,
     "latents": latents,
     "train": train,
     "reconstruct": reconstruct,

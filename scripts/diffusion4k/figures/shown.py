@@ -124,8 +124,11 @@ class Shown:
         shown = Picture(row, one.id, one.text, height, width, one.path, source)
         return shown.record(self.labels[row])
 
-    def tables(self, suffix: str, columns: list[str]) -> dict[str, pd.DataFrame]:
-        """label => the one table of each row's bulk whose name ends in `suffix`."""
+    def tables(
+        self, suffix: str, columns: list[str], optional: Iterable[str] = ()
+    ) -> dict[str, pd.DataFrame]:
+        """label => the one table of each row's bulk whose name ends in `suffix`: `columns`, and
+        those of `optional` that it has."""
         tables = {}
         for key, label in self.labels.items():
             for source in self.rows.get(key, []):
@@ -137,5 +140,5 @@ class Shown:
                     raise UserError(f"{paths[0]}: no column {', '.join(sorted(missing))}")
                 if table.empty:
                     raise UserError(f"{paths[0]}: empty; make it again")
-                tables[label] = table[columns]
+                tables[label] = table[[*columns, *(c for c in optional if c in table)]]
         return tables

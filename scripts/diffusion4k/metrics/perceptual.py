@@ -1,17 +1,11 @@
-"""LPIPS (Zhang 2018) with the VGG-16 backbone, in tiles so that a 4K image fits in memory.
+"""LPIPS (Zhang 2018) with the VGG-16 backbone, in tiles so that a 4K image fits in memory."""
 
-The linear heads come from the lpips package, the backbone from a file in torchvision's layout
-(`features.N.weight`, as timm/vgg16.tv_in1k has it): nothing is downloaded.
-"""
-
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from diffusion4k.errors import UserError
-from diffusion4k.weights import loading
+from diffusion4k.perceptual import lpips_vgg
 
 TILE = 512  # px; 512-px tiles differ from the whole by 0.03-0.07 % and take 1.8 GB instead of 45
 SMALLEST = 16  # px of a side; of fewer, VGG-16's four poolings leave nothing
@@ -21,28 +15,7 @@ class Lpips:
     """LPIPS-VGG, version 0.1, float32."""
 
     def __init__(self, backbone: Path, device: torch.device):
-        import lpips
-        from safetensors.torch import load_file
-
-        heads = Path(lpips.__file__).with_name("weights") / "v0.1" / "vgg.pth"
-        weights = torch.load(heads, map_location="cpu", weights_only=True)
-        # meta spares the random initialisation of a whole VGG-16; the warnings are torchvision's
-        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
-            network = lpips.LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False)
-        network.scaling_layer = lpips.ScalingLayer()
-        weights |= {f"scaling_layer.{k}": v for k, v in network.scaling_layer.state_dict().items()}
-        with loading(backbone, "VGG-16 in safetensors"):
-            file = load_file(backbone)
-        for name in network.net.state_dict():  # slice2.5.weight is features.5.weight
-            source = f"features.{name.partition('.')[2]}"
-            if source not in file:
-                raise UserError(f"{backbone}: no tensor {source}; VGG-16 in torchvision's layout?")
-            weights[f"net.{name}"] = file[source]
-        keys = network.state_dict().keys()
-        # the heads are stored twice, as lin0 and as lins.0
-        weights |= {k: weights[f"lin{k[5:]}"] for k in keys if k.startswith("lins.")}
-        network.load_state_dict(weights, assign=True)
-        self.network = network.to(device).eval().requires_grad_(False)
+        self.network = lpips_vgg(backbone).to(device)
         self.device = device
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""A fine-tuned transformer in its base pipeline: a diffusers folder that stands by itself."""
+"""Parts that were trained in their base pipeline: a diffusers folder that stands by itself."""
 
 import json
 import os
@@ -8,33 +8,49 @@ from pathlib import Path
 from diffusion4k.errors import UserError
 from diffusion4k.files import link, write_text
 from diffusion4k.manifest import Manifest
-from diffusion4k.pipelines.folder import OURS, TRANSFORMER, PipelineFolder, files, read_json
+from diffusion4k.pipelines.folder import (
+    OURS,
+    TRANSFORMER,
+    VAE,
+    PipelineFolder,
+    files,
+    read_json,
+    same_latents,
+)
 
 
 def export(
     base: PipelineFolder,
-    transformer_root: str | Path,
+    transformer_root: str | Path | None,
     out_root: str | Path,
     *,
+    vae: str | Path | None = None,
     encoder: str = "stride",
     decoder: str = "folded",
 ) -> list[Path]:
     """Write a self-contained diffusers folder `out_root`; returns its files.
 
-    Everything of the pipeline `base` but its transformer is hard-linked (copied across file
-    systems; links are followed, because hub snapshots are folders of links), `transformer/` comes
-    from `transformer_root/transformer`. The folder appears whole, replacing an earlier one.
+    Everything of the pipeline `base` is hard-linked (copied across file systems; links are
+    followed, because hub snapshots are folders of links), but for what is given: `transformer/`
+    comes from `transformer_root/transformer`, `vae/` is the folder `vae`. The new folder appears
+    whole, replacing an earlier one.
     """
-    out_root, trained = Path(out_root), Path(transformer_root) / TRANSFORMER
-    _same_class(base.root / TRANSFORMER, trained)
+    out_root, parts = Path(out_root), {}
+    if transformer_root is not None:
+        parts[TRANSFORMER] = Path(transformer_root) / TRANSFORMER
+        _same_class(base.root / TRANSFORMER, parts[TRANSFORMER])
+    if vae is not None:
+        parts[VAE] = Path(vae)
+        same_latents(base.root / VAE, parts[VAE])
     part = out_root.with_name(f".{out_root.name}.{os.getpid()}.tmp")
     try:
         for file in files(base.root):
             name = file.relative_to(base.root)
-            if name.parts[0] not in (TRANSFORMER, OURS):
+            if name.parts[0] not in (*parts, OURS):
                 link(file, part / name)
-        for file in files(trained):
-            link(file, part / TRANSFORMER / file.relative_to(trained))
+        for place, folder in parts.items():
+            for file in files(folder):
+                link(file, part / place / file.relative_to(folder))
         if base.trains:
             forms = {"vae_factor": 16, "encoder": encoder, "decoder": decoder}
             write_text(part / OURS, json.dumps(forms, indent=1) + "\n")

@@ -7,7 +7,7 @@ place for the VAE's factor: {"vae_factor": 16, "encoder": "stride", "decoder": "
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from diffusion4k.files import whole
 from diffusion4k.manifest import Manifest
 from diffusion4k.weights import SAFELY, loading, variant
 
-INDEX, OURS, TRANSFORMER = "model_index.json", "diffusion4k.json", "transformer"
+INDEX, OURS, TRANSFORMER, VAE = "model_index.json", "diffusion4k.json", "transformer", "vae"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class PipelineFolder:
 
     `parts`: what model_index.json says of each part. `contents`: (name, a text that changes with
     the content) of each file. `record`: the manifest, None for a folder that was given as such.
+    `own_vae`: the manifest of a VAE in place of the pipeline's.
     """
 
     root: Path
@@ -36,6 +37,7 @@ class PipelineFolder:
     notes: tuple[str, ...] = ()
     contents: tuple[tuple[str, str], ...] = ()
     record: Manifest | None = None
+    own_vae: Manifest | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> "PipelineFolder":
@@ -61,6 +63,18 @@ class PipelineFolder:
         if not isinstance(name, str):
             raise UserError(f"{root}: its pipeline is code of its own ({name}); {OTHER_CODE}")
         return cls(root, name, parts, notes, contents, record)
+
+    def with_vae(self, path: str | Path) -> "PipelineFolder":
+        """This pipeline with the VAE of the manifest `path`: a pipeline's, or one by itself.
+
+        UserError for one of other latents.
+        """
+        record = manifest.read(path)
+        same_latents(self.root / VAE, vae_folder(record))
+        vae = tuple(sorted((f"{VAE}/{file.name}", file.sha256) for file in record.files))
+        others = tuple(f for f in self.contents if not f[0].startswith(f"{VAE}/"))
+        notes = (*self.notes, *(note for note in record.notes if note not in self.notes))
+        return replace(self, own_vae=record, contents=others + vae, notes=notes)
 
     @property
     def trains(self) -> bool:
@@ -97,6 +111,8 @@ class PipelineFolder:
         if self.record:
             parts = [part for part in self.parts if transformer or part != TRANSFORMER]
             self.record.sound(self.record.within(*parts))
+        if self.own_vae:
+            self.own_vae.sound(self.own_vae.within(VAE) or None)
 
     def forms(
         self,
@@ -189,11 +205,9 @@ class PipelineFolder:
         pipeline_class = getattr(diffusers, self.class_name)
         pipeline = pipeline_class.from_pretrained(self.root, **how, **left_out)
         # model_index.json may name a VAE class that is not in diffusers; the weights must fit ours
+        folder = vae_folder(self.own_vae) if self.own_vae else self.root / VAE
         vae, info = diffusers.AutoencoderKL.from_pretrained(
-            self.root,
-            subfolder="vae",
-            output_loading_info=True,
-            **how | {"variant": variant(self.root / "vae")},
+            folder, output_loading_info=True, **how | {"variant": variant(folder)}
         )
         amiss = [f"{key}: {min(map(str, keys))}" for key, keys in info.items() if keys]
         if amiss:
@@ -214,6 +228,25 @@ class PipelineFolder:
                 raise UserError(
                     f"{self.root}: {part} is a {'.'.join(entry)}, own code; {OTHER_CODE}"
                 )
+
+
+def vae_folder(record: Manifest) -> Path:
+    """The folder of a VAE's weights: of a pipeline, or of a training's end, its `vae`."""
+    inside = record.root / VAE
+    return inside if inside.is_dir() else record.root
+
+
+def same_latents(ours: Path, theirs: Path) -> None:
+    """UserError unless both folders hold a VAE, of one class and with as many latent channels."""
+    told = []
+    for folder in (ours, theirs):
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{folder}: no VAE there (config.json is missing)")
+        config = read_json(folder / "config.json")
+        told.append((config.get("_class_name"), config.get("latent_channels")))
+    if told[0] != told[1]:
+        names = [f"{kind} of {channels} channels" for kind, channels in told]
+        raise UserError(f"{theirs}: a {names[1]} cannot take the place of a {names[0]} ({ours})")
 
 
 def files(root: Path) -> list[Path]:

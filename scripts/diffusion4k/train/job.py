@@ -1,13 +1,14 @@
 """Where one segment of a training lies, and how it is carried out."""
 
+import argparse
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from diffusion4k import manifest
+from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.train.settings import Settings
 
 # how the work is done, not what is trained: a checkpoint may be resumed with others of these
 EXECUTION = {"micro_batch", "gradient_checkpointing", "keep_attention", "compile"}
@@ -19,18 +20,21 @@ class Job:
     """One segment of a training: from `start` (None: the base pipeline) until `stop_step`.
 
     `pipeline`, `latents` and `start` are manifests, and so is `dataset`, whose `folder` holds the
-    images of online latents; `output` is the manifest to write, and its bulk goes to the sibling
-    folder of its stem.
+    images of online latents; a VAE is trained on those of `dataset` that `images` lists, with the
+    network `vgg16`. `output` is the manifest to write, and its bulk goes to the sibling folder of
+    its stem.
     """
 
     pipeline: Path
-    latents: tuple[Path, ...]
     start: Path | None
     stop_step: int
     processes: int
     progress_folder: Path
     output: Path
+    latents: tuple[Path, ...] = ()
     dataset: Path | None = None
+    images: Path | None = None
+    vgg16: Path | None = None
     folder: str = "train"
     attempt: int = 1  # Snakemake's, of this job
     save_every: int = 500
@@ -47,12 +51,38 @@ class Job:
         """The manifests that the segment is made from, by name."""
         latents = {f"latents_{index}": path for index, path in enumerate(self.latents)}
         others = {"start": self.start, "dataset": self.dataset}
+        others |= {"images": self.images, "vgg16": self.vgg16}
         given = {name: path for name, path in others.items() if path}
         return {"pipeline": self.pipeline, **latents, **given}
 
-    def key(self, settings: Settings) -> str:
+    def key(self, settings: Any) -> str:
         """Sixteen hex digits for what a checkpoint depends on: the recipe and the inputs' bytes."""
         recipe = {name: value for name, value in asdict(settings).items() if name not in EXECUTION}
         made = {name: manifest.read(path).files for name, path in self.inputs().items()}
         content = {name: [(f.name, f.sha256) for f in files] for name, files in made.items()}
         return hashlib.sha256(json.dumps([recipe, content]).encode()).hexdigest()[:16]
+
+
+def add_arguments(group) -> None:
+    """The flags of a job that every training has."""
+    group.add_argument("--start", type=Path, help="manifest of the step to go on from")
+    group.add_argument("--stop-step", type=int, required=True, help="train until this step")
+    group.add_argument("--processes", type=int, default=1, help="as launched; a check")
+    group.add_argument(
+        "--save-every", type=int, default=500, help="steps that a kill loses at most"
+    )
+    group.add_argument("--time-limit", type=float, metavar="MINUTES", help="then save and exit 75")
+    group.add_argument("--workers", type=int, default=min(4, cli.threads()),
+                       help="loading processes, for images or larger latents")  # fmt: skip
+    group.add_argument("--attempt", type=int, default=1,
+                       help="Snakemake's; 1 forgets past failures")  # fmt: skip
+    group.add_argument("--progress-folder", type=Path, required=True,
+                       help="checkpoints, TensorBoard")  # fmt: skip
+    group.add_argument("--output", type=Path, required=True, help="manifest, step-<step>.json")
+
+
+def from_arguments(args: argparse.Namespace) -> Job:
+    """The job that the flags give."""
+    values = {f.name: getattr(args, f.name) for f in fields(Job) if hasattr(args, f.name)}
+    minutes = values["time_limit"]
+    return Job(**values | {"time_limit": minutes and minutes * 60})

@@ -188,15 +188,26 @@ def loader(
     dataset: Samples, steps: range, slots: range, micro_batch: int, *, workers: int = 0
 ) -> Iterator[dict[str, torch.Tensor]]:
     """The micro-batches of one process: for each of `steps`, its `slots` in order."""
-    keys = [
+    return loading(dataset, keys(steps, slots, micro_batch), workers=workers)
+
+
+def keys(steps: range, slots: Sequence[int], micro_batch: int) -> list[list[tuple[int, int]]]:
+    """The keys of each micro-batch: for each of `steps`, `slots` in order."""
+    return [
         [(step, slot) for slot in slots[first : first + micro_batch]]
         for step in steps
         for first in range(0, len(slots), micro_batch)
     ]
+
+
+def loading(
+    dataset: Dataset, batches: list[list[tuple[int, int]]], *, workers: int
+) -> Iterator[dict[str, torch.Tensor]]:
+    """The micro-batches of these keys, in order, from loading processes that outlast signals."""
     pin = torch.cuda.is_available()
     data = DataLoader(
         dataset,
-        batch_sampler=keys,
+        batch_sampler=batches,
         num_workers=workers,
         pin_memory=pin,
         worker_init_fn=signals.shield,

@@ -15,7 +15,8 @@ CHOICES = {
 }
 
 
-def _flag(text: str, default=MISSING):
+def flag(text: str, default=MISSING):
+    """A field of a recipe; `text` is its flag's help."""
     return dataclasses.field(default=default, metadata={"help": text})
 
 
@@ -23,40 +24,40 @@ def _flag(text: str, default=MISSING):
 class Settings:
     """A field is a flag: `learning_rate` is `--learning-rate`. Defaults are the released recipe."""
 
-    backbone: str = _flag("the latent diffusion model: sd3 or flux")
-    objective: str = _flag("velocity: flow matching; wavelet_x0: as released; wavelet_velocity: "
+    backbone: str = flag("the latent diffusion model: sd3 or flux")
+    objective: str = flag("velocity: flow matching; wavelet_x0: as released; wavelet_velocity: "
                            "the paper's formula", "wavelet_x0")  # fmt: skip
-    wavelet: str = _flag("a discrete wavelet of PyWavelets", "haar")
-    levels: int = _flag("levels of the transform", 1)
-    band_weights: tuple[float, ...] = _flag(
+    wavelet: str = flag("a discrete wavelet of PyWavelets", "haar")
+    levels: int = flag("levels of the transform", 1)
+    band_weights: tuple[float, ...] = flag(
         "LL LH HL HH for all levels, or 1 + 3 * levels weights, coarse to fine", (1.0,) * 4
     )
-    subtract_shift: bool = _flag("subtract the VAE's shift (released SD3 code does not)", True)
-    timestep_shift: str = _flag("dynamic: shift sigmas by the number of tokens", "none")
-    guidance: float = _flag("guidance embedding, for a distilled backbone", 3.5)
-    optimizer: str = _flag("adamw: fp32 states; adamw_8bit: bitsandbytes' 8-bit states", "adamw")
-    learning_rate: float = _flag("AdamW, constant", 1e-6)
-    weight_decay: float = _flag("AdamW", 1e-4)
-    beta1: float = _flag("AdamW", 0.9)
-    beta2: float = _flag("AdamW", 0.999)
-    epsilon: float = _flag("AdamW", 1e-8)
-    clip: float = _flag("largest norm of the gradient", 1.0)
-    warmup_steps: int = _flag("steps of linear warm-up", 0)
-    global_batch: int = _flag("images a step, over all processes")
-    micro_batch: int = _flag("images a forward pass of one process")
-    repeat_draws_every: int = _flag(
+    subtract_shift: bool = flag("subtract the VAE's shift (released SD3 code does not)", True)
+    timestep_shift: str = flag("dynamic: shift sigmas by the number of tokens", "none")
+    guidance: float = flag("guidance embedding, for a distilled backbone", 3.5)
+    optimizer: str = flag("adamw: fp32 states; adamw_8bit: bitsandbytes' 8-bit states", "adamw")
+    learning_rate: float = flag("AdamW, constant", 1e-6)
+    weight_decay: float = flag("AdamW", 1e-4)
+    beta1: float = flag("AdamW", 0.9)
+    beta2: float = flag("AdamW", 0.999)
+    epsilon: float = flag("AdamW", 1e-8)
+    clip: float = flag("largest norm of the gradient", 1.0)
+    warmup_steps: int = flag("steps of linear warm-up", 0)
+    global_batch: int = flag("images a step, over all processes")
+    micro_batch: int = flag("images a forward pass of one process")
+    repeat_draws_every: int = flag(
         "slots of the batch after which crops, flips, timesteps and noise repeat, as the released "
         "code's on every GPU (SD3 8, Flux 4); 0: never", 0
     )  # fmt: skip
-    precision: str = _flag("bfloat16: mixed, with fp32 master weights", "bfloat16")
-    gradient_checkpointing: bool = _flag("recompute activations: less memory, slower", True)
-    keep_attention: bool = _flag("when recomputing, keep attention's outputs: more memory, "
+    precision: str = flag("bfloat16: mixed, with fp32 master weights", "bfloat16")
+    gradient_checkpointing: bool = flag("recompute activations: less memory, slower", True)
+    keep_attention: bool = flag("when recomputing, keep attention's outputs: more memory, "
                                  "faster", False)  # fmt: skip
-    compile: bool = _flag("torch.compile the transformer: a slow first step, then faster", False)
-    flip_probability: float = _flag("how often the flipped latent is taken", 0.5)
-    zero_stage: int = _flag("DeepSpeed ZeRO: 2 shards gradients and optimizer, 0 is plain", 0)
-    offload_optimizer: bool = _flag("keep the optimizer in CPU memory (ZeRO 2)", False)
-    seed: int = _flag("of the order of samples and of every draw", 0)
+    compile: bool = flag("torch.compile the transformer: a slow first step, then faster", False)
+    flip_probability: float = flag("how often the flipped latent is taken", 0.5)
+    zero_stage: int = flag("DeepSpeed ZeRO: 2 shards gradients and optimizer, 0 is plain", 0)
+    offload_optimizer: bool = flag("keep the optimizer in CPU memory (ZeRO 2)", False)
+    seed: int = flag("of the order of samples and of every draw", 0)
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -91,22 +92,22 @@ class Settings:
         return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field of Settings."""
-    for field in dataclasses.fields(Settings):
+def add_arguments(parser: argparse.ArgumentParser, recipe=Settings, choices=CHOICES) -> None:
+    """One flag for each field of a recipe; `choices`: those of some, by name."""
+    for field in dataclasses.fields(recipe):
         options = {"help": field.metadata["help"], "default": field.default}
         if field.default is MISSING:
             options = {"help": options["help"], "required": True}
         if field.type is bool:
             options |= {"action": argparse.BooleanOptionalAction}
         elif field.type in (str, int, float):
-            options |= {"type": field.type, "choices": CHOICES.get(field.name)}
+            options |= {"type": field.type, "choices": choices.get(field.name)}
         else:
             options |= {"type": float, "nargs": "+"}
         parser.add_argument("--" + field.name.replace("_", "-"), **options)
 
 
-def from_arguments(args: argparse.Namespace) -> Settings:
-    """The Settings that the flags of `add_arguments` give."""
-    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)}
-    return Settings(**values | {"band_weights": tuple(args.band_weights)})
+def from_arguments(args: argparse.Namespace, recipe=Settings):
+    """The recipe that the flags of `add_arguments` give."""
+    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(recipe)}
+    return recipe(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

@@ -1,30 +1,27 @@
-"""The trainer: rectified flow on stored latents, for any backbone, on any number of processes.
+"""The trainer: one segment of whatever Task it is given, on any number of processes.
 
-What it does to the weights is in Settings; where things lie and when it saves, in Job. To resume,
-run the same command again: it goes on from the newest whole checkpoint.
+What is done to the weights is the task's (finetune.py, autoencoder.py); where things lie and when
+it saves, the Job's. To resume, run the same command again: it goes on from the newest whole
+checkpoint.
 """
 
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from diffusion4k import manifest, monitor
-from diffusion4k.backbones.base import Backbone
-from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
-from diffusion4k.latents.encode import posterior
 from diffusion4k.progress import Progress
-from diffusion4k.train import launch, model, randomness, samples, signals, state, step
+from diffusion4k.train import launch, signals, state
 from diffusion4k.train.job import Job
-from diffusion4k.train.objectives import Bands
-from diffusion4k.train.settings import Settings
-
-Batch = dict[str, torch.Tensor]
+from diffusion4k.train.task import Row, Task
 
 
 class Interrupted(Exception):
@@ -35,16 +32,15 @@ class Interrupted(Exception):
         self.step = step
 
 
-def train(settings: Settings, job: Job, backbone: Backbone) -> None:
+def train(task: Task, job: Job) -> None:
     """Train the segment and write its manifest, on every process of the launch.
 
-    `backbone` gives load_transformer, normalise, sigmas, draw_u and velocity (see backbones).
     Interrupted: saved before the end. UserError: the launch, the inputs, or a loss that exploded.
     """
     started = time.time()
     progress = Progress(job.progress_folder, attempt=job.attempt, stop_step=job.stop_step)
     try:
-        trainer = Trainer(settings, job, backbone, progress, started=started)
+        trainer = Trainer(task, job, progress, started=started)
         trainer.run()
         trainer.publish()
         trainer.accelerator.wait_for_everyone()
@@ -56,72 +52,37 @@ def train(settings: Settings, job: Job, backbone: Backbone) -> None:
         raise
     except torch.cuda.OutOfMemoryError:
         error = UserError(
-            f"the GPU's memory is too small for micro-batches of {settings.micro_batch}; lower "
-            "backbones.<name>.train.micro_batch (the global batch is kept), or set train."
-            "gradient_checkpointing, train.offload_optimizer (ZeRO-2), or train.optimizer: "
-            "adamw_8bit with zero_stage: 0"
+            f"the GPU's memory is too small for micro-batches of {task.settings.micro_batch};"
+            f" lower {task.out_of_memory}"
         )
         progress.failed(error)
         raise error from None
     trainer.accelerator.end_training()
 
 
+def run_job(task: Task, job: Job) -> None:
+    """`train`, for a script: exit status 75 where it was interrupted, and one process says so."""
+    try:
+        train(task, job)
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":
+            print(stop, file=sys.stderr)
+        sys.exit(75)
+
+
 class Trainer:
     """What one process holds: `run` trains, `publish` writes the segment's result."""
 
-    def __init__(self, settings: Settings, job: Job, backbone, progress: Progress, *, started):
-        self.settings, self.job, self.backbone, self.started = settings, job, backbone, started
+    def __init__(self, task: Task, job: Job, progress: Progress, *, started: float):
+        self.task, self.settings, self.job, self.started = task, task.settings, job, started
         self.progress = progress
-        Bands(settings.wavelet, settings.levels, settings.band_weights)  # refused before loading
-        self.base = manifest.read(job.pipeline)
-        self.schedule_shift = model.schedule_shift(self.base.root)
-        found, size = samples.listing(job.latents)
-        self.header = samples.header(found[0])
-        if self.header.backbone != settings.backbone:
-            raise UserError(
-                f"{job.latents[0]}: latents of {self.header.backbone}, but --backbone is "
-                f"{settings.backbone}; give the latents of its own VAE"
-            )
-        draws = samples.Draws(
-            seed=settings.seed,
-            global_batch=settings.global_batch,
-            repeat_every=settings.repeat_draws_every,
-            flip=settings.flip_probability,
-            u=backbone.draw_u,
-        )
-        self.cached = size <= job.cache
-        self.samples = self._samples(found, draws)
+        task.open(job)
         # stale checkpoints are never resumed: other settings or inputs have another folder
-        self.folder = job.progress_folder / f"checkpoints-{job.key(settings)}"
-        self.accelerator = launch.accelerator_for(settings, job.processes)
+        self.folder = job.progress_folder / f"checkpoints-{job.key(self.settings)}"
+        self.accelerator = launch.accelerator_for(self.settings, job.processes)
         self.main = self.accelerator.is_main_process
-        self._prepare()
+        task.prepare(self.accelerator)
         self._resume()
-
-    def _samples(self, found: list[samples.Sample], draws: samples.Draws) -> samples.Samples:
-        """Stored latents, or for online ones the images that they are made from in each step."""
-        job, header = self.job, self.header
-        if not header.online:
-            return samples.Samples(found, draws, cache=self.cached)
-        if job.dataset is None:
-            raise UserError(
-                f"{job.latents[0]}: online latents hold texts only; give the images by --dataset"
-            )
-        pictures = {s.id: s for s in metadata.of(manifest.read(job.dataset), job.folder)}
-        return samples.OnlineSamples(
-            found, draws, pictures=pictures, size=header.size, cache=self.cached
-        )
-
-    def _prepare(self) -> None:
-        settings = self.settings
-        root = launch.whole(self.accelerator, self.base, "transformer", "scheduler", "vae")
-        transformer, self.dtype = model.transformer(settings, self.backbone, root)
-        launch.refuse_too_long(settings, transformer, self.job.processes)
-        optimizer = launch.optimizer_for(settings, transformer.parameters())
-        self.model, self.optimizer = self.accelerator.prepare(transformer, optimizer)
-        if not settings.zero_stage:
-            state.portable(self.accelerator)
-        self.vae = model.vae(self.header, self.base.root, self.accelerator.device)
 
     def _resume(self) -> None:
         """Go on from the newest whole checkpoint of these settings and inputs, else from start."""
@@ -132,7 +93,7 @@ class Trainer:
             self.good = launch.whole(self.accelerator, start, state.STATE, state.HISTORY)
         if self.good is not None:
             self.step, self.history = state.load(self.accelerator, self.good)
-            launch.recount(self.optimizer)
+            self.task.resumed()
         if self.step > self.job.stop_step:
             raise UserError(f"{self.good}: is past --stop-step {self.job.stop_step}; raise it")
         self.accelerator.wait_for_everyone()
@@ -145,13 +106,9 @@ class Trainer:
 
     def run(self) -> None:
         """Train until `stop_step`, saving on the way; at the end `good` is its checkpoint."""
-        job, rank = self.job, self.accelerator.process_index
-        mine = randomness.slots(rank, job.processes, self.settings.global_batch)
+        job = self.job
         steps = range(self.step, job.stop_step)
-        workers = 0 if self.cached and self.vae is None else job.workers
-        batches = samples.loader(
-            self.samples, steps, mine, self.settings.micro_batch, workers=workers
-        )
+        batches = self.task.batches(steps)
         logs = job.progress_folder / "tensorboard" if self.main else None
         deadline = self.started + (job.time_limit or math.inf)
         with signals.received(announce=self.main) as came, monitor.board(logs, self.step) as log:
@@ -161,7 +118,7 @@ class Trainer:
 
             bar = monitor.bar(job.stop_step, self.step) if self.main else None
             for number in steps:
-                row = self._step(batches)
+                row = self._step(number, batches)
                 halt = self._any(asked())  # now that the step is done, on the GPU as well
                 self._watch(row)
                 self.history.append(row)
@@ -192,6 +149,8 @@ class Trainer:
             self.good = state.save(self.accelerator, self.folder, self.step, self.history)
         except Exception as error:  # a full disk is an OSError, or safetensors' or torch's own
             raise self._unsaved(self.folder, error) from error
+        if self.main:
+            self.task.draw(self.job.progress_folder / "pictures", self.step)
 
     def _unsaved(self, where: Path, error: Exception) -> UserError:
         return UserError(
@@ -200,51 +159,24 @@ class Trainer:
             f"{self.good or 'the first step'}"
         )
 
-    def _step(self, batches: Iterator[Batch]) -> state.Row:
+    def _step(self, number: int, batches: Iterator[Any]) -> Row:
         """One optimizer step; the row to log."""
-        began, accelerator, settings = time.perf_counter(), self.accelerator, self.settings
-        rate = settings.learning_rate_at(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        count = accelerator.gradient_accumulation_steps
-        total, norm, shares = 0, None, {}
-        for _ in range(count):
-            with accelerator.accumulate(self.model):
-                loss, shares = self.loss(next(batches))
-                accelerator.backward(loss)
-                if accelerator.sync_gradients:
-                    norm = accelerator.clip_grad_norm_(self.model.parameters(), settings.clip)
-                self.optimizer.step()
-                self.optimizer.zero_grad()
-            total = total + torch.stack([loss.detach(), *shares.values()]).float() / count
-        loss, *parts = accelerator.reduce(total, "mean").tolist()
+        began = time.perf_counter()
+        row = self.task.step(number, batches)
         seconds = time.perf_counter() - began
         return {
-            "step": self.step + 1,
-            "loss": loss,
-            **{f"loss_{name}": part for name, part in zip(shares, parts, strict=True)},
-            "gradient_norm": float(norm),
-            "learning_rate": rate,
+            "step": number + 1,
+            **row,
             "seconds": seconds,
             "steps_per_second": 1 / seconds,
-            "images_per_second": settings.global_batch / seconds,
+            "images_per_second": self.settings.global_batch / seconds,
             "memory_gb": monitor.memory_gb(),
         }
 
-    def loss(self, batch: Batch) -> tuple[torch.Tensor, Batch]:
-        """The objective on a micro-batch of samples, with gradient, and its sub-bands' shares."""
-        device = self.accelerator.device
-        batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-        if self.vae is not None:
-            mean, logvar = (x.float() for x in posterior(self.vae, batch.pop("pixels")))
-            batch["z"] = mean + torch.exp(0.5 * logvar) * batch.pop("eps")
-        setting = self.settings, self.header, self.schedule_shift, self.dtype
-        return step.loss(self.backbone, self.model, batch, *setting)
-
-    def _watch(self, row: state.Row) -> None:
-        ill = monitor.ailment(row, self.history)
+    def _watch(self, row: Row) -> None:
+        ill = monitor.ailment(row, self.history) or self.task.ailment(row, self.history)
         if ill is not None:
-            ids = ", ".join(dict.fromkeys(self.samples.ids(self.step)))
+            ids = ", ".join(dict.fromkeys(self.task.ids(self.step)))
             raise UserError(
                 f"step {row['step']}: {ill}; its samples: {ids}; the last good checkpoint: "
                 f"{self.good or 'none yet'}; look at these samples, or lower --learning-rate"
@@ -256,15 +188,9 @@ class Trainer:
         Every process calls it, because weights may be shared out; the main one writes.
         """
         settings, job = self.settings, self.job
-        dtype = model.DTYPES[job.save_dtype or settings.precision]
-        network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        network = model.trained(network, dtype, keep=self.main)
+        export = self.task.export()
         if not self.main:
             return
-
-        def export(folder: Path) -> None:
-            network.save_pretrained(folder / "transformer")
-
         root = job.output.with_suffix("")
         try:
             files = state.publish(self.good, root, export)
@@ -289,7 +215,7 @@ class Trainer:
             },
             started=self.started,
             device=launch.device_name(self.accelerator),
-            notes=self.base.notes,
+            notes=self.task.base.notes,
         )
         state.forget(self.folder, job.stop_step)
         self.progress.saved(self.step, "finished")

@@ -90,7 +90,11 @@ class Configuration(Section):
     vae: models.F16
     """the F16 VAE"""
     vaes: dict[Name, models.Autoencoder]
-    """name → a VAE that reconstructs, a row of Table 2"""
+    """name → a VAE: a row of Table 2, or what a backbone or a model takes by `vae`"""
+    vae_recipes: dict[Name, models.VaeRecipe]
+    """name → objective of training a VAE"""
+    vae_training: stages.VaeTraining
+    """training a VAE, the same for every one"""
     recipes: dict[Name, models.Recipe]
     """name → objective of fine-tuning"""
     models: dict[Name, models.Model]

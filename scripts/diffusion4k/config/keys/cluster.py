@@ -9,7 +9,7 @@ GpuModel = matching(
     "Snakemake's SLURM plugin takes letters, digits, _ and . only in a GPU's model; leave"
     " site.gpu_model out and choose GPUs by site.gpu_partition or site.constraint",
 )
-STEPS = ("source", "check", "latents", "train", "export", "reconstruct", "generate")
+STEPS = ("source", "check", "latents", "train", "train_vae", "export", "reconstruct", "generate")
 STEPS += ("texture", "features", "distance", "quality")
 Step = Literal[STEPS]
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, WithJsonSchema, model_validator
 from diffusion4k.config.keys.types import ABSENT, Count, Least, Name, Section, Shape, Side, matching
 
 # Where a source can come from, the winner first: what you have beats what is made or fetched.
-ORIGINS = ("path", "make", "url", "hub")
+ORIGINS = ("path", "make", "url", "hub", "by_hand")
 
 
 def _flag_value(value: Any) -> Any:
@@ -30,6 +30,9 @@ class Source(Section):
     """address of one file"""
     path: str = ABSENT
     """folder or file that you have; used where it lies"""
+    by_hand: str = ABSENT
+    """where a person accepts the licence and downloads it, for what no program may fetch; then
+    `path` says where it lies"""
     make: str = ABSENT
     """what `scripts/make_miniature.py` builds"""
     options: dict[str, FlagValue] = ABSENT
@@ -62,9 +65,13 @@ class Split(Section):
     source: Name
     """the source it lies in"""
     folder: str
-    """folder with images and `metadata.jsonl`"""
-    count: Count
-    """number of images of an intact copy; any other is an error"""
+    """folder with images and `metadata.jsonl`; `.` is the whole source"""
+    captioned: bool = True
+    """`false`: no `metadata.jsonl`, every image below the folder counts. Such a split trains VAEs
+    only"""
+    count: Count = ABSENT
+    """number of images of an intact copy; any other is an error. Unset: not known, where there are
+    no captions"""
     min_side: Least = ABSENT
     """least length of the shorter side in pixels, or least [height, width]; unset where the data
     set promises none"""

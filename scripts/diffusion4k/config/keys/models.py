@@ -60,6 +60,9 @@ class Backbone(Section):
 
     source: Name
     """its diffusers pipeline"""
+    vae: Name = ABSENT
+    """one of `vaes` in place of the pipeline's own, in latents and in the pictures of every model
+    of this backbone"""
     train: BackboneTraining
     """how it is fine-tuned"""
     generate: BackboneSampling
@@ -79,9 +82,14 @@ class F16(Section):
 class Autoencoder(Section):
     """A VAE that reconstructs."""
 
-    source: Name
-    """a pipeline with a folder `vae`, or the folder of a diffusers AutoencoderKL (a trained SC-VAE,
-    say)"""
+    source: Name = ABSENT
+    """a pipeline with a folder `vae`, or the folder of a diffusers AutoencoderKL"""
+    backbone: Name = ABSENT
+    """with `recipe`, instead of a source: the backbone whose VAE is trained further"""
+    recipe: Name = ABSENT
+    """one of `vae_recipes`"""
+    split: Name = ABSENT
+    """split whose images it reconstructs; by default `reconstruction.split`"""
     label: str
     """name in the tables"""
     factor: Factor = 16
@@ -90,6 +98,25 @@ class Autoencoder(Section):
     """as `vae.encoder`, which is the default"""
     decoder: Decoder = ABSENT
     """as `vae.decoder`, which is the default"""
+
+
+class VaeRecipe(Section):
+    """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md))."""
+
+    scale_consistency: NotNegative
+    """weight of the distance between the decoder's last map, enlarged, and the F8 VAE's"""
+    lpips: NotNegative
+    """weight of LPIPS with VGG-16; the squared error has weight 1"""
+    adversarial: NotNegative
+    """weight of the adversarial term, besides the adaptive one; 0: no discriminator"""
+    adversarial_start: Natural
+    """first step with a discriminator"""
+    encoder: Literal["frozen", "trained"]
+    """`frozen`: the latents stay the pretrained VAE's, and models trained on them take the new
+    decoder as it is"""
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    """decay of the average of the weights, which is what the training gives; it begins lower, as
+    (1 + n) / (10 + n). 0: no average, the last weights"""
 
 
 class Recipe(Section):
@@ -127,6 +154,9 @@ class Model(Section):
     """one of `backbones`"""
     recipe: Name = ABSENT
     """with `backbone`: a recipe; without one the model is the backbone's own pipeline"""
+    vae: Name = ABSENT
+    """one of `vaes`, which decodes in place of the pipeline's own; a fine-tuned model's must have
+    its backbone's encoder (`encoder: frozen`), or be `backbones.<name>.vae`"""
     source: Name = ABSENT
     """a source that is a diffusers pipeline, sampled as it is"""
     transformer: Name = ABSENT

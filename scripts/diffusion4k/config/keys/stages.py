@@ -93,6 +93,61 @@ class Training(Section):
     """of horizontal flips"""
 
 
+class VaeTraining(Section):
+    """Training a VAE, the same for every one."""
+
+    split: Name
+    """split to train on, with captions or without"""
+    held_out: Count
+    """images of it that are not trained on; some are drawn at each save"""
+    resize: Side
+    """what the images' shorter side becomes, in pixels"""
+    size: Side
+    """side of the random crops in pixels"""
+    steps: Count
+    """length of training; a step trains the decoder once and then the discriminator"""
+    segment: Count
+    """steps a job"""
+    keep: list[Count]
+    """segment ends whose state is kept besides the last"""
+    save_every: Count
+    """steps between the saves that a killed job resumes from"""
+    decoder_batch: Count
+    """images a step that the decoder is trained on, over all GPUs"""
+    discriminator_batch: Natural
+    """further images a step, over all GPUs, for the discriminator; 0: it sees the decoder's"""
+    micro_batch: Count
+    """images a GPU holds at once, at most"""
+    gpus: Natural
+    """GPUs of a training job, 0 for CPU"""
+    nodes: Count
+    """nodes that they are spread over evenly; more than one only under SLURM"""
+    discriminator_hidden: Count
+    """width of the discriminator's last convolution"""
+    discriminator_depth: Count
+    """its convolutions, each of which halves the sides"""
+    learning_rate: Positive
+    """of AdamW, constant"""
+    discriminator_learning_rate: Positive
+    """the discriminator's"""
+    weight_decay: NotNegative
+    """of AdamW"""
+    beta1: Decay
+    """of AdamW"""
+    beta2: Decay
+    """of AdamW"""
+    epsilon: Positive
+    """of AdamW"""
+    clip: Positive
+    """largest norm of either network's gradient"""
+    precision: Literal[CHOICES["precision"]]
+    """`float32`, or `bfloat16` (mixed, with float32 weights)"""
+    gradient_checkpointing: bool
+    """recompute the decoder's activations, for memory"""
+    flip_probability: Annotated[float, Field(ge=0, le=1)]
+    """of horizontal flips"""
+
+
 class Sampling(Section):
     """Sampling, the same for every model."""
 

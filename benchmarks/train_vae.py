@@ -1,0 +1,160 @@
+"""A training step of the scale-consistent VAE: ours against the released order of computing it.
+
+    python benchmarks/train_vae.py [--size 512] [--batch 32] [--dtype bfloat16] [--quick]
+
+Ours is the trainer's own step (train/autoencoder.py), decoder and discriminator, on pictures that
+are in memory, in one process, without accelerate's launch, logging and saving; the reference
+computes the same terms as the released script: the decoder twice, the enlarged map kept, VGG-16 and
+the discriminator once more backward for the adaptive weight. Random weights at the real size, the
+optimizers included. `limit_tflops` is the device's matrix products; `of_limit` the share reached.
+"""
+
+import dataclasses
+from types import SimpleNamespace
+
+import harness
+import networks
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch.nn import functional as F
+
+from diffusion4k.backbones.architecture import VAE
+from diffusion4k.estimate import autoencoder as arithmetic
+from diffusion4k.sources.miniature import architectures as miniature
+from diffusion4k.train import launch
+from diffusion4k.train.autoencoder import ScaleConsistency
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.vae import scale_consistency
+from diffusion4k.vae.discriminator import Discriminator, gradient_penalty, hinge
+from diffusion4k.vae.f16 import make_f16
+
+
+def lpips_network(device: torch.device) -> torch.nn.Module:
+    """LPIPS-VGG with random weights."""
+    import lpips
+
+    made = lpips.LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False)
+    return made.to(device).eval().requires_grad_(False)
+
+
+def task(settings: AutoencoderSettings, accelerator: Accelerator, *, quick: bool):
+    """Our task, its networks on the accelerator's device."""
+    device = accelerator.device
+    made = ScaleConsistency(settings)
+    made.accelerator, made.job = accelerator, SimpleNamespace(processes=1)
+    made.teacher = networks.vae("flux", device, torch.float32, quick=quick, f16=False)
+    made.teacher.requires_grad_(False)
+    made.student = networks.vae("flux", device, torch.float32, quick=quick, f16=False)
+    make_f16(made.student, decoder=settings.decoder_form).train()
+    if settings.gradient_checkpointing:
+        made.student.enable_gradient_checkpointing()
+    made.trained = scale_consistency.trained(made.student, encoder=False)
+    made.opponent = Discriminator(settings.discriminator_hidden, settings.discriminator_depth)
+    made.opponent.to(device).train()
+    made.lpips = lpips_network(device)
+    made.ema = EMAModel(made.trained, decay=settings.ema)
+    made.optimizer = launch.optimizer_for(settings, made.trained)
+    made.opponents_optimizer = launch.optimizer_for(settings, made.opponent.parameters())
+    return made
+
+
+def pictures(settings: AutoencoderSettings) -> dict[str, torch.Tensor]:
+    """A micro-batch of noise, as the loader gives it."""
+    count, side = settings.micro_batch, settings.size
+    return {
+        "pixels": torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8),
+        "eps": torch.randn(count, 16, side // 16, side // 16),
+        "teacher_eps": torch.randn(count, 16, side // 8, side // 8),
+    }
+
+
+class Released:
+    """The released order of one step of the decoder and one of the discriminator."""
+
+    def __init__(self, made: ScaleConsistency, batch: dict[str, torch.Tensor]):
+        self.made, self.batch = made, batch
+
+    def __call__(self) -> torch.Tensor:
+        made, settings = self.made, self.made.settings
+        batch = made._to_device(self.batch)
+        photograph = batch["pixels"]
+        with made.accelerator.autocast():
+            z = scale_consistency.latents(made.student, photograph, batch["eps"])
+            teacher_z = scale_consistency.latents(made.teacher, photograph, batch["teacher_eps"])
+            picture, _ = scale_consistency.decode(made.student, z)
+            _, own_map = scale_consistency.decode(made.student, z)
+            with torch.no_grad():
+                _, teacher_map = scale_consistency.decode(made.teacher, teacher_z)
+        picture = picture.float().clamp(-1, 1)
+        enlarged = F.interpolate(own_map.float(), scale_factor=2.0, mode="nearest")
+        consistency = F.mse_loss(enlarged, teacher_map.float())
+        lpips = made.lpips(picture, photograph).mean()
+        adversarial = -made.opponent(picture).mean()
+        last = made.student.decoder.conv_out.weight
+        pulls = [
+            torch.autograd.grad(term, last, retain_graph=True)[0] for term in (lpips, adversarial)
+        ]
+        weight = scale_consistency.adaptive_weight(*pulls)
+        loss = F.mse_loss(picture, photograph) + settings.lpips * lpips + consistency
+        (loss + settings.adversarial * weight * adversarial).backward()
+        made._update(made.optimizer, made.trained)
+        made.opponent.zero_grad()
+        photograph = photograph.requires_grad_()
+        of_real, of_fake = made.opponent(photograph), made.opponent(picture.detach())
+        (hinge(of_real, of_fake) + gradient_penalty(photograph, of_real)).backward()
+        made._update(made.opponents_optimizer, list(made.opponent.parameters()))
+        for _ in range(2):
+            made.ema.step(made.trained)
+        return loss.detach()
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--size", type=int, default=512, help="px")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    args = parser.parse_args()
+    device = harness.device(args)
+    size, batch = (128, 2) if args.quick else (args.size, args.batch)
+    settings = AutoencoderSettings(
+        decoder_batch=batch, micro_batch=batch, size=size, resize=size, decoder_form="folded",
+        precision=args.dtype,
+    )  # fmt: skip
+    if args.quick:
+        small = {"discriminator_hidden": 32, "discriminator_depth": 4}
+        settings = dataclasses.replace(settings, gradient_checkpointing=False, **small)
+    mixed = "bf16" if args.dtype == "bfloat16" else "no"
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+    dtype = getattr(torch, args.dtype)
+    limit = harness.limit(device, dtype, quick=args.quick)
+    network = miniature.VAE if args.quick else VAE
+    count = arithmetic.step(
+        network, dataclasses.asdict(settings), form=settings.decoder_form, adversarial=True
+    )
+    rows, sample = [], pictures(settings)
+    for side in ("ours", "reference"):
+        made = task(settings, accelerator, quick=args.quick)
+        released = Released(made, sample)
+        ours = lambda made=made: made.step(0, iter([sample]))  # noqa: E731
+        found = {"case": f"batch {batch}, {size} px", "side": side, "stage": "train_vae"}
+        found |= {"backbone": "flux"}
+        try:
+            found |= harness.measure(
+                ours if side == "ours" else released, device, repeats=args.repeats
+            )
+        except torch.cuda.OutOfMemoryError:
+            rows.append({"case": found["case"], "side": side, "failed": "out of GPU memory"})
+            continue
+        if device.type == "cuda":
+            found["peak_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
+        rows.append(harness.achieved(found, count, limit))
+        del made, released, ours
+    harness.report(
+        "train_vae", args, harness.device_name(device), rows,
+        dtype=str(dtype), limit_tflops=limit, settings=dataclasses.asdict(settings),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

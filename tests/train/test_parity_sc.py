@@ -1,0 +1,148 @@
+"""The scale-consistent VAE's step against the released code, with its randomness injected.
+
+golden/released-sc.safetensors was computed by the released statements (helpers/released_sc.py): one
+step of the decoder, one of the discriminator on other photographs, the average of the weights.
+"""
+
+import subprocess
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+import parity
+import parity_sc
+from diffusion4k.vae import scale_consistency
+from diffusion4k.vae.discriminator import Discriminator
+from tiny_training import fresh
+from two_ranks import ENVIRONMENT, HELPERS, TORCHRUN
+
+CLOSE = 1e-5  # of the largest value, in float32
+
+
+@pytest.fixture(scope="module")
+def golden():
+    torch.set_num_threads(1)
+    return load_file(parity_sc.GOLDEN)
+
+
+@pytest.fixture(scope="module")
+def vgg16(tmp_path_factory):
+    return parity_sc.save_vgg16(tmp_path_factory.mktemp("vgg16") / "model.safetensors")
+
+
+def stepped(vgg16, **changes):
+    """Our task after one step in one process, its row, the gradients that its optimizers got."""
+    fresh()
+    batches = [parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")}]
+    found = parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, batches, **changes)
+    fresh()
+    return found
+
+
+def assert_close(ours, theirs):
+    ours = torch.as_tensor(ours)
+    assert (ours - theirs).abs().max() <= CLOSE * theirs.abs().max()
+
+
+@pytest.fixture(scope="module")
+def ours(vgg16):
+    return stepped(vgg16)
+
+
+def test_every_term_of_the_loss_is_the_released_one(golden, ours):
+    _, row, _ = ours
+    pairs = {
+        "loss_mse": "mse_loss", "loss_lpips": "lpips_loss", "loss_adversarial": "gen_loss",
+        "adaptive_weight": "adaptive_weight", "loss_scale_consistency": "sc_loss",
+    }  # fmt: skip
+    for name, released in pairs.items():
+        assert_close(row[name], golden[f"decoder.{released}"])
+    adversarial = 0.05 * row["adaptive_weight"] * row["loss_adversarial"]
+    assert_close(row["loss"] + adversarial, golden["decoder.loss"])
+
+
+def test_the_decoders_gradients_are_the_released_ones(golden, ours):
+    _, _, gradients = ours
+    released = {
+        key.removeprefix("decoder.gradient."): value
+        for key, value in golden.items()
+        if key.startswith("decoder.gradient.")
+    }
+    assert released.keys() == gradients["decoder"].keys() and len(released) > 40
+    norm = torch.cat([value.flatten() for value in released.values()]).norm()
+    apart = torch.cat([(gradients["decoder"][k] - v).flatten() for k, v in released.items()]).norm()
+    assert apart <= CLOSE * norm
+
+
+def test_the_discriminators_step_is_the_released_one(golden, ours):
+    task, row, gradients = ours
+    assert_close(row["discriminator_real"], golden["discriminator.real"].mean())
+    assert_close(row["discriminator_fake"], golden["discriminator.fake"].mean())
+    assert_close(row["loss_gradient_penalty"], golden["discriminator.gp"])
+    both = row["loss_discriminator"] + row["loss_gradient_penalty"]
+    assert_close(both, golden["discriminator.loss"])
+    for name, gradient in gradients["discriminator"].items():
+        assert_close(gradient, golden[f"discriminator.gradient.{name}"])
+    for name, vector in task.opponent.named_buffers():  # three power iterations
+        assert_close(vector, golden[f"discriminator.buffer.{name}"])
+
+
+def test_the_average_is_the_released_one_with_both_its_ticks(golden, ours):
+    task, _, _ = ours
+    names = [name for name, p in task.student.named_parameters() if p.requires_grad]
+    for name, shadow in zip(names, task.ema.shadow_params, strict=True):
+        assert_close(shadow, golden[f"ema.{name}"])
+    assert task.ema.optimization_step == 2
+
+
+def test_the_whole_discriminator_is_the_released_one(golden):
+    whole = parity_sc.fill_discriminator(Discriminator())
+    with torch.no_grad():
+        answer = whole(parity_sc.pixels("second").float() / 127.5 - 1)
+    assert answer.shape == (2, 1, 2, 2)
+    assert_close(answer, golden["whole.discriminator"])
+    assert sum(p.numel() for p in whole.parameters()) == 6_271_105
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"form": "folded"}, {"lpips": 0.11}, {"scale_consistency": 0.9}, {"adversarial": 0.04}],
+    ids=lambda fault: next(iter(fault)),
+)
+def test_another_step_is_told_from_the_released_one(golden, vgg16, fault):
+    _, _, gradients = stepped(vgg16, **fault)
+    name = "decoder.mid_block.resnets.0.conv1.weight"
+    with pytest.raises(AssertionError):
+        assert_close(gradients["decoder"][name], golden[f"decoder.gradient.{name}"])
+
+
+def test_the_small_map_alone_gives_the_consistency_and_its_gradient():
+    """Against the definition: the student's map, enlarged, against the teacher's."""
+    student, teacher = parity.draw("map", 2, 4, 6, 8), parity.draw("large map", 2, 4, 12, 16)
+    gradients = []
+    for term in (
+        lambda s: scale_consistency.consistency(s, teacher),
+        lambda s: torch.nn.functional.mse_loss(
+            torch.nn.functional.interpolate(s, scale_factor=2, mode="nearest"), teacher
+        ),
+    ):
+        s = student.clone().requires_grad_()
+        loss = term(s)
+        loss.backward()
+        gradients.append((loss.detach(), s.grad))
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_two_processes_are_one_with_the_whole_batch(vgg16, tmp_path):
+    """Gradients of decoder and discriminator, the adaptive weight, what is logged: averaged."""
+    ran = subprocess.run(
+        [*TORCHRUN, str(HELPERS / "autoencoder_ranks.py"), str(vgg16)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=ENVIRONMENT,
+    )
+    assert ran.returncode == 0, (ran.stdout + ran.stderr)[-4000:]
+    assert ran.stdout.count("two processes are one") == 2
