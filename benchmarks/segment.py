@@ -7,7 +7,7 @@ that loading processes read. The signal goes to the whole process group, as laun
 send it. Ours is the interrupted training, `reference` the straight one. `equal` says whether the
 published weights are the same bit for bit; on a GPU attention's backward pass may add in another
 order, so `difference`, the largest, is relative to how far a weight moved at most. `saved` is the
-time from the signal to the end of the process, at the step that `lost` counts none of.
+time from the signal to the end of the process, `step` the one that it was saved at.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class Inputs:
 def start(command: list[str], log: Path) -> subprocess.Popen:
     """Run in a process group of its own; what it says goes to `log`."""
     with log.open("a", encoding="utf-8") as said:
-        return subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        return subprocess.Popen(command, stdout=said, stderr=said, process_group=0)
 
 
 def ended(process: subprocess.Popen, log: Path, status: int) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import itertools
 import os
 import re
 import subprocess
@@ -19,14 +18,15 @@ from diffusion4k import cli
 MINIATURE = Path("config/miniature.yaml")
 STAGES = {
     "sources": "fetch_source make_source",
-    "data": "check_data list_images caption captions",
+    "data": "check_data list_images captions caption",
     "latents": "latents",
     "train": "train train_kept train_vae train_vae_kept export",
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
+    "people": "rating_kit kit judge votes ratings",
     "tables": "table prompt_table judge_claims",
-    "figures": "prompts draw rebuild kit rating_kit votes ratings judge figure gallery html",
+    "figures": "prompts draw rebuild figure gallery html",
 }
 STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}
 INTRODUCTION = """\
@@ -84,9 +84,8 @@ def name_of(config: Path) -> str:
 
 def header_of(config: Path) -> str:
     """The comment that a configuration file opens with: what it is, its command, what it needs."""
-    lines = config.read_text(encoding="utf-8").splitlines()
-    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
-    return "".join(f"{line[2:]}\n" for line in comment if "yaml-language-server" not in line)
+    comment = re.match(r"(?:#.*\n)*", config.read_text(encoding="utf-8"))[0]
+    return re.sub(r"^# ?(yaml-language-server.*\n)?", "", comment, flags=re.MULTILINE)
 
 
 @contextlib.contextmanager

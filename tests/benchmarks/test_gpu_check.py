@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 
+import psutil
 import pytest
 
 from conftest import ROOT
@@ -47,7 +48,7 @@ def test_a_rehearsal(tmp_path):
     if not shutil.which("g++"):  # DeepSpeed builds its CPU Adam with it
         names.remove("segment_offload")
     # a test asserts no time: all limits are ten times as long
-    status, record, said = check(tmp_path, *names, "--patience", "10")
+    status, record, said = check(tmp_path, *names, "--patience", "10", "--limit", "7200")
     assert status == 0, said
     assert list(record["steps"]) == names and record["quick"]
     assert all(step["state"] == "done" for step in record["steps"].values())
@@ -111,16 +112,31 @@ def two_steps(gpu_check, monkeypatch, tmp_path):
     return run
 
 
-def test_what_breaks_or_takes_too_long_stops_no_other(two_steps):
-    found = two_steps("raise OSError('no such card')", "import time; time.sleep(60)")
+def test_what_breaks_or_takes_too_long_stops_no_other(two_steps, tmp_path):
+    started = tmp_path / "started"
+    slow = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], process_group=0)
+open({str(started)!r}, "w").write(str(child.pid))
+time.sleep(60)
+"""
+    found = two_steps("raise OSError('no such card')", slow)
     assert found["first"]["state"] == "exit status 1"
     assert "no such card" in found["first"]["said"]
     assert found["second"]["state"] == "over its 2 s" and found["status"] == 1
+    assert not alive(int(started.read_text()))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_what_would_begin_too_late_does_not_and_the_rest_is_kept(two_steps):
-    found = two_steps("import time; time.sleep(0.2)", "", limit=0.1)
-    assert (found["first"]["state"], found["second"]["state"]) == ("done", "not begun")
+    found = two_steps("import time; time.sleep(60)", "", limit=0.5)
+    assert (found["first"]["state"], found["second"]["state"]) == ("over its 0 s", "not begun")
 
 
 def test_packages_are_those_of_the_lock_and_what_they_need(monkeypatch):

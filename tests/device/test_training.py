@@ -7,7 +7,7 @@ import torch
 
 from diffusion4k import backbones
 from diffusion4k.backbones.flux import Flux
-from diffusion4k.train import samples, step, trainer
+from diffusion4k.train import finetune, samples, step
 from diffusion4k.train.model import recompute
 from diffusion4k.train.settings import CHOICES, Settings
 from fake_gpu import fake_gpu, networks, without
@@ -17,7 +17,7 @@ NAMES = pytest.mark.parametrize("name", backbones.NAMES)
 
 
 def training(name: str, device, *, quick: bool, objective="wavelet_x0", online=False):
-    """What `Trainer.loss` reads of a trainer, under ZeRO-2 in bf16, and a batch on the CPU."""
+    """What `FineTuning.loss` reads of a training, under ZeRO-2 in bf16, and a batch on the CPU."""
     architecture, side = networks.architecture(name, quick=quick), 4 if quick else 256
     config, tokens = architecture.transformer, architecture.clip_tokens + (20 if quick else 77)
     model = networks.transformer(name, device, LOW, quick=quick).train()
@@ -53,7 +53,7 @@ def training(name: str, device, *, quick: bool, objective="wavelet_x0", online=F
 def test_the_loss_of_a_batch(name, online, quick):
     with fake_gpu() as device:
         made, batch = training(name, device, quick=quick, online=online)
-        loss, shares = trainer.Trainer.loss(made, batch)
+        loss, shares = finetune.FineTuning.loss(made, batch)
     assert (loss.shape, loss.dtype, loss.device.type) == ((), torch.float32, "cuda")
     assert loss.requires_grad
     assert {share.device.type for share in shares.values()} == {"cuda"}
@@ -63,12 +63,12 @@ def test_the_loss_of_a_batch(name, online, quick):
 def test_every_objective(objective):
     with fake_gpu() as device:
         made, batch = training("sd3", device, quick=True, objective=objective)
-        assert trainer.Trainer.loss(made, batch)[0].device.type == "cuda"
+        assert finetune.FineTuning.loss(made, batch)[0].device.type == "cuda"
 
 
 @NAMES
 def test_a_batch_that_stays_behind_is_an_error(name):
-    loss = without(trainer.Trainer.loss, ".to(device, non_blocking=True)")
+    loss = without(finetune.FineTuning.loss, ".to(device, non_blocking=True)")
     with fake_gpu() as device:
         made, batch = training(name, device, quick=True)
         with pytest.raises(RuntimeError, match="device"):
@@ -81,7 +81,7 @@ def test_latents_in_another_precision_than_the_weights_are_an_error(monkeypatch,
     with fake_gpu() as device:
         made, batch = training(name, device, quick=True)
         with pytest.raises(RuntimeError, match="type"):
-            trainer.Trainer.loss(made, batch)
+            finetune.FineTuning.loss(made, batch)
 
 
 @pytest.mark.parametrize("forgotten", ["guidance, device=device", "3, device=device"])
@@ -91,4 +91,4 @@ def test_what_flux_makes_itself_lies_on_the_gpu(monkeypatch, forgotten):
     with fake_gpu() as device:
         made, batch = training("flux", device, quick=True)
         with pytest.raises(RuntimeError, match="device"):
-            trainer.Trainer.loss(made, batch)
+            finetune.FineTuning.loss(made, batch)

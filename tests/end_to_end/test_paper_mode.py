@@ -34,9 +34,10 @@ def run(tmp_path_factory):
         pytest.fail(text) if os.environ.get("CI") == "true" else pytest.skip(text)
     workflow = copy_workflow(tmp_path_factory.mktemp("paper-mode"))
     command = [sys.executable, "scripts/demo.py", "--config", "config/miniature-bf16.yaml"]
-    # DeepSpeed's CPU Adam lies where the tests of training build it
+    # DeepSpeed's CPU Adam lies where the tests of training build it, with ninja from the PATH
+    place = {name: ENVIRONMENT[name] for name in ("TORCH_EXTENSIONS_DIR", "PATH")}
     done = subprocess.run(
-        command, cwd=workflow.folder, env=ENVIRONMENT, capture_output=True, text=True
+        command, cwd=workflow.folder, env=os.environ | place, capture_output=True, text=True
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-20000:]
     return workflow.folder / "results" / "miniature-bf16"
