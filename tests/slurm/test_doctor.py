@@ -227,9 +227,12 @@ def test_the_doctor_and_the_plan_count_the_same_disk():
     finding = doctor._disk(config, ROOT)
     parts = plan.Plan(config).disk()
     assert parts.keys() == {"latents", "train", "generate"}
-    # two backbones' latents, three trainings (docs/training.md), 2,781 and 195 pictures a model
+    # two backbones' latents, three trainings (docs/training.md), 2,781 and 195 pictures a model,
+    # each as JPEG and, to be scored as in memory, as PNG
     assert parts["latents"] == pytest.approx(223, rel=0.02)
-    assert parts["generate"] == pytest.approx(16, rel=0.1)
+    assert parts["generate"] == pytest.approx(16 + 120, rel=0.1)
+    jpegs = plan.Plan(configuration(metrics={"score_input": "jpeg"})).disk()
+    assert jpegs["generate"] == pytest.approx(16, rel=0.1)
     assert f"about {sum(parts.values()):,.0f} GB needed" in finding.said
     assert sum(plan.Plan(configuration("miniature.yaml")).disk().values()) < 1
 

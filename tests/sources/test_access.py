@@ -35,7 +35,7 @@ def config() -> dict:
 
 def advice() -> tuple[list[str], doctor.Finding]:
     """What a run refuses, and what the doctor says."""
-    (finding,) = doctor.tokens(config())
+    (finding,) = doctor.tokens(config(), config()["sources"])
     return preflight.refusals(config(), ["sd3"]), finding
 
 
@@ -75,7 +75,7 @@ def test_no_token_and_offline(hub, monkeypatch):
     assert "is gated; accept its licence" in refused[0]
     assert not finding.ok and finding.said.startswith("no token; ")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    (finding,) = doctor.tokens(config())
+    (finding,) = doctor.tokens(config(), config()["sources"])
     assert finding.ok and "HF_HUB_OFFLINE" in finding.said
     assert hub.requests == []
 

@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
         yield _notice(config, folder / paths.root(config))
     yield _trial(folder)
     yield _disk(config, folder / paths.root(config))
-    yield from tokens(config)
+    whole = plan.Plan(config)
+    yield from tokens(config, whole.sources(whole.everything))
 
 
 def partitions() -> dict[str, Partition]:
@@ -274,9 +275,9 @@ def _disk(config: Config, where: Path) -> Finding:
     return Finding(False, "disk", f"{said}; make results/ a link to a larger file system")
 
 
-def tokens(config: Config) -> Iterator[Finding]:
-    """Whether each gated source may be read: the hub is asked, with the token that is set."""
-    for name in [name for name in config["sources"] if sources.licence(config, name)]:
+def tokens(config: Config, names: Iterable[str]) -> Iterator[Finding]:
+    """Whether each of these sources that is gated may be read: the hub is asked, with the token."""
+    for name in [name for name in names if sources.licence(config, name)]:
         what, entry = f"source {name}", config["sources"][name]
         need = sources.licence(config, name).removeprefix(f"{what}: ")
         if Path(sources.manifest(config, name)).exists():
