@@ -110,7 +110,7 @@ rule figure:
     params:
         code=lambda w: figures.digest(CONFIG, w.figure),
         kind=key("figures.{figure}.kind"),
-        flags=lambda w: figures.flags(CONFIG, w.figure),
+        flags=lambda w: figures.flags(CONFIG, w.figure, DEVIATIONS.footer(w.figure)),
     shell:
         "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 

@@ -63,7 +63,9 @@ def run(args: argparse.Namespace) -> None:
             "pictures": drawing.pictures,
         },
         started=started,
-        notes=dict.fromkeys(note for source in sources.values() for note in source.notes),
+        notes=dict.fromkeys(
+            [*wanted.get("footer", []), *(n for source in sources.values() for n in source.notes)]
+        ),
     )
     print(f"{bulk['png']}: {args.kind} of {', '.join(labels.values())}")
 

@@ -80,7 +80,7 @@ def test_the_papers_figures_say_whose_prompts_they_show():
     config = resolve()
     for name, entry in config["figures"].items():
         if "prompts" in entry:
-            assert "Prompts: ours" in figures.spec(config, name)
+            assert "Prompts: ours" in figures.spec(config, name, [])
     raw = load("config.yaml")
     assert all("ours" in entry["label"] for entry in raw["prompts"].values())
 

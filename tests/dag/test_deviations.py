@@ -38,6 +38,20 @@ def footers(checkout, *overlays: str) -> dict[str, list[str]]:
     return found
 
 
+def test_a_figure_says_it_too(checkout, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"backbones": CHANGES["backbones"]}), encoding="utf-8")
+    overlay = ("--configfile", str(path), "--config", "run=unmade")
+    text = checkout.run("-n", "-p", "figure_9", "figure_3", *overlay).stdout
+    found = {}
+    for line in re.findall(r"python scripts/figure\.py (.*)", text):
+        words = shlex.split(line)
+        spec = json.loads(words[words.index("--spec") + 1])
+        found[spec["title"].partition(":")[0]] = spec["footer"]
+    assert found["Figure 3"] == []
+    assert found["Figure 9"] == ["fidelity: published", f"Not as in the paper: {OF_GUIDANCE}"]
+
+
 def test_of_the_papers_configuration_there_is_nothing_to_name(checkout):
     found = footers(checkout)
     assert len(found) == 18

@@ -1,4 +1,4 @@
-"""What a table depends on that is not as in the paper, for its footer.
+"""What a table or a figure depends on that is not as in the paper, for its footer.
 
 Which keys a job uses stands in its rule (keys.py), on which jobs a table rests in lineage.py; so a
 new key of a rule, a new rule, a new table need no line here.
@@ -13,7 +13,7 @@ from typing import Any
 
 from diffusion4k.config import fidelity, resolve
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import keys, lineage, paper, paths
+from diffusion4k.dag import figures, keys, lineage, paper, paths
 from diffusion4k.metrics import families
 
 PAPER = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
@@ -33,9 +33,9 @@ class Deviations:
         self._rules = rules
         self.footer = cache(self._footer)
 
-    def _footer(self, table: str) -> list[str]:
-        """The fidelity rows that the table depends on, then what else differs; empty if nothing."""
-        used = self._used(table)
+    def _footer(self, target: str) -> list[str]:
+        """The fidelity rows that a table or figure depends on, then what else differs."""
+        used = self._used(target)
         dotted = {".".join(path) for path in used}
         rows = fidelity.describe(self._config, dotted)
         changed = {
@@ -45,10 +45,10 @@ class Deviations:
         }
         return [line for line in (rows, _line(changed)) if line]
 
-    def _used(self, table: str) -> dict[Path_, tuple[Any, Any]]:
+    def _used(self, target: str) -> dict[Path_, tuple[Any, Any]]:
         """path of a key => (its value, the paper's), ABSENT where it is not set."""
         used: dict[Path_, tuple[Any, Any]] = {}
-        for alternatives, known in self._groups(table):
+        for alternatives, known in self._groups(target):
             told = [(keys.filled(self._config, p, known), p) for p in alternatives]
             values = [(path, keys.look_up(self._config, p, known)) for path, p in told if path]
             ours = next((v for v in values if v[1] is not keys.ABSENT), None)
@@ -60,14 +60,17 @@ class Deviations:
                     used[leaf] = tuple(pair)
         return used
 
-    def _groups(self, table: str) -> Iterator[tuple[Path_, dict[str, str]]]:
-        """(alternative keys, the names in their braces) of each job that the table rests on."""
-        of = paper.families_of(self._config, table)
-        for column in self._config["tables"][table]["columns"]:
+    def _groups(self, target: str) -> Iterator[tuple[Path_, dict[str, str]]]:
+        """(alternative keys, the names in their braces) of each job that the target rests on."""
+        of, columns, files = (), (), lineage.of_figures
+        if target in self._config["tables"]:
+            of, files = paper.families_of(self._config, target), lineage.of_tables
+            columns = self._config["tables"][target]["columns"]
+        for column in columns:
             for name, (_, other) in families.columns().items():
                 if other.corrected and column in (name, other.corrected[1]):
                     yield (other.corrected[0],), {}
-        for file in lineage.of_tables(self._config, [table]):
+        for file in files(self._config, [target]):
             path = paths.own(self._config, file)
             if re.search(r"-[1-9]\d*-of-\d+\.json$", path):
                 continue  # shards are alike
@@ -75,9 +78,25 @@ class Deviations:
                 if rule.is_producer(path):
                     known = keys.names(self._config, rule.get_wildcards(path))
                     carriers = [*rule.params, *([self._speed] * ("training" in of))]
-                    for carrier in carriers:
-                        for group in getattr(carrier, "keys", ()):
-                            yield from ((one, known) for one in _with_sources(group))
+                    yield from _keys(carriers, known)
+        yield from self._sampling(target)
+
+    def _sampling(self, target: str) -> Iterator[tuple[Path_, dict[str, str]]]:
+        """Of a figure of a benchmark's prompts: its pictures are drawn as the benchmark's are."""
+        entry = self._config["figures"].get(target, {})
+        if "evaluation" not in entry or figures.kind(self._config, target).reads != "pictures":
+            return
+        (rule,) = (rule for rule in self._rules if rule.name == "generate")
+        for row in figures.sampled(self._config, target):
+            wildcards = {"model": row, "evaluation": entry["evaluation"]}
+            yield from _keys(rule.params, keys.names(self._config, wildcards))
+
+
+def _keys(carriers: Iterable, known: dict[str, str]) -> Iterator[tuple[Path_, dict[str, str]]]:
+    """The keys that params or inputs carry, each with the names in its braces."""
+    for carrier in carriers:
+        for group in getattr(carrier, "keys", ()):
+            yield from ((one, known) for one in _with_sources(group))
 
 
 def _with_sources(group: Path_) -> Iterator[Path_]:

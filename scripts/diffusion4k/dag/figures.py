@@ -237,12 +237,13 @@ def inputs(config: Config, figure: str) -> list[str]:
     return list(dict.fromkeys([*read, *filter(None, [reference(config, figure)])]))
 
 
-def spec(config: Config, figure: str) -> str:
-    """What a figure shows, as JSON: title, caption, labels of its rows, its kind's settings."""
+def spec(config: Config, figure: str, footer: list[str]) -> str:
+    """What a figure shows, as JSON: title, caption, labels, its kind's settings, footer."""
     entry, of = config["figures"][figure], kind(config, figure)
     settings = {name: entry[name] for name in of.takes if name in entry}
     if of.reads == "votes":
-        return json.dumps({"title": entry["title"]} | people.figure(config, entry["rows"]))
+        own = {"title": entry["title"], "footer": footer}
+        return json.dumps(own | people.figure(config, entry["rows"]))
     if of.reads == "photographs":
         settings["folders"] = {row: config["splits"][row]["folder"] for row in entry["rows"]}
     if "zoom" in entry or of.reads == "photographs":
@@ -256,6 +257,7 @@ def spec(config: Config, figure: str) -> str:
             "caption": " ".join(filter(None, caption)),
             "labels": {row: label(config, figure, row) for row in entry["rows"]},
             "settings": settings,
+            "footer": footer,
         }
     )
 
@@ -268,11 +270,11 @@ def label(config: Config, figure: str, row: str) -> str:
     return paper.label(config, row, entry.get("evaluation"))
 
 
-def flags(config: Config, figure: str) -> str:
-    """The flags of scripts/figure.py."""
+def flags(config: Config, figure: str, footer: list[str]) -> str:
+    """The flags of scripts/figure.py; `footer`: what of its settings is not as in the paper."""
     shown = reference(config, figure)
     return command_line(
-        spec=spec(config, figure),
+        spec=spec(config, figure, footer),
         rows=[f"{row}={path}" for row, path in rows(config, figure)] or None,
         reference=shown,
         folder=folder(config, figure) if shown else None,

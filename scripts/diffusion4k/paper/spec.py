@@ -87,6 +87,7 @@ FIGURE = {
         "labels": {"type": "object", "additionalProperties": _TEXT},
         # of the figure's kind
         "settings": {"type": "object"},
+        "footer": {"type": "array", "items": _TEXT},
     },
 }
 
