@@ -103,12 +103,13 @@ def refusals(config: Config, fetched: list[str]) -> list[str]:
     """
     by_hand = (s for s in fetched if origin(config["sources"][s]) == "by_hand")
     lines = [sources.licence(config, source) for source in by_hand]
-    from_hub = () if hub.offline() else fetched
-    for source in (s for s in from_hub if origin(config["sources"][s]) == "hub"):
-        need, entry = sources.licence(config, source), config["sources"][source]
-        if need and not hub.token_is_set():
-            lines.append(need)
-            continue
+    from_hub = [s for s in fetched if origin(config["sources"][s]) == "hub" and not hub.offline()]
+    gated = [source for source in from_hub if sources.licence(config, source)]
+    if not hub.token_is_set():
+        lines += [sources.licence(config, source) for source in gated]
+        from_hub = [source for source in from_hub if source not in gated]
+    for source in from_hub:
+        entry = config["sources"][source]
         answer = access.ask(entry["hub"], entry.get("type", "model"))
         if not answer.reached:
             tries = f"{sum(retry.BACK_OFF) // 60} minutes and more, in up to {retry.JOBS} jobs"
@@ -119,7 +120,7 @@ def refusals(config: Config, fetched: list[str]) -> list[str]:
                 flush=True,
             )
             break
-        if need and answer.refusal:
+        if source in gated and answer.refusal:
             lines.append(f"source {source}: {answer.refusal}, or give sources.{source}.path")
     return lines
 
