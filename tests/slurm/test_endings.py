@@ -3,9 +3,7 @@
 After each the same command continues, and what comes out is what comes out undisturbed.
 """
 
-import json
 import resource
-import shutil
 import time
 
 import pytest
@@ -15,6 +13,16 @@ from conftest import Workflow
 from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
 
 TARGET = f"{MODEL}/step-000040.json"
+SLOWER = """
+import time
+
+_judge = ailment
+
+
+def ailment(*of):
+    time.sleep(1)
+    return _judge(*of)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +61,20 @@ def test_out_of_memory_is_tried_again_with_more(arena, straight, record):
 
 def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, record):
     """Its time budget, well below what it needs, ends a job saved; the next one goes on."""
-    run = arena.start(TARGET)  # how fast the machine is now, which other tests use too
-    assert run.wait() == 0, run.text
-    measured = json.loads((arena.folder / TARGET).read_text(encoding="utf-8"))["seconds"]
-    shutil.rmtree(arena.folder / "results/tiny/train")
-    before = len(arena.submitted("train_kept"))
-    budget = round(measured * 0.65 / 60, 3)
+    # a second more for each of 40 steps, on whatever machine, in code that decides no weights
+    monitor = arena.folder / "scripts/diffusion4k/monitor.py"
+    monitor.write_text(monitor.read_text(encoding="utf-8") + SLOWER, encoding="utf-8")
     arena.configure(
         resources={"train": {"runtime": 1}},
-        train={"save_every": 1000, "time_margin": round(1 - budget, 3), "slots": 40},
+        train={"save_every": 1000, "time_margin": 0.4, "slots": 40},
     )
     run = arena.start(TARGET)
     assert run.wait() == 0, run.text
-    assert len(arena.submitted("train_kept")) - before >= 2
+    assert len(arena.submitted("train_kept")) >= 2
     logs = [path.read_text() for path in (arena.folder / ".snakemake/slurm_logs").rglob("*.log")]
     assert logs and not any("Trying to restart" in log for log in logs), "one try in one job"
-    assert "--time-limit 0.0" in run.text
-    submitted = arena.submitted("train_kept")[before:]
-    memory = {line.split("--mem ")[1].split()[0] for line in submitted}
+    assert "--time-limit 0.6" in run.text
+    memory = {line.split("--mem ")[1].split()[0] for line in arena.submitted("train_kept")}
     assert len(memory) == 1, "a slot that ended in time is no reason to ask for more"
     assert trained(arena.folder) == straight
     record("end of a job's time budget", saw=run.says(r"saved at step \d+; run again to continue"),
