@@ -16,7 +16,6 @@ import torch
 from cleanfid.fid import frechet_distance
 from torchmetrics.image.fid import _compute_fid
 
-from diffusion4k import cli
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import frechet
 
@@ -44,7 +43,8 @@ def sides(n: int, dimension: int) -> dict[str, Callable[[], float]]:
     }
 
 
-def main(args: argparse.Namespace) -> None:
+def main() -> None:
+    args = parser().parse_args()
     device = harness.device(args)
     dimension = 64 if args.quick else 2048
     rows = []
@@ -66,4 +66,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    cli.main(main, parser())
+    main()

@@ -115,8 +115,8 @@ def test_what_needs_no_cluster_is_local():
 
 
 def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     made = resolved()
+    monkeypatch.chdir(tmp_path)
     segment = SimpleNamespace(model="flux_f16_wlf", step=f"{train.CHAIN.segments(made)[0]:06d}")
     told = Path(train.CHAIN.progress_folder(made, segment), "progress.json")
     for ended, memory in ((0, 800000), (1, 640000), (2, 480000), (5, 480000)):
