@@ -68,7 +68,7 @@ def test_a_launch_that_gives_fewer_processes_is_refused(slurm, prepared, tmp_pat
     """As a site's own launcher might: the trainer counts what started before it trains."""
     arena = Arena(checkout(prepared, tmp_path / "fewer"), slurm)
     arena.configure(backbones={"sd3": {"train": {"gpus": 2, "micro_batch": 4}}}, train={"slots": 1})
-    path = arena.folder / "scripts/diffusion4k/dag/requests.py"
+    path = arena.folder / "scripts/diffusion4k/dag/resources.py"
     text = path.read_text(encoding="utf-8")
     assert "--nproc-per-node {gpus}" in text
     path.write_text(text.replace("--nproc-per-node {gpus}", "--nproc-per-node 1", 1))
