@@ -75,7 +75,7 @@ def assembled(spec, said, folder):
 def every_table(folder):
     """{name: table}: those of the configuration, and one of hostile texts."""
     config, found = resolve(), {}
-    for name in config["tables"]:
+    for name in paper.in_numbers(config):
         spec = json.loads(paper.table_spec(config, name, ["fidelity: published"]))
         path = PUBLISHED / f"{name}.csv"
         said = published.read(path) if path.is_file() else {}

@@ -11,7 +11,7 @@ import prompt_table as script
 import tiny_dataset
 from diffusion4k import manifest
 from diffusion4k.endpoints import prompts
-from diffusion4k.paper import latex, prompt_table, render, report
+from diffusion4k.paper import latex, prompt_table, render
 
 NAMES = ("caption", "preference_system", "preference")
 
@@ -50,7 +50,7 @@ def test_the_report_shows_the_words_and_not_an_empty_grid(table, tmp_path):
     manifest.write(
         path, root=tmp_path, files=[], inputs={}, settings={}, results=table, started=0.0
     )
-    assert "Just start describing" in report.terminal([manifest.read(path)])
+    assert "Just start describing" in render.markdown(manifest.read(path).results)
 
 
 def test_latex_takes_the_prompts(table, tmp_path):
