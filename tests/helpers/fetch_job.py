@@ -84,8 +84,10 @@ class Job:
         return found
 
     def pauses(self) -> list[float]:
+        """In seconds; libraries look for locks and threads every few milliseconds besides."""
         path = Path(self.environment["PAUSES"])
-        return [float(line) for line in path.read_text().split()] if path.exists() else []
+        every = path.read_text(encoding="utf-8").split() if path.exists() else []
+        return [pause for pause in map(float, every) if pause >= 1]
 
 
 @contextlib.contextmanager
