@@ -38,12 +38,11 @@ def run(args: argparse.Namespace) -> None:
     """Train the segment that the flags describe."""
     recipe = settings.from_arguments(args)
     recipe.accumulation(args.processes)  # refuse before the slow imports
-    from diffusion4k import backbones
     from diffusion4k.train import finetune
 
     job = from_arguments(args)
     job = dataclasses.replace(job, latents=tuple(args.latents), cache=args.cache * 1e9)
-    finetune.run(recipe, job, backbones.get(args.backbone))
+    finetune.run(recipe, job)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from diffusion4k import manifest
+from diffusion4k import backbones, manifest
+from diffusion4k.backbones.base import Backbone
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.latents.encode import posterior
@@ -18,9 +19,9 @@ from diffusion4k.train.task import Row, Task
 Batch = dict[str, torch.Tensor]
 
 
-def run(recipe: Settings, job: Job, backbone) -> None:
-    """Train a segment. All that decides its weights is reached from here, but for the backbone."""
-    trainer.run_job(FineTuning(recipe, backbone), job)
+def run(recipe: Settings, job: Job) -> None:
+    """Train a segment. All that decides its weights is reached from here."""
+    trainer.run_job(FineTuning(recipe, backbones.get(recipe.backbone)), job)
 
 
 class FineTuning(Task):
@@ -35,7 +36,7 @@ class FineTuning(Task):
         "adamw_8bit with zero_stage: 0"
     )
 
-    def __init__(self, settings: Settings, backbone):
+    def __init__(self, settings: Settings, backbone: Backbone):
         self.settings, self.backbone = settings, backbone
 
     def take(self, job: Job) -> None:
