@@ -34,7 +34,8 @@ def beside(workflow: Workflow, changes: dict) -> tuple[str, ...]:
 
 def test_of_the_same_settings_only_what_people_read_is_made(finished):
     plan = finished.plan("all", *beside(finished, {}))
-    assert set(plan) == {"all", "table", "figure", "judge_claims", "html"}
+    report = {"html", "gallery"}
+    assert set(plan) == {"all", "table", "prompt_table", "figure", "judge_claims"} | report
 
 
 def test_another_metric_scores_again_and_draws_nothing(finished):
