@@ -95,6 +95,11 @@ def write(
 def cell(path: Path | None) -> dict:
     """A table's cell of an aggregate; of a row that nobody ran without one."""
     if path is None:
-        return {"ours": None, "status": "not run"}
+        return {"ours": None, "verdict": "not run", "verdict_reason": ""}
     found = manifest.read(path).results["fid"]
-    return {"ours": found["value"], "interval": found["interval"], "status": "ok"}
+    return {
+        "ours": found["value"],
+        "interval": found["interval"],
+        "verdict": "not judged",
+        "verdict_reason": "",
+    }

@@ -73,7 +73,11 @@ def test_code_and_device_are_named_and_last_bits_where_nothing_else_is_known(pai
 def test_a_number_that_one_run_lacks_is_said(pair):
     def edit(record, path):
         if path.name == "table_3.json":
-            record["results"]["rows"][0]["cells"]["fid"] = {"ours": None, "status": "not run"}
+            record["results"]["rows"][0]["cells"]["fid"] = {
+                "ours": None,
+                "verdict": "not run",
+                "verdict_reason": "",
+            }
         return record
 
     [found] = pair(edit)

@@ -29,6 +29,8 @@ class Cell:
 
 def cells(table: Manifest) -> list[Cell]:
     """Every cell of a finished table that this run filled, or might have."""
+    if "spec" not in table.settings:
+        return []  # a table in words
     spec = json.loads(_text(table.settings["spec"]))
     families = {column.get("key", column["metric"]): column["family"] for column in spec["columns"]}
     found = []
@@ -39,8 +41,8 @@ def cells(table: Manifest) -> list[Cell]:
             places = (f"{row['key']}:{family}", f"{row['key']}:{family}:against")
             sources = tuple(table.inputs[place] for place in places if place in table.inputs)
             shown = row["cells"][key]
-            value, status = shown["ours"], shown["status"]
-            found.append(Cell(table.path.stem, row["key"], key, value, status, sources))
+            status = shown["verdict_reason"] or shown["verdict"]
+            found.append(Cell(table.path.stem, row["key"], key, shown["ours"], status, sources))
     return found
 
 
