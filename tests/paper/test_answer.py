@@ -87,6 +87,10 @@ def test_a_figure_is_judged_by_its_claims_and_partly_made_without_a_row(tmp_path
     assert answer._figure(whole, []) == ("made, not judged", "3 pictures")
     half = made(tmp_path / "half.json", {}, settings={"spec": spec}, inputs={"a:0": "x.json"})
     assert answer._figure(half, []) == ("partly made", "without B@64")
+    # it is drawn where nobody voted, to say how to get votes
+    spec = '{"title": "t", "labels": {"a,b": "A over B"}, "settings": {"reason": "votes needed"}}'
+    empty = made(tmp_path / "empty.json", {}, settings={"spec": spec})
+    assert answer._figure(empty, []) == ("cannot be run", "votes needed")
 
 
 def test_the_answer_in_a_sentence():

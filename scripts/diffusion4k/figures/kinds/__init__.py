@@ -8,6 +8,7 @@ like belong inside functions.
 
 import functools
 import importlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Kind(ABC):
     """A kind of figure.
 
     rows: the section of the configuration whose entries are its rows.
@@ -40,9 +41,9 @@ class Kind:
     needs: tuple[str, ...] = ()
     in_turn: bool = False
 
+    @abstractmethod
     def draw(self, shown: "Shown") -> "Drawing":
         """The figure."""
-        raise NotImplementedError
 
 
 def module(name: str) -> str:
