@@ -60,7 +60,7 @@ gpu-packages: $(LOCKED) | $(filter .venv-uv/bin/uv,$(UV))
 	$(BIN)/python benchmarks/gpu_packages.py --uv $(UV) --output results/gpu-packages.zip
 
 test: $(LOCKED)
-	$(BIN)/python -m pytest -n auto --durations=15
+	$(BIN)/python -m pytest -n auto --durations=60 --durations-min=5
 
 quick: $(LOCKED)
 	changed=$$(git diff --name-only $(or $(BASE),HEAD) --) && \

@@ -43,9 +43,9 @@ def task(settings: AutoencoderSettings, accelerator: Accelerator, *, quick: bool
     device = accelerator.device
     made = ScaleConsistency(settings)
     made.accelerator, made.job = accelerator, SimpleNamespace(processes=1)
-    made.teacher = networks.vae("flux", device, torch.float32, quick=quick, f16=False)
+    made.teacher = networks.vae("flux", device, torch.float32, quick=quick, factor=8)
     made.teacher.requires_grad_(False)
-    made.student = networks.vae("flux", device, torch.float32, quick=quick, f16=False)
+    made.student = networks.vae("flux", device, torch.float32, quick=quick, factor=8)
     make_f16(made.student, decoder=settings.decoder_form).train()
     if settings.gradient_checkpointing:
         made.student.enable_gradient_checkpointing()

@@ -91,6 +91,12 @@ def test_no_file_is_longer_than_300_lines_and_no_script_than_150():
         assert len(path.read_text(encoding="utf-8").splitlines()) <= most, path
 
 
+def test_no_two_test_files_share_a_name():
+    """pytest imports them by it, and would not collect the second."""
+    names = [path.name for path in tracked("tests/**/test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_trainer_and_the_sampler_know_no_backbone_by_name():
     for room in ("train", "generate"):
         for path in (LIBRARY / room).rglob("*.py"):
