@@ -2,18 +2,15 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from diffusion4k import manifest
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import sources
 from diffusion4k.dag.paths import record, root
 from diffusion4k.errors import UserError
-from diffusion4k.ledger import check as ledger
 from diffusion4k.sources import access, hub, retry
 
 
@@ -57,34 +54,6 @@ def copied(config: Config) -> list[str]:
         f"{root(config)} is a copy without Snakemake's records: after `cp -a` (with times), record"
         " it by `snakemake … --touch --forceall TARGET`, or much of it is made anew"
     ]
-
-
-def lost_behind(config: Config, arguments: Iterable[str]) -> list[str]:
-    """A line for each file of the run among the arguments that rests on what is no longer there.
-
-    Asked for a file, Snakemake does not miss what lies behind it, such as what a failed job was to
-    make. The targets of a name do (lineage.py), so that is what to ask for.
-    """
-    run, lines = Path(root(config)), []
-    for path in map(Path, arguments):
-        if not path.is_file() or not path.resolve().is_relative_to(run.resolve()):
-            continue
-        waiting, seen = [path.with_suffix(".json")], set()
-        if path.name == "report.html":
-            waiting = [*run.glob("tables/*.json"), *run.glob("figures/*.json")]
-            waiting += [run / "claims.json", run / "report/gallery.json"]
-        while waiting and (file := waiting.pop()):
-            if file in seen or file.suffix != ".json" or not file.is_file():
-                continue
-            seen.add(file)
-            try:
-                made = manifest.read(file)
-            except UserError:
-                continue  # the job that reads it says so
-            waiting += map(Path, made.inputs.values())
-            lines += ledger.gone(made).values()
-    again = "not made again for a file's sake: ask for a target of a name (table_8, all)"
-    return [f"{line}; {again}" for line in dict.fromkeys(lines)]
 
 
 def licence(config: Config, source: str) -> str | None:
