@@ -23,7 +23,7 @@ Path_ = tuple[str, ...]
 
 
 class Deviations:
-    """`lineage` tells the jobs behind a table; `speed` carries the keys that decide training's speed.
+    """`lineage` tells the jobs behind a table; `speed` carries the keys of training's speed.
 
     A rule's params and inputs may be functions with `.keys`, as keys.flags makes them.
     """
@@ -63,7 +63,8 @@ class Deviations:
         """(alternative keys, the names in their braces) of each job that the target rests on."""
         of, columns, files = (), (), figures.files(self._config, [target])
         if target in self._config["tables"]:
-            of, files = paper.families_of(self._config, target), paper.tables(self._config, [target])
+            files = paper.tables(self._config, [target])
+            of = paper.families_of(self._config, target)
             columns = self._config["tables"][target]["columns"]
         for column in columns:
             for name, (_, other) in families.columns().items():

@@ -76,9 +76,9 @@ class Lineage:
     def asked(self, arguments: Sequence[str]) -> list[str]:
         """The files among the targets of a command line that a rule makes.
 
-        WorkflowError for what cannot name all that it rests on, and rests on what is missing: a file
-        that is to be forced as well, which Snakemake would take for the target of its name; a rule
-        that makes a file.
+        WorkflowError for what cannot name all that it rests on, and rests on what is missing: a
+        file that is to be forced as well, which Snakemake would take for the target of its name; a
+        rule that makes a file.
         """
         words = dict.fromkeys(_targets(arguments))
         files = [word for word in words if self._job(word)]
