@@ -74,14 +74,14 @@ class Lineage:
         return list(named)
 
     def asked(self, arguments: Sequence[str]) -> list[str]:
-        """The files among the targets of a command line that a rule makes.
+        """The files among the targets of a command line that a rule makes and that stay.
 
         WorkflowError for what cannot name all that it rests on, and rests on what is missing: a
         file that is to be forced as well, which Snakemake would take for the target of its name; a
         rule that makes a file.
         """
         words = dict.fromkeys(_targets(arguments))
-        files = [word for word in words if self._job(word)]
+        files = [word for word in words if (job := self._job(word)) and word in job.outputs]
         making = {rule.name: rule.output for rule in self._rules if not rule.has_wildcards()}
         own = {word: making[word] for word in words if making.get(word)}
         own |= {file: [file] for file in files if arguments.count(file) > 1}
