@@ -3,8 +3,8 @@
 It follows first-party imports transitively, also those inside functions, into the library's rooms
 (its folders), which compute. The loose files of the library's own folder tell, check and record;
 they decide no byte and do not count (`counts`). It is taken over the syntax trees: comments,
-docstrings, formatting, and the words of an error or of --help do not count either. The rules put it
-into `params`; Snakemake then re-runs exactly the jobs whose code an edit reaches.
+docstrings, formatting, and the words of an error, of --help or on stderr do not count either. The
+rules put it into `params`; Snakemake then re-runs exactly the jobs whose code an edit reaches.
 """
 
 import ast
@@ -168,7 +168,20 @@ def _canonical(node):
             fields["body"] = node.body[1:]
     if isinstance(node, ast.Call):
         fields["keywords"] = [word for word in node.keywords if word.arg not in WORDS]
-        if getattr(node.func, "id", "") == "UserError":
-            fields["args"] = []  # what it says is for people
+        fields["args"] = _without_words(node)
     kept = [(k, _canonical(v)) for k, v in fields.items() if v is not None and v != []]
     return (type(node).__name__, *kept)
+
+
+def _without_words(call: ast.Call) -> list[ast.expr]:
+    """A call's arguments but for what they say to people: an error, a recipe's flag, a note."""
+    name = getattr(call.func, "id", "")
+    if name == "UserError":
+        return []
+    if name == "flag":  # its help (train/settings.py)
+        return call.args[1:]
+    told = any(w.arg == "file" and ast.unparse(w.value) == "sys.stderr" for w in call.keywords)
+    if name == "print" and told:
+        parts = (arg.values if isinstance(arg, ast.JoinedStr) else [arg] for arg in call.args)
+        return [node for part in parts for node in part if not isinstance(node, ast.Constant)]
+    return call.args

@@ -1,7 +1,6 @@
 """Verify names what is broken of a run, and repair makes that again and nothing else."""
 
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -202,11 +201,10 @@ def test_the_scripts_say_what_they_found_and_what_to_choose(toy, monkeypatch):
 
 def test_a_run_that_is_killed_and_damaged_ends_as_one_that_was_not(finished, tmp_path, monkeypatch):
     """The short one: jobs of a toy; `pytest -m chaos` does it to the miniature."""
-    seed = int(os.environ.get("CHAOS_SEED", random.SystemRandom().randrange(10**6)))
+    seed = chaos.seed()
     shutil.copy(finished / "Snakefile", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(SCRIPTS))
     command = [*repair.SNAKEMAKE, "--cores", "1", "--rerun-incomplete"]
     done = chaos.run(command, tmp_path, RUN, mend, kills=6, seed=seed, longest=5.0)
-    print(done)
     assert chaos.content(RUN) == chaos.content(finished / RUN), done
