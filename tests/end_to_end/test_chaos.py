@@ -26,8 +26,9 @@ FEWER_STEPS = {
 }
 # what is measured differs from run to run: seconds, memory, images a second
 MEASURED = ("efficiency/", "tables/table_5", "tables/table_10", "metrics/training")
-# 20 kills, each after a tenth of an undisturbed run's time on average, are two such runs
-PART = 1 / 5
+# at most this part of an undisturbed run's time until a kill: 20 times half of it are one such run,
+# which is not enough, for each kill loses what its jobs were at
+PART = 1 / 10
 
 
 def content(clone: Workflow, monkeypatch) -> dict[str, str]:

@@ -158,8 +158,9 @@ def code(tmp_path, monkeypatch):
         for name, text in changes.items():
             path = tmp_path / "step.py" if name == "step" else package / f"{name}.py"
             path.write_text(text, encoding="utf-8")
-        for cached in (digest.digest, digest.reaches, digest.imports, digest._parse, digest._tree):
-            cached.cache_clear()
+        for cached in vars(digest).values():
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
         return digest.digest("step.py")
 
     return of
