@@ -3,7 +3,7 @@
     python benchmarks/workflow.py [--quick]
 
 In a copy of the workflow. The DAG of `tables` at the paper's scale; with 100 times the prompts, in
-the paper's shards, in 10 and in 100 times as many; and `all` of the miniature and of the paper after
+the paper's shards, in 10 and in 100 times as many; and `all` of the miniature and of the paper when
 all of it is made (manifests are empty, params recorded), which must find nothing to do. Fails when
 that takes more than 5 s of CPU.
 """
@@ -84,7 +84,7 @@ def make_everything(folder: Path, target: str, config: list[str]) -> None:
 
 
 def idle(folder: Path, args, config: list[str]) -> harness.Row:
-    """The row of a run of what is all there; SystemExit when that takes long, or a job would run."""
+    """The row of a run that is all there; SystemExit when that takes long, or a job would run."""
     target = "table_9" if args.quick else "all"
     make_everything(folder, target, config)
     row = median([snakemake(folder, target, *config) for _ in range(args.repeats)])
