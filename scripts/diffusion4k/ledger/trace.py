@@ -12,6 +12,9 @@ from diffusion4k.ledger.chain import Link, Run
 from diffusion4k.manifest import Manifest
 
 
+BRIEF = 120  # characters of a setting that are shown; `--format json` has all
+
+
 @dataclass(frozen=True)
 class Cell:
     """A number of a table, by the keys of its row and column; `value` is None where there is none.
@@ -94,9 +97,8 @@ def trace(run: Run, of: Cell) -> list[Link]:
     UserError for a cell that no run filled.
     """
     if of.value is None or not of.sources:
-        why = (
-            of.status if of.value is None else "made before tables named the files that they quote"
-        )
+        older = "quoted, by a table that does not yet name from where: make it again"
+        why = of.status if of.value is None else older
         raise UserError(f"{of.table}, {of.row}, {of.column}: holds no number of ours ({why})")
     links = run.chain(run.folder / "tables" / f"{of.table}.json")
     wanted = {run.name(run.locate(source)) for source in of.sources}
@@ -169,14 +171,20 @@ def _lines(link: Link) -> list[str]:
         f"    code      {made.code}, commit {where.get('commit') or 'not known'}{state}",
         f"    versions  {', '.join(f'{name} {v}' for name, v in made.versions.items())}",
         f"    machine   {where.get('processor', '')} {where.get('driver', '')}".rstrip(),
-        f"    settings  {json.dumps(made.settings, default=str)}",
+        f"    settings  {', '.join(f'{name} {_brief(v)}' for name, v in made.settings.items())}",
         f"    command   {made.command}",
     ]
     return lines
 
 
+def _brief(setting: Any) -> str:
+    """A setting's value as JSON; of a long one, such as a table's whole specification, its begin."""
+    text = json.dumps(setting, ensure_ascii=False, default=str)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]} …"
+
+
 def _named(kind: str, given: str, labels: dict[str, str]) -> str:
-    """The key that a key or a label means; a label's size, @4096, or source, [1], may be left out."""
+    """The key that a key or a label means; a label's size, @4096, or source, [1], is optional."""
 
     def plain(text: str) -> str:
         return re.sub(r"[\s_-]+", "-", text.strip().lower())
