@@ -11,7 +11,6 @@ from diffusion4k.errors import UserError
 from diffusion4k.ledger.chain import Link, Run
 from diffusion4k.manifest import Manifest
 
-
 BRIEF = 120  # characters of a setting that are shown; `--format json` has all
 
 
@@ -178,7 +177,7 @@ def _lines(link: Link) -> list[str]:
 
 
 def _brief(setting: Any) -> str:
-    """A setting's value as JSON; of a long one, such as a table's whole specification, its begin."""
+    """A setting's value as JSON; of a long one, such as a table's specification, its beginning."""
     text = json.dumps(setting, ensure_ascii=False, default=str)
     return text if len(text) <= BRIEF else f"{text[:BRIEF]} …"
 
