@@ -134,6 +134,20 @@ def test_bytes_that_differ_are_told_with_what_lies_downstream(toy, monkeypatch):
     assert "Nothing to be done" in snakemake().stderr
 
 
+def test_what_is_made_from_other_bytes_stays_broken_until_one_has_chosen(toy, monkeypatch):
+    alter(RUN / "train/m/step-2/weights.txt")
+    truncate(RUN / "generate/images/a.txt")
+    monkeypatch.setenv("TOY_NOISE", "1")
+    outcome = mend()
+    assert outcome.same == [] and list(outcome.other) == [RUN / "train/m/step-2.json"]
+    assert outcome.waiting == [RUN / "generate/images.json"]
+    assert "generate images" not in ran()
+    snakemake("--touch")  # keep what was made of the bytes before, but for what is broken
+    outcome = mend()
+    assert list(outcome.other) == [RUN / "generate/images.json"] and outcome.waiting == []
+    assert "generate images" in ran()
+
+
 def test_what_is_broken_twice_is_made_again_from_the_source_on(toy):
     before = state()
     alter(RUN / "latents/shard/a.txt")
