@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k.config import resolve as configuration
 from diffusion4k.dag import code as digests, keys, paths, resources, reuse
 from diffusion4k.dag.flags import alternatives
+from diffusion4k.dag.lineage import Lineage
 from diffusion4k.errors import UserError
 from diffusion4k import streams
 
@@ -53,6 +54,7 @@ asks = partial(resources.asked, CONFIG)
 threads = partial(resources.threads, CONFIG)
 in_and_out = keys.in_and_out
 R = paths.root(CONFIG)
+LINEAGE = Lineage(CONFIG, workflow.rules)  # what targets rest on
 
 
 pathvars:
