@@ -13,7 +13,7 @@ from typing import Any
 
 from diffusion4k.config import fidelity, resolve
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import figures, keys, lineage, paper, paths
+from diffusion4k.dag import draw, keys, lineage, paper, paths
 from diffusion4k.metrics import families
 
 PAPER = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
@@ -76,19 +76,20 @@ class Deviations:
                 continue  # shards are alike
             for rule in self._rules:
                 if rule.is_producer(path):
-                    known = keys.names(self._config, rule.get_wildcards(path))
+                    wildcards = rule.get_wildcards(path)
                     carriers = [*rule.params, *([self._speed] * ("training" in of))]
-                    yield from _keys(carriers, known)
-        yield from self._sampling(target)
+                    yield from _keys(carriers, keys.names(self._config, wildcards))
+                    if rule.name == "draw":
+                        yield from self._sampling(wildcards["shown"])
 
-    def _sampling(self, target: str) -> Iterator[tuple[Path_, dict[str, str]]]:
-        """Of a figure of a benchmark's prompts: its pictures are drawn as the benchmark's are."""
-        entry = self._config["figures"].get(target, {})
-        if "evaluation" not in entry or figures.kind(self._config, target).reads != "pictures":
+    def _sampling(self, shown: str) -> Iterator[tuple[Path_, dict[str, str]]]:
+        """Pictures of a benchmark's prompts are drawn as the benchmark's are."""
+        evaluation = draw.entry(self._config, shown).get("evaluation")
+        if evaluation is None:
             return
         (rule,) = (rule for rule in self._rules if rule.name == "generate")
-        for row in figures.sampled(self._config, target):
-            wildcards = {"model": row, "evaluation": entry["evaluation"]}
+        for row in draw.sampled(self._config, shown):
+            wildcards = {"model": row, "evaluation": evaluation}
             yield from _keys(rule.params, keys.names(self._config, wildcards))
 
 

@@ -14,6 +14,7 @@ from diffusion4k.config.resolve import Config
 from diffusion4k.dag import (
     claims,
     data,
+    draw,
     figures,
     generate,
     latents,
@@ -140,10 +141,19 @@ def _pipeline(config: Config, model: str) -> Iterator[str]:
 
 def of_kit(config: Config, purpose: str) -> list[str]:
     """The manifest of a rating kit, and every manifest that it is made from."""
-    study, found = config["people"]["evaluation"], [people.kit(config, purpose)]
+    return _unique([people.kit(config, purpose), *_asked(config, purpose)])
+
+
+def _asked(config: Config, purpose: str) -> Iterator[str]:
+    """The pictures that people, or a judge, are asked about, and what they are made from."""
+    evaluation = config["people"]["evaluation"]
+    yield from (path for _, path in people.pictures(config, purpose))
     for model in people.models(config, purpose):
-        found += _images(config, model, study)
-    return _unique(found)
+        # their captions, and its own prompts
+        yield from _dataset(config, generate.dataset(config, evaluation), evaluation)
+        yield from _dataset(config, generate.dataset(config, evaluation, model), evaluation)
+        if model in generate.sampled(config):
+            yield from _pipeline(config, model)
 
 
 def _votes(config: Config) -> Iterator[str]:
@@ -153,8 +163,7 @@ def _votes(config: Config) -> Iterator[str]:
         yield from _returned(config, people.voted(config), "pairs")
         for judge in people.judges(config):
             yield judge
-            for model in people.models(config, "pairs"):
-                yield from _images(config, model, config["people"]["evaluation"])
+            yield from _asked(config, "pairs")
 
 
 def _returned(config: Config, given: dict, purpose: str) -> Iterator[str]:
@@ -203,10 +212,10 @@ def _figure(config: Config, name: str) -> Iterator[str]:
     yield from figures.files(config, [name])
     yield from figures.inputs(config, name)
     if reads == "pictures":
-        yield figures.dataset(config, name)
-        for row in rows:
-            if row in generate.sampled(config):
-                yield from _pipeline(config, row)
+        yield draw.dataset(config, name)
+        for row in draw.sampled(config, name):
+            yield draw.dataset(config, name, row)
+            yield from _pipeline(config, row)
     elif reads == "reconstructions":
         yield from figures.rebuild_inputs(config, name)
         for row in rows:
