@@ -71,7 +71,8 @@ def build(
     set_out = [_table(made, folder) for made in tables]
     common = notes.shared([item["footer"] for item in [*set_out, *drawn]])
     for item in [*set_out, *drawn]:
-        item["notes"], item["numbers"], item["miniature"] = notes.split(item["footer"], common)
+        own, item["numbers"], item["miniature"] = notes.split(item["footer"], common)
+        item["listed"], item["notes"] = notes.settings(own)
     return templates.named(template).render(
         title=title,
         run=run,
