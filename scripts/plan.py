@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
         print(f"In all, of which there are ready, {reuse.note(config)}\n")
     print("\n".join(words.every(made)))
     print(
-        f"Hours: {config['plan']['tflops']:g} TFLOP/s a GPU, sustained (plan.tflops)"
-        + (f", but for what was measured on {device}.\n" if made.measured else ".\n")
+        f"Hours: {words.rates(config)} TFLOP/s, sustained (plan.tflops), on {device or 'a GPU'}"
+        + (", but for what was measured on it.\n" if made.measured else ".\n")
         + "Wall time: the longest chain of jobs, each finding its GPUs free; transfers, loading and"
         " scoring not counted.\nGB: at the peak of the run, sources apart. –: not modelled."
     )

@@ -69,6 +69,6 @@ def test_targets_of_people_name_all_that_they_rest_on(tmp_path):
     named = lineage.of_figures(config, ["figure_6"])
     for name in ("people/votes", "people/kit-pairs", "train/flux_f16_wlf/pipeline"):
         assert f"{run}/{name}.json" in named
-    assert f"{run}/generate/sd3_f16_wlf/eval_2048/shard-0-of-1.json" in named
+    assert f"{run}/pictures/people-sd3_f16_wlf/shard-0-of-1.json" in named
     assert f"{run}/people/kit-ratings.json" in lineage.of_tables(config, ["table_1"])
     assert f"{run}/people/ratings.csv" in lineage.of_tables(config, ["table_1"])

@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 import efficiency
 from diffusion4k import backbones
 from diffusion4k.config import resolve as config
-from diffusion4k.estimate import cost, plan, words
+from diffusion4k.estimate import cost, plan, shown, words
 
 STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,6 +180,26 @@ def test_human_ratings_bring_the_scores_that_they_are_compared_with(tmp_path):
     assert stages == {"generate", "texture", "quality"}
 
 
+def test_each_backbone_has_its_rate():
+    made = plan.Plan(resolved())
+    works = {work.key: work for work in made.everything}
+    for key, rate in (
+        (("train", "sd3_f16_wlf"), 109),
+        (("generate", "flux_f16", "eval_2048"), 170),
+        (("generate", "sd3_f16", "eval_2048"), 109),
+        (("reconstruct", "flux"), 170),
+        (("reconstruct", "sd3_f8"), 109),
+        (("efficiency", "flux_f8", "eval_4096"), 170),
+        (("latents", "sd3"), 109),
+    ):
+        assert made.tflops(works[key]) == rate, key
+    both = shown.by_row(made.config, "figure_10")
+    hours = sum(count / (109 if row.startswith("sd3") else 170) for row, count in both.items())
+    assert made.tflops(works["draw", "figure_10"]) == pytest.approx(sum(both.values()) / hours)
+    one = plan.Plan(resolved(plan={"tflops": 400}))
+    assert {one.tflops(work) for work in works.values() if work.flops} == {pytest.approx(400)}
+
+
 def test_measured_rates_of_the_device_win(tmp_path):
     row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 450.0}
     for name, device, quick, tflops in (
@@ -194,7 +214,7 @@ def test_measured_rates_of_the_device_win(tmp_path):
         (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
     made = plan.Plan(resolved(), plan.measured(tmp_path, "NVIDIA H200"))
     assert made.tflops(cost.train(made.config, "flux_f16_wlf")) == 450
-    assert made.tflops(cost.train(made.config, "sd3_f16_wlf")) == 170
+    assert made.tflops(cost.train(made.config, "sd3_f16_wlf")) == 109
     assert plan.measured(tmp_path, None) == {}
 
 

@@ -85,16 +85,23 @@ def captions_of(config: Config, split: str, model: str | None = None) -> tuple[K
     return (("caption", name, split),) if name in data.other_captions(config) else ()
 
 
+def rate(config: Config, backbone: str | None) -> float:
+    """TFLOP/s that a GPU sustains in the work of a backbone: plan.tflops."""
+    known = config["plan"]["tflops"]
+    return known.get(backbone, min(known.values())) if isinstance(known, dict) else known
+
+
 def px(size: Size) -> dict[str, int]:
     """The two sides as arithmetic takes them."""
     return dict(zip(("height", "width"), sides(size), strict=True))
 
 
 def backbone_of(config: Config, model: Config) -> str | None:
-    """The backbone of a model, or the one whose class a known repository holds a pipeline of."""
-    source = config["sources"].get(model.get("source"), {})
-    known = repositories.REPOSITORIES.get(source.get("hub", ""))
-    return model.get("backbone") or (known.backbone if known else None)
+    """The backbone of a model or VAE, or the one whose pipeline its source is known to be."""
+    name = model.get("source")
+    known = repositories.REPOSITORIES.get(config["sources"].get(name, {}).get("hub", ""))
+    same = (b for b, one in config["backbones"].items() if one["source"] == name)
+    return model.get("backbone") or (known.backbone if known else next(same, None))
 
 
 def picture(config: Config, model: Config, shape: dict[str, int]) -> float:

@@ -12,6 +12,8 @@ from diffusion4k.estimate.basis import Cost, Key
 from diffusion4k.estimate.cost import STAGES
 from diffusion4k.metrics import families
 
+VAES = ("reconstruct", "train_vae")  # stages whose work is named after one of `vaes`
+
 
 class Plan:
     """The work of one configuration, and sums over the part that a target needs."""
@@ -28,10 +30,12 @@ class Plan:
         return self._rate(stage, *of[:1])
 
     def _rate(self, stage: str, name: str = "") -> float:
-        """Of one stage and model or backbone."""
-        model = self.config["models"].get(name)
-        backbone = basis.backbone_of(self.config, model) if model else name
-        return self.measured.get((stage, backbone), self.config["plan"]["tflops"])
+        """Of one stage and model, VAE, entry of `efficiency`, or backbone."""
+        if stage == "efficiency":
+            name = self.config["efficiency"][name]["model"]
+        section = self.config["vaes" if stage in VAES else "models"]
+        backbone = basis.backbone_of(self.config, section[name]) if name in section else name
+        return self.measured.get((stage, backbone), basis.rate(self.config, backbone))
 
     @property
     def targets(self) -> dict[str, list[Cost]]:

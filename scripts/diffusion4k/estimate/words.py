@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator
 
-from diffusion4k.config.resolve import origin
+from diffusion4k.config.resolve import Config, origin
 from diffusion4k.estimate import budget
 from diffusion4k.estimate.basis import Cost
 from diffusion4k.estimate.plan import Plan
@@ -91,6 +91,14 @@ def sources(plan: Plan) -> list[str]:
         gated = "gated: licence and HF_TOKEN" if entry.get("gated") else ""
         rows.append([name, where, "?" if gb is None else number(gb), gated])
     return columns(["source", "from", "GB", ""], rows, left=(0, 1, 3))
+
+
+def rates(config: Config) -> str:
+    """plan.tflops, of each backbone where it differs."""
+    known = config["plan"]["tflops"]
+    if not isinstance(known, dict):
+        return f"{known:g}"
+    return ", ".join(f"{rate:g} ({backbone})" for backbone, rate in known.items())
 
 
 def number(value: float) -> str:
