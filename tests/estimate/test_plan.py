@@ -180,6 +180,15 @@ def test_human_ratings_bring_the_scores_that_they_are_compared_with(tmp_path):
     assert stages == {"generate", "texture", "quality"}
 
 
+def test_a_price_of_a_gpu_hour_is_a_column_more():
+    made = plan.Plan(resolved(plan={"price": 2}))
+    assert words.heads(made)[-1] == "cost"
+    assert words.sums(made, made.everything)[-1] == words.number(
+        2 * made.gpu_hours(made.everything)
+    )
+    assert words.heads(plan.Plan(resolved())) == list(words.SUMS)
+
+
 def test_each_backbone_has_its_rate():
     made = plan.Plan(resolved())
     works = {work.key: work for work in made.everything}
@@ -197,7 +206,7 @@ def test_each_backbone_has_its_rate():
     hours = sum(count / (109 if row.startswith("sd3") else 170) for row, count in both.items())
     assert made.tflops(works["draw", "figure_10"]) == pytest.approx(sum(both.values()) / hours)
     one = plan.Plan(resolved(plan={"tflops": 400}))
-    assert {one.tflops(work) for work in works.values() if work.flops} == {pytest.approx(400)}
+    assert {round(one.tflops(work), 6) for work in works.values() if work.flops} == {400}
 
 
 def test_measured_rates_of_the_device_win(tmp_path):

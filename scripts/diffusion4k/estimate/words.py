@@ -31,7 +31,7 @@ def stages(plan: Plan) -> list[str]:
             images = sum(work.images for work in part)
             rows.append([stage, of, f"{images:,}", *sums(plan, part)])
     rows.append(["all", "", "", *sums(plan, plan.everything)])
-    return columns(["stage", "of", "images", *SUMS], rows)
+    return columns(["stage", "of", "images", *heads(plan)], rows)
 
 
 def targets(plan: Plan) -> list[str]:
@@ -41,7 +41,8 @@ def targets(plan: Plan) -> list[str]:
         trains = [work.key[1] for work in works if work.key[0] in ("train", "train_vae")]
         drawn = sum(work.images for work in works if work.key[0] in ("generate", "draw"))
         rows.append([name, *sums(plan, works), number(drawn), ", ".join(trains) or "nothing"])
-    return columns(["by itself", *SUMS, "pictures", "trains"], rows, left=(0, 7))
+    head = ["by itself", *heads(plan), "pictures", "trains"]
+    return columns(head, rows, left=(0, len(head) - 1))
 
 
 def questions(plan: Plan) -> list[str]:
@@ -70,7 +71,7 @@ def budgeted(plan: Plan) -> list[str]:
 
 
 def sums(plan: Plan, works: Iterable[Cost]) -> list[str]:
-    """The columns SUMS of some works together."""
+    """The columns that `heads` names, of some works together."""
     works = list(works)
     return [
         f"{sum(work.jobs for work in works):,}",
@@ -78,7 +79,17 @@ def sums(plan: Plan, works: Iterable[Cost]) -> list[str]:
         duration(plan.gpu_hours(works)),
         duration(plan.wall_hours(works)),
         number(sum(work.gb for work in works)),
+        *([number(plan.gpu_hours(works) * price)] if (price := _price(plan)) else []),
     ]
+
+
+def heads(plan: Plan) -> list[str]:
+    """Of sums; `cost`, of GPU-hours, where plan.price names one."""
+    return [*SUMS, *(["cost"] if _price(plan) else [])]
+
+
+def _price(plan: Plan) -> float:
+    return plan.config["plan"].get("price", 0.0)
 
 
 def sources(plan: Plan) -> list[str]:

@@ -9,6 +9,7 @@ from diffusion4k.config.keys.types import (
     Count,
     Name,
     Natural,
+    NotNegative,
     Positive,
     Section,
     matching,
@@ -68,6 +69,9 @@ class Plan(Section):
     device: str = ABSENT
     """the GPU that is meant; named as in `benchmarks/results/*.json`, rates measured on it win over
     `tflops`"""
+    price: NotNegative = ABSENT
+    """of a GPU-hour, in any currency: `plan` says then what each target costs, the report what each
+    stage did"""
     budget: Budget = ABSENT
     """what you have: `plan` says then which tables and claims fit, by claims checked a GPU-hour
     ([docs/tiers.md](../docs/tiers.md))"""

@@ -67,6 +67,7 @@ def build(
     judged = claims.results["claims"] if claims else []
     items = answer.matrix(tables, figures, judged, config)
     works = costs.works(chain, work, config["train"]["steps"])
+    price = (config.get("plan") or {}).get("price", 0.0)
     drawn = [_figure(made, folder) for made in figures]
     set_out = [_table(made, folder) for made in tables]
     common = notes.shared([item["footer"] for item in [*set_out, *drawn]])
@@ -87,8 +88,8 @@ def build(
         figures=drawn,
         gallery=_gallery(gallery, folder) if gallery else None,
         scaling=_scaling(scaling) if scaling else None,
-        works=[work.line() for work in works],
-        total=costs.total(works).line(),
+        works=[work.line(price) for work in works],
+        total=costs.total(works).line(price),
         notes=common,
         sources=[provenance.source(made, config.get("sources") or {}) for made in sources],
         fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],
