@@ -1,6 +1,6 @@
 # Needs: pictures drawn for figures, photographs, VAEs, checks, training manifests, votes.
 # Gives: figures/<figure>.json (.png .pdf beside it), and a named target for each figure.
-from diffusion4k.dag import figures, lineage
+from diffusion4k.dag import figures
 
 
 localrules:
@@ -66,5 +66,5 @@ for name in CONFIG["figures"]:
         name:
             name
         input:
-            lineage.of_figures(CONFIG, [name]),
+            lambda w, of=name: LINEAGE.behind(figures.manifests(CONFIG, [of])),
         localrule: True

@@ -1,8 +1,7 @@
 """What asking people plans: pictures alone, and a kit where there are answers to it."""
 
-from configs import load, resolve
-from diffusion4k.config import resolve as configuration
-from diffusion4k.dag import draw, lineage
+from configs import resolve
+from diffusion4k.dag import draw
 
 
 def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
@@ -55,20 +54,21 @@ def test_a_model_with_captions_of_its_own_is_drawn_of_them(tmp_path):
         config, "people-sd3_f16_laion"
     )
     assert own not in draw.inputs(config, "people-sd3_f16")
-    assert own in lineage.of_kit(config, "pairs")
 
 
-def test_targets_of_people_name_all_that_they_rest_on(tmp_path):
-    (tmp_path / "ann.json").write_text("{}", encoding="utf-8")
-    rated = {"path": str(tmp_path / "ann.json"), "evaluation": "eval_2048", "models": ["sd3_f16"]}
-    config = configuration.resolve(
-        load("config.yaml", "miniature.yaml")
-        | {"votes": str(tmp_path / "*.json"), "ratings": rated}
+def test_targets_of_people_name_all_that_they_rest_on(workflow):
+    (workflow.folder / "ann.json").write_text("{}", encoding="utf-8")
+    (workflow.folder / "mine.yaml").write_text(
+        "votes: ann.json\nratings: { path: ann.json, evaluation: eval_2048, models: [sd3_f16] }\n",
+        encoding="utf-8",
     )
+    flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
+    named, made = workflow.lineage("figure_6", *flags)
+    assert named == made
     run = "results/miniature"
-    named = lineage.of_figures(config, ["figure_6"])
     for name in ("people/votes", "people/kit-pairs", "train/flux_f16_wlf/pipeline"):
         assert f"{run}/{name}.json" in named
     assert f"{run}/pictures/people-sd3_f16_wlf/shard-0-of-1.json" in named
-    assert f"{run}/people/kit-ratings.json" in lineage.of_tables(config, ["table_1"])
-    assert f"{run}/people/ratings.csv" in lineage.of_tables(config, ["table_1"])
+    named, made = workflow.lineage("table_1", *flags)
+    assert named == made
+    assert {f"{run}/people/kit-ratings.json", f"{run}/people/ratings.csv"} <= named
