@@ -45,7 +45,8 @@ def with_budget(*names, gpus=1, memory_gb=80.0, hours=48.0, tflops=400.0, **chan
 def test_what_is_chosen_fits_and_the_rest_says_why():
     made = with_budget()
     choices = {choice.target: choice for choice in budget.choose(made)}
-    assert set(choices) == set(made.tables)
+    assert set(choices) == set(made.tables) | set(made.figures)
+    assert choices["figure_8"].reason == "" and "8 GPUs" in choices["figure_1"].reason
     fits = [choice for choice in choices.values() if not choice.reason]
     assert 0 < sum(choice.hours for choice in fits) <= 48
     assert "8 GPUs" in choices["table_3"].reason  # trains Flux as the paper did
@@ -60,6 +61,19 @@ def test_the_order_is_claims_checked_a_gpu_hour():
     assert len({claim for c in choices for claim in c.claims}) == sum(
         len(c.claims) for c in choices
     )
+
+
+def test_votes_decide_the_claims_of_figure_6(tmp_path):
+    (tmp_path / "votes.csv").write_text("", encoding="utf-8")
+    config = resolved(votes=[str(tmp_path / "votes.csv")])
+    of = budget.claims(config, "figure_6")
+    assert len(of) == 3 and all(name.startswith("preferred_") for name in of)
+    assert budget.claims(resolved(), "figure_6") == budget.claims(config, "figure_9") == ()
+
+
+def test_a_figures_pictures_have_to_fit_the_gpu():
+    choices = {c.target: c for c in budget.choose(with_budget("released.yaml", memory_gb=24))}
+    assert "draw figure_8: about 50 GB on a GPU" in choices["figure_8"].reason
 
 
 def test_work_that_two_targets_share_is_counted_once():

@@ -11,8 +11,10 @@ import math
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import Architecture
 from diffusion4k.config.resolve import Config
+from diffusion4k.dag import draw
 from diffusion4k.estimate import flops
-from diffusion4k.estimate.cost import BYTES, Key, architecture, backbone_of
+from diffusion4k.estimate.basis import Key, architecture, backbone_of
+from diffusion4k.estimate.cost import BYTES
 from diffusion4k.shape import Size, sides
 
 GB = 1e9
@@ -30,15 +32,18 @@ def of(config: Config, key: Key) -> float | None:
         return _train(config, name) / GB
     if stage == "latents":
         return _decode(config, config["latents"]["size"], 16) * config["latents"]["batch"] / GB
-    if stage == "reconstruct":
-        factor = config["vaes"][name].get("factor", 16)
+    if stage in ("reconstruct", "rebuild"):
+        rows = config["figures"][name]["rows"] if stage == "rebuild" else [name]
+        factor = min(config["vaes"][row].get("factor", 16) for row in rows)
         # float32, as the metrics are computed
         whole = 2 * _decode(config, config["reconstruction"]["size"], factor) / GB
         return None if config["reconstruction"]["vae_tiling"] else whole
-    if stage == "generate" and backbone_of(config, config["models"][name]):
-        size, sampling = config["evaluations"][rest[0]]["size"], config["generate"]
-        tiled = config["models"][name].get("generate", {}).get("vae_tiling", sampling["vae_tiling"])
-        return picture(config, name, size, offload=sampling["offload"], tiled=tiled)
+    if stage == "generate":
+        return _generated(config, name, config["evaluations"][rest[0]]["size"])
+    if stage == "draw":
+        sizes = draw.sizes(config, name)
+        each = (_generated(config, r, s) for r in draw.sampled(config, name) for s in sizes)
+        return max(filter(None, each), default=None)
     if stage == "efficiency":
         entry = config["efficiency"][name]
         return picture(
@@ -49,6 +54,15 @@ def of(config: Config, key: Key) -> float | None:
             factor=entry.get("vae_factor", 16),
         )
     return None
+
+
+def _generated(config: Config, model: str, size: Size) -> float | None:
+    """GB for a picture as `generate` sets it up; None where nobody knows the networks."""
+    if not backbone_of(config, config["models"][model]):
+        return None
+    sampling = config["generate"]
+    tiled = config["models"][model].get("generate", {}).get("vae_tiling", sampling["vae_tiling"])
+    return picture(config, model, size, offload=sampling["offload"], tiled=tiled)
 
 
 def picture(

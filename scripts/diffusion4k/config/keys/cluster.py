@@ -1,8 +1,19 @@
 """Sections `site`, `plan` and `resources`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from diffusion4k.config.keys.types import ABSENT, Count, Natural, Positive, Section, matching
+from pydantic import Field
+
+from diffusion4k.config.keys.types import (
+    ABSENT,
+    Count,
+    Name,
+    Natural,
+    NotNegative,
+    Positive,
+    Section,
+    matching,
+)
 
 GpuModel = matching(
     "[a-zA-Z0-9_.]+",
@@ -52,11 +63,15 @@ class Budget(Section):
 class Plan(Section):
     """What `snakemake plan` reckons with."""
 
-    tflops: Positive
-    """TFLOP/s that a GPU sustains, in the stages' own precision"""
+    tflops: Positive | Annotated[dict[Name, Positive], Field(min_length=1)]
+    """TFLOP/s that a GPU sustains, in the stages' own precision: one number, or one a backbone (a
+    stage of none takes the lowest)"""
     device: str = ABSENT
-    """a GPU's name as `benchmarks/results/*.json` writes it: rates that were measured on it win
-    over `tflops`"""
+    """the GPU that is meant; named as in `benchmarks/results/*.json`, rates measured on it win over
+    `tflops`"""
+    price: NotNegative = ABSENT
+    """of a GPU-hour, in any currency: `plan` says then what each target costs, the report what each
+    stage did"""
     budget: Budget = ABSENT
     """what you have: `plan` says then which tables and claims fit, by claims checked a GPU-hour
     ([docs/tiers.md](../docs/tiers.md))"""
