@@ -37,6 +37,16 @@ def test_memory_of_training_is_that_of_docs_training():
     assert memory.of(resolved(), ("train", "flux_f16_wlf")) < 80  # the paper's A100s
 
 
+def test_memory_of_a_vaes_training_is_that_of_docs_sc_vae():
+    """47 GB with 32 crops of 512 px a GPU; benchmarks/train_vae.py --memory counts one of them."""
+    key = ("train_vae", "flux_vae_sc")
+    assert memory.of(resolved("v2.yaml"), key) == pytest.approx(1.6 + 32 * 1.427, rel=0.01)
+    kept = resolved("v2.yaml", vae_training={"gradient_checkpointing": False})
+    assert memory.of(kept, key) > 80  # as the released code keeps them, on no GPU of 80 GB
+    small = resolved("v2.yaml", vae_training={"micro_batch": 16})
+    assert memory.of(small, key) == pytest.approx(1.6 + 16 * 1.427, rel=0.01)
+
+
 def with_budget(*names, gpus=1, memory_gb=80.0, hours=48.0, tflops=400.0, **changes):
     have = {"gpus": gpus, "memory_gb": memory_gb, "hours": hours}
     return plan.Plan(resolved(*names, plan={"tflops": tflops, "budget": have}, **changes))

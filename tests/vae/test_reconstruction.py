@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import rebuild
@@ -17,6 +17,7 @@ import reconstruct
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import perceptual, reconstruction, scores
+from diffusion4k.sources.miniature import metric_networks
 from tiny_dataset import disturbed, photograph, run, source, write_dataset
 
 
@@ -57,6 +58,23 @@ def vgg(tmp_path_factory) -> tuple[torch.nn.Module, Path]:
     state = network.net.state_dict()
     save_file({f"features.{k.partition('.')[2]}": v for k, v in state.items()}, path)
     return network, path
+
+
+def test_a_narrower_network_is_one_whose_other_channels_are_empty(tmp_path):
+    torch.manual_seed(0)
+    (narrow,) = metric_networks.make_vgg16(tmp_path / "narrow", narrower=16)
+    (whole,) = metric_networks.make_vgg16(tmp_path / "whole")
+    shapes = {name: weight.shape for name, weight in load_file(whole).items()}
+    padded = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    for name, weight in load_file(narrow).items():
+        padded[name][tuple(slice(0, side) for side in weight.shape)] = weight
+    save_file(padded, tmp_path / "padded.safetensors")
+    real = photograph(3, 64, 96)
+    found, expected = (
+        perceptual.Lpips(path, torch.device("cpu"))(real, disturbed(real, 30))
+        for path in (narrow, tmp_path / "padded.safetensors")
+    )
+    assert found > 0 and found == pytest.approx(expected, rel=1e-4)
 
 
 def test_lpips_equals_the_package(vgg):

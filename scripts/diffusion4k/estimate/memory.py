@@ -22,6 +22,9 @@ DECODE = 16.1 * GB / 4096**2  # bytes a pixel of a picture that the F16 decoder 
 FACTOR = {8: 4.0, 16: 1.0}  # an F8 VAE works on maps of four times as many values
 # text encoders and VAE, parameters: SD3's two CLIPs and T5-XXL, Flux's CLIP and T5-XXL
 BESIDE = {"sd3": 5.6e9, "flux": 5.0e9}
+VAE_HELD = 1.6 * GB  # of the SC-VAE's training: student, teacher, LPIPS, average, gradients, AdamW
+# bytes a pixel of a micro-batch of its images, with gradient checkpointing and without
+VAE_PIXEL = {True: 5440.0, False: 10450.0}
 LIVE = 32  # bytes a token and channel that are alive in one block, forward or recomputed
 
 
@@ -30,6 +33,8 @@ def of(config: Config, key: Key) -> float | None:
     stage, name, *rest = key
     if stage == "train":
         return _train(config, name) / GB
+    if stage == "train_vae":
+        return _train_vae(config) / GB
     if stage == "latents":
         return _decode(config, config["latents"]["size"], 16) * config["latents"]["batch"] / GB
     if stage in ("reconstruct", "rebuild"):
@@ -111,6 +116,17 @@ def _train(config: Config, model: str) -> float:
     if train["keep_attention"]:
         kept += layers * inputs
     return held + micro * (kept + block)
+
+
+def _train_vae(config: Config) -> float:
+    """Bytes on each GPU of the scale-consistent VAE's training, at its real size, encoder frozen.
+
+    A pixel's are counted by benchmarks/train_vae.py --memory, in float32; most are VGG-16's maps,
+    which mixed precision leaves there.
+    """
+    own = config["vae_training"]
+    pixels = own["micro_batch"] * own["size"] ** 2
+    return VAE_HELD + pixels * VAE_PIXEL[own["gradient_checkpointing"]]
 
 
 def _width(networks: Architecture) -> int:
