@@ -26,7 +26,7 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
     the check.
     """
     cuda = torch.cuda.is_available()
-    _repeatable(settings.deterministic)
+    repeatable(settings.deterministic)
     options: dict = {
         "gradient_accumulation_steps": settings.accumulation(processes),
         "mixed_precision": "bf16" if settings.precision == "bfloat16" else "no",
@@ -125,7 +125,7 @@ def whole(accelerator: Accelerator, source: Manifest, *folders: str) -> Path:
     return source.root
 
 
-def _repeatable(deterministic: bool) -> None:
+def repeatable(deterministic: bool) -> None:
     """Choose kernels that give the same bits each time, or let torch choose.
 
     Attention's backward pass then adds in one order, and cuBLAS has one workspace. An operation
