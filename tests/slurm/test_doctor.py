@@ -105,6 +105,19 @@ def test_segments_that_do_not_fit_their_slots():
     assert "or backbones.flux.train.resources.runtime: 283" in short.said
 
 
+def test_an_offloaded_optimizer_that_does_not_fit_what_is_asked_for():
+    """Flux: 11.9 billion weights of 16 bytes, on two GPUs of 60 GB of the node's memory each."""
+    assert not [*doctor._memory(configuration())]
+    two = {"gpus": 2}
+    (short,) = doctor._memory(configuration(backbones={"flux": {"train": two}}))
+    assert str(short).startswith(
+        "FIX  memory of flux_f16_wlf: asks for 120 GB a node, the optimizer alone takes 190 GB "
+    )
+    assert "raise backbones.flux.train.resources.mem_mb" in short.said
+    for more in ({"resources": {"mem_mb": 120000}}, {"zero_stage": 0, "offload_optimizer": False}):
+        assert not [*doctor._memory(configuration(backbones={"flux": {"train": two | more}}))]
+
+
 def test_segments_at_a_rate_that_was_measured(tmp_path):
     row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 400.0}
     record = {"date": "2026-01-01", "device": "H200", "rows": [row]}

@@ -16,11 +16,12 @@ import yaml
 
 from diffusion4k import progress
 from diffusion4k.cluster import slurm, submission
+from diffusion4k.cluster.finding import Finding
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths, resources, sources, train
 from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import cost, plan
+from diffusion4k.estimate import cost, memory, plan
 from diffusion4k.sources import access, hub
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
@@ -29,18 +30,6 @@ TRIAL = Path("results/demo-gpu")  # config/demo-gpu.yaml
 
 # findings after which no job need be tried
 NO_JOBS = {"SLURM", "cpu partition", "gpu partition", "GPU model", "jobs"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One answer: `ok`, what was examined, what was found and what to change."""
-
-    ok: bool
-    what: str
-    said: str
-
-    def __str__(self) -> str:
-        return f"{'ok ' if self.ok else 'FIX'}  {self.what}: {self.said}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +56,7 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
             yield from _gpus(config, found)
             yield from _times(config, found)
             yield from _slots(config, folder / "benchmarks/results")
+            yield from _memory(config)
             yield from _accepted(config, folder)
         yield _polling()
         yield _notice(config, folder / paths.root(config))
@@ -189,6 +179,19 @@ def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
             )  # fmt: skip
     if not short:
         yield Finding(True, "slots", f"estimated{said}: {segment:,} steps fit {slots} jobs each")
+
+
+def _memory(config: Config) -> Iterator[Finding]:
+    """Whether a training asks for what its optimizer takes where it is offloaded."""
+    for model in train.trained(config):
+        backbone = config["models"][model]["backbone"]
+        asked = submission.asked(config, "train", model)["mem_mb"] / 1e3
+        if asked < (needed := memory.host(config, model)):
+            yield Finding(
+                False, f"memory of {model}",
+                f"asks for {asked:.0f} GB a node, the optimizer alone takes {needed:.0f} GB there; "
+                f"raise backbones.{backbone}.train.resources.mem_mb, which is of each GPU",
+            )  # fmt: skip
 
 
 def _accepted(config: Config, folder: Path) -> Iterator[Finding]:

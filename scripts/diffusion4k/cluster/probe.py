@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from diffusion4k.cluster import slurm, submission
-from diffusion4k.cluster.doctor import Finding
+from diffusion4k.cluster.finding import Finding
 from diffusion4k.config.resolve import Config
 from diffusion4k.config.training import for_backbone
 from diffusion4k.dag import train as training

@@ -52,6 +52,17 @@ def of(config: Config, key: Key) -> float | None:
     return None
 
 
+def host(config: Config, model: str) -> float:
+    """GB of a node's own memory that a fine-tuning's offloaded optimizer takes; 0 without one.
+
+    Of each weight its master, its gradient and two moments, in float32.
+    """
+    backbone = config["models"][model]["backbone"]
+    train = training.for_backbone(config, backbone)
+    states = 4 * 4 * architecture(config, backbone).parameters if train["offload_optimizer"] else 0
+    return states / train["nodes"] / GB
+
+
 def picture(
     config: Config,
     model: str,
