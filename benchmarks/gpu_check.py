@@ -58,12 +58,14 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         return Step(command, seconds)
 
     flux = ("--share", "1") if gpu_gb >= LARGE else ("--share", "3")
+    sd3 = ("--backbone", "sd3", "--keep-attention", "--only-ours", "--accumulate", "2")
     once = ("--repeats", "1")
     generate, train = ("benchmarks/generate.py", *once), ("benchmarks/train.py", *once)
     return {
         "machine": step(60, "benchmarks/machine.py"),
         "segment": step(90, "benchmarks/segment.py", "--variant", "plain"),
         "segment_offload": step(120, "benchmarks/segment.py", "--variant", "offload"),
+        "segment_deterministic": step(90, "benchmarks/segment.py", "--variant", "deterministic"),
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
         "attention": step(45, "benchmarks/attention.py"),
         "vae": step(60, "benchmarks/vae.py", *once),
@@ -71,7 +73,8 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "generate_sd3": step(75, *generate, "--backbone", "sd3", "--no-compile"),
         "generate_flux_compiled": step(120, *generate, "--backbone", "flux"),
         "generate_sd3_compiled": step(90, *generate, "--backbone", "sd3"),
-        "train_sd3": step(60, *train, "--backbone", "sd3", "--keep-attention", "--only-ours"),
+        "train_sd3": step(60, *train, *sd3),
+        "train_sd3_deterministic": step(60, *train, *sd3, "--deterministic"),
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
         ),

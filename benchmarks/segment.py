@@ -30,6 +30,7 @@ from diffusion4k import manifest
 VARIANTS = {
     "plain": ("--global-batch", "1"),
     "offload": ("--global-batch", "1", "--zero-stage", "2", "--offload-optimizer"),
+    "deterministic": ("--global-batch", "1", "--deterministic"),
     "8bit": ("--global-batch", "4", "--optimizer", "adamw_8bit"),
 }
 LATENTS = 4

@@ -10,7 +10,8 @@ master weights and AdamW on the CPU, to which gradients go and from which weight
 (DeepSpeed ZeRO-2 with optimizer offload, on one process), by torch's fused AdamW, which is as fast
 there as DeepSpeed's. The same transformer and batch on both sides, activations recomputed; a fresh
 model for each. On CUDA, `peak_gb` includes weights, gradients and optimizer states: it is what the
-GPU must have, without gradient accumulation.
+GPU must have. With `--accumulate` a step is of several batches, as in training, so that the
+optimizer's own time is shared out.
 
 `wait` is the share of a step in which ours waits for its next batch, `idle` the share of the time
 in which nothing runs on the device, by torch's profiler (on a CPU: no operator).
@@ -55,6 +56,14 @@ class Ours:
         self.waited = 0.0
 
     def __call__(self) -> float:
+        loss = sum(self.backward() for _ in range(self.recipe.accumulation(1)))
+        torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss
+
+    def backward(self) -> torch.Tensor:
+        """The loss of the next micro-batch, its gradient added to what there is."""
         began = time.perf_counter()
         batch = next(self.batches)
         self.waited += time.perf_counter() - began
@@ -65,10 +74,7 @@ class Ours:
                 self.backbone, self.transformer, batch, self.recipe, self.header, 3.0,
                 next(self.transformer.parameters()).dtype,
             )  # fmt: skip
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), self.recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        (loss / self.recipe.accumulation(1)).backward()
         return loss.detach()
 
 
@@ -79,7 +85,7 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     architecture, backbone = networks.architecture(name, **how), backbones.get(name)
     tokens = 20 if quick else 77
     recipe = Settings(
-        backbone=name, global_batch=args.batch, micro_batch=args.batch,
+        backbone=name, global_batch=args.batch * args.accumulate, micro_batch=args.batch,
         optimizer=args.optimizer if cuda else "adamw",
     )  # fmt: skip
     low = torch.bfloat16 if cuda else torch.float32
@@ -96,9 +102,10 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
             compile_transformer(made)
         return made
 
-    def row(side: str, function, kept: float = 0) -> harness.Row:
+    def row(side: str, function, kept: float = 0, times: int = 1) -> harness.Row:
         part = f", a block of {args.share}" if args.share > 1 else ""
-        found = {"case": f"{name}{part}, batch {args.batch}, {size} px", "side": side}
+        batch = f"{times} x {args.batch}" if times > 1 else args.batch
+        found = {"case": f"{name}{part}, batch {batch}, {size} px", "side": side}
         if args.share == 1:  # what the plan reckons with
             found |= {"stage": "train", "backbone": name}
         try:
@@ -107,7 +114,7 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
             return {"case": found["case"], "side": side, "failed": "out of GPU memory"}
         if cuda:  # all of it, and not only what is above the model that was there
             found["peak_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
-        count = args.batch * flops.training(forward, recompute=True, kept=kept)
+        count = times * args.batch * flops.training(forward, recompute=True, kept=kept)
         return harness.achieved(found, count, limit)
 
     rows = []
@@ -118,7 +125,8 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         )
         ours = Ours(model, backbone, recipe, latents, device, args.workers)
         began = time.perf_counter()
-        rows.append(row("ours", ours, kept=attention if args.keep_attention else 0))
+        kept = attention if args.keep_attention else 0
+        rows.append(row("ours", ours, kept=kept, times=args.accumulate))
         rows[-1]["wait"] = ours.waited / (time.perf_counter() - began)
         if "failed" not in rows[-1]:
             rows[-1]["idle"] = idle(ours, device, steps=args.repeats)
@@ -188,18 +196,26 @@ def main() -> None:
     parser.add_argument(
         "--share", type=int, default=1, help="one block of so many, for less memory"
     )
+    parser.add_argument("--accumulate", type=int, default=1, help="ours: batches a step")
+    parser.add_argument("--deterministic", action="store_true", help="ours: such kernels alone")
     parser.add_argument("--only-ours", action="store_true", help="not the released step")
     args = parser.parse_args()
     if args.quick:
         args.workers = 0
     device = harness.device(args)
+    if args.accumulate > 1 and not args.only_ours:
+        parser.error("--accumulate: of ours alone; give --only-ours")
+    launch.repeatable(args.deterministic)
     size = 64 if args.quick else args.size
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
     rows = [row for name in args.backbone for row in compare(name, args, device, size, limit)]
     how = {
         name: getattr(args, name)
-        for name in ("optimizer", "workers", "keep_attention", "compile", "share")
+        for name in (
+            *("optimizer", "workers", "keep_attention", "compile", "share", "accumulate"),
+            "deterministic",
+        )
     }
     harness.report(
         "train", args, harness.device_name(device), rows,

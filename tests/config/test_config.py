@@ -75,6 +75,16 @@ def pairs(*given):
             },
             ["backbones.flux.train.gpus", "2^31", "zero_stage: 0"],
         ),
+        (
+            {"backbones": {"flux": {"train": {"optimizer": "adamw_8bit"}}}},
+            ["backbones.flux.train.optimizer", "offload_optimizer: false"],
+        ),
+        (
+            {"backbones": {"sd3": {"train": {"zero_stage": 0}}}},
+            ["train.offload_optimizer", "zero_stage: 2"],
+        ),
+        ({"train": {"save_every": 0}}, ["train.save_every: 0", "{minutes: …}"]),
+        ({"train": {"save_every": {"hours": 1}}}, ["train.save_every", "{minutes: …}"]),
         ({"efficiency": {"sd3_f8": {"model": "sd4"}}}, ["efficiency.sd3_f8.model", "sd4"]),
         ({"vaes": {"mine": {"source": "sd5", "label": "Mine"}}}, ["vaes.mine.source", "sd5"]),
         ({"tables": {"table_3": {"against": {"sd3_f16_wlf": "sd4"}}}}, ["table_3.against", "sd4"]),
@@ -251,6 +261,9 @@ def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_rig
     assert (args.processes, recipe.accumulation(args.processes)) == (1, 32)
     assert recipe.gradient_checkpointing and not recipe.zero_stage
     assert (recipe.optimizer, recipe.precision) == ("adamw_8bit", "bfloat16")
+    other = settings.from_arguments(training_flags(checkout, tmp_path, "sd3_f16_wlf", changes))
+    assert (other.optimizer, other.zero_stage, other.offload_optimizer) == ("adamw", 2, True)
+    assert other.keep_attention and not recipe.keep_attention
     count = backbones.get("flux").architecture.parameters
     rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
     weights, gradients, states, *rest, total = map(float, rows[1:])

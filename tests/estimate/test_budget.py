@@ -47,6 +47,22 @@ def test_memory_of_a_vaes_training_is_that_of_docs_sc_vae():
     assert memory.of(small, key) == pytest.approx(1.6 + 16 * 1.427, rel=0.01)
 
 
+def test_what_a_backbone_keeps_is_counted_for_it_alone():
+    """A picture's outputs of attention: 24 layers x 16,538 tokens x 1536 x 2 bytes for SD3."""
+    shares, hours = {}, {}
+    for kept in (False, True):
+        config = resolved(backbones={"sd3": {"train": {"keep_attention": kept}}})
+        keys = [("train", f"{name}_f16_wlf") for name in ("sd3", "flux")]
+        shares[kept] = [memory.of(config, key) for key in keys]
+        works = {work.key: work for work in plan.Plan(config).everything}
+        hours[kept] = [works[key].flops for key in keys]
+    (less, flux), (more, same) = shares[False], shares[True]
+    assert more - less == pytest.approx(8 * 24 * 16538 * 1536 * 2 / 1e9) and flux == same
+    assert more < 40  # of the paper's 80
+    assert hours[True][0] / hours[False][0] == pytest.approx(5 / 6, rel=0.03)
+    assert hours[True][1] == hours[False][1]
+
+
 def with_budget(*names, gpus=1, memory_gb=80.0, hours=48.0, tflops=400.0, **changes):
     have = {"gpus": gpus, "memory_gb": memory_gb, "hours": hours}
     return plan.Plan(resolved(*names, plan={"tflops": tflops, "budget": have}, **changes))

@@ -12,6 +12,7 @@ from pathlib import Path
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import VAE
 from diffusion4k.config.resolve import Config, origin
+from diffusion4k.config.training import for_backbone
 from diffusion4k.dag import latents as encoding
 from diffusion4k.dag import metrics as scoring
 from diffusion4k.dag import sources
@@ -96,10 +97,10 @@ def latents(config: Config, backbone: str) -> Cost:
 
 
 def train(config: Config, model: str) -> Cost:
-    backbone, train = config["models"][model]["backbone"], config["train"]
-    own, pixels = config["backbones"][backbone]["train"], px(config["latents"]["size"])
+    backbone, pixels = config["models"][model]["backbone"], px(config["latents"]["size"])
+    train = for_backbone(config, backbone)
     networks, kind = architecture(config, backbone), backbones.get(backbone)
-    shape = pixels | {"t5_tokens": own["t5_tokens"]}
+    shape = pixels | {"t5_tokens": train["t5_tokens"]}
     picture = flops.training(
         flops.forward(kind, networks, **shape),
         recompute=train["gradient_checkpointing"],
@@ -107,7 +108,7 @@ def train(config: Config, model: str) -> Cost:
     )
     if config["latents"]["mode"] == "online":
         picture += flops.encode(networks.vae, **pixels)
-    images = train["steps"] * own["global_batch"]
+    images = train["steps"] * train["global_batch"]
     # at the peak (docs/training.md): what it began from, two checkpoints, a third half-written
     states = len(training.CHAIN.kept(config)) - 1 + 4
     return Cost(
@@ -115,7 +116,7 @@ def train(config: Config, model: str) -> Cost:
         jobs=len(training.CHAIN.segments(config)),
         images=images,
         flops=images * picture,
-        gpus=own["gpus"],
+        gpus=train["gpus"],
         chain=True,
         gb=states * STATE[train["optimizer"]] * networks.parameters / 1e9,
         needs=(("latents", backbone),),

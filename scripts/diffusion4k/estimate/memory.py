@@ -10,6 +10,7 @@ import math
 
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import Architecture
+from diffusion4k.config import training
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import draw
 from diffusion4k.estimate import flops
@@ -70,6 +71,17 @@ def _generated(config: Config, model: str, size: Size) -> float | None:
     return picture(config, model, size, offload=sampling["offload"], tiled=tiled)
 
 
+def host(config: Config, model: str) -> float:
+    """GB of a node's own memory that a fine-tuning's offloaded optimizer takes; 0 without one.
+
+    Of each weight its master, its gradient and two moments, in float32.
+    """
+    backbone = config["models"][model]["backbone"]
+    train = training.for_backbone(config, backbone)
+    states = 4 * 4 * architecture(config, backbone).parameters if train["offload_optimizer"] else 0
+    return states / train["nodes"] / GB
+
+
 def picture(
     config: Config,
     model: str,
@@ -96,9 +108,9 @@ def picture(
 
 def _train(config: Config, model: str) -> float:
     """Bytes on each GPU: what the trainer's modes hold (docs/training.md), and activations."""
-    backbone, train = config["models"][model]["backbone"], config["train"]
-    own, networks = config["backbones"][backbone]["train"], architecture(config, backbone)
-    count, gpus = networks.parameters, max(own["gpus"], 1)
+    backbone = config["models"][model]["backbone"]
+    train, networks = training.for_backbone(config, backbone), architecture(config, backbone)
+    count, gpus = networks.parameters, max(train["gpus"], 1)
     moments = {"adamw": 8, "adamw_8bit": 2 + 8 / 256}[train["optimizer"]]
     if not train["zero_stage"]:
         held = count * (4 + 4 + moments)
@@ -106,14 +118,14 @@ def _train(config: Config, model: str) -> float:
         held = count * (2 + 2 / gpus)  # weights; gradients on their way to the CPU
     else:
         held = count * (2 + (4 + 4 + moments) / gpus)
-    size, micro = config["latents"]["size"], own["micro_batch"]
+    size, micro = config["latents"]["size"], train["micro_batch"]
     shape = networks.transformer
     layers = shape["num_layers"] + shape.get("num_single_layers", 0)
-    tokens = _tokens(networks, size, own["t5_tokens"])
-    block = _block(networks, size, own["t5_tokens"], 16)
+    tokens = _tokens(networks, size, train["t5_tokens"])
+    block = _block(networks, size, train["t5_tokens"], 16)
     inputs = 2 * tokens * _width(networks)
     kept = layers * inputs if train["gradient_checkpointing"] else layers * block
-    if train["keep_attention"]:
+    if train["gradient_checkpointing"] and train["keep_attention"]:
         kept += layers * inputs
     return held + micro * (kept + block)
 

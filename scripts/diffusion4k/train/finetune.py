@@ -141,6 +141,13 @@ class FineTuning(Task):
     def ids(self, number: int) -> Sequence[str]:
         return self.samples.ids(number)
 
+    def notes(self) -> list[str]:
+        settings, several = self.settings, self.accelerator.gradient_accumulation_steps > 1
+        if not (several and settings.offload_optimizer and settings.precision == "bfloat16"):
+            return []
+        how = "gradients of micro-batches added up in bfloat16 (train.offload_optimizer)"
+        return [f"{settings.backbone}: {how}"]
+
     def export(self) -> Callable[[Path], None]:
         dtype = model.DTYPES[self.job.save_dtype or self.settings.precision]
         network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)

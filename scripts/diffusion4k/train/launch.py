@@ -26,6 +26,7 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
     the check.
     """
     cuda = torch.cuda.is_available()
+    repeatable(settings.deterministic)
     options: dict = {
         "gradient_accumulation_steps": settings.accumulation(processes),
         "mixed_precision": "bf16" if settings.precision == "bfloat16" else "no",
@@ -114,6 +115,21 @@ def whole(accelerator: Accelerator, source: Manifest, *folders: str) -> Path:
     paths = source.within(*folders)
     source.sound(paths[accelerator.process_index :: accelerator.num_processes])
     return source.root
+
+
+def repeatable(deterministic: bool) -> None:
+    """Choose kernels that give the same bits each time, or let torch choose.
+
+    Attention's backward pass then adds in one order, and cuBLAS has one workspace. An operation
+    without such a kernel is torch's RuntimeError, which names it.
+    """
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when cuBLAS starts
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = False
+    # NaN in all memory that is not written yet shows reads of it, of which there are none
+    torch.utils.deterministic.fill_uninitialized_memory = not deterministic
 
 
 def _zero(settings: Settings, processes: int) -> dict:

@@ -54,6 +54,8 @@ class Settings:
     keep_attention: bool = flag("when recomputing, keep attention's outputs: more memory, "
                                  "faster", False)  # fmt: skip
     compile: bool = flag("torch.compile the transformer: a slow first step, then faster", False)
+    deterministic: bool = flag("torch's deterministic kernels alone: on GPUs, too, the same bits "
+                                "each time", False)  # fmt: skip
     flip_probability: float = flag("how often the flipped latent is taken", 0.5)
     zero_stage: int = flag("DeepSpeed ZeRO: 2 shards gradients and optimizer, 0 is plain", 0)
     offload_optimizer: bool = flag("keep the optimizer in CPU memory (ZeRO 2)", False)

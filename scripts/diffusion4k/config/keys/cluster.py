@@ -77,13 +77,24 @@ class Plan(Section):
     ([docs/tiers.md](../docs/tiers.md))"""
 
 
+class TrainingRequest(Section):
+    """What a job of fine-tuning asks for, where its backbone needs more or less than others."""
+
+    threads: Count = ABSENT
+    """instead of `resources.train.threads`, for each GPU"""
+    mem_mb: Count = ABSENT
+    """instead of `resources.train.mem_mb`, for each GPU"""
+    runtime: Count = ABSENT
+    """instead of `resources.train.runtime`"""
+
+
 class Request(Section):
     """What a job of one step asks for."""
 
     threads: Count
-    """CPU threads"""
+    """CPU threads; of a training (`train`, `train_vae`) for each of its GPUs"""
     mem_mb: Count
-    """memory in MB"""
+    """memory in MB; of a training for each of its GPUs"""
     runtime: Count
     """minutes"""
     gpu: Natural = ABSENT

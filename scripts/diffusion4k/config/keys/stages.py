@@ -11,6 +11,7 @@ from diffusion4k.config.keys.types import (
     Name,
     Natural,
     NotNegative,
+    Pace,
     Positive,
     Precision,
     Section,
@@ -52,8 +53,8 @@ class Training(Section):
     """steps a job"""
     keep: list[Count]
     """segment ends whose state is kept besides the last"""
-    save_every: Count
-    """steps between the saves that a killed job resumes from"""
+    save_every: Pace
+    """steps between the saves that a killed job resumes from, or `{minutes: 30}`"""
     optimizer: Literal[CHOICES["optimizer"]]
     """`adamw` (fp32 states), or `adamw_8bit` (bitsandbytes, not with offloading)"""
     slots: Count
@@ -81,10 +82,13 @@ class Training(Section):
     gradient_checkpointing: bool
     """recompute activations, for memory"""
     keep_attention: bool
-    """when recomputing, keep the outputs of attention: the same gradients, 12 % less arithmetic for
-    Flux at 4096 px, 5.8 GB more an image"""
+    """when recomputing, keep the outputs of attention: the same gradients, a sixth (SD3) or an
+    eighth (Flux) less arithmetic at 4096 px, 1.2 or 5.8 GB more an image"""
     compile: bool
     """compile the transformer with torch.compile: a slow first step; other last bits"""
+    deterministic: bool
+    """torch's deterministic kernels alone: on GPUs, too, a resumed training is then the same bit
+    for bit; what that costs was not measured"""
     zero_stage: one_of(*CHOICES["zero_stage"])
     """DeepSpeed ZeRO stage; 0: no DeepSpeed"""
     offload_optimizer: bool
@@ -110,8 +114,8 @@ class VaeTraining(Section):
     """steps a job"""
     keep: list[Count]
     """segment ends whose state is kept besides the last"""
-    save_every: Count
-    """steps between the saves that a killed job resumes from"""
+    save_every: Pace
+    """steps between the saves that a killed job resumes from, or `{minutes: 30}`"""
     decoder_batch: Count
     """images a step that the decoder is trained on, over all GPUs"""
     discriminator_batch: Natural
