@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "snakemake", "--profile", args.profile, *own, "--", "all"]
     with (
         log.open("w", encoding="utf-8") as copy,
-        warm_python() as path,
+        warm_python() as folder,
         subprocess.Popen(
             command,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"DIFFUSION4K_PYTHON": folder},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -90,7 +90,7 @@ def header_of(config: Path) -> str:
 
 @contextlib.contextmanager
 def warm_python() -> Iterator[str]:
-    """A PATH on which `python` starts scripts with their libraries imported (scripts/warm.py).
+    """A folder whose `python` starts scripts with their libraries imported (scripts/warm.py).
 
     One thread: the jobs of the miniature have one, and a process with several cannot be forked,
     nor one that has opened a GPU.
@@ -103,7 +103,7 @@ def warm_python() -> Iterator[str]:
         try:
             while not Path(folder, "python").exists() and server.poll() is None:
                 time.sleep(0.01)
-            yield os.pathsep.join([folder, os.environ["PATH"]])
+            yield folder
         finally:
             server.terminate()
             server.wait()

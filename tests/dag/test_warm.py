@@ -30,8 +30,8 @@ def path() -> str:
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        with demo.warm_python() as path:
-            yield path
+        with demo.warm_python() as folder:
+            yield os.pathsep.join([folder, os.environ["PATH"]])
     finally:
         os.chdir(before)
 
