@@ -2,8 +2,8 @@
 
 Half of what the miniature's hundred small jobs compute is the import of the same libraries, five
 seconds each. scripts/demo.py starts this and puts the client, a program called `python`, in front
-of the jobs' PATH; what runs in a fork is the script as it is. Nothing else uses it. Of Snakemake's benchmark
-files only the seconds are then the job's: the rest is the client's.
+of the jobs' PATH; what runs in a fork is the script as it is. Nothing else uses it. Of Snakemake's
+benchmark files only the seconds are then the job's: the rest is the client's.
 """
 
 import argparse
