@@ -13,6 +13,7 @@ from diffusion4k import backbones
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import kernels, sampler
+from diffusion4k.generate.folder import Folder
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train.model import recompute
 from diffusion4k.vae.f16 import make_pipeline_f16
@@ -57,7 +58,7 @@ def test_a_data_sets_text_encoders_are_gone_before_its_first_picture(tmp_path, m
     monkeypatch.setattr(sampler, "sample", watched)
     prompts = [CaptionedImage(str(i), tmp_path / "none", f"photograph {i}") for i in range(2)]
     made = sampler.sample_all(
-        lambda: pipeline("flux"), backbones.get("flux"), prompts, sampler.Folder(tmp_path),
+        lambda: pipeline("flux"), backbones.get("flux"), prompts, Folder(tmp_path),
         settings=SETTINGS, seed_of=lambda id: 0, made_from={},
     )  # fmt: skip
     assert [picture.path.stem for picture in made] == ["0", "1"]

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import nn
 
 from diffusion4k import finite, images
+from diffusion4k.images import rounding
 from diffusion4k.vae.f16 import make_f16
 from diffusion4k.weights import SAFELY, loading, variant
 
@@ -45,4 +46,4 @@ def rebuild(vae: nn.Module, image: Image.Image, name: str) -> np.ndarray:
     pixels = torch.from_numpy(images.to_float(image))[None].to(vae.device, vae.dtype)
     decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
     finite.check(f"{vae.config._name_or_path}: its reconstruction of {name}", decoded)
-    return images.from_float(decoded[0].float().cpu().numpy())
+    return rounding.to_bytes(rounding.unit(decoded[0]))
