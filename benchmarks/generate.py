@@ -3,8 +3,8 @@
     python benchmarks/generate.py [--backbone flux] [--size 4096] [--no-compile] [--quick]
 
 Both sides call the same F16 pipeline, in the same precision, batch 1, folded decoder. Ours: texts
-encoded first and the encoders dropped, the transformer compiled, attention by the fastest kernel
-that works (`--attention native`: torch's own). The reference: the pipeline as loaded, text encoders
+encoded first and the encoders dropped, the transformer compiled, attention by FlashAttention 3 where it
+works (`--attention native`: torch's own). The reference: the pipeline as loaded, text encoders
 beside it. Seconds are those of one step, from two runs of different length; `picture` is a whole
 run with decoding. `difference` is the mean and the largest of the two pictures, in grey levels.
 """
@@ -95,7 +95,7 @@ def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--backbone", nargs="+", default=list(backbones.NAMES))
     parser.add_argument("--size", type=int, default=4096, help="px")
-    parser.add_argument("--attention", choices=["native", "auto"], default="auto")
+    parser.add_argument("--attention", choices=["native", "flash_3", "auto"], default="auto")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     args = parser.parse_args()
     device = harness.device(args)

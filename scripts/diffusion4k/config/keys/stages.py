@@ -160,10 +160,12 @@ class Sampling(Section):
     vae_tiling: bool
     """decode in overlapping tiles: less memory at 4096 px, slightly other pixels where tiles
     blend"""
-    attention: Literal["native", "auto"]
-    """kernel of a transformer that lets one choose (Flux): `native`, torch's own, or `auto`, the
-    first of FlashAttention 3, FlashAttention 2, cuDNN that works on the GPU; another kernel, other
-    last bits. The manifest names it"""
+    attention: Literal["native", "flash_3", "auto"]
+    """kernel of the transformer's attention: `native`, what torch picks (cuDNN on a Hopper GPU);
+    `flash_3`, FlashAttention 3, or an error where it does not work
+    ([how to get it](../docs/gpu.md#flashattention-3)); `auto`, that where it works, else `native`.
+    Another kernel, other last bits; the manifest names it. The default is chosen without a
+    measurement on a GPU"""
     compile: bool
     """compile the transformer with torch.compile: a slow first step; other last bits"""
     seed_policy: Literal["published", "per_prompt"]
