@@ -73,7 +73,7 @@ def test_what_stays_behind_is_an_error(pipeline, monkeypatch, name, fault):
         monkeypatch.setattr(type(made), "_execution_device", device)
         (text,) = sampler.encode(made, backbones.get(name), ["a cup of coffee"], how)
         if fault == "text":
-            forgotten = without(sampler.sample, ".to(pipeline._execution_device)")
+            forgotten = without(sampler.sample, ".to(device)")
             monkeypatch.setattr(sampler, "sample", forgotten)
         else:
             getattr(made, fault).to("cpu")

@@ -18,7 +18,7 @@ from PIL import Image
 from conftest import ROOT
 from diffusion4k import files, images
 from diffusion4k.generate import sampler
-from diffusion4k.generate.background import one_behind
+from diffusion4k.background import one_behind
 from diffusion4k.generate.folder import Folder
 from diffusion4k.images import rounding
 from tiny_generation import contents, make, make_sources
@@ -163,7 +163,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 sys.path[:0] = [{tests!r}, {scripts!r}]
-from diffusion4k.generate.background import one_behind
+from diffusion4k.background import one_behind
 from diffusion4k.generate.folder import Folder
 
 folder = Folder({root!r})

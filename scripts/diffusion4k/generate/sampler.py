@@ -22,7 +22,7 @@ import torch
 from diffusion4k import environment, finite
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
-from diffusion4k.generate.background import one_behind
+from diffusion4k.background import one_behind
 from diffusion4k.generate.folder import Folder, Picture
 from diffusion4k.generate.settings import SamplerSettings
 from diffusion4k.images.rounding import to_bytes
@@ -144,7 +144,8 @@ def sample(
         arguments["prompt"] = prompt
     else:
         arguments.pop("negative_prompt", None)
-        arguments |= {name: tensor.to(pipeline._execution_device) for name, tensor in text.items()}
+        device = pipeline._execution_device  # which goes through all modules to find it
+        arguments |= {name: tensor.to(device) for name, tensor in text.items()}
     if hasattr(backbone, "encode_text"):  # one of ours: its picture may stay on the GPU
         arguments["output_type"] = "pt"
     generator = torch.Generator("cpu").manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Work behind the sampler: a picture is encoded, synced and hashed while the next is sampled."""
+"""Work behind other work: a picture is encoded, synced and hashed while the next is sampled."""
 
 import signal
 import threading
