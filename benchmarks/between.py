@@ -18,12 +18,12 @@ import harness
 import networks
 import numpy as np
 import torch
-from generate import settings
 
 from diffusion4k import backbones
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.generate import sampler
 from diffusion4k.generate.folder import Folder
+from generate import settings
 
 STEPS = 2
 

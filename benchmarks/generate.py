@@ -3,10 +3,11 @@
     python benchmarks/generate.py [--backbone flux] [--size 4096] [--no-compile] [--quick]
 
 Both sides call the same F16 pipeline, in the same precision, batch 1, folded decoder. Ours: texts
-encoded first and the encoders dropped, the transformer compiled, attention by FlashAttention 3 where it
-works (`--attention native`: torch's own). The reference: the pipeline as loaded, text encoders
-beside it. Seconds are those of one step, from two runs of different length; `picture` is a whole
-run with decoding. `difference` is the mean and the largest of the two pictures, in grey levels.
+encoded first and the encoders dropped, the transformer compiled, attention by FlashAttention 3
+where it works (`--attention native`: torch's own). The reference: the pipeline as loaded, text
+encoders beside it. Seconds are those of one step, from two runs of different length; `picture` is
+a whole run with decoding. `difference` is the mean and the largest of the two pictures, in grey
+levels.
 """
 
 import gc

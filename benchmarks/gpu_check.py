@@ -76,6 +76,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
         ),
+        "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
         "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "metrics": step(120, "benchmarks/score.py", *once),
@@ -139,6 +140,7 @@ def table(record: dict) -> str:
     lines = ["| step | state | seconds | measured |", "|---|---|---|---|"]
     shown = (
         "peak_gb", "tflops", "share", "saved", "equal", "difference", "images_per_second", "most",
+        "psnr",
         "torch", "auto", "attention",
     )  # fmt: skip
     for name, found in record["steps"].items():

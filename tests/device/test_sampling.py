@@ -89,7 +89,7 @@ ATTENTION = {"sd3": (2, 16538, 24, 64), "flux": (1, 16461, 24, 128)}
 
 @NAMES
 def test_attention_at_4096_px_is_the_chosen_kernels(pipeline, monkeypatch, name):
-    """FlashAttention 3, from the trial on; of SD3 too, which diffusers' own processor leaves out."""
+    """FlashAttention 3's, from the trial on; SD3's too, which diffusers' processor leaves out."""
     seen, backend = [], dispatch.AttentionBackendName._FLASH_3_HUB
 
     def attend(query, key, value):

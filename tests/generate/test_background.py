@@ -1,4 +1,4 @@
-"""Pictures on their way from the GPU to disk: the same bytes, behind the sampler, whole or absent."""
+"""Pictures from the GPU to disk: the same bytes, behind the sampler, whole or absent."""
 
 import errno
 import json
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from PIL import Image
 
 from conftest import ROOT
 from diffusion4k import files, images
-from diffusion4k.generate import sampler
 from diffusion4k.background import one_behind
+from diffusion4k.generate import sampler
 from diffusion4k.generate.folder import Folder
 from diffusion4k.images import rounding
 from tiny_generation import contents, make, make_sources
@@ -77,6 +78,7 @@ def test_the_files_are_those_of_the_pipelines_own_pictures(sources, tmp_path, mo
     """In bfloat16, whose values are rounded before they are scaled."""
     how = ["--png", "--dtype", "bfloat16", "--guidance", 2, "--seed-policy", "per_prompt"]
     ours = make(sources, tmp_path / "ours", *how, model=name)
+
     def diffusers(picture):
         (made,) = VaeImageProcessor.numpy_to_pil(VaeImageProcessor.pt_to_numpy(picture[None]))
         return np.asarray(made)
@@ -125,7 +127,7 @@ def test_a_full_disk_stops_the_run_with_its_reason(sources, tmp_path, monkeypatc
     synced, sync = [], files.os.fsync
 
     def full(handle):
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         if len([path for path in synced if path.endswith(".jpg")]) > 1:
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(handle)

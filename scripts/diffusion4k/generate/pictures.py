@@ -16,9 +16,9 @@ from typing import Any
 
 from diffusion4k import environment
 from diffusion4k.backbones.base import Sampled
+from diffusion4k.background import one_behind
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.generate import sampler, seeds
-from diffusion4k.background import one_behind
 from diffusion4k.generate.folder import Folder
 from diffusion4k.generate.settings import Choices, SamplerSettings, choose
 from diffusion4k.generate.setup import Setup

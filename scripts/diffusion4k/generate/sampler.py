@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from diffusion4k import environment, finite
+from diffusion4k.background import one_behind
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
-from diffusion4k.background import one_behind
 from diffusion4k.generate.folder import Folder, Picture
 from diffusion4k.generate.settings import SamplerSettings
 from diffusion4k.images.rounding import to_bytes
