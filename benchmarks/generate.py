@@ -47,7 +47,20 @@ class Side:
 
     def picture(self, steps: int) -> np.ndarray:
         how = settings(self.name, self.size, steps, quick=self.quick)
+        if self.text is None:
+            return self.stock(how)
         return sampler.sample(self.made, self.backbone, networks.WORDS[0], 0, how, text=self.text)
+
+    @torch.no_grad()
+    def stock(self, how: sampler.SamplerSettings) -> np.ndarray:
+        """The reference: the pipeline's own call, its own way from tensor to picture."""
+        arguments = self.backbone.call_arguments(t5_tokens=how.t5_tokens, negative_prompt="")
+        made = self.made(
+            networks.WORDS[0], height=how.height, width=how.width, guidance_scale=how.guidance,
+            num_inference_steps=how.steps, generator=torch.Generator("cpu").manual_seed(0),
+            **arguments,
+        )  # fmt: skip
+        return np.asarray(made.images[0])
 
     def measure(self, short: int, long: int, device, repeats: int) -> harness.Row:
         """Seconds of a step by difference, peak memory, seconds of the longer picture."""
