@@ -67,7 +67,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
         "attention": step(45, "benchmarks/attention.py"),
         "vae": step(60, "benchmarks/vae.py", *once),
-        "between": step(60, "benchmarks/between.py", "--backbone", "sd3"),
+        "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
         "generate_flux": step(90, *generate, "--backbone", "flux", "--no-compile"),
         "generate_sd3": step(75, *generate, "--backbone", "sd3", "--no-compile"),
         "generate_flux_compiled": step(120, *generate, "--backbone", "flux"),
