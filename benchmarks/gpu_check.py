@@ -69,6 +69,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
         "attention": step(45, "benchmarks/attention.py"),
         "vae": step(60, "benchmarks/vae.py", *once),
+        "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
         "generate_flux": step(90, *generate, "--backbone", "flux", "--no-compile"),
         "generate_sd3": step(75, *generate, "--backbone", "sd3", "--no-compile"),
         "generate_flux_compiled": step(120, *generate, "--backbone", "flux"),
@@ -78,6 +79,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
         ),
+        "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
         "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "metrics": step(120, "benchmarks/score.py", *once),
@@ -139,7 +141,11 @@ def gpu() -> tuple[str, float]:
 def table(record: dict) -> str:
     """Markdown: a line a step, and one for each row that it measured."""
     lines = ["| step | state | seconds | measured |", "|---|---|---|---|"]
-    shown = ("peak_gb", "tflops", "share", "saved", "equal", "difference", "images_per_second")
+    shown = (
+        "peak_gb", "tflops", "share", "saved", "equal", "difference", "images_per_second", "most",
+        "psnr",
+        "torch", "auto", "attention",
+    )  # fmt: skip
     for name, found in record["steps"].items():
         lines.append(f"| {name} | {found['state']} | {found['seconds']:.0f} | |")
         for result in found["results"]:

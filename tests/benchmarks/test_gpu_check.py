@@ -44,7 +44,7 @@ def check(folder, *arguments: str) -> tuple[int, dict, str]:
 
 def test_a_rehearsal(tmp_path):
     """Real trainings that SIGTERM ends, under ZeRO with the optimizer in the CPU's memory."""
-    names = ["machine", "segment_offload", "miniature"]
+    names = ["machine", "segment_offload", "attention", "between", "miniature"]
     if not shutil.which("g++"):  # DeepSpeed builds its CPU Adam with it
         names.remove("segment_offload")
     # a test asserts no time: all limits are ten times as long
@@ -58,6 +58,12 @@ def test_a_rehearsal(tmp_path):
         assert interrupted["equal"] and interrupted["difference"] == 0
         assert interrupted["step"] >= 1 and interrupted["saved"] > 0
         assert straight["loss"] == interrupted["loss"]
+    (result,) = record["steps"]["attention"]["results"]
+    chosen = [row for row in result["rows"] if "auto" in row]
+    assert [row["auto"] for row in chosen] == ["native"] * 2 and "auto native" in said
+    (result,) = record["steps"]["between"]["results"]
+    assert [row["side"] for row in result["rows"]] == ["reference", "ours"]
+    assert "between pictures, sd3, 64 px | ours" in said
     assert "| segment_offload | done |" in said or "segment_offload" not in names
 
 

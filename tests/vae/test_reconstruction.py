@@ -18,6 +18,7 @@ from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.metrics import perceptual, reconstruction, scores
 from diffusion4k.sources.miniature import metric_networks
+from diffusion4k.vae import reconstruct as vae_reconstruct
 from tiny_dataset import disturbed, photograph, run, source, write_dataset
 
 
@@ -283,3 +284,58 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypat
     # a value halfway between two levels may round either way
     assert abs(published[1:, 1:] - exact[:-1, :-1]).max() <= 1
     assert abs(published - exact).max() > 1
+
+
+def test_tensor_float_32_is_the_vaes_alone(reconstruct_flags, tmp_path, monkeypatch):
+    """The metrics' networks compute in full float32, whatever the VAE does beside them."""
+    from diffusers import AutoencoderKL
+
+    seen = {"vae": set(), "lpips": set(), "inception": set(), "ssim": set()}
+
+    def watched(name, function):
+        def call(*arguments, **named):
+            seen[name].add(torch.backends.cudnn.allow_tf32)
+            return function(*arguments, **named)
+
+        return call
+
+    for name, owner, function in (
+        ("vae", AutoencoderKL, "decode"),
+        ("vae", AutoencoderKL, "encode"),
+        ("lpips", perceptual.Lpips, "__call__"),
+        ("inception", Features, "__call__"),
+        ("ssim", reconstruction, "compare"),
+    ):
+        monkeypatch.setattr(owner, function, watched(name, getattr(owner, function)))
+    rows = {}
+    for flag, expected in (("--tf32", True), ("--no-tf32", False)):
+        made = run(reconstruct, *reconstruct_flags, flag, "--output", tmp_path / f"{flag}.json")
+        rows[flag] = scores.read_rows([made], scores.Reconstruction, 3)
+        assert seen["vae"] == {expected} and made.settings["tf32"] is expected
+        assert seen["lpips"] == seen["inception"] == {False}
+        [values.clear() for values in seen.values()]
+    assert all(np.array_equal(rows["--tf32"][k], rows["--no-tf32"][k]) for k in rows["--tf32"])
+
+
+def test_metrics_of_a_pair_are_computed_while_the_next_is_rebuilt(
+    reconstruct_flags, tmp_path, monkeypatch
+):
+    """The first pair's only end when the second pair is in the making."""
+    compare, rebuilt, rebuild_one = reconstruction.compare, [], vae_reconstruct.rebuild
+
+    def counted(*arguments, **named):
+        rebuilt.append(arguments[2])
+        return rebuild_one(*arguments, **named)
+
+    def patient(*pair):
+        deadline = time.monotonic() + 60
+        while len(rebuilt) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return compare(*pair) | {"ssim": float(len(rebuilt))}
+
+    monkeypatch.setattr(reconstruction, "compare", patient)
+    monkeypatch.setattr(vae_reconstruct, "rebuild", counted)
+    made = run(reconstruct, *reconstruct_flags, "--output", tmp_path / "r.json")
+    rows = scores.read_rows([made], scores.Reconstruction, 3)
+    assert rows["id"].tolist() == rebuilt == ["p0", "p1", "p2"]
+    assert rows["ssim"].min() >= 2

@@ -75,6 +75,7 @@ def rebuild_flags(config: Config, figure: str) -> str:
         size=settings["size"],
         count=entry["count"],
         vae_tiling=settings["vae_tiling"],
+        tf32=settings["tf32"],
     )
 
 

@@ -113,6 +113,9 @@ class Autoencoder(Section):
     """as `vae.encoder`, which is the default"""
     decoder: Decoder = ABSENT
     """as `vae.decoder`, which is the default"""
+    images: Count = ABSENT
+    """reconstruct so many images at most, at even distances: for a row whose numbers nobody
+    published. `reconstruction.images` limits every row"""
 
 
 class VaeRecipe(Section):
