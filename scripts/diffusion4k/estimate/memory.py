@@ -80,8 +80,10 @@ def _train(config: Config, model: str) -> float:
     backbone, train = config["models"][model]["backbone"], config["train"]
     own, networks = config["backbones"][backbone]["train"], architecture(config, backbone)
     count, gpus = networks.parameters, max(own["gpus"], 1)
-    moments = {"adamw": 8, "adamw_8bit": 2 + 8 / 256}[train["optimizer"]]
-    if not train["zero_stage"]:
+    moments = 8 if train["optimizer"] == "adamw" else 2 + 8 / 256
+    if train["optimizer"] == "adamw_8bit_bf16":
+        held = count * (2 + moments)  # no gradient outlives its step
+    elif not train["zero_stage"]:
         held = count * (4 + 4 + moments)
     elif train["offload_optimizer"]:
         held = count * (2 + 2 / gpus)  # weights; gradients on their way to the CPU
