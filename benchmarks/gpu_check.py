@@ -65,6 +65,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "segment": step(90, "benchmarks/segment.py", "--variant", "plain"),
         "segment_offload": step(120, "benchmarks/segment.py", "--variant", "offload"),
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
+        "segment_bf16": step(90, "benchmarks/segment.py", "--variant", "bf16"),
         "attention": step(45, "benchmarks/attention.py"),
         "vae": step(60, "benchmarks/vae.py", *once),
         "generate_flux": step(90, *generate, "--backbone", "flux", "--no-compile"),
@@ -75,6 +76,17 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
         ),
+        # whole on 80 GB: weights of bfloat16 alone, steps inside the backward pass
+        "train_flux_80gb": step(
+            90,
+            *train,
+            "--backbone",
+            "flux",
+            "--keep-attention",
+            "--only-ours",
+            "--optimizer",
+            "adamw_8bit_bf16",
+        ),  # fmt: skip
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
         "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "metrics": step(120, "benchmarks/score.py", *once),
