@@ -1,7 +1,7 @@
 # Needs: pipelines, prompts of a data set or of one's own, photographs, checks, training manifests.
 # Gives: pictures/<figure>/…, drawn for that figure alone: few, and the same bytes as a benchmark's;
 #        figures/<figure>.json (.png .pdf beside it), and a named target for each figure.
-from diffusion4k.dag import figures, lineage
+from diffusion4k.dag import figures
 
 
 localrules:
@@ -123,5 +123,5 @@ for name in CONFIG["figures"]:
         name:
             name
         input:
-            lineage.of_figures(CONFIG, [name]),
+            lambda w, of=name: LINEAGE.behind(figures.manifests(CONFIG, [of])),
         localrule: True

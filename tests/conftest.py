@@ -92,7 +92,10 @@ def pytest_collection_modifyitems(items):
 
 @dataclass(frozen=True)
 class Workflow:
-    """A checkout in which Snakemake runs; `plan` dry-runs and counts the jobs of each rule."""
+    """A checkout in which Snakemake runs.
+
+    `plan` dry-runs and counts the jobs of each rule, but for those of files that are asked for.
+    """
 
     folder: Path
 
@@ -106,15 +109,19 @@ class Workflow:
         text = self.run("-n", *arguments).stdout
         table = re.search(r"^Job stats:\n.*\n-.*\n((?:\S+ +\d+\n)+)", text, re.MULTILINE)
         rows = [line.split() for line in table[1].splitlines()] if table else []
-        return {rule: int(count) for rule, count in rows if rule != "total"}
+        return {rule: int(count) for rule, count in rows if rule != "total" and "/" not in rule}
 
-    def outputs(self, *arguments: str) -> set[str]:
-        """The outputs of every job of a dry run, but for temporary ones and folders."""
-        text = self.run("-n", *arguments).stdout
-        lines = re.findall(r"^    output: (.*)$", text, flags=re.MULTILINE)
-        temporary = set(re.findall(r"^Would remove temporary output (\S+)", text, re.MULTILINE))
-        files = {path.strip() for line in lines for path in line.split(",")}
-        return {path for path in files if "." in path.rsplit("/", 1)[1]} - temporary
+    def lineage(self, target: str, *arguments: str) -> tuple[set[str], set[str]]:
+        """What a target names; what its dry run makes that stays, without folders."""
+        text = self.run("-n", target, *arguments).stdout
+        (named,) = re.findall(
+            rf"^(?:local)?rule {re.escape(target)}:\n    input: (.*)$", text, re.M
+        )
+        outputs = re.findall(r"^    output: (.*)$", text, re.M)
+        temporary = set(re.findall(r"^Would remove temporary output (\S+)", text, re.M))
+        made = {path.strip() for line in outputs for path in line.split(",")}
+        made = {path for path in made if "." in path.rsplit("/", 1)[1]} - temporary
+        return set(named.split(", ")), made
 
     def command(self, output: str, *arguments: str) -> str:
         """The command line of the job that makes `output`, from a dry run."""

@@ -1,9 +1,5 @@
 """What asking people plans: pictures alone, and a kit where there are answers to it."""
 
-from configs import load
-from diffusion4k.config import resolve as configuration
-from diffusion4k.dag import lineage
-
 
 def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
     flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
@@ -25,17 +21,19 @@ def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
     assert "--answers answers/ann.json answers/own.csv" in command and "--kit" in command
 
 
-def test_targets_of_people_name_all_that_they_rest_on(tmp_path):
-    (tmp_path / "ann.json").write_text("{}", encoding="utf-8")
-    rated = {"path": str(tmp_path / "ann.json"), "evaluation": "eval_2048", "models": ["sd3_f16"]}
-    config = configuration.resolve(
-        load("config.yaml", "miniature.yaml")
-        | {"votes": str(tmp_path / "*.json"), "ratings": rated}
+def test_targets_of_people_name_all_that_they_rest_on(workflow):
+    (workflow.folder / "ann.json").write_text("{}", encoding="utf-8")
+    (workflow.folder / "mine.yaml").write_text(
+        "votes: ann.json\nratings: { path: ann.json, evaluation: eval_2048, models: [sd3_f16] }\n",
+        encoding="utf-8",
     )
+    flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
+    named, made = workflow.lineage("figure_6", *flags)
+    assert named == made
     run = "results/miniature"
-    named = lineage.of_figures(config, ["figure_6"])
     for name in ("people/votes", "people/kit-pairs", "train/flux_f16_wlf/pipeline"):
         assert f"{run}/{name}.json" in named
     assert f"{run}/generate/sd3_f16_wlf/eval_2048/shard-0-of-1.json" in named
-    assert f"{run}/people/kit-ratings.json" in lineage.of_tables(config, ["table_1"])
-    assert f"{run}/people/ratings.csv" in lineage.of_tables(config, ["table_1"])
+    named, made = workflow.lineage("table_1", *flags)
+    assert named == made
+    assert {f"{run}/people/kit-ratings.json", f"{run}/people/ratings.csv"} <= named

@@ -11,6 +11,13 @@ from pathlib import Path
 from diffusion4k.ledger import check
 
 
+def seed() -> int:
+    """CHAOS_SEED of the environment, else a new one; either is printed, to be given again."""
+    chosen = int(os.environ.get("CHAOS_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"CHAOS_SEED={chosen}", flush=True)
+    return chosen
+
+
 def run(
     command: Sequence[str], folder: Path, results: Path, mend: Callable[[], None], *,
     kills: int, seed: int, longest: float, damages: int = 3,
@@ -21,7 +28,12 @@ def run(
     that a manifest below `results` lists is altered, cut short or deleted, and `mend` is called.
     Then the command runs to its end. Snakemake's lock is released after each kill.
     """
-    dice, done = random.Random(seed), [f"seed {seed}"]
+    dice, done = random.Random(seed), []
+
+    def told(line: str) -> None:  # at once: a run that is itself stopped has said what it did
+        print(line, flush=True)
+        done.append(line)
+
     harmed = set(dice.sample(range(kills // 3, kills), damages))
     for kill in range(kills):
         wait = dice.uniform(0.2, longest)
@@ -35,12 +47,13 @@ def run(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            done.append(f"killed after {wait:.1f} s")
+            told(f"kill {kill + 1} of {kills}, after {wait:.1f} s")
         unlock(folder)
         if kill in harmed and (line := damage(results, dice)):
-            done.append(line)
+            told(line)
             mend()
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == 0, (done, ended.stdout + ended.stderr)
     return done
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 import fetch
+import prompts
+import ratings
+import votes
 from diffusion4k import cli
 from diffusion4k.dag.flags import command_line
 from diffusion4k.errors import UserError
@@ -62,6 +65,17 @@ def test_what_a_rule_writes_with_dashes_its_script_reads():
     words = shlex.split(command_line(hub="a/b", folder="f", output="o", **values))
     read = vars(fetch.parser().parse_args(cli.joined(words, fetch.parser())))
     assert [read[name] for name in values] == [["-a *", "b"], ["c", "*.bin"], "-x", "-1e-05"]
+
+
+def test_every_text_of_a_list_arrives_when_one_has_a_dash():
+    words = shlex.split(command_line(texts=["a fox", "-blurry", "--file"], output="o"))
+    read = prompts.parser().parse_args(cli.joined(words, prompts.parser()))
+    assert read.texts == ["a fox", "-blurry", "--file"]
+    for script in (votes, ratings):
+        given = command_line(answers=["-a.csv", "b.csv"], output="o")
+        given += " --pairs a,b --dataset d --folder f" * (script is votes)
+        words = cli.joined(shlex.split(given), script.parser())
+        assert script.parser().parse_args(words).answers == [Path("-a.csv"), Path("b.csv")]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import warnings
 from pathlib import Path
 
+from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
-from diffusion4k.weights import loading
 
 
 def lpips_vgg(backbone: Path):

@@ -118,14 +118,6 @@ def recount(optimizer) -> None:
         )
 
 
-def device_name(accelerator: Accelerator) -> str:
-    """What the training runs on, for people: `8 x NVIDIA A100-SXM4-80GB`, `2 x cpu`."""
-    cuda = accelerator.device.type == "cuda"
-    name = torch.cuda.get_device_name(accelerator.device) if cuda else "cpu"
-    count = accelerator.num_processes
-    return f"{count} x {name}" if count > 1 else name
-
-
 def whole(accelerator: Accelerator, source: Manifest, *folders: str) -> Path:
     """The root of a manifest; UserError for a file in `folders` that is not what it means.
 

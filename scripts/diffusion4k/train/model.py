@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
+from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train.samples import Header
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import load_f16
-from diffusion4k.weights import loading
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # the kernels that scaled_dot_product_attention calls

@@ -15,12 +15,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.utils.data import DataLoader, Dataset
 
-from diffusion4k import images, manifest
+from diffusion4k import images, manifest, signals
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Listed
 from diffusion4k.shape import Size, parse, sides
-from diffusion4k.train import randomness, signals
+from diffusion4k.train import randomness
 from diffusion4k.vae.f16 import FACTOR
 
 TEXT = ("prompt_embeds", "pooled")

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from diffusion4k import manifest, monitor
+from diffusion4k import environment, manifest, monitor, signals
 from diffusion4k.errors import UserError
 from diffusion4k.progress import Progress
-from diffusion4k.train import launch, signals, state
+from diffusion4k.train import launch, state
 from diffusion4k.train.job import Job
 from diffusion4k.train.task import Row, Task
 
@@ -214,7 +214,7 @@ class Trainer:
                 "global_batch": settings.global_batch,
             },
             started=self.started,
-            device=launch.device_name(self.accelerator),
+            device=environment.devices(self.accelerator.device, self.accelerator.num_processes),
             notes=self.task.base.notes,
         )
         state.forget(self.folder, job.stop_step)
