@@ -67,6 +67,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "segment_offload": step(120, "benchmarks/segment.py", "--variant", "offload"),
         "segment_deterministic": step(90, "benchmarks/segment.py", "--variant", "deterministic"),
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
+        "segment_bf16": step(90, "benchmarks/segment.py", "--variant", "bf16"),
         "attention": step(45, "benchmarks/attention.py"),
         "vae": step(60, "benchmarks/vae.py", *once),
         "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
@@ -80,6 +81,17 @@ def steps(gpu_gb: float) -> dict[str, Step]:
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
         ),
         "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
+        # whole on 80 GB: weights of bfloat16 alone, steps inside the backward pass
+        "train_flux_80gb": step(
+            90,
+            *train,
+            "--backbone",
+            "flux",
+            "--keep-attention",
+            "--only-ours",
+            "--optimizer",
+            "adamw_8bit_bf16",
+        ),  # fmt: skip
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
         "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "metrics": step(120, "benchmarks/score.py", *once),

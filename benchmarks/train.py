@@ -48,6 +48,8 @@ class Ours:
             seed=0, global_batch=recipe.global_batch, repeat_every=0, flip=0.5, u=backbone.draw_u
         )
         self.optimizer = launch.optimizer_for(recipe, transformer.parameters())
+        if recipe.in_backward:
+            self.optimizer.attach()
         dataset = samples.Samples(found, draws)
         slots = range(recipe.global_batch)
         self.batches = samples.loader(
@@ -57,6 +59,9 @@ class Ours:
 
     def __call__(self) -> float:
         loss = sum(self.backward() for _ in range(self.recipe.accumulation(1)))
+        if self.recipe.in_backward:  # which took the steps
+            self.optimizer.gradient_norm()
+            return loss
         torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -84,9 +89,10 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     how = {"quick": quick, "share": args.share}
     architecture, backbone = networks.architecture(name, **how), backbones.get(name)
     tokens = 20 if quick else 77
+    in_backward = args.optimizer == "adamw_8bit_bf16"
     recipe = Settings(
         backbone=name, global_batch=args.batch * args.accumulate, micro_batch=args.batch,
-        optimizer=args.optimizer if cuda else "adamw",
+        optimizer=args.optimizer if cuda or in_backward else "adamw", clip=float(not in_backward),
     )  # fmt: skip
     low = torch.bfloat16 if cuda else torch.float32
     shape = {"height": size, "width": size, "t5_tokens": tokens}
@@ -104,9 +110,10 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
 
     def row(side: str, function, kept: float = 0, times: int = 1) -> harness.Row:
         part = f", a block of {args.share}" if args.share > 1 else ""
+        part += f", {args.optimizer}" if in_backward else ""
         batch = f"{times} x {args.batch}" if times > 1 else args.batch
         found = {"case": f"{name}{part}, batch {batch}, {size} px", "side": side}
-        if args.share == 1:  # what the plan reckons with
+        if args.share == 1 and not in_backward:  # what the plan reckons with
             found |= {"stage": "train", "backbone": name}
         try:
             found |= harness.measure(function, device, repeats=args.repeats)
@@ -121,8 +128,9 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     with tempfile.TemporaryDirectory() as temporary:
         latents = stored(Path(temporary), name, architecture, size, tokens, 4)
         model = transformer(
-            torch.float32, keep_attention=args.keep_attention, compiled=args.compile and cuda
-        )
+            torch.bfloat16 if in_backward else torch.float32,
+            keep_attention=args.keep_attention, compiled=args.compile and cuda,
+        )  # fmt: skip
         ours = Ours(model, backbone, recipe, latents, device, args.workers)
         began = time.perf_counter()
         kept = attention if args.keep_attention else 0

@@ -46,6 +46,9 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
 
 
+BF16_WEIGHTS = {"optimizer": "adamw_8bit_bf16", "offload_optimizer": False, "zero_stage": 0}
+
+
 def pairs(*given):
     """A study of these pairs, and a figure of it."""
     of_figure = {"figure_6": {"rows": [given[0][0]]}}
@@ -85,6 +88,14 @@ def pairs(*given):
         ),
         ({"train": {"save_every": 0}}, ["train.save_every: 0", "{minutes: …}"]),
         ({"train": {"save_every": {"hours": 1}}}, ["train.save_every", "{minutes: …}"]),
+        ({"train": BF16_WEIGHTS}, ["train.clip", "adamw_8bit_bf16", "set clip: 0"]),
+        (
+            {
+                "train": BF16_WEIGHTS | {"clip": 0},
+                "backbones": {"sd3": {"train": {"gpus": 1, "global_batch": 8}}},
+            },
+            ["backbones.flux.train.global_batch", "adamw_8bit_bf16", "one process"],
+        ),
         ({"efficiency": {"sd3_f8": {"model": "sd4"}}}, ["efficiency.sd3_f8.model", "sd4"]),
         ({"vaes": {"mine": {"source": "sd5", "label": "Mine"}}}, ["vaes.mine.source", "sd5"]),
         ({"tables": {"table_3": {"against": {"sd3_f16_wlf": "sd4"}}}}, ["table_3.against", "sd4"]),

@@ -63,6 +63,15 @@ def test_what_a_backbone_keeps_is_counted_for_it_alone():
     assert hours[True][1] == hours[False][1]
 
 
+def test_memory_of_steps_inside_the_backward_pass_is_that_of_docs_training():
+    """57.0 GB, counted operation by operation by benchmarks/memory.py."""
+    flux = {"train": {"gpus": 1, "micro_batch": 1, "global_batch": 1}}
+    sd3 = {"train": {"gpus": 1, "micro_batch": 4, "global_batch": 4}}
+    whole = {"zero_stage": 0, "optimizer": "adamw_8bit_bf16", "offload_optimizer": False, "clip": 0}
+    config = resolved(backbones={"flux": flux, "sd3": sd3}, train=whole)
+    assert memory.of(config, ("train", "flux_f16_wlf")) == pytest.approx(57.0, rel=0.03)
+
+
 def with_budget(*names, gpus=1, memory_gb=80.0, hours=48.0, tflops=400.0, **changes):
     have = {"gpus": gpus, "memory_gb": memory_gb, "hours": hours}
     return plan.Plan(resolved(*names, plan={"tflops": tflops, "budget": have}, **changes))

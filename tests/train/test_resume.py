@@ -29,6 +29,10 @@ VARIANTS = {
     "sd3, fp32": ("sd3", {}),
     "flux, bf16, checkpointing, accumulation": ("flux", {}),
     "sd3, 8-bit Adam": ("sd3", {"optimizer": "adamw_8bit"}),
+    "flux, bf16 weights, steps in the backward pass": (
+        "flux",
+        {"optimizer": "adamw_8bit_bf16", "clip": 0, "micro_batch": 4},
+    ),
     "scale-consistent VAE": ("vae", {}),
 }
 

@@ -37,7 +37,7 @@ from diffusion4k.sources.miniature import architectures as miniature
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # bytes a parameter: weights, their export, fp32 master weights, two moments
-STATE = {"adamw": 2 + 2 + 4 + 8, "adamw_8bit": 2 + 2 + 4 + 2}
+STATE = {"adamw": 2 + 2 + 4 + 8, "adamw_8bit": 2 + 2 + 4 + 2, "adamw_8bit_bf16": 2 + 2 + 2}
 # bytes of a VAE's state: 83.8 M weights, of its decoder's 49.5 M and the discriminator's 6.3 M two
 # moments each, the average, and the result
 VAE_STATE = 4 * (83.8e6 + 2 * 49.5e6 + 3 * 6.3e6 + 49.5e6 + 83.8e6)

@@ -111,8 +111,10 @@ def _train(config: Config, model: str) -> float:
     backbone = config["models"][model]["backbone"]
     train, networks = training.for_backbone(config, backbone), architecture(config, backbone)
     count, gpus = networks.parameters, max(train["gpus"], 1)
-    moments = {"adamw": 8, "adamw_8bit": 2 + 8 / 256}[train["optimizer"]]
-    if not train["zero_stage"]:
+    moments = 8 if train["optimizer"] == "adamw" else 2 + 8 / 256
+    if train["optimizer"] == "adamw_8bit_bf16":
+        held = count * (2 + moments)  # no gradient outlives its step
+    elif not train["zero_stage"]:
         held = count * (4 + 4 + moments)
     elif train["offload_optimizer"]:
         held = count * (2 + 2 / gpus)  # weights; gradients on their way to the CPU

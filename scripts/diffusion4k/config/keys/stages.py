@@ -56,7 +56,10 @@ class Training(Section):
     save_every: Pace
     """steps between the saves that a killed job resumes from, or `{minutes: 30}`"""
     optimizer: Literal[CHOICES["optimizer"]]
-    """`adamw` (fp32 states), or `adamw_8bit` (bitsandbytes, not with offloading)"""
+    """`adamw` (fp32 states), `adamw_8bit` (bitsandbytes, not with offloading), or
+    `adamw_8bit_bf16`: 8-bit states, bf16 weights rounded stochastically, steps inside the backward
+    pass; with `zero_stage: 0`, `clip: 0`, one GPU, `global_batch` = `micro_batch`
+    (docs/training.md)"""
     slots: Count
     """jobs that a segment may take, each ended by its time limit or killed; three in a row without
     a save count as a fault"""
@@ -73,8 +76,8 @@ class Training(Section):
     """of AdamW"""
     epsilon: Positive
     """of AdamW"""
-    clip: Positive
-    """largest norm of the gradient"""
+    clip: NotNegative
+    """largest norm of the gradient; 0: any"""
     warmup_steps: Natural
     """steps of linear warm-up"""
     precision: Literal[CHOICES["precision"]]
