@@ -86,7 +86,7 @@ def recipe(config: Config):
         beta1=key("train.beta1"),
         beta2=key("train.beta2"),
         epsilon=key("train.epsilon"),
-        clip=key("train.clip"),
+        clip=of_backbone(config, "clip"),
         warmup_steps=key("train.warmup_steps"),
         precision=key("train.precision"),
         flip_probability=key("train.flip_probability"),

@@ -45,6 +45,8 @@ class BackboneTraining(Section):
     """nodes that they are spread over evenly; more than one only under SLURM"""
     optimizer: Literal[CHOICES["optimizer"]] = ABSENT
     """instead of `train.optimizer`"""
+    clip: NotNegative = ABSENT
+    """instead of `train.clip`"""
     zero_stage: one_of(*CHOICES["zero_stage"]) = ABSENT
     """instead of `train.zero_stage`"""
     offload_optimizer: bool = ABSENT
