@@ -32,6 +32,7 @@ include: "rules/latents.smk"
 include: "rules/train.smk"
 include: "rules/vae.smk"
 include: "rules/generate.smk"
+include: "rules/draw.smk"
 include: "rules/metrics.smk"
 include: "rules/people.smk"
 include: "rules/figures.smk"
@@ -51,27 +52,38 @@ rule all:
     default_target: True
     input:
         # all that it rests on: Snakemake does not miss what lies behind a file that is there
-        lineage.of_report(CONFIG),
+        lambda w: LINEAGE.behind(page.files(CONFIG)),
 
 
 rule tables:
     input:
-        lineage.of_tables(CONFIG, paper.chosen(CONFIG, "tables")),
+        lambda w: LINEAGE.behind(paper.tables(CONFIG, paper.chosen(CONFIG, "tables"))),
 
 
 rule figures:
     input:
-        lineage.of_figures(CONFIG, paper.chosen(CONFIG, "figures")),
+        lambda w: LINEAGE.behind(figures.manifests(CONFIG, paper.chosen(CONFIG, "figures"))),
 
 
 rule claims:
     input:
-        lineage.of_claims(CONFIG),
+        lambda w: LINEAGE.behind(claims.files(CONFIG)),
 
 
 rule report:
     input:
-        lineage.of_report(CONFIG),
+        lambda w: LINEAGE.behind(page.files(CONFIG)),
+
+
+# a file that is asked for is a target as those are: it names all that it rests on
+for path in LINEAGE.asked(sys.argv[1:]) if workflow.is_main_process else ():
+
+    rule:
+        name:
+            path
+        input:
+            LINEAGE.behind([path]),
+        localrule: True
 
 
 BEGAN = time.time()

@@ -58,13 +58,16 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         return Step(command, seconds)
 
     flux = ("--share", "1") if gpu_gb >= LARGE else ("--share", "3")
+    sd3 = ("--backbone", "sd3", "--keep-attention", "--only-ours", "--accumulate", "2")
     once = ("--repeats", "1")
     generate, train = ("benchmarks/generate.py", *once), ("benchmarks/train.py", *once)
     return {
         "machine": step(60, "benchmarks/machine.py"),
         "segment": step(90, "benchmarks/segment.py", "--variant", "plain"),
         "segment_offload": step(120, "benchmarks/segment.py", "--variant", "offload"),
+        "segment_deterministic": step(90, "benchmarks/segment.py", "--variant", "deterministic"),
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
+        "segment_bf16": step(90, "benchmarks/segment.py", "--variant", "bf16"),
         "attention": step(45, "benchmarks/attention.py"),
         "vae": step(60, "benchmarks/vae.py", *once),
         "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
@@ -72,11 +75,23 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "generate_sd3": step(75, *generate, "--backbone", "sd3", "--no-compile"),
         "generate_flux_compiled": step(120, *generate, "--backbone", "flux"),
         "generate_sd3_compiled": step(90, *generate, "--backbone", "sd3"),
-        "train_sd3": step(60, *train, "--backbone", "sd3", "--keep-attention", "--only-ours"),
+        "train_sd3": step(60, *train, *sd3),
+        "train_sd3_deterministic": step(60, *train, *sd3, "--deterministic"),
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
         ),
         "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
+        # whole on 80 GB: weights of bfloat16 alone, steps inside the backward pass
+        "train_flux_80gb": step(
+            90,
+            *train,
+            "--backbone",
+            "flux",
+            "--keep-attention",
+            "--only-ours",
+            "--optimizer",
+            "adamw_8bit_bf16",
+        ),  # fmt: skip
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
         "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "metrics": step(120, "benchmarks/score.py", *once),

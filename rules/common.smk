@@ -12,17 +12,23 @@
 #   threads("latents")       its cores
 #
 # A stage's own helpers are in the module of its name in scripts/diffusion4k/dag.
+import gc
 import sys
 from functools import partial
 from pathlib import Path
 
+# what Snakemake has imported stays until the end; the collector would look through it again and
+# again while the DAG is built, a fifth of the time in which it finds nothing to do
+gc.freeze()
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k.config import resolve as configuration
 from diffusion4k.dag import code as digests, keys, paths, resources, reuse
 from diffusion4k.dag.flags import alternatives
+from diffusion4k.dag.lineage import Lineage
 from diffusion4k.errors import UserError
 from diffusion4k import streams
 
+streams.names_in_utf8()  # here and in all jobs
 streams.prepare()  # what is printed here dies in no locale
 
 OWN_FILES = [Path(path) for path in workflow.overwrite_configfiles]
@@ -49,6 +55,7 @@ asks = partial(resources.asked, CONFIG)
 threads = partial(resources.threads, CONFIG)
 in_and_out = keys.in_and_out
 R = paths.root(CONFIG)
+LINEAGE = Lineage(CONFIG, workflow.rules)  # what targets rest on
 
 
 pathvars:

@@ -52,7 +52,7 @@ rule caption:
 rule captions:
     "The captions of every split that names some: nothing else is made of them yet."
     input:
-        sources.of_captioned_splits(CONFIG),
+        lambda w: LINEAGE.behind(sources.of_captioned_splits(CONFIG)),
     localrule: True
 
 

@@ -3,7 +3,7 @@
 # Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
 #        report.html, report/gallery.json (.html and thumbnails beside it), report/chains.json (the
 #        pages that numbers lead to), and a named target for each table.
-from diffusion4k.dag import claims, deviations, lineage, paper, report as page
+from diffusion4k.dag import claims, deviations, paper, report as page
 from diffusion4k.dag.flags import command_line
 from diffusion4k.estimate import work
 
@@ -11,7 +11,7 @@ from diffusion4k.estimate import work
 SCALING = "benchmarks/results/scaling-simulated.json"
 # the page, the gallery, and what both include
 TEMPLATES = [*sorted(Path("report").glob("*.html")), *sorted(Path("report/parts").iterdir())]
-DEVIATIONS = deviations.Deviations(CONFIG, workflow.rules, EXECUTION)
+DEVIATIONS = deviations.Deviations(CONFIG, LINEAGE, EXECUTION)
 
 
 localrules:
@@ -161,5 +161,5 @@ for name in CONFIG["tables"]:
         name:
             name
         input:
-            lineage.of_tables(CONFIG, [name]),
+            lambda w, of=name: LINEAGE.behind(paper.tables(CONFIG, [of])),
         localrule: True

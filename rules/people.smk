@@ -3,7 +3,7 @@
 #        beside it; people/votes.json, with every vote in votes.csv; people/ratings.json, with every
 #        rating in ratings.csv, which Table 1 reads; people/judge.json, with the votes of a model in
 #        judge.csv. Targets: rating_kit, judge.
-from diffusion4k.dag import lineage, people
+from diffusion4k.dag import people
 
 TEMPLATES = sorted(Path(workflow.basedir, "report", "rating_kit").iterdir())
 
@@ -16,8 +16,7 @@ localrules:
 rule rating_kit:
     "The pages that ask people: pairs of pictures for Figure 6, patches for Table 1."
     input:
-        lineage.of_kit(CONFIG, "pairs"),
-        lineage.of_kit(CONFIG, "ratings"),
+        lambda w: LINEAGE.behind([people.kit(CONFIG, of) for of in ("pairs", "ratings")]),
 
 
 rule kit:
@@ -54,6 +53,12 @@ rule kit:
 if "judge" in CONFIG:
 
     rule judge:
+        "The votes of a model on the pairs."
+        input:
+            lambda w: LINEAGE.behind(people.judges(CONFIG)),
+        localrule: True
+
+    rule judge_pairs:
         "Lets a model judge the pairs by the paper's prompt, each in both orders."
         input:
             images=lambda w: [path for _, path in people.pictures(CONFIG, "pairs")],

@@ -1,11 +1,10 @@
 # Needs: the resolved configuration.
-# Gives: what happens before the first job, in this order: the interpreter that jobs run in; a config
-#        file that replaced its profile's is refused; the lock of a killed run is released (at parsing,
-#        since Snakemake takes its own right after); notes: what is taken from another run, a run that
-#        was copied without Snakemake's records, what lies behind a file that was asked for and is
-#        gone, which tables your models are rows of; once the jobs are known, what they lack (licences,
-#        a hub that answers, MUSIQ's environment) and what a killed run left in SLURM's queue; the
-#        resolved configuration is saved.
+# Gives: what happens before the first job, in this order: the interpreter that jobs run in; what
+#        Snakemake would drop of the command line is refused; the lock of a killed run is released (at
+#        parsing, since Snakemake takes its own right after); notes: what is taken from another run, a
+#        run that was copied without Snakemake's records, which tables your models are rows of; once
+#        the jobs are known, what they lack (licences, a hub that answers, MUSIQ's environment) and
+#        what a killed run left in SLURM's queue; the resolved configuration is saved.
 from diffusion4k.cluster import leftovers
 from diffusion4k.config import models
 from diffusion4k.dag import preflight
@@ -17,13 +16,13 @@ preflight.use_own_interpreter()
 
 if workflow.is_main_process:
     try:
-        preflight.check_profile(sys.argv, OWN_FILES, CONFIG.get("base"))
+        preflight.check_command_line(sys.argv[1:], OWN_FILES, CONFIG.get("base"))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if not workflow.dryrun:
         leftovers.release_dead_lock()
     notes = [reuse.note(CONFIG)] if "reuse" in CONFIG else []
-    notes += preflight.copied(CONFIG) or preflight.lost_behind(CONFIG, sys.argv[1:])
+    notes += preflight.copied(CONFIG)
     for line in [*notes, *models.row_notes(CONFIG)]:
         print(f"note: {line}", file=sys.stderr)
 

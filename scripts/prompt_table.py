@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=args.output.parent,
         files=bulk,
-        inputs={},
+        inputs={path.stem: path for path in args.prompts},
         settings=vars(args),
         results=table,
         started=started,

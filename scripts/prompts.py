@@ -14,7 +14,7 @@ from diffusion4k.errors import UserError
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--file", type=Path, help="a prompt a line, or .jsonl with text and id")
-    flags.add_argument("--texts", nargs="+", help="the prompts themselves")
+    flags.add_argument("--texts", nargs="+", action="extend", help="the prompts themselves")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

@@ -12,7 +12,7 @@ from diffusion4k.errors import UserError
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument(
-        "--answers", type=Path, nargs="+", required=True,
+        "--answers", type=Path, nargs="+", action="extend", required=True,
         help="what a kit saved (JSON, CSV), or a CSV with the header model,id,rating"
     )  # fmt: skip
     flags.add_argument("--kit", type=Path, help="manifest of the kit that the answers are of")

@@ -32,21 +32,31 @@ def run(args: argparse.Namespace) -> None:
     if not report.broken:
         print(f"{args.run}: nothing is broken")
         return
-    outcome = repair.repair(report, args.run, args.snakemake)
-    for path in outcome.same:
-        print(f"{path}: whole again, as it was; nothing downstream has to run again")
+    outcome = repair.Outcome()
+    try:
+        repair.repair(report, args.run, args.snakemake, outcome)
+    finally:
+        tell(outcome)
     if not outcome.other:
         return
     again = shlex.join(["snakemake", *args.snakemake])
-    for path, later in outcome.other.items():
-        print(f"{path}: whole again, but with other bytes; made from it: {len(later)} manifests")
-        print("".join(f"  {each}\n" for each in later), end="")
     below = list(dict.fromkeys(p for later in outcome.other.values() for p in later))
     raise UserError(
         f"{len(outcome.other)} of {len(report.broken)} came out with other bytes, see above. Either"
         f" make what lies downstream again ({again} all), or keep it as made from the bytes before"
-        f" ({again} --touch {shlex.join(map(str, below[:3]))}{' …' if len(below) > 3 else ''})"
+        f" ({again} --touch {shlex.join(map(str, below))})"
     )
+
+
+def tell(outcome: repair.Outcome) -> None:
+    """Say of each manifest what has become of it."""
+    for path in outcome.same:
+        print(f"{path}: whole again, as it was; nothing downstream has to run again")
+    for path, later in outcome.other.items():
+        print(f"{path}: whole again, but with other bytes; made from it: {len(later)} manifests")
+        print("".join(f"  {each}\n" for each in later), end="")
+    for path in outcome.waiting:
+        print(f"{path}: still broken; it is made from what has other bytes now, so choose first")
 
 
 if __name__ == "__main__":

@@ -39,10 +39,11 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     values = read_values(args.values)
     comparisons = read_values(args.comparisons)
+    # a table that the paper lacks has no such file, and shows ours alone
+    own = args.published if args.published and args.published.exists() else None
     table = tables.assemble(
         spec.load(args.spec),
-        # a table that the paper lacks has no such file, and shows ours alone
-        published.read(args.published) if args.published and args.published.exists() else {},
+        published.read(own) if own else {},
         values,
         published.read_context(args.context) if args.context else (),
         comparisons,
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> None:
         root=args.output.parent,
         files=bulk,
         inputs={f"{row}:{family}": source.path for (row, family), source in values.items()}
-        | {f"{row}:{family}:against": s.path for (row, family), s in comparisons.items()},
+        | {f"{row}:{family}:against": s.path for (row, family), s in comparisons.items()}
+        | {name: p for name, p in {"published": own, "context": args.context}.items() if p},
         settings=vars(args),
         results=table,
         started=started,

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     of = trace.cell(opened, args.table, args.row, args.column)
     links = trace.trace(opened, of)
     forms = {
-        "text": lambda: f"{of.table}, {of.row}, {of.column}: {of.value}\n\n{trace.text(links)}\n",
+        "text": lambda: f"{of.title}\n\n{trace.text(links)}\n",
         "json": lambda: json.dumps(trace.record(of, links), indent=1, default=str) + "\n",
         "html": lambda: trace.page(of, links),
     }

@@ -12,7 +12,7 @@ from diffusion4k.errors import UserError
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument(
-        "--answers", type=Path, nargs="*", default=[],
+        "--answers", type=Path, nargs="*", action="extend", default=[],
         help="what a kit saved (JSON, CSV), or a CSV of votes with the models' names"
     )  # fmt: skip
     flags.add_argument("--judges", type=Path, nargs="*", default=[], help="manifests of judges")

@@ -1,6 +1,7 @@
 """Fixtures that several tests share: a copy of the workflow, and Snakemake's plans."""
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -47,6 +48,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores compute already
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # of tests/helpers/chaos.py; the last line says it, to be given again, and workers inherit it
+    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**6)))
     if processor := config.getoption("--processor"):
         assert "torch" not in sys.modules
         os.environ.update(PROCESSORS[processor])
@@ -58,6 +61,12 @@ def pytest_report_header(config):
 
         return f"PyTorch's kernels: {torch.backends.cpu.get_cpu_capability()}"
     return None
+
+
+def pytest_terminal_summary(terminalreporter):
+    ran = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, ())]
+    if any("killed_and_damaged" in report.nodeid for report in ran):
+        terminalreporter.write_line(f"CHAOS_SEED={os.environ['CHAOS_SEED']}")
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -92,7 +101,10 @@ def pytest_collection_modifyitems(items):
 
 @dataclass(frozen=True)
 class Workflow:
-    """A checkout in which Snakemake runs; `plan` dry-runs and counts the jobs of each rule."""
+    """A checkout in which Snakemake runs.
+
+    `plan` dry-runs and counts the jobs of each rule, but for those of files that are asked for.
+    """
 
     folder: Path
 
@@ -106,15 +118,19 @@ class Workflow:
         text = self.run("-n", *arguments).stdout
         table = re.search(r"^Job stats:\n.*\n-.*\n((?:\S+ +\d+\n)+)", text, re.MULTILINE)
         rows = [line.split() for line in table[1].splitlines()] if table else []
-        return {rule: int(count) for rule, count in rows if rule != "total"}
+        return {rule: int(count) for rule, count in rows if rule != "total" and "/" not in rule}
 
-    def outputs(self, *arguments: str) -> set[str]:
-        """The outputs of every job of a dry run, but for temporary ones and folders."""
-        text = self.run("-n", *arguments).stdout
-        lines = re.findall(r"^    output: (.*)$", text, flags=re.MULTILINE)
-        temporary = set(re.findall(r"^Would remove temporary output (\S+)", text, re.MULTILINE))
-        files = {path.strip() for line in lines for path in line.split(",")}
-        return {path for path in files if "." in path.rsplit("/", 1)[1]} - temporary
+    def lineage(self, target: str, *arguments: str) -> tuple[set[str], set[str]]:
+        """What a target names; what its dry run makes that stays, without folders."""
+        text = self.run("-n", target, *arguments).stdout
+        (named,) = re.findall(
+            rf"^(?:local)?rule {re.escape(target)}:\n    input: (.*)$", text, re.M
+        )
+        outputs = re.findall(r"^    output: (.*)$", text, re.M)
+        temporary = set(re.findall(r"^Would remove temporary output (\S+)", text, re.M))
+        made = {path.strip() for line in outputs for path in line.split(",")}
+        made = {path for path in made if "." in path.rsplit("/", 1)[1]} - temporary
+        return set(named.split(", ")), made
 
     def command(self, output: str, *arguments: str) -> str:
         """The command line of the job that makes `output`, from a dry run."""

@@ -3,8 +3,8 @@
 It follows first-party imports transitively, also those inside functions, into the library's rooms
 (its folders), which compute. The loose files of the library's own folder tell, check and record;
 they decide no byte and do not count (`counts`). It is taken over the syntax trees: comments,
-docstrings, formatting, and the words of an error or of --help do not count either. The rules put it
-into `params`; Snakemake then re-runs exactly the jobs whose code an edit reaches.
+docstrings, formatting, and the words of an error, of --help or on stderr do not count either. The
+rules put it into `params`; Snakemake then re-runs exactly the jobs whose code an edit reaches.
 """
 
 import ast
@@ -16,6 +16,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 PACKAGE = "diffusion4k"
+_DOCUMENTED = {ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef}
 WORDS = {"help", "metavar", "description"}  # arguments that are for people
 
 
@@ -116,17 +117,18 @@ def _by_name(script: Path) -> tuple[str, ...]:
 @functools.cache
 def imports(path: Path) -> frozenset[str]:
     """Full names of the first-party modules that one file imports; packages on the way included."""
-    names: set[str] = set()
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = _absolute(path, node)
-            names.add(module)
-            names.update(f"{module}.{alias.name}" for alias in node.names)
-    ours = {name for name in names if name.split(".")[0] == PACKAGE}
+    ours = {name for name in _read(path)[0] if name.split(".")[0] == PACKAGE}
     parents = {name.rsplit(".", depth)[0] for name in ours for depth in range(name.count(".") + 1)}
-    return frozenset(name for name in ours | parents if any(_file(name)))
+    return frozenset(name for name in ours | parents if _file(name))
+
+
+def _statements(body: list[ast.AST]) -> Iterator[ast.AST]:
+    """Every statement of a body and below it; no expression holds an import."""
+    for node in body:
+        yield node
+        for inner in ("body", "orelse", "handlers", "finalbody", "cases"):
+            if below := getattr(node, inner, None):
+                yield from _statements(below)
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:
@@ -136,19 +138,32 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
     return ".".join([*package, *([node.module] if node.module else [])])
 
 
-def _file(module: str) -> Iterator[Path]:
-    base = SCRIPTS.joinpath(*module.split("."))
-    yield from (p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file())
-
-
 @functools.cache
+def _file(module: str) -> tuple[Path, ...]:
+    base = SCRIPTS.joinpath(*module.split("."))
+    return tuple(p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file())
+
+
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 @functools.cache
+def _read(path: Path) -> tuple[set[str], str]:
+    """The names that a file imports, and its tree; what is parsed is dropped, being large."""
+    parsed, names = _parse(path), set()
+    for node in _statements(parsed.body):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(path, node)
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return names, repr(_canonical(parsed))
+
+
 def _tree(path: Path) -> str:
-    return repr(_canonical(_parse(path)))
+    return _read(path)[1]
 
 
 def _canonical(node):
@@ -158,17 +173,32 @@ def _canonical(node):
     interpreter must not retrain a model); fields that a newer version adds are empty here.
     """
     if isinstance(node, list):
-        return tuple(_canonical(item) for item in node)
+        return tuple(map(_canonical, node))
     if not isinstance(node, ast.AST):
         return node
-    fields = dict(ast.iter_fields(node))
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+    if not node._fields:  # how a name is used, an operator
+        return (type(node).__name__,)
+    fields = {name: getattr(node, name, None) for name in node._fields}
+    if type(node) in _DOCUMENTED:
         first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
             fields["body"] = node.body[1:]
-    if isinstance(node, ast.Call):
+    if type(node) is ast.Call:
         fields["keywords"] = [word for word in node.keywords if word.arg not in WORDS]
-        if getattr(node.func, "id", "") == "UserError":
-            fields["args"] = []  # what it says is for people
+        fields["args"] = _without_words(node)
     kept = [(k, _canonical(v)) for k, v in fields.items() if v is not None and v != []]
     return (type(node).__name__, *kept)
+
+
+def _without_words(call: ast.Call) -> list[ast.expr]:
+    """A call's arguments but for what they say to people: an error, a recipe's flag, a note."""
+    name = getattr(call.func, "id", "")
+    if name == "UserError":
+        return []
+    if name == "flag":  # its help (train/settings.py)
+        return call.args[1:]
+    told = any(w.arg == "file" and ast.unparse(w.value) == "sys.stderr" for w in call.keywords)
+    if name == "print" and told:
+        parts = (arg.values if isinstance(arg, ast.JoinedStr) else [arg] for arg in call.args)
+        return [node for part in parts for node in part if not isinstance(node, ast.Constant)]
+    return call.args

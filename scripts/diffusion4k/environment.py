@@ -58,6 +58,12 @@ def device(name: str) -> str:
     return name
 
 
+def devices(name: object, processes: int) -> str:
+    """What processes of one device each run on: `8 x NVIDIA A100-SXM4-80GB`, `2 x cpu`."""
+    one = device(str(name))
+    return f"{processes} x {one}" if processes > 1 else one
+
+
 def _git(*arguments: str) -> str | None:
     try:
         command = ["git", "--no-optional-locks", "-C", str(ROOT), *arguments]  # beside other jobs

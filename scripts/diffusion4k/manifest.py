@@ -8,6 +8,7 @@ then. Whether it still is, who reads it asks: `Manifest.sound`.
 import hashlib
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -186,7 +187,7 @@ def write(
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 3),
         "device": environment.device(device),
-        "command": " ".join(sys.argv),
+        "command": shlex.join(["python", *sys.argv]),  # to be copied into a shell
         "code": CODE,
         "modules": MODULES,
         "versions": environment.versions(),

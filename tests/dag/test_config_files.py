@@ -1,5 +1,9 @@
 """Which configuration files count: a profile's, one's own, and where Snakemake is started."""
 
+import shlex
+
+import pytest
+
 
 def test_a_file_that_takes_the_place_of_its_profiles_is_refused_and_a_base_is_not(workflow):
     """Else `--profile profiles/miniature --configfile mine.yaml` would plan the paper."""
@@ -25,6 +29,36 @@ def test_a_key_twice_in_a_file_is_refused(workflow):
     done = workflow.run("-n", "table_9", "--configfile", "mine.yaml", check=False)
     assert done.returncode != 0
     assert "mine.yaml, line 3: seed" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--configfile a.yaml --configfile config/miniature.yaml", "--configfile twice"),
+        ("--config run=a --config seed=1", "--config twice"),
+        ("--config run=a run=b", "--config run=b: a key is there a second time"),
+        ("--config 'models={a: {label: A, label: B}}'", "a key is there a second time"),
+        ("--config run=a -C seed=1", "--config twice"),
+        ("--profile profiles/local --config run=a", "--config 'site={gpu_request: gpu}' run=a"),
+        ("--profile twice", "config.yaml, line 3: keep-going is there a second time"),
+    ],
+)
+def test_what_snakemake_would_drop_of_the_command_line_is_refused(workflow, words, said):
+    (workflow.folder / "a.yaml").write_text("seed: 1\n", encoding="utf-8")
+    (workflow.folder / "twice").mkdir()
+    profile = workflow.folder / "twice/config.yaml"
+    profile.write_text("keep-going: true\ncores: 1\nkeep-going: false\n", encoding="utf-8")
+    done = workflow.run("-n", "table_9", *shlex.split(words), check=False)
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+
+
+def test_a_profile_by_the_environment_counts_too(workflow, monkeypatch):
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "profiles/miniature")
+    (workflow.folder / "mine.yaml").write_text("train: {steps: 900}\n", encoding="utf-8")
+    done = workflow.run("-n", "table_10", "--configfile", "mine.yaml", check=False)
+    assert done.returncode != 0
+    assert "write `base: miniature` into" in done.stdout + done.stderr
 
 
 def test_another_folder_is_one_line(workflow, tmp_path):

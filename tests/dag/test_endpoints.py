@@ -2,9 +2,8 @@
 
 import pytest
 
-from configs import fault, load, merge, resolve
-from diffusion4k.config import resolve as configuration
-from diffusion4k.dag import lineage, paper, sources
+from configs import fault, resolve
+from diffusion4k.dag import paper
 
 ENDPOINT = "eyes: {base_url: 'http://localhost:1/v1', model: m, price: {input: 1, output: 2}}"
 MINE = f"""\
@@ -106,29 +105,23 @@ def test_a_judge_votes_for_figure_6(mine):
     workflow, flags = mine
     text = f"run: unmade\nendpoints: {{{ENDPOINT}}}\njudge: {{endpoint: eyes, max_cost: 3}}\n"
     plan = workflow.plan("figure_6", *flags(text))
-    assert plan["judge"] == plan["votes"] == plan["figure"] == 1
+    assert plan["judge_pairs"] == plan["votes"] == plan["figure"] == 1
     command = workflow.command("results/unmade/people/judge.json", *flags(text))
     assert "--pairs sd3_f16_wlf,sd3_f16 flux_f16_wlf,flux_f16" in command
     assert "--model m" in command and "--max-cost 3" in command
     votes = workflow.command("results/unmade/people/votes.json", *flags(text))
     assert "--judges results/unmade/people/judge.json" in votes
-    assert "judge" not in workflow.run("--list-rules").stdout.split()
+    assert not {"judge", "judge_pairs"} & set(workflow.run("--list-rules").stdout.split())
 
 
-def test_targets_name_what_captions_and_judge_make(mine, monkeypatch):
+def test_targets_name_what_captions_and_judge_make(mine):
     workflow, flags = mine
     text = MINE + "judge: {endpoint: eyes, max_cost: 3}\n"
     text = text.replace("captions: {own", "captions: {laion: {path: laion.jsonl}, own")
-    flags(text)
-    raw = load("config.yaml")
-    merge(raw, configuration.read(workflow.folder / "mine.yaml"))
-    monkeypatch.chdir(workflow.folder)
-    config = configuration.resolve(raw)
-    for target, of in (("table_6", lineage.of_tables), ("figure_6", lineage.of_figures)):
-        assert set(of(config, [target])) == workflow.outputs(target, "--configfile", "mine.yaml"), (
-            target
-        )
-    assert sources.of_split(config, "mine") in set(lineage.of_tables(config, ["table_7"]))
+    for target in ("table_6", "figure_6", "judge", "captions"):
+        named, made = workflow.lineage(target, *flags(text))
+        assert named == made, target
+        assert any(f"/{name}" in path for path in named for name in ("people/judge", "captions/"))
 
 
 @pytest.mark.parametrize(

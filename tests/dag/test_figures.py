@@ -7,9 +7,8 @@ import shlex
 import pytest
 
 import draw
-from configs import load, resolve
-from diffusion4k.config import resolve as configuration
-from diffusion4k.dag import figures, lineage
+from configs import resolve
+from diffusion4k.dag import figures
 
 TRAINS = {"latents", "train", "train_kept", "export"}
 UNMADE = ("--config", "run=unmade")
@@ -93,12 +92,3 @@ def test_prompts_that_are_touched_draw_nothing_anew_and_a_changed_one_does(workf
 def test_a_kinds_code_draws_its_own_figures_anew():
     of = {name: figures.digest(resolve(), name) for name in resolve()["figures"]}
     assert of["figure_9"] == of["figure_10"] != of["figure_13"]
-
-
-@pytest.mark.parametrize("names", [("config.yaml",), ("config.yaml", "miniature.yaml")])
-def test_every_input_of_a_figure_is_named_by_its_target(names):
-    config = configuration.resolve(load(*names))
-    for name in config["figures"]:
-        named = lineage.of_figures(config, [name])
-        assert set(figures.inputs(config, name)) <= set(named)
-        assert set(figures.files(config, [name])) <= set(named)

@@ -1,52 +1,57 @@
 """A failed or missing intermediate is never forgotten: targets name all that they rest on."""
 
-import re
-
 import pytest
 
-from configs import load, resolve
-from diffusion4k.config import resolve as configuration
-from diffusion4k.dag import lineage
-
-OVERLAYS = [("config.yaml",), ("config.yaml", "miniature.yaml"), ("config.yaml", "baselines.yaml")]
-# of these their targets alone
-CHOSEN = [("config.yaml", "v2.yaml"), ("config.yaml", "miniature.yaml", "miniature-sc.yaml")]
-
-
-def planned(checkout, target: str | list[str], names: tuple[str, ...]) -> set[str]:
-    """The outputs of every job of a dry run, but for temporary ones and folders."""
-    configs = [f"config/{name}" for name in names]
-    targets = [target] if isinstance(target, str) else target
-    done = checkout.run("-n", *targets, "--configfile", *configs, "--config", "run=unmade")
-    outputs = re.findall(r"^    output: (.*)$", done.stdout, flags=re.MULTILINE)
-    temporary = set(re.findall(r"^Would remove temporary output (\S+)", done.stdout, re.MULTILINE))
-    files = {path.strip() for line in outputs for path in line.split(",")}
-    return {path for path in files if "." in path.rsplit("/", 1)[1]} - temporary
+UNMADE = ("--config", "run=unmade")
+OVERLAYS = [(), ("miniature.yaml",), ("baselines.yaml",), ("v2.yaml",)]
+OVERLAYS += [("miniature.yaml", "miniature-sc.yaml")]
 
 
 @pytest.mark.parametrize("names", OVERLAYS, ids="-".join)
-def test_targets_name_every_file_that_their_jobs_make(checkout, names):
-    config = configuration.resolve(load(*names) | {"run": "unmade"})
-    assert set(lineage.of_report(config)) == planned(checkout, "all", names)
+def test_all_names_every_file_that_its_jobs_make(checkout, names):
+    configs = ["--configfile", *(f"config/{name}" for name in names)] if names else []
+    named, made = checkout.lineage("all", *configs, *UNMADE)
+    assert named == made
+    assert any("/tables/" in path for path in named)
+    assert any("/vae/flux_vae_sc/train/step-" in path for path in named) == (
+        "v2.yaml" in names or "miniature-sc.yaml" in names
+    )
 
 
-@pytest.mark.parametrize("names", CHOSEN, ids="-".join)
-def test_the_scale_consistent_vaes_targets_name_its_training(checkout, names):
-    config = configuration.resolve(load(*names) | {"run": "unmade"})
-    tables = [name for name in config["targets"] if name.startswith("table")]
-    shown = [name for name in config["targets"] if name not in tables]
-    named = {*lineage.of_tables(config, tables), *lineage.of_figures(config, shown)}
-    assert any("/vae/flux_vae_sc/train/step-" in path for path in named)
-    assert named == planned(checkout, config["targets"], names)
+@pytest.mark.parametrize(
+    "target",
+    [
+        "table_2", "table_5", "table_9", "table_10", "figure_4", "claims", "tables", "figures",
+        "rating_kit",
+        "results/unmade/tables/table_3.html",
+        "results/unmade/figures/figure_9.png",
+        "results/unmade/report.html",
+        "results/unmade/claims.md",
+        "results/unmade/metrics/sd3_f16_wlf/eval_4096/texture.json",
+        "results/unmade/metrics/sd3_f16_wlf/eval_4096/features-3-of-10.json",
+        "results/unmade/generate/sd3_f16_wlf/eval_4096/shard-0-of-10.json",
+        "results/unmade/train/sd3_f16_wlf/step-020000.json",
+        "results/unmade/vae/flux/reconstruction.json",
+    ],
+)  # fmt: skip
+def test_whatever_is_asked_for_names_its_own_alone(checkout, target):
+    named, made = checkout.lineage(target, *UNMADE)
+    assert named == made
 
 
-@pytest.mark.parametrize("target", ["table_2", "table_5", "table_9", "table_10", "figure_4"])
-def test_a_single_target_names_its_own_alone(checkout, target):
-    config = resolve(run="unmade")
-    of = lineage.of_tables if target.startswith("table") else lineage.of_figures
-    assert set(of(config, [target])) == planned(checkout, target, ("config.yaml",))
+@pytest.mark.parametrize(
+    "words", ["--forcerun FILE -- FILE", "-- judge_claims", "-R texture -- html"]
+)
+def test_what_cannot_name_all_that_it_rests_on_is_refused_while_that_is_missing(checkout, words):
+    """A file that is to be forced and is the target; a rule that makes a file."""
+    words = words.replace("FILE", "results/unmade/tables/table_8.json")
+    done = checkout.run("-n", *UNMADE, *words.split(), check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert ": missing, " in said and "snakemake … -- results/" in said
 
 
-def test_the_claims_name_their_own_alone(checkout):
-    config = resolve(run="unmade")
-    assert set(lineage.of_claims(config)) == planned(checkout, "claims", ("config.yaml",))
+def test_a_file_of_an_option_is_no_target(checkout):
+    file = "results/unmade/tables/table_8.json"
+    for words in (["--until", file, "--", "table_9"], ["--forcerun", file, "--", "table_9"]):
+        assert f"rule {file}:" not in checkout.run("-n", *UNMADE, *words).stdout

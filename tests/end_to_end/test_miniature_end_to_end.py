@@ -211,15 +211,17 @@ def test_verify_names_what_is_broken_and_repair_mends_it_and_nothing_else(demo):
 
 def test_every_number_is_traced_to_its_sources_without_a_missing_link(demo, monkeypatch):
     monkeypatch.chdir(demo.folder)
-    run, numbers = chain.Run(RUN), 0
+    run, numbers, quotations = chain.Run(RUN), 0, 0
     for path in sorted(Path(RUN, "tables").glob("*.json")):
-        for cell in trace.cells(run.read(path)):
+        table = run.read(path)
+        for cell in [*trace.cells(table), *trace.quoted(table)]:
             if cell.value is not None:
                 links = trace.trace(run, cell)
                 assert [link for link in links if link.fault] == [], cell
-                assert links[-1].stage in ("sources", "data") and not links[-1].inputs, cell
-                numbers += 1
-    assert numbers > 100
+                ends = ("config",) if cell.quoted else ("sources", "data")
+                assert links[-1].stage in ends and not links[-1].inputs, cell
+                numbers, quotations = numbers + (not cell.quoted), quotations + cell.quoted
+    assert numbers > 100 and quotations > 100
 
 
 def test_the_report_says_what_is_miniature_and_needs_no_network(demo):

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,15 +12,22 @@ from diffusion4k.ledger import check
 
 def run(
     command: Sequence[str], folder: Path, results: Path, mend: Callable[[], None], *,
-    kills: int, seed: int, longest: float, damages: int = 3,
+    kills: int, longest: float, damages: int = 3,
 ) -> list[str]:  # fmt: skip
     """Start `command` in `folder` and kill it, `kills` times; what was done, a line each.
 
     Each time after a random number of seconds up to `longest`; after `damages` of the kills, a file
     that a manifest below `results` lists is altered, cut short or deleted, and `mend` is called.
-    Then the command runs to its end. Snakemake's lock is released after each kill.
+    Then the command runs to its end. Snakemake's lock is released after each kill. CHAOS_SEED of
+    the environment decides the moments and the files; pytest's last line says it.
     """
-    dice, done = random.Random(seed), [f"seed {seed}"]
+    seed = int(os.environ["CHAOS_SEED"])
+    dice, done = random.Random(seed), [f"CHAOS_SEED={seed}"]
+
+    def told(line: str) -> None:  # at once: a run that is itself stopped has said what it did
+        print(line, flush=True)
+        done.append(line)
+
     harmed = set(dice.sample(range(kills // 3, kills), damages))
     for kill in range(kills):
         wait = dice.uniform(0.2, longest)
@@ -29,18 +35,20 @@ def run(
             process = subprocess.Popen(
                 command, cwd=folder, stdout=log, stderr=log, start_new_session=True
             )
-        end = time.monotonic() + wait
-        while process.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            done.append(f"killed after {wait:.1f} s")
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
+            told(f"kill {kill + 1} of {kills}, after {wait:.1f} s")
+        finally:  # also where the test itself is stopped
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         unlock(folder)
         if kill in harmed and (line := damage(results, dice)):
-            done.append(line)
+            told(line)
             mend()
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == 0, (done, ended.stdout + ended.stderr)
     return done
 
 

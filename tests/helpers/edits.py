@@ -73,8 +73,8 @@ def planned(folder: Path) -> Iterator[tuple[str, str]]:
     assert folder.samefile(digest.SCRIPTS.parent), "edits.py: imported after another checkout"
     jobs = list(graph.jobs)
     codes = {job: code for job in jobs if (code := getattr(job.rule.params, "code", None))}
-    trees, tree = {}, digest._tree
-    digest._tree = lambda path: trees.get(path) or trees.setdefault(path, tree(path))
+    files, read = {}, digest._read
+    digest._read = lambda path: files.get(path) or files.setdefault(path, read(path))
 
     def digests() -> dict:
         digest.digest.cache_clear()
@@ -84,12 +84,11 @@ def planned(folder: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(digest.SCRIPTS.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         path.write_text(text + EDIT, encoding="utf-8")
-        trees.pop(path, None)
-        for cached in (digest._parse, tree):
-            cached.cache_clear()
+        files.pop(path, None)
+        read.cache_clear()
         rerun = {job for job, code in digests().items() if code != before[job]}
         path.write_text(text, encoding="utf-8")
-        trees.pop(path, None)
+        files.pop(path, None)
         yield path.relative_to(digest.SCRIPTS).as_posix(), _by_stage(jobs, _follow(graph, rerun))
 
 

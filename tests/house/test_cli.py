@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import fetch
-from diffusion4k import cli
+import prompts
+import ratings
+import votes
+from diffusion4k import cli, streams
 from diffusion4k.dag.flags import command_line
 from diffusion4k.errors import UserError
 
@@ -64,6 +68,17 @@ def test_what_a_rule_writes_with_dashes_its_script_reads():
     assert [read[name] for name in values] == [["-a *", "b"], ["c", "*.bin"], "-x", "-1e-05"]
 
 
+def test_every_text_of_a_list_arrives_when_one_has_a_dash():
+    words = shlex.split(command_line(texts=["a fox", "-blurry", "--file"], output="o"))
+    read = prompts.parser().parse_args(cli.joined(words, prompts.parser()))
+    assert read.texts == ["a fox", "-blurry", "--file"]
+    for script in (votes, ratings):
+        given = command_line(answers=["-a.csv", "b.csv"], output="o")
+        given += " --pairs a,b --dataset d --folder f" * (script is votes)
+        words = cli.joined(shlex.split(given), script.parser())
+        assert script.parser().parse_args(words).answers == [Path("-a.csv"), Path("b.csv")]
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("file/a.json", "Not a directory"), (".", "is a folder"), ("/proc/none/a.json", "")],
@@ -112,3 +127,38 @@ def test_what_is_printed_dies_in_no_locale(tmp_path, encoding):
 def test_an_output_is_refused_by_one_line():
     with pytest.raises(UserError, match="--to /proc/none/x: cannot be written"):
         cli.writable(Path("/proc/none/x"), "--to")
+
+
+def test_in_a_locale_of_other_names_a_process_starts_again_in_utf_8(monkeypatch):
+    for name in ("PYTHONUTF8", "PYTHONIOENCODING"):
+        monkeypatch.delenv(name, raising=False)
+    began = []
+    monkeypatch.setattr(os, "execv", lambda *words: began.append(words))
+    streams.names_in_utf8()
+    assert not began
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    monkeypatch.setattr("locale.getencoding", lambda: "ISO-8859-1")
+    streams.names_in_utf8()
+    streams.names_in_utf8()  # once, or where Python ignores its environment it would never end
+    assert began == [(sys.executable, [sys.executable, *sys.orig_argv[1:]])]
+    assert os.environ["PYTHONUTF8"] == "1"
+    assert os.environ["PYTHONIOENCODING"] == "ISO-8859-1:backslashreplace"
+
+
+@pytest.mark.parametrize(("name", "charmap"), [("en_US", "ISO-8859-1"), ("zh_CN", "GBK")])
+def test_a_file_is_found_by_its_name_in_every_locale(tmp_path, name, charmap):
+    if not shutil.which("localedef") or not Path("/usr/share/i18n/locales", name).is_file():
+        pytest.skip("needs the sources of locales (apt-get install locales)")
+    subprocess.run(["localedef", "-i", name, "-f", charmap, tmp_path / name], check=True)
+    (tmp_path / "城.jpg").write_bytes(b"x")
+    program = (
+        "import argparse, pathlib, sys; from diffusion4k import cli;"
+        "flags = argparse.ArgumentParser(); flags.add_argument('file', type=pathlib.Path);"
+        "cli.main(lambda args: print(args.file.exists(), ascii(args.file.name), '\\u57ce'), flags)"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LC_"))}
+    environment |= {"LOCPATH": str(tmp_path), "LC_ALL": name, "PYTHONPATH": str(SCRIPTS)}
+    command = [sys.executable, "-c", program, tmp_path / "城.jpg"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    shown = "城".encode(charmap, "backslashreplace")
+    assert done.stdout == b"True '\\u57ce.jpg' " + shown + b"\n"

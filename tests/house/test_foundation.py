@@ -158,8 +158,9 @@ def code(tmp_path, monkeypatch):
         for name, text in changes.items():
             path = tmp_path / "step.py" if name == "step" else package / f"{name}.py"
             path.write_text(text, encoding="utf-8")
-        for cached in (digest.digest, digest.reaches, digest.imports, digest._parse, digest._tree):
-            cached.cache_clear()
+        for cached in vars(digest).values():
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
         return digest.digest("step.py")
 
     return of
@@ -174,6 +175,25 @@ def test_the_digest_follows_imports_and_ignores_what_does_not_run(code):
         code(step='def run():\n    """Said."""\n    from diffusion4k.room import near\n') == before
     )
     assert code(step="def run():\n    pass\n") != before
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'raise UserError(f"{X}: WORDS", WORDS)',
+        'y: int = flag("WORDS", 3)',
+        'parser.add_argument("--seed", help="WORDS")',
+        'print("WORDS", f"WORDS {X}", file=sys.stderr)',
+    ],
+)
+def test_words_for_people_do_not_count_and_what_else_a_call_has_does(code, call):
+    before = code(step=call.replace("WORDS", "one"))
+    assert code(step=call.replace("WORDS", "two")) == before
+    said = code(step='print("one", file=made)'), code(step='print("two", file=made)')
+    assert said[0] != said[1]
+    for one, other in (("3", "4"), ("--seed", "--seeds")):
+        if one in call:
+            assert code(step=call.replace(one, other).replace("WORDS", "one")) != before
 
 
 def test_modules_imported_by_name_count_where_they_are_named(code, monkeypatch):

@@ -103,6 +103,36 @@ def test_names_are_taken_by_key_and_label_and_slips_named(run):
         links(run, "flux_f16")
 
 
+def test_what_is_quoted_leads_to_the_file_that_has_it(run):
+    csv, prompt = Path("config/published/context.csv"), Path("config/prompts/caption.txt")
+    for path in (csv, prompt):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("as published", encoding="utf-8")
+    row = {"key": "context:Sana:1", "label": "Sana [1]", "source": "Sana, Table 2", "context": True}
+    row["cells"] = {"fid": {"published": 34.5}, "clipscore": {"published": None}}
+    said = {"key": "caption", "label": "Caption prompt", "text": "Describe", "note": "the paper's"}
+    columns = [{"key": "fid", "label": "FID"}, {"key": "clipscore", "label": "CLIPScore"}]
+    spec = json.dumps(tiny_run.SPEC)
+    for name, inputs, settings, results in (
+        ("table_4", {"context": csv}, {"spec": spec}, {"rows": [row], "columns": columns}),
+        ("table_11", {"caption": prompt}, {}, {"rows": [said | {"cells": {}}], "columns": []}),
+    ):
+        path = run.folder / f"tables/{name}.json"
+        tiny_run.link(path, inputs, text=name, settings=settings, results=results)
+    of = trace.cell(run, "table_4", "Sana", "FID")
+    assert of.title == "table_4, context:Sana:1, fid: 34.5, Sana, Table 2"
+    names = [link.name for link in trace.trace(run, of)]
+    assert names == ["tables/table_4.json", "config/published/context.csv"]
+    assert trace.cells(run.read(run.folder / "tables/table_4.json")) == []  # nothing of ours
+    with pytest.raises(UserError, match="clipscore: nothing is published there"):
+        trace.cell(run, "table_4", "Sana", "CLIPScore")
+    words = trace.cell(run, "table_11", "caption", "text")
+    links = trace.trace(run, words)
+    assert links[-1].name == "config/prompts/caption.txt" and not any(x.fault for x in links)
+    prompt.write_text("of another text", encoding="utf-8")
+    assert trace.trace(run, words)[-1].fault.endswith("it was edited since")
+
+
 def test_the_script_prints_the_chain_and_fails_where_it_is_broken(run):
     command = [sys.executable, SCRIPTS / "trace.py", "table_3", "SD3-F16-WLF", "FID"]
 

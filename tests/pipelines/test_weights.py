@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 import tiny
 import tiny_metrics
 from diffusion4k import backbones
+from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
 from diffusion4k.generate import sampler
 from diffusion4k.generate.settings import SamplerSettings
@@ -18,7 +19,6 @@ from diffusion4k.pipelines.folder import PipelineFolder
 from diffusion4k.train import model
 from diffusion4k.train.settings import Settings
 from diffusion4k.vae.f16 import load_f16
-from diffusion4k.weights import loading
 
 CPU = torch.device("cpu")
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from diffusion4k import progress
-from diffusion4k.train import samples, signals, state
+from diffusion4k import progress, signals
+from diffusion4k.train import samples, state
 from tiny_training import VAE, fresh, history, job_for, make_inputs, recipe, train, weights
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"

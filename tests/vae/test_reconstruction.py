@@ -1,70 +1,21 @@
-"""LPIPS against its package; reconstruct.py."""
+"""reconstruct.py: rows, pictures, kills, forms of a VAE; what runs beside what."""
 
 import json
 import time
 from pathlib import Path
 
-import lpips
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio
 
 import rebuild
 import reconstruct
 from diffusion4k import images, manifest
-from diffusion4k.errors import UserError
 from diffusion4k.metrics import perceptual, reconstruction, scores
 from diffusion4k.vae import reconstruct as vae_reconstruct
-from tiny_dataset import disturbed, photograph, run, source, write_dataset
-
-
-@pytest.fixture(scope="session")
-def vgg(tmp_path_factory) -> tuple[torch.nn.Module, Path]:
-    """lpips' own network with a random backbone, and that backbone in torchvision's layout."""
-    torch.manual_seed(0)
-    network = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
-    path = tmp_path_factory.mktemp("vgg16") / "model.safetensors"
-    state = network.net.state_dict()
-    save_file({f"features.{k.partition('.')[2]}": v for k, v in state.items()}, path)
-    return network, path
-
-
-def test_lpips_equals_the_package(vgg):
-    network, path = vgg
-    ours = perceptual.Lpips(path, torch.device("cpu"))
-    real = photograph(3, 64, 96)
-    other = disturbed(real, 30)
-
-    def expected(window: tuple[slice, slice]) -> float:
-        a, b = (torch.from_numpy(x[window].copy()).permute(2, 0, 1)[None] for x in (real, other))
-        with torch.no_grad():
-            return network(a.float() / 127.5 - 1, b.float() / 127.5 - 1).item()
-
-    assert ours(real, other) == pytest.approx(expected(np.s_[:, :]), rel=1e-4)
-    assert ours(real, real) == 0
-    tiles = expected(np.s_[:, :64]) * 64 + expected(np.s_[:, 64:]) * 32
-    assert ours(real, other, tile=64) == pytest.approx(tiles / 96, rel=1e-4)
-
-
-def test_a_narrow_rest_of_the_image_joins_its_neighbour(vgg):
-    assert perceptual.tiles(4096, 512) == [slice(i, i + 512) for i in range(0, 4096, 512)]
-    assert perceptual.tiles(80, 64) == [slice(0, 64), slice(64, 80)]
-    assert perceptual.tiles(79, 64) == [slice(0, 79)] and perceptual.tiles(9, 64) == [slice(0, 9)]
-    real = photograph(3, 65, 143)
-    ours = perceptual.Lpips(vgg[1], torch.device("cpu"))
-    assert 0 < ours(real, disturbed(real, 30), tile=64) < 1
-
-
-def test_lpips_names_a_wrong_backbone(tmp_path):
-    (tmp_path / "pointer.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(UserError, match="pointer.safetensors: not VGG-16 .*a pointer of Git LFS"):
-        perceptual.Lpips(tmp_path / "pointer.safetensors", torch.device("cpu"))
-    save_file({"conv.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(UserError, match=r"no tensor features\.0"):
-        perceptual.Lpips(tmp_path / "other.safetensors", torch.device("cpu"))
+from tiny_dataset import run, source, write_dataset
 
 
 class Features:

@@ -98,18 +98,23 @@ def read(path: str | Path) -> Config:
     """
     text = Path(path).read_text(encoding="utf-8")
     try:
-        root = yaml.compose(text, Loader=LOADER)
+        lines = repeated(text)
         content = yaml.load(text, Loader=LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise UserError(f"{where}: {getattr(error, 'problem', None) or 'no YAML'}") from None
-    repeated = [f"{path}, {line}" for line in _repeated(root)] if root else []
-    if repeated:
-        raise UserError("\n".join(repeated))
+    if lines:
+        raise UserError("\n".join(f"{path}, {line}" for line in lines))
     if not isinstance(content, dict | None):
         raise UserError(f"{path}: should be a mapping of keys, as config/config.yaml is")
     return content or {}
+
+
+def repeated(text: str) -> list[str]:
+    """A line for each key that stands twice in YAML, at whatever depth; YAMLError if it is none."""
+    root = yaml.compose(text, Loader=LOADER)
+    return list(_repeated(root)) if root else []
 
 
 def check_files(paths: Iterable[str | Path]) -> None:

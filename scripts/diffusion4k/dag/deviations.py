@@ -1,10 +1,9 @@
 """What a table or a figure depends on that is not as in the paper, for its footer.
 
-Which keys a job uses stands in its rule (keys.py), on which jobs a table rests in lineage.py; so a
-new key of a rule, a new rule, a new table need no line here.
+Which keys a job uses stands in its rule (keys.py), and the rules say on which jobs a table rests
+(lineage.py); so a new key of a rule, a new rule, a new table need no line here.
 """
 
-import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -13,7 +12,8 @@ from typing import Any
 
 from diffusion4k.config import fidelity, resolve
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import figures, keys, lineage, paper, paths
+from diffusion4k.dag import draw, figures, generate, keys, paper
+from diffusion4k.dag.lineage import Lineage
 from diffusion4k.metrics import families
 
 PAPER = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
@@ -23,14 +23,13 @@ Path_ = tuple[str, ...]
 
 
 class Deviations:
-    """`rules` are Snakemake's, all of them; `speed` carries the keys that decide training's speed.
+    """`lineage` tells the jobs behind a table; `speed` carries the keys of training's speed.
 
     A rule's params and inputs may be functions with `.keys`, as keys.flags makes them.
     """
 
-    def __init__(self, config: Config, rules: Iterable, speed: Any):
-        self._config, self._speed = config, speed
-        self._rules = rules
+    def __init__(self, config: Config, lineage: Lineage, speed: Any):
+        self._config, self._lineage, self._speed = config, lineage, speed
         self.footer = cache(self._footer)
 
     def _footer(self, target: str) -> list[str]:
@@ -62,34 +61,33 @@ class Deviations:
 
     def _groups(self, target: str) -> Iterator[tuple[Path_, dict[str, str]]]:
         """(alternative keys, the names in their braces) of each job that the target rests on."""
-        of, columns, files = (), (), lineage.of_figures
+        of, columns, files = (), (), figures.files(self._config, [target])
         if target in self._config["tables"]:
-            of, files = paper.families_of(self._config, target), lineage.of_tables
+            files = paper.tables(self._config, [target])
+            of = paper.families_of(self._config, target)
             columns = self._config["tables"][target]["columns"]
         for column in columns:
             for name, (_, other) in families.columns().items():
                 if other.corrected and column in (name, other.corrected[1]):
                     yield (other.corrected[0],), {}
-        for file in files(self._config, [target]):
-            path = paths.own(self._config, file)
-            if re.search(r"-[1-9]\d*-of-\d+\.json$", path):
+        for job in self._lineage.jobs(files):
+            wildcards = dict(job.wildcards)
+            if wildcards.get("shard", "0") != "0":
                 continue  # shards are alike
-            for rule in self._rules:
-                if rule.is_producer(path):
-                    known = keys.names(self._config, rule.get_wildcards(path))
-                    carriers = [*rule.params, *([self._speed] * ("training" in of))]
-                    yield from _keys(carriers, known)
-        yield from self._sampling(target)
+            carriers = [*job.rule.params, *([self._speed] * ("training" in of))]
+            yield from _keys(carriers, keys.names(self._config, wildcards))
+            if job.name == "draw":
+                yield from self._sampling(wildcards["shown"])
 
-    def _sampling(self, target: str) -> Iterator[tuple[Path_, dict[str, str]]]:
-        """Of a figure of a benchmark's prompts: its pictures are drawn as the benchmark's are."""
-        entry = self._config["figures"].get(target, {})
-        if "evaluation" not in entry or figures.kind(self._config, target).reads != "pictures":
+    def _sampling(self, shown: str) -> Iterator[tuple[Path_, dict[str, str]]]:
+        """Pictures of a benchmark's prompts are drawn as the benchmark's are."""
+        evaluation = draw.entry(self._config, shown).get("evaluation")
+        if evaluation is None:
             return
-        (rule,) = (rule for rule in self._rules if rule.name == "generate")
-        for row in figures.sampled(self._config, target):
-            wildcards = {"model": row, "evaluation": entry["evaluation"]}
-            yield from _keys(rule.params, keys.names(self._config, wildcards))
+        for row in draw.sampled(self._config, shown):
+            shard = generate.manifests(self._config, row, evaluation)[0]
+            job = next(self._lineage.jobs([shard]))
+            yield from _keys(job.rule.params, keys.names(self._config, dict(job.wildcards)))
 
 
 def _keys(carriers: Iterable, known: dict[str, str]) -> Iterator[tuple[Path_, dict[str, str]]]:

@@ -15,6 +15,7 @@ only when, its slice has changed. The functions carry the keys that they use in 
 alternatives each: footers of tables say from them what a table depends on (deviations.py).
 """
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -53,7 +54,7 @@ def braces(pattern: str) -> list[str]:
 def filled(config: Config, pattern: str, known: dict[str, str]) -> tuple[str, ...] | None:
     """The names on the way to a key, those in braces filled in; None when one is not known."""
     parts: list[str] = []
-    for part in re.findall(r"{[^}]*}|[^.]+", pattern):
+    for part in _parts(pattern):
         if part.startswith("{"):
             name = part[1:-1]
             part = look_up(config, name, known) if "." in name else known.get(name, ABSENT)
@@ -61,6 +62,11 @@ def filled(config: Config, pattern: str, known: dict[str, str]) -> tuple[str, ..
             return None
         parts.append(part)
     return tuple(parts)
+
+
+@functools.cache
+def _parts(pattern: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"{[^}]*}|[^.]+", pattern))
 
 
 def look_up(config: Config, pattern: str, known: dict[str, str]) -> Any:

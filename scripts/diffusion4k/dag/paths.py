@@ -27,8 +27,9 @@ def file(config: Config, name: str) -> str:
 
 
 def own(config: Config, path: str) -> str:
-    """Where this run would make the file at `path`, which may be the reused run's."""
-    return f"{root(config)}/{path.split('/', 2)[2]}"
+    """Where this run would make a file of the run that it reuses; of any other, the path itself."""
+    other = f"results/{config.get('reuse')}/"
+    return f"{root(config)}/{path.removeprefix(other)}" if path.startswith(other) else path
 
 
 def record(path: str) -> Path:

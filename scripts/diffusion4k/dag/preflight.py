@@ -1,51 +1,80 @@
 """Before the first job: what would stop a run after hours is asked at its start."""
 
 import os
+import shlex
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
+from snakemake.cli import get_profile_dir
 
-from diffusion4k import manifest
-from diffusion4k.config.resolve import Config, origin
+from diffusion4k.config.resolve import Config, origin, read, repeated
 from diffusion4k.dag import sources
 from diffusion4k.dag.paths import record, root
 from diffusion4k.errors import UserError
-from diffusion4k.ledger import check as ledger
 from diffusion4k.sources import access, hub, retry
+
+CONFIG_FILES, CONFIG = ("--configfile", "--configfiles"), ("--config", "-C")
 
 
 def use_own_interpreter() -> None:
-    """Let `python` in a rule be the one that runs Snakemake; a conda environment still wins."""
-    own = str(Path(sys.executable).parent)
-    if own not in os.environ.get("PATH", "").split(os.pathsep)[:1]:
-        os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", "")])
+    """Let `python` in a rule be the one that runs Snakemake; a conda environment still wins.
 
-
-def check_profile(arguments: list[str], own: list[Path], base: str | None) -> None:
-    """UserError when --configfile has replaced the file that the profile names.
-
-    Snakemake takes one in place of the other, and the miniature's profile would plan the paper.
+    DIFFUSION4K_PYTHON is a folder whose `python` stands in for it: the demo's (scripts/warm.py).
     """
-    given = {path.resolve() for path in own}
-    profiles = [
-        word.partition("=")[2] or following
-        for word, following in zip(arguments, [*arguments[1:], ""], strict=True)
-        if word.partition("=")[0] in ("--profile", "--workflow-profile")
-    ]
-    for profile in profiles:
-        settings = Path(profile) / "config.yaml"
-        named = yaml.safe_load(settings.read_text("utf-8")) if settings.is_file() else {}
-        files = (named or {}).get("configfile") or []
+    own = filter(None, [os.environ.get("DIFFUSION4K_PYTHON"), str(Path(sys.executable).parent)])
+    first, path = os.pathsep.join(own), os.environ.get("PATH", "")
+    if not f"{path}{os.pathsep}".startswith(f"{first}{os.pathsep}"):
+        os.environ["PATH"] = os.pathsep.join([first, path])
+
+
+def check_command_line(arguments: list[str], own: list[Path], base: str | None) -> None:
+    """UserError for what Snakemake would drop of it without a word.
+
+    It takes the last of two --config or --configfile, the last of two equal keys, and what is given
+    in place of what the profile names: the miniature's profile would plan the paper.
+    """
+    for names in (CONFIG_FILES, CONFIG):
+        if len(given := [word for word in arguments if word.partition("=")[0] in names]) > 1:
+            raise UserError(f"{given[0]} twice: the first would be dropped; put all behind one")
+    pairs = _values(arguments, CONFIG)
+    keyed = [pair.split("=", 1) for pair in pairs if "=" in pair]
+    for at, (key, value) in enumerate(keyed):
+        if key in dict(keyed[:at]) or (value.startswith("{") and repeated(value)):
+            raise UserError(f"--config {key}={value}: a key is there a second time")
+    profiles = _values(arguments, ("--profile", "--workflow-profile"))
+    for profile in profiles or filter(None, [os.environ.get("SNAKEMAKE_PROFILE")]):
+        if not (place := get_profile_dir(profile)):
+            continue  # none, or what Snakemake itself refuses
+        named = read(place[1])
+        files = named.get("configfile") or []
         for file in map(Path, [files] if isinstance(files, str) else files):
-            if file.resolve() not in given and file.stem != base:
+            if file.resolve() not in {path.resolve() for path in own} and file.stem != base:
                 mine = next(iter(own), Path("mine.yaml"))
                 raise UserError(
                     f"--configfile {mine} takes the place of {file}, which the profile {profile}"
                     f" names; write `base: {file.stem}` into {mine}, or --configfile {file} {mine}"
                 )
+        theirs = [pair for pair in named.get("config") or [] if "=" in pair]
+        lost = [pair for pair in theirs if pair.split("=", 1)[0] not in dict(keyed)]
+        if pairs and lost:
+            again = shlex.join(["--config", *lost, *pairs])
+            raise UserError(
+                f"--config takes the place of the profile's ({profile}); give both: {again}"
+            )
+
+
+def _values(arguments: list[str], names: tuple[str, ...]) -> list[str]:
+    """The words that these options of a command line take."""
+    found, open_ = [], False
+    for word in arguments:
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            open_ = name in names
+            found += [value] if open_ and equals else []
+        elif open_:
+            found.append(word)
+    return found
 
 
 def copied(config: Config) -> list[str]:
@@ -57,34 +86,6 @@ def copied(config: Config) -> list[str]:
         f"{root(config)} is a copy without Snakemake's records: after `cp -a` (with times), record"
         " it by `snakemake … --touch --forceall TARGET`, or much of it is made anew"
     ]
-
-
-def lost_behind(config: Config, arguments: Iterable[str]) -> list[str]:
-    """A line for each file of the run among the arguments that rests on what is no longer there.
-
-    Asked for a file, Snakemake does not miss what lies behind it, such as what a failed job was to
-    make. The targets of a name do (lineage.py), so that is what to ask for.
-    """
-    run, lines = Path(root(config)), []
-    for path in map(Path, arguments):
-        if not path.is_file() or not path.resolve().is_relative_to(run.resolve()):
-            continue
-        waiting, seen = [path.with_suffix(".json")], set()
-        if path.name == "report.html":
-            waiting = [*run.glob("tables/*.json"), *run.glob("figures/*.json")]
-            waiting += [run / "claims.json", run / "report/gallery.json"]
-        while waiting and (file := waiting.pop()):
-            if file in seen or file.suffix != ".json" or not file.is_file():
-                continue
-            seen.add(file)
-            try:
-                made = manifest.read(file)
-            except UserError:
-                continue  # the job that reads it says so
-            waiting += map(Path, made.inputs.values())
-            lines += ledger.gone(made).values()
-    again = "not made again for a file's sake: ask for a target of a name (table_8, all)"
-    return [f"{line}; {again}" for line in dict.fromkeys(lines)]
 
 
 def licence(config: Config, source: str) -> str | None:

@@ -14,6 +14,9 @@ from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 
+MADE_AGAIN = "is another than what was made from it read: it was made again since"
+EDITED = "is another than what was made from it read: it was edited since"
+
 
 @dataclass(frozen=True)
 class Link:
@@ -107,8 +110,11 @@ class Run:
         return _sorted(list(links.values()))
 
     def _link(self, path: Path, digest: str, record: dict | None) -> Link:
-        if path.suffix != ".json" or path.is_dir():  # a folder, a hub's model, a file of ratings
+        # a folder, a hub's model, a file of ratings, of prompts, of published numbers
+        if path.suffix != ".json" or path.is_dir():
             fault = "" if path.exists() or not self._below(path) else "missing"
+            if path.is_file() and digest not in ("", manifest.digest_of(path)):
+                fault = EDITED
             return Link(self.name(path), None, (), fault)
         kept = record is not None and not path.is_file()
         try:
@@ -118,7 +124,7 @@ class Run:
             return Link(self.name(path), None, (), "missing" if missing else str(error))
         fault = "" if kept else _absent(made)
         if digest and made.digest != digest:
-            fault = fault or "is another than what was made from it read: it was made again since"
+            fault = fault or MADE_AGAIN
         names = tuple(dict.fromkeys(self.name(source) for source, *_ in self._inputs(made)))
         return Link(self.name(path), made, names, fault, kept)
 

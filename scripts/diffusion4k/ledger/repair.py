@@ -24,29 +24,41 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
 @dataclass
 class Outcome:
-    """`same`: made again with the bytes of before. `other`: manifest => what was made from it."""
+    """What a repair has done.
+
+    `same`: made again with the bytes of before. `other`: manifest => what was made from it.
+    `waiting`: as broken as before, for they are made from one of `other`.
+    """
 
     same: list[Path] = field(default_factory=list)
     other: dict[Path, list[Path]] = field(default_factory=dict)
+    waiting: list[Path] = field(default_factory=list)
 
 
-def repair(report: Report, folder: Path, arguments: Sequence[str]) -> Outcome:
+def repair(
+    report: Report, folder: Path, arguments: Sequence[str], outcome: Outcome | None = None
+) -> Outcome:
     """Make again what a report names, with Snakemake under `arguments` (config file, cores, …).
 
-    Level by level: what is made from something broken waits until that is whole. UserError when
-    jobs would run that are not broken (code or configuration was edited since), when a job fails,
-    or for data of the user's, which nobody else can mend; the manifests are put back then.
+    Level by level: what is made from something broken waits until that is whole, and longer where
+    its bytes are others. `outcome` is filled on the way, also where an error ends it.
+
+    UserError when jobs would run that are not broken (code or configuration was edited since), when
+    a job fails, or for data of the user's, which nobody else can mend; the manifests are put back.
     """
     own = [listed for faults in report.files.values() for listed, _ in faults if listed.own]
     if own:
         raise UserError(f"{own[0].path}: your own data, mend it first; {own[0].remedy()}")
     made = {m.path: m for m in report.manifests}
     by_input = readers(report.manifests, folder)
-    outcome, left = Outcome(), set(report.broken)
+    outcome, left = outcome or Outcome(), set(report.broken)
     while left:
         level = {path for path in left if not _above(path, by_input, left)}
         _level(report, made, by_input, sorted(level), arguments, outcome)
         left -= level
+        later = {path for paths in outcome.other.values() for path in paths}
+        outcome.waiting += sorted(left & later)
+        left -= later
     return outcome
 
 

@@ -11,20 +11,33 @@ from diffusion4k.errors import UserError
 from diffusion4k.ledger.chain import Link, Run
 from diffusion4k.manifest import Manifest
 
+BRIEF = 120  # characters of a setting that are shown; `--format json` has all
+
 
 @dataclass(frozen=True)
 class Cell:
     """A number of a table, by the keys of its row and column; `value` is None where there is none.
 
-    `sources` are the manifests that it was taken from: the aggregate, and a comparison.
+    `sources` are what it was taken from: the aggregate's manifest, and a comparison's; of what is
+    `quoted`, a publication's number or a prompt's words, the file of config/ that has it. `status`
+    is the verdict, or who is quoted.
     """
 
     table: str
     row: str
     column: str
-    value: float | None
+    value: float | str | None
     status: str
     sources: tuple[str, ...]
+    quoted: bool = False
+
+    @property
+    def title(self) -> str:
+        """The cell and its value in a line."""
+        if not self.quoted:
+            return f"{self.table}, {self.row}, {self.column}: {self.value}"
+        value = "" if isinstance(self.value, str) else f"{self.value}, "
+        return f"{self.table}, {self.row}, {self.column}: {value}{self.status}"
 
 
 def cells(table: Manifest) -> list[Cell]:
@@ -46,22 +59,46 @@ def cells(table: Manifest) -> list[Cell]:
     return found
 
 
+def quoted(table: Manifest) -> list[Cell]:
+    """Every cell that no run fills: the numbers of other publications, the prompts in words."""
+    name, found = table.path.stem, []
+    for row in table.results["rows"]:
+        if "text" in row:
+            source = (table.inputs[row["key"]],) if row["key"] in table.inputs else ()
+            found.append(Cell(name, row["key"], "text", row["text"], row["note"], source, True))
+        elif row.get("context"):
+            source = (table.inputs["context"],) if "context" in table.inputs else ()
+            found += [
+                Cell(name, row["key"], key, shown["published"], row["source"], source, True)
+                for key, shown in row["cells"].items()
+                if shown["published"] is not None
+            ]
+    return found
+
+
 def cell(run: Run, table: str, row: str, column: str) -> Cell:
     """One cell; row and column by key or label, as SD3-F16-WLF and FID. UserError for no such."""
     made = run.read(run.folder / "tables" / f"{table}.json")
-    rows = {r["key"]: r["label"] for r in made.results["rows"] if not r.get("context")}
-    columns = {c["key"]: c["label"] for c in made.results["columns"]}
+    every = [*cells(made), *quoted(made)]
+    with_cells = {c.row for c in every}
+    rows = {r["key"]: r["label"] for r in made.results["rows"] if r["key"] in with_cells}
+    columns = {c["key"]: c["label"] for c in made.results["columns"]} or {"text": "text"}
     row, column = _named("row", row, rows), _named("column", column, columns)
-    return next(c for c in cells(made) if (c.row, c.column) == (row, column))
+    found = [c for c in every if (c.row, c.column) == (row, column)]
+    if not found:
+        raise UserError(f"{table}, {row}, {column}: nothing is published there")
+    return found[0]
 
 
 def trace(run: Run, of: Cell) -> list[Link]:
-    """The chain behind a cell: the table, its aggregate, and on to the sources.
+    """The chain behind a cell: the table, its aggregate, and on to the sources, or what it quotes.
 
     UserError for a cell that no run filled.
     """
     if of.value is None or not of.sources:
-        raise UserError(f"{of.table}, {of.row}, {of.column}: holds no number of ours ({of.status})")
+        older = "quoted, by a table that does not yet name from where: make it again"
+        why = of.status if of.value is None else older
+        raise UserError(f"{of.table}, {of.row}, {of.column}: holds no number of ours ({why})")
     links = run.chain(run.folder / "tables" / f"{of.table}.json")
     wanted = {run.name(run.locate(source)) for source in of.sources}
     table, others = links[0], {link.name: link for link in links[1:]}
@@ -83,7 +120,7 @@ def text(links: list[Link]) -> str:
 
 def page(of: Cell, links: list[Link]) -> str:
     """The chain behind a cell as a page."""
-    return document(f"{of.table}, {of.row}, {of.column}: {of.value}", links)
+    return document(of.title, links)
 
 
 def document(title: str, links: list[Link]) -> str:
@@ -133,21 +170,28 @@ def _lines(link: Link) -> list[str]:
         f"    code      {made.code}, commit {where.get('commit') or 'not known'}{state}",
         f"    versions  {', '.join(f'{name} {v}' for name, v in made.versions.items())}",
         f"    machine   {where.get('processor', '')} {where.get('driver', '')}".rstrip(),
-        f"    settings  {json.dumps(made.settings, default=str)}",
+        f"    settings  {', '.join(f'{name} {_brief(v)}' for name, v in made.settings.items())}",
         f"    command   {made.command}",
     ]
     return lines
 
 
+def _brief(setting: Any) -> str:
+    """A setting's value as JSON; of a long one, such as a table's specification, its beginning."""
+    text = json.dumps(setting, ensure_ascii=False, default=str)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]} …"
+
+
 def _named(kind: str, given: str, labels: dict[str, str]) -> str:
-    """The key that a key or a label means; a label's size, @4096, may be left out."""
+    """The key that a key or a label means; a label's size, @4096, or source, [1], is optional."""
 
     def plain(text: str) -> str:
         return re.sub(r"[\s_-]+", "-", text.strip().lower())
 
     found = [key for key in labels if plain(key) == plain(given)]
     found = found or [k for k, label in labels.items() if plain(label) == plain(given)]
-    found = found or [k for k, v in labels.items() if plain(v.split("@")[0]) == plain(given)]
+    short = {k: re.sub(r"@.*| \[\d+\]$", "", label) for k, label in labels.items()}
+    found = found or [k for k, label in short.items() if plain(label) == plain(given)]
     if len(found) != 1:
         known = ", ".join(f"{key} ({label})" for key, label in labels.items())
         what = "several are called so" if found else "no such"

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
 from diffusion4k.metrics.clip import Clip
-from diffusion4k.weights import loading
 
 WIDTH = 768
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
-from diffusion4k.weights import loading
 
 CONTEXT = 77  # tokens, start and end included
 WIDTH = 512  # of ViT-B/16's embeddings, by which another CLIP is told from it

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
 from diffusion4k.files import sha256
-from diffusion4k.weights import loading
 
 DIMENSION = 2048
 _PIXELS = 2**24  # a batch at most, so that 4K images in float32 fit

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from diffusion4k.weights import loading
+from diffusion4k.damage import loading
 
 METRICS = ("musiq", "maniqa")  # pyiqa's names: both trained on KonIQ-10k
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from diffusion4k import backbones, digest, manifest
 from diffusion4k.backbones.base import Sampled
+from diffusion4k.damage import loading
 from diffusion4k.errors import OTHER_CODE, UserError
 from diffusion4k.files import whole
 from diffusion4k.manifest import Manifest
-from diffusion4k.weights import SAFELY, loading, variant
+from diffusion4k.weights import SAFELY, variant
 
 INDEX, OURS, TRANSFORMER, VAE = "model_index.json", "diffusion4k.json", "transformer", "vae"
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
-from diffusion4k.weights import SAFELY, loading, variant
+from diffusion4k.weights import SAFELY, variant
 
 FACTOR = 16  # pixels a latent, each way
 

@@ -10,9 +10,10 @@ from PIL import Image
 from torch import nn
 
 from diffusion4k import finite, images
+from diffusion4k.damage import loading
 from diffusion4k.images import rounding
 from diffusion4k.vae.f16 import make_f16
-from diffusion4k.weights import SAFELY, loading, variant
+from diffusion4k.weights import SAFELY, variant
 
 
 def load(
