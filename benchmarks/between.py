@@ -23,7 +23,6 @@ from diffusion4k import backbones
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.generate import sampler
 from diffusion4k.generate.folder import Folder
-from generate import settings
 
 STEPS = 2
 
@@ -94,7 +93,9 @@ def main() -> None:
     device = harness.device(args)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     size = 64 if args.quick else args.size
-    how = settings(args.backbone, size, STEPS, quick=args.quick)
+    how = sampler.SamplerSettings(
+        height=size, width=size, steps=STEPS, guidance=7.0, t5_tokens=20 if args.quick else 77
+    )
     made = networks.pipeline(args.backbone, device, dtype, quick=args.quick)
     rows = []
     # the reference first: ours drops the text encoders
