@@ -10,6 +10,7 @@ import torch
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.vae import discriminator as adversary
+from diffusion4k.vae import scale_consistency
 from diffusion4k.vae.f16 import make_f16
 from fake_gpu import fake_gpu, networks, without
 
@@ -27,6 +28,7 @@ def training(device, *, quick: bool, form="published"):
     made.teacher = networks.vae("flux", device, torch.float32, **how).requires_grad_(False)
     made.student = networks.vae("flux", device, torch.float32, **how)
     make_f16(made.student, decoder=form).train()
+    scale_consistency.trained(made.student, encoder=False)
     with device:
         made.opponent = adversary.Discriminator().train()
         made.lpips = lpips.LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False)
