@@ -1,6 +1,7 @@
 """Fixtures that several tests share: a copy of the workflow, and Snakemake's plans."""
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -47,6 +48,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores compute already
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # of tests/helpers/chaos.py; the last line says it, to be given again, and workers inherit it
+    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**6)))
     if processor := config.getoption("--processor"):
         assert "torch" not in sys.modules
         os.environ.update(PROCESSORS[processor])
@@ -58,6 +61,12 @@ def pytest_report_header(config):
 
         return f"PyTorch's kernels: {torch.backends.cpu.get_cpu_capability()}"
     return None
+
+
+def pytest_terminal_summary(terminalreporter):
+    ran = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, ())]
+    if any("killed_and_damaged" in report.nodeid for report in ran):
+        terminalreporter.write_line(f"CHAOS_SEED={os.environ['CHAOS_SEED']}")
 
 
 def pytest_xdist_auto_num_workers(config):

@@ -104,6 +104,19 @@ def test_the_memory_of_a_vaes_step_grows_without_recomputation(monkeypatch, caps
     assert kept["an image of a micro-batch"] > own["an image of a micro-batch"]
 
 
+def test_the_memory_of_steps_inside_the_backward_pass_is_counted(monkeypatch, capsys):
+    """No gradient outlives its step; the states are those that the step itself made."""
+    run(BENCHMARKS / "memory.py", monkeypatch, "--optimizer", "adamw_8bit_bf16")
+    rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines()[2:]]
+    found = {part.strip(): float(size) for part, size in rows}
+    parameters = found["weights"] / 2
+    assert found["gradients"] == 0
+    # of fewer than 4096 weights float32 states
+    assert 2.03 * parameters < found["optimizer states"] < 2.2 * parameters
+    held = found["weights"] + found["optimizer states"] + found["kept for the backward pass"]
+    assert held < found["peak"] < held + found["weights"]
+
+
 def test_results_are_of_full_runs():
     for path in (BENCHMARKS / "results").glob("*.json"):
         record = json.loads(path.read_text(encoding="utf-8"))

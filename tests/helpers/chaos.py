@@ -4,31 +4,25 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from diffusion4k.ledger import check
 
 
-def seed() -> int:
-    """CHAOS_SEED of the environment, else a new one; either is printed, to be given again."""
-    chosen = int(os.environ.get("CHAOS_SEED", random.SystemRandom().randrange(10**6)))
-    print(f"CHAOS_SEED={chosen}", flush=True)
-    return chosen
-
-
 def run(
     command: Sequence[str], folder: Path, results: Path, mend: Callable[[], None], *,
-    kills: int, seed: int, longest: float, damages: int = 3,
+    kills: int, longest: float, damages: int = 3,
 ) -> list[str]:  # fmt: skip
     """Start `command` in `folder` and kill it, `kills` times; what was done, a line each.
 
     Each time after a random number of seconds up to `longest`; after `damages` of the kills, a file
     that a manifest below `results` lists is altered, cut short or deleted, and `mend` is called.
-    Then the command runs to its end. Snakemake's lock is released after each kill.
+    Then the command runs to its end. Snakemake's lock is released after each kill. CHAOS_SEED of
+    the environment decides the moments and the files; pytest's last line says it.
     """
-    dice, done = random.Random(seed), []
+    seed = int(os.environ["CHAOS_SEED"])
+    dice, done = random.Random(seed), [f"CHAOS_SEED={seed}"]
 
     def told(line: str) -> None:  # at once: a run that is itself stopped has said what it did
         print(line, flush=True)
@@ -41,13 +35,14 @@ def run(
             process = subprocess.Popen(
                 command, cwd=folder, stdout=log, stderr=log, start_new_session=True
             )
-        end = time.monotonic() + wait
-        while process.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
             told(f"kill {kill + 1} of {kills}, after {wait:.1f} s")
+        finally:  # also where the test itself is stopped
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         unlock(folder)
         if kill in harmed and (line := damage(results, dice)):
             told(line)

@@ -215,10 +215,9 @@ def test_the_scripts_say_what_they_found_and_what_to_choose(toy, monkeypatch):
 
 def test_a_run_that_is_killed_and_damaged_ends_as_one_that_was_not(finished, tmp_path, monkeypatch):
     """The short one: jobs of a toy; `pytest -m chaos` does it to the miniature."""
-    seed = chaos.seed()
     shutil.copy(finished / "Snakefile", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(SCRIPTS))
     command = [*repair.SNAKEMAKE, "--cores", "1", "--rerun-incomplete"]
-    done = chaos.run(command, tmp_path, RUN, mend, kills=6, seed=seed, longest=5.0)
+    done = chaos.run(command, tmp_path, RUN, mend, kills=6, longest=5.0)
     assert chaos.content(RUN) == chaos.content(finished / RUN), done
