@@ -6,14 +6,18 @@ The shapes are those of one block: Flux (1, 24, 16461, 128) with 77 T5 tokens, S
 (8, 24, 16538, 64) as it is trained, by micro-batches of eight. Ours is what torch chooses by itself
 (`native`, what the workflow uses); the others are asked for by name. A kernel that is not installed
 or does not take these tensors is listed in `failed` with its reason. Backward: forward included.
+The first row of a shape names what torch chooses for it and what `generate.attention: auto` does.
 """
 
 from collections.abc import Callable
 
 import harness
 import torch
+from torch.nn import attention
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
+
+from diffusion4k.generate.kernels import choose
 
 SHAPES = {"flux": (1, 24, 16461, 128), "sd3": (8, 24, 16538, 64)}
 TORCH = {
@@ -21,13 +25,13 @@ TORCH = {
     "cudnn": SDPBackend.CUDNN_ATTENTION,
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
 }
-# as `transformer.set_attention_backend` names them: FlashAttention's own packages
+# as diffusers names them: FlashAttention's own packages, and its kernels from the hub
 DIFFUSERS = ("flash", "_flash_3", "_flash_3_hub")
 
 
 def kernels() -> dict[str, Callable]:
     """Functions of query, key and value, each (B, heads, tokens, channels)."""
-    from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
+    from diffusers.models.attention_dispatch import attention_backend, dispatch_attention_fn
 
     def of_torch(backend):
         def attend(*qkv):
@@ -36,17 +40,38 @@ def kernels() -> dict[str, Callable]:
 
         return attend
 
-    def of_diffusers(backend):
+    def of_diffusers(name):
         def attend(*qkv):  # which has tokens before heads
-            turned = (tensor.transpose(1, 2) for tensor in qkv)
-            return dispatch_attention_fn(*turned, backend=backend).transpose(1, 2)
+            with attention_backend(name):  # which loads it
+                turned = (tensor.transpose(1, 2) for tensor in qkv)
+                return dispatch_attention_fn(*turned).transpose(1, 2)
 
         return attend
 
+    def flash_3(*qkv):
+        take_flash_3()
+        with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
+            return scaled_dot_product_attention(*qkv)
+
     made = {"ours": scaled_dot_product_attention}
     made |= {f"torch {name}": of_torch(backend) for name, backend in TORCH.items()}
-    known = {backend.value: backend for backend in AttentionBackendName}
-    return made | {f"diffusers {n}": of_diffusers(known[n]) for n in DIFFUSERS if n in known}
+    made |= {f"diffusers {name}": of_diffusers(name) for name in DIFFUSERS}
+    return made | {"torch flash 3": flash_3}  # last: it changes what torch's `flash` is
+
+
+def take_flash_3() -> None:
+    """FlashAttention 3 in place of torch's own flash kernel, until the process ends."""
+    if not hasattr(attention, "activate_flash_attention_impl"):
+        raise RuntimeError(f"torch {torch.__version__} knows no other implementation")
+    if attention.current_flash_attention_impl() != "FA3":
+        attention.activate_flash_attention_impl("FA3")
+
+
+def choice(shape: tuple[int, ...], device, dtype) -> harness.Row:
+    """What torch chooses for a shape, and what the workflow's `auto` does."""
+    query = torch.empty(shape, device=device, dtype=dtype)
+    by_itself = SDPBackend(torch._fused_sdp_choice(query, query, query)).name
+    return {"torch": by_itself, "auto": choose(device, dtype, shape[-1])[0]}
 
 
 def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
@@ -94,6 +119,7 @@ def main() -> None:
     for name in args.backbone:
         shape = (1, 2, 64, SHAPES[name][-1]) if args.quick else SHAPES[name]
         measured, refused = measure(shape, device, dtype, args.repeats, limit)
+        measured[0] |= choice(shape, device, dtype)
         rows, failed = rows + measured, failed | refused
     for kernel, reason in failed.items():
         print(f"{kernel}: {reason}")

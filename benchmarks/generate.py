@@ -3,10 +3,11 @@
     python benchmarks/generate.py [--backbone flux] [--size 4096] [--no-compile] [--quick]
 
 Both sides call the same F16 pipeline, in the same precision, batch 1, folded decoder. Ours: texts
-encoded first and the encoders dropped, the transformer compiled, attention by the fastest kernel
-that works (`--attention native`: torch's own). The reference: the pipeline as loaded, text encoders
-beside it. Seconds are those of one step, from two runs of different length; `picture` is a whole
-run with decoding. `difference` is the mean and the largest of the two pictures, in grey levels.
+encoded first and the encoders dropped, the transformer compiled, attention by FlashAttention 3
+where it works (`--attention native`: torch's own). The reference: the pipeline as loaded, text
+encoders beside it. Seconds are those of one step, from two runs of different length; `picture` is
+a whole run with decoding. `difference` is the mean and the largest of the two pictures, in grey
+levels.
 """
 
 import gc
@@ -46,7 +47,20 @@ class Side:
 
     def picture(self, steps: int) -> np.ndarray:
         how = settings(self.name, self.size, steps, quick=self.quick)
+        if self.text is None:
+            return self.stock(how)
         return sampler.sample(self.made, self.backbone, networks.WORDS[0], 0, how, text=self.text)
+
+    @torch.no_grad()
+    def stock(self, how: sampler.SamplerSettings) -> np.ndarray:
+        """The reference: the pipeline's own call, its own way from tensor to picture."""
+        arguments = self.backbone.call_arguments(t5_tokens=how.t5_tokens, negative_prompt="")
+        made = self.made(
+            networks.WORDS[0], height=how.height, width=how.width, guidance_scale=how.guidance,
+            num_inference_steps=how.steps, generator=torch.Generator("cpu").manual_seed(0),
+            **arguments,
+        )  # fmt: skip
+        return np.asarray(made.images[0])
 
     def measure(self, short: int, long: int, device, repeats: int) -> harness.Row:
         """Seconds of a step by difference, peak memory, seconds of the longer picture."""
@@ -95,7 +109,7 @@ def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--backbone", nargs="+", default=list(backbones.NAMES))
     parser.add_argument("--size", type=int, default=4096, help="px")
-    parser.add_argument("--attention", choices=["native", "auto"], default="auto")
+    parser.add_argument("--attention", choices=["native", "flash_3", "auto"], default="auto")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     args = parser.parse_args()
     device = harness.device(args)

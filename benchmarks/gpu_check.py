@@ -58,23 +58,40 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         return Step(command, seconds)
 
     flux = ("--share", "1") if gpu_gb >= LARGE else ("--share", "3")
+    sd3 = ("--backbone", "sd3", "--keep-attention", "--only-ours", "--accumulate", "2")
     once = ("--repeats", "1")
     generate, train = ("benchmarks/generate.py", *once), ("benchmarks/train.py", *once)
     return {
         "machine": step(60, "benchmarks/machine.py"),
         "segment": step(90, "benchmarks/segment.py", "--variant", "plain"),
         "segment_offload": step(120, "benchmarks/segment.py", "--variant", "offload"),
+        "segment_deterministic": step(90, "benchmarks/segment.py", "--variant", "deterministic"),
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
+        "segment_bf16": step(90, "benchmarks/segment.py", "--variant", "bf16"),
         "attention": step(45, "benchmarks/attention.py"),
         "vae": step(60, "benchmarks/vae.py", *once),
+        "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
         "generate_flux": step(90, *generate, "--backbone", "flux", "--no-compile"),
         "generate_sd3": step(75, *generate, "--backbone", "sd3", "--no-compile"),
         "generate_flux_compiled": step(120, *generate, "--backbone", "flux"),
         "generate_sd3_compiled": step(90, *generate, "--backbone", "sd3"),
-        "train_sd3": step(60, *train, "--backbone", "sd3", "--keep-attention", "--only-ours"),
+        "train_sd3": step(60, *train, *sd3),
+        "train_sd3_deterministic": step(60, *train, *sd3, "--deterministic"),
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
         ),
+        "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
+        # whole on 80 GB: weights of bfloat16 alone, steps inside the backward pass
+        "train_flux_80gb": step(
+            90,
+            *train,
+            "--backbone",
+            "flux",
+            "--keep-attention",
+            "--only-ours",
+            "--optimizer",
+            "adamw_8bit_bf16",
+        ),  # fmt: skip
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
         "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "metrics": step(120, "benchmarks/score.py", *once),
@@ -136,7 +153,11 @@ def gpu() -> tuple[str, float]:
 def table(record: dict) -> str:
     """Markdown: a line a step, and one for each row that it measured."""
     lines = ["| step | state | seconds | measured |", "|---|---|---|---|"]
-    shown = ("peak_gb", "tflops", "share", "saved", "equal", "difference", "images_per_second")
+    shown = (
+        "peak_gb", "tflops", "share", "saved", "equal", "difference", "images_per_second", "most",
+        "psnr",
+        "torch", "auto", "attention",
+    )  # fmt: skip
     for name, found in record["steps"].items():
         lines.append(f"| {name} | {found['state']} | {found['seconds']:.0f} | |")
         for result in found["results"]:

@@ -1,11 +1,13 @@
 """Memory of a training step on one GPU, counted without one: figures of docs/training.md.
 
     python benchmarks/memory.py [--backbone sd3] [--size 4096] [--keep-attention] [--cache]
+                                [--optimizer adamw_8bit_bf16] [--batch 1]
 
 The trainer's step on the real network, on tensors without content (torch's fake ones) and with the
 CPU's kernels: the most bytes that are alive in the second of two micro-batches, one image each,
 when the gradients of the first are there. The 8-bit optimizer states are arithmetic. `--cache`:
-with autocast's cache of weights, which the trainer turns off.
+with autocast's cache of weights, which the trainer turns off. With adamw_8bit_bf16, weights are
+bfloat16, and the second backward pass takes the steps, which are counted as all else is.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import weakref
 from pathlib import Path
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -22,8 +24,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 import networks  # noqa: E402
 
 from diffusion4k import backbones  # noqa: E402
-from diffusion4k.train import model, samples, step  # noqa: E402
-from diffusion4k.train.settings import Settings  # noqa: E402
+from diffusion4k.train import launch, model, samples, step  # noqa: E402
+from diffusion4k.train.settings import CHOICES, Settings  # noqa: E402
 
 STATES = 2 + 2 * 4 / 256  # bytes a parameter: two of 8 bits, a float32 scale for 256 of either
 
@@ -57,39 +59,45 @@ class Alive(TorchDispatchMode):
         return made
 
 
-def count(name: str, size: int, *, keep_attention: bool, cache: bool, quick: bool) -> dict:
+def count(name: str, size: int, *, recipe: Settings, cache: bool, quick: bool) -> dict:
     """GB of each part, and `peak`, of all of them."""
     architecture, side = networks.architecture(name, quick=quick), size // 16
     config, tokens = architecture.transformer, architecture.clip_tokens + (20 if quick else 77)
-    recipe = Settings(backbone=name, global_batch=2, micro_batch=1, keep_attention=keep_attention)
+    batch_size, dtype = recipe.micro_batch, torch.bfloat16 if recipe.in_backward else torch.float32
     header = samples.Header(name, 1.0, 0.0, side, side)
-    with FakeTensorMode():
-        transformer = networks.transformer(name, "cpu", torch.float32, quick=quick).train()
-        model.recompute(transformer, keep_attention=keep_attention)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        transformer = networks.transformer(name, "cpu", dtype, quick=quick).train()
+        model.recompute(transformer, keep_attention=recipe.keep_attention)
+        with unset_fake_temporarily():  # its tables of 8-bit values are real
+            optimizer = launch.optimizer_for(recipe, transformer.parameters())
         alive = Alive(transformer.parameters())
         weights = alive.now
         with alive:
+            if recipe.in_backward:
+                optimizer.attach()
             for _ in range(2):
-                alive.peak = 0
+                alive.peak, there = 0, alive.now
                 batch = {
-                    "z": torch.randn(1, 16, side, side),
-                    "noise": torch.randn(1, 16, side, side),
-                    "u": torch.full((1,), 0.5),
-                    "prompt_embeds": torch.randn(1, tokens, config["joint_attention_dim"]),
-                    "pooled": torch.randn(1, config["pooled_projection_dim"]),
+                    "z": torch.randn(batch_size, 16, side, side),
+                    "noise": torch.randn(batch_size, 16, side, side),
+                    "u": torch.full((batch_size,), 0.5),
+                    "prompt_embeds": torch.randn(batch_size, tokens, config["joint_attention_dim"]),
+                    "pooled": torch.randn(batch_size, config["pooled_projection_dim"]),
                 }
                 with torch.autocast("cpu", torch.bfloat16, cache_enabled=cache):
                     loss, _ = step.loss(
-                        backbones.get(name), transformer, batch, recipe, header, 3.0, torch.float32
+                        backbones.get(name), transformer, batch, recipe, header, 3.0, dtype
                     )
-                kept = alive.now
+                kept = alive.now - there
                 loss.backward()
                 del loss
-        gradients = sum(p.grad.untyped_storage().nbytes() for p in transformer.parameters())
-    states = STATES * weights / 4
+        left = [p.grad for p in transformer.parameters() if p.grad is not None]
+        gradients = sum(gradient.untyped_storage().nbytes() for gradient in left)
+    counted = there - weights if recipe.in_backward else 0  # the states, which the first step made
+    states = counted or STATES * weights / 4
     parts = {"weights": weights, "gradients": gradients, "optimizer states": states}
-    parts["kept for the backward pass"] = kept - weights - gradients
-    parts["peak"] = alive.peak + states
+    parts["kept for the backward pass"] = kept
+    parts["peak"] = alive.peak + states - counted
     return {part: value / 1e9 for part, value in parts.items()}
 
 
@@ -101,9 +109,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4096, help="px")
     parser.add_argument("--keep-attention", action="store_true", help="do not recompute it")
     parser.add_argument("--cache", action="store_true", help="with autocast's cache of weights")
+    optimizers = [name for name in CHOICES["optimizer"] if name != "adamw"]
+    parser.add_argument("--optimizer", choices=optimizers, default="adamw_8bit")
+    parser.add_argument("--batch", type=int, default=1, help="images")
     parser.add_argument("--quick", action="store_true", help="tiny, for a test")
     args = parser.parse_args()
-    how = {"keep_attention": args.keep_attention, "cache": args.cache, "quick": args.quick}
+    recipe = Settings(
+        backbone=args.backbone, global_batch=args.batch, micro_batch=args.batch,
+        keep_attention=args.keep_attention, optimizer=args.optimizer, clip=0,
+    )  # fmt: skip
+    how = {"recipe": recipe, "cache": args.cache, "quick": args.quick}
     found = count(args.backbone, 64 if args.quick else args.size, **how)
     print("| part | GB |\n|---|---|")
     for part, size in found.items():

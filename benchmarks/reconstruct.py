@@ -4,7 +4,8 @@
 
 scripts/reconstruct.py in a process of its own: photograph, VAE of the real size there and back,
 every metric of the pair; weights are random. `ours` works in tiles (`reconstruction.vae_tiling`),
-with --whole also not in tiles, which on a CPU takes the memory of every layer at full size.
+with --whole also not in tiles, which on a CPU takes the memory of every layer at full size, and
+that without TensorFloat-32 (`exact`): beside it, PSNR tells what TF32 changes on a GPU.
 """
 
 import json
@@ -20,9 +21,11 @@ import torch
 from pictures import photographs
 
 from diffusion4k import cli, manifest
+from diffusion4k.metrics import scores
 from diffusion4k.sources.miniature import metric_networks
 
 SCRIPT = harness.ROOT / "scripts" / "reconstruct.py"
+SIDES = {"tiles": ["--vae-tiling", "--tf32"], "whole": ["--tf32"], "exact": ["--no-tf32"]}
 
 
 def sources(root: Path, size: int, *, quick: bool) -> dict[str, Path]:
@@ -59,12 +62,15 @@ def dataset(folder: Path, size: int) -> None:
 def run(flags: dict[str, object], output: Path) -> harness.Row:
     command = [sys.executable, str(SCRIPT), "--output", str(output)]
     command += [str(word) for flag, value in flags.items() for word in (f"--{flag}", value)]
-    command += ["--vae-tiling"] if output.stem == "tiles" else []
+    command += SIDES[output.stem]
     child = os.posix_spawn(sys.executable, command, os.environ)
     _, status, usage = os.wait4(child, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
-    return {"seconds": manifest.read(output).seconds, "peak_gb": usage.ru_maxrss * 1024 / 1e9}
+    made = manifest.read(output)
+    psnr = scores.read_rows([made], scores.Reconstruction, 1)["psnr"][0]
+    peak = usage.ru_maxrss * 1024 / 1e9
+    return {"seconds": made.seconds, "peak_gb": peak, "psnr": float(psnr)}
 
 
 def main() -> None:
@@ -82,9 +88,9 @@ def main() -> None:
         flags = sources(Path(temporary), size, quick=args.quick) | {
             "size": size, "factor": args.factor, "decoder": args.decoder, "device": device.type,
         }  # fmt: skip
-        sides = {"tiles": "ours"} | ({"whole": "whole"} if args.whole else {})
-        for name, side in sides.items():
+        for name in SIDES if args.whole else ["tiles"]:
             taken = run(flags, Path(temporary) / f"{name}.json")
+            side = "ours" if name == "tiles" else name
             rows.append({"case": f"{vae}, {size} px", "side": side} | taken)
     harness.report(
         f"reconstruct-{vae.lower().replace(' ', '-')}", args, harness.device_name(device), rows,

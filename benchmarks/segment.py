@@ -30,7 +30,12 @@ from diffusion4k import manifest
 VARIANTS = {
     "plain": ("--global-batch", "1"),
     "offload": ("--global-batch", "1", "--zero-stage", "2", "--offload-optimizer"),
+    "deterministic": ("--global-batch", "1", "--deterministic"),
     "8bit": ("--global-batch", "4", "--optimizer", "adamw_8bit"),
+    "bf16": (
+        *("--global-batch", "1", "--optimizer", "adamw_8bit_bf16", "--clip", "0"),
+        *("--precision", "bfloat16"),
+    ),
 }
 LATENTS = 4
 
@@ -38,7 +43,9 @@ LATENTS = 4
 class Inputs:
     """A pipeline with nothing but what training reads, and latents."""
 
-    def __init__(self, root: Path, name: str, size: int, *, share: int, quick: bool):
+    def __init__(
+        self, root: Path, name: str, size: int, *, share: int, quick: bool, latents: int = LATENTS
+    ):
         from diffusers import FlowMatchEulerDiscreteScheduler
 
         self.root, self.name = root, name
@@ -51,7 +58,7 @@ class Inputs:
         where = {"root": folder, "files": files, "inputs": {}, "settings": {}}
         manifest.write(root / "pipeline.json", **where, started=time.time())
         architecture = networks.architecture(name, quick=quick, share=share)
-        stored(root / "latents", name, architecture, size, 20 if quick else 77, LATENTS)
+        stored(root / "latents", name, architecture, size, 20 if quick else 77, latents)
 
     def command(self, output: Path, steps: int, *flags: str) -> list[str]:
         return [
@@ -112,7 +119,7 @@ def compare(inputs: Inputs, variant: str, steps: int, *flags: str) -> list[harne
     for side in ("reference", "ours"):
         folder = inputs.root / f"{variant}-{side}"
         output, seconds, saved, at = train(
-            inputs, folder, steps, *VARIANTS[variant], *flags, interrupt=side == "ours"
+            inputs, folder, steps, *flags, *VARIANTS[variant], interrupt=side == "ours"
         )
         found[side] = weights(output.with_suffix("") / "transformer")
         row = {"case": f"{variant}, {steps} steps", "side": side, "seconds": seconds}

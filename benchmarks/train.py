@@ -10,7 +10,8 @@ master weights and AdamW on the CPU, to which gradients go and from which weight
 (DeepSpeed ZeRO-2 with optimizer offload, on one process), by torch's fused AdamW, which is as fast
 there as DeepSpeed's. The same transformer and batch on both sides, activations recomputed; a fresh
 model for each. On CUDA, `peak_gb` includes weights, gradients and optimizer states: it is what the
-GPU must have, without gradient accumulation.
+GPU must have. With `--accumulate` a step is of several batches, as in training, so that the
+optimizer's own time is shared out.
 
 `wait` is the share of a step in which ours waits for its next batch, `idle` the share of the time
 in which nothing runs on the device, by torch's profiler (on a CPU: no operator).
@@ -47,6 +48,8 @@ class Ours:
             seed=0, global_batch=recipe.global_batch, repeat_every=0, flip=0.5, u=backbone.draw_u
         )
         self.optimizer = launch.optimizer_for(recipe, transformer.parameters())
+        if recipe.in_backward:
+            self.optimizer.attach()
         dataset = samples.Samples(found, draws)
         slots = range(recipe.global_batch)
         self.batches = samples.loader(
@@ -55,6 +58,17 @@ class Ours:
         self.waited = 0.0
 
     def __call__(self) -> float:
+        loss = sum(self.backward() for _ in range(self.recipe.accumulation(1)))
+        if self.recipe.in_backward:  # which took the steps
+            self.optimizer.gradient_norm()
+            return loss
+        torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss
+
+    def backward(self) -> torch.Tensor:
+        """The loss of the next micro-batch, its gradient added to what there is."""
         began = time.perf_counter()
         batch = next(self.batches)
         self.waited += time.perf_counter() - began
@@ -65,10 +79,7 @@ class Ours:
                 self.backbone, self.transformer, batch, self.recipe, self.header, 3.0,
                 next(self.transformer.parameters()).dtype,
             )  # fmt: skip
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), self.recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        (loss / self.recipe.accumulation(1)).backward()
         return loss.detach()
 
 
@@ -78,9 +89,10 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     how = {"quick": quick, "share": args.share}
     architecture, backbone = networks.architecture(name, **how), backbones.get(name)
     tokens = 20 if quick else 77
+    in_backward = args.optimizer == "adamw_8bit_bf16"
     recipe = Settings(
-        backbone=name, global_batch=args.batch, micro_batch=args.batch,
-        optimizer=args.optimizer if cuda else "adamw",
+        backbone=name, global_batch=args.batch * args.accumulate, micro_batch=args.batch,
+        optimizer=args.optimizer if cuda or in_backward else "adamw", clip=float(not in_backward),
     )  # fmt: skip
     low = torch.bfloat16 if cuda else torch.float32
     shape = {"height": size, "width": size, "t5_tokens": tokens}
@@ -96,10 +108,12 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
             compile_transformer(made)
         return made
 
-    def row(side: str, function, kept: float = 0) -> harness.Row:
+    def row(side: str, function, kept: float = 0, times: int = 1) -> harness.Row:
         part = f", a block of {args.share}" if args.share > 1 else ""
-        found = {"case": f"{name}{part}, batch {args.batch}, {size} px", "side": side}
-        if args.share == 1:  # what the plan reckons with
+        part += f", {args.optimizer}" if in_backward else ""
+        batch = f"{times} x {args.batch}" if times > 1 else args.batch
+        found = {"case": f"{name}{part}, batch {batch}, {size} px", "side": side}
+        if args.share == 1 and not in_backward:  # what the plan reckons with
             found |= {"stage": "train", "backbone": name}
         try:
             found |= harness.measure(function, device, repeats=args.repeats)
@@ -107,18 +121,20 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
             return {"case": found["case"], "side": side, "failed": "out of GPU memory"}
         if cuda:  # all of it, and not only what is above the model that was there
             found["peak_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
-        count = args.batch * flops.training(forward, recompute=True, kept=kept)
+        count = times * args.batch * flops.training(forward, recompute=True, kept=kept)
         return harness.achieved(found, count, limit)
 
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         latents = stored(Path(temporary), name, architecture, size, tokens, 4)
         model = transformer(
-            torch.float32, keep_attention=args.keep_attention, compiled=args.compile and cuda
-        )
+            torch.bfloat16 if in_backward else torch.float32,
+            keep_attention=args.keep_attention, compiled=args.compile and cuda,
+        )  # fmt: skip
         ours = Ours(model, backbone, recipe, latents, device, args.workers)
         began = time.perf_counter()
-        rows.append(row("ours", ours, kept=attention if args.keep_attention else 0))
+        kept = attention if args.keep_attention else 0
+        rows.append(row("ours", ours, kept=kept, times=args.accumulate))
         rows[-1]["wait"] = ours.waited / (time.perf_counter() - began)
         if "failed" not in rows[-1]:
             rows[-1]["idle"] = idle(ours, device, steps=args.repeats)
@@ -188,18 +204,26 @@ def main() -> None:
     parser.add_argument(
         "--share", type=int, default=1, help="one block of so many, for less memory"
     )
+    parser.add_argument("--accumulate", type=int, default=1, help="ours: batches a step")
+    parser.add_argument("--deterministic", action="store_true", help="ours: such kernels alone")
     parser.add_argument("--only-ours", action="store_true", help="not the released step")
     args = parser.parse_args()
     if args.quick:
         args.workers = 0
     device = harness.device(args)
+    if args.accumulate > 1 and not args.only_ours:
+        parser.error("--accumulate: of ours alone; give --only-ours")
+    launch.repeatable(args.deterministic)
     size = 64 if args.quick else args.size
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
     rows = [row for name in args.backbone for row in compare(name, args, device, size, limit)]
     how = {
         name: getattr(args, name)
-        for name in ("optimizer", "workers", "keep_attention", "compile", "share")
+        for name in (
+            *("optimizer", "workers", "keep_attention", "compile", "share", "accumulate"),
+            "deterministic",
+        )
     }
     harness.report(
         "train", args, harness.device_name(device), rows,

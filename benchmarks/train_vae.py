@@ -1,22 +1,28 @@
 """A training step of the scale-consistent VAE: ours against the released order of computing it.
 
     python benchmarks/train_vae.py [--size 512] [--batch 32] [--dtype bfloat16] [--quick]
+    python benchmarks/train_vae.py --memory [--keep]
 
 Ours is the trainer's own step (train/autoencoder.py), decoder and discriminator, on pictures that
 are in memory, in one process, without accelerate's launch, logging and saving; the reference
 computes the same terms as the released script: the decoder twice, the enlarged map kept, VGG-16 and
 the discriminator once more backward for the adaptive weight. Random weights at the real size, the
 optimizers included. `limit_tflops` is the device's matrix products; `of_limit` the share reached.
+
+`--memory` counts the GB of the decoder's part of a step, which takes the most, without a GPU, as
+memory.py does: of one image, since those of a micro-batch add up; `--keep`: without checkpointing.
 """
 
 import dataclasses
 from types import SimpleNamespace
 
 import harness
+import memory
 import networks
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from diffusion4k.backbones.architecture import VAE
@@ -34,8 +40,10 @@ def lpips_network(device: torch.device) -> torch.nn.Module:
     """LPIPS-VGG with random weights."""
     import lpips
 
-    made = lpips.LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False)
-    return made.to(device).eval().requires_grad_(False)
+    with device:
+        made = lpips.LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False)
+    made.scaling_layer.to(device)  # its buffers are born on the CPU
+    return made.eval().requires_grad_(False)
 
 
 def task(settings: AutoencoderSettings, accelerator: Accelerator, *, quick: bool):
@@ -50,8 +58,10 @@ def task(settings: AutoencoderSettings, accelerator: Accelerator, *, quick: bool
     if settings.gradient_checkpointing:
         made.student.enable_gradient_checkpointing()
     made.trained = scale_consistency.trained(made.student, encoder=False)
-    made.opponent = Discriminator(settings.discriminator_hidden, settings.discriminator_depth)
-    made.opponent.to(device).train()
+    with device:
+        made.opponent = Discriminator(
+            settings.discriminator_hidden, settings.discriminator_depth
+        ).train()
     made.lpips = lpips_network(device)
     made.ema = EMAModel(made.trained, decay=settings.ema)
     made.optimizer = launch.optimizer_for(settings, made.trained)
@@ -109,11 +119,36 @@ class Released:
         return loss.detach()
 
 
+def count_memory(settings: AutoencoderSettings, accelerator: Accelerator, *, quick: bool) -> dict:
+    """GB of each part of a step with one image a micro-batch, and `peak`, of all of them."""
+    with FakeTensorMode():
+        made = task(settings, accelerator, quick=quick)
+        every = (made.student, made.teacher, made.opponent, made.lpips)
+        held = [tensor for one in every for tensor in (*one.parameters(), *one.buffers())]
+        alive = memory.Alive([*held, *made.ema.shadow_params])
+        weights = alive.now
+        with alive:
+            for _ in range(2):  # in the second the gradients of the first are there
+                alive.peak = 0
+                batch = made._to_device(pictures(settings))
+                made.train_decoder(batch, 2, fighting=True)
+                del batch
+        gradients = sum(p.grad.untyped_storage().nbytes() for p in made.trained)
+        states = 8 * sum(p.numel() for p in (*made.trained, *made.opponent.parameters()))
+    parts = {"weights, the average's too": weights, "gradients": gradients}
+    parts["optimizer states"] = states
+    parts["an image of a micro-batch"] = alive.peak - weights - gradients
+    parts["peak"] = alive.peak + states
+    return {part: value / 1e9 for part, value in parts.items()}
+
+
 def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--size", type=int, default=512, help="px")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--memory", action="store_true", help="count it, time nothing")
+    parser.add_argument("--keep", action="store_true", help="no gradient checkpointing")
     args = parser.parse_args()
     device = harness.device(args)
     size, batch = (128, 2) if args.quick else (args.size, args.batch)
@@ -125,7 +160,15 @@ def main() -> None:
         small = {"discriminator_hidden": 32, "discriminator_depth": 4}
         settings = dataclasses.replace(settings, gradient_checkpointing=False, **small)
     mixed = "bf16" if args.dtype == "bfloat16" else "no"
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+    accelerator = Accelerator(cpu=args.memory or device.type == "cpu", mixed_precision=mixed)
+    if args.memory:
+        one = dataclasses.replace(
+            settings, decoder_batch=2, micro_batch=1, gradient_checkpointing=not args.keep
+        )
+        print("| part | GB |\n|---|---|")
+        for part, size in count_memory(one, accelerator, quick=args.quick).items():
+            print(f"| {part} | {size:.6f} |" if args.quick else f"| {part} | {size:.1f} |")
+        return
     dtype = getattr(torch, args.dtype)
     limit = harness.limit(device, dtype, quick=args.quick)
     network = miniature.VAE if args.quick else VAE

@@ -28,6 +28,7 @@ from diffusion4k.dag.lineage import Lineage
 from diffusion4k.errors import UserError
 from diffusion4k import streams
 
+streams.names_in_utf8()  # here and in all jobs
 streams.prepare()  # what is printed here dies in no locale
 
 OWN_FILES = [Path(path) for path in workflow.overwrite_configfiles]

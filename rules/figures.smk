@@ -1,67 +1,10 @@
-# Needs: pipelines, prompts of a data set or of one's own, photographs, checks, training manifests.
-# Gives: pictures/<figure>/…, drawn for that figure alone: few, and the same bytes as a benchmark's;
-#        figures/<figure>.json (.png .pdf beside it), and a named target for each figure.
+# Needs: pictures drawn for figures, photographs, VAEs, checks, training manifests, votes.
+# Gives: figures/<figure>.json (.png .pdf beside it), and a named target for each figure.
 from diffusion4k.dag import figures
 
 
 localrules:
-    prompts,
     figure,
-
-
-rule prompts:
-    "Lists a set of prompts as a data set without photographs."
-    output:
-        "<results>/prompts/{prompts}.json",
-    log:
-        "<logs>/prompts/{prompts}.log",
-    benchmark:
-        "<benchmarks>/prompts/{prompts}.tsv"
-    conda:
-        "../envs/paper.yaml"
-    params:
-        code=code("prompts.py"),
-        flags=lambda w: figures.prompt_flags(CONFIG, w.prompts),
-        content=lambda w: figures.prompt_digest(CONFIG, w.prompts),
-    shell:
-        "python scripts/prompts.py {params.flags} --output {output} > {log} 2>&1"
-
-
-rule draw:
-    "Draws a figure's pictures, of all its models: few, so that starting is most of the work."
-    input:
-        lambda w: figures.draw_inputs(CONFIG, w.figure),
-    output:
-        "<results>/pictures/{figure}/shard-{shard}-of-{shards}.json",
-    log:
-        "<logs>/pictures/{figure}/{shard}-of-{shards}.log",
-    benchmark:
-        "<benchmarks>/pictures/{figure}/{shard}-of-{shards}.tsv"
-    wildcard_constraints:
-        figure=alternatives(figures.reading(CONFIG, "pictures")),
-    conda:
-        "../envs/gpu.yaml"
-    threads: threads("generate")
-    resources:
-        **asks("generate"),
-        # not params: offloading changes memory and time, not the image
-        offload=flags(offload=key("generate.offload")),
-    params:
-        code=code("draw.py"),
-        of_figure=lambda w: figures.draw_flags(CONFIG, w.figure),
-        flags=flags(
-            negative_prompt=key("generate.negative_prompt"),
-            seed_policy=key("generate.seed_policy"),
-            dtype=key("generate.dtype"),
-            attention=key("generate.attention"),
-            compile=key("generate.compile"),
-            vae_tiling=key("generate.vae_tiling"),
-            encoder=key("vae.encoder"),
-            decoder=key("vae.decoder"),
-        ),
-    shell:
-        "{resources.launch} scripts/draw.py {params.of_figure} {params.flags} {resources.offload}"
-        " --shard {wildcards.shard} --shards {wildcards.shards} --output {output} > {log} 2>&1"
 
 
 rule rebuild:

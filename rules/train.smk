@@ -9,16 +9,18 @@
 from diffusion4k.dag import chains, train
 
 TRAINING = train.CHAIN
+of_backbone = partial(train.of_backbone, CONFIG)
 EXECUTION = flags(
     processes=key("backbones.{backbone}.train.gpus", then=lambda gpus: max(gpus, 1)),
     micro_batch=key("backbones.{backbone}.train.micro_batch"),
-    gradient_checkpointing=key("train.gradient_checkpointing"),
-    keep_attention=key("train.keep_attention"),
-    compile=key("train.compile"),
-    zero_stage=key("train.zero_stage"),
-    offload_optimizer=key("train.offload_optimizer"),
-    save_every=key("train.save_every"),
-    time_limit=resources.time_limit(CONFIG, "train"),
+    gradient_checkpointing=of_backbone("gradient_checkpointing"),
+    keep_attention=of_backbone("keep_attention"),
+    compile=of_backbone("compile"),
+    deterministic=key("train.deterministic"),
+    zero_stage=of_backbone("zero_stage"),
+    offload_optimizer=of_backbone("offload_optimizer"),
+    save_every=key("train.save_every", then=chains.pace),
+    time_limit=lambda w: resources.time_limit(CONFIG, "train", w),
 )
 
 
@@ -45,7 +47,7 @@ rule train:
     retries: CONFIG["train"]["slots"] - 1 if workflow.is_main_process else 0
     conda:
         "../envs/gpu.yaml"
-    threads: threads("train")
+    threads: lambda w: threads("train", w)
     resources:
         **asks("train", ended_slots=lambda w: TRAINING.ended_slots(CONFIG, w)),
         # how, not what: no params, since to run on fewer processes is no reason to train again

@@ -11,7 +11,7 @@ VAE_EXECUTION = flags(
     processes=key("vae_training.gpus", then=lambda gpus: max(gpus, 1)),
     micro_batch=key("vae_training.micro_batch"),
     gradient_checkpointing=key("vae_training.gradient_checkpointing"),
-    save_every=key("vae_training.save_every"),
+    save_every=key("vae_training.save_every", then=chains.pace),
     time_limit=resources.time_limit(CONFIG, "train_vae"),
 )
 
@@ -126,7 +126,8 @@ rule reconstruct:
             crop=key("reconstruction.crop"),
             crops=key("reconstruction.crops"),
             vae_tiling=key("reconstruction.vae_tiling"),
-            limit=key("reconstruction.images"),
+            tf32=key("reconstruction.tf32"),
+            limit=vae.limit(CONFIG),
             factor=key("vaes.{vae}.factor"),
             encoder=key("vaes.{vae}.encoder", "vae.encoder"),
             decoder=key("vaes.{vae}.decoder", "vae.decoder"),

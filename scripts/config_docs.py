@@ -76,7 +76,7 @@ def _value(key: str, node: Schema, values: dict[str, Any]) -> str:
     value: Any = values
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    if value is not None and not isinstance(value, dict):
+    if value is not None and ("anyOf" in node or not isinstance(value, dict)):
         return f"`{_yaml(value)}`"
     return f"default `{_yaml(node['default'])}`" if "default" in node else ""
 

@@ -33,7 +33,7 @@ INTRODUCTION = """\
 The paper in miniature, on this machine's CPU and without a network. Snakemake makes photographs
 and small networks (sources), encodes the photographs (latents), fine-tunes SD3 and Flux on them
 (train), draws pictures from their captions (generate), scores these (metrics), and sets what came
-of it beside the paper's numbers. It takes five to ten minutes on two cores.
+of it beside the paper's numbers. It takes about five minutes on two cores.
 """
 GOING_ON = "Ctrl-C stops it; the same command goes on. What Snakemake says is in {log}.\n"
 
@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "snakemake", "--profile", args.profile, *own, "--", "all"]
     with (
         log.open("w", encoding="utf-8") as copy,
-        warm_python() as path,
+        warm_python() as folder,
         subprocess.Popen(
             command,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"DIFFUSION4K_PYTHON": folder},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -90,7 +90,7 @@ def header_of(config: Path) -> str:
 
 @contextlib.contextmanager
 def warm_python() -> Iterator[str]:
-    """A PATH on which `python` starts scripts with their libraries imported (scripts/warm.py).
+    """A folder whose `python` starts scripts with their libraries imported (scripts/warm.py).
 
     One thread: the jobs of the miniature have one, and a process with several cannot be forked,
     nor one that has opened a GPU.
@@ -99,11 +99,12 @@ def warm_python() -> Iterator[str]:
         one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         one["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # or a library that looks for a GPU opens it
         command = [sys.executable, "-W", "ignore", "scripts/warm.py", folder]
-        server = subprocess.Popen(command, env=os.environ | one)
+        # in a group of its own: of a terminal's Ctrl-C a script hears once, by its client
+        server = subprocess.Popen(command, env=os.environ | one, process_group=0)
         try:
             while not Path(folder, "python").exists() and server.poll() is None:
                 time.sleep(0.01)
-            yield os.pathsep.join([folder, os.environ["PATH"]])
+            yield folder
         finally:
             server.terminate()
             server.wait()

@@ -1,4 +1,4 @@
-"""Draw the pictures of a figure: prompts by models, sizes, guidance scales, steps and seeds.
+"""Draw some pictures, as of a figure: prompts by models, sizes, guidance scales, steps and seeds.
 
   python scripts/draw.py --rows '{"flux": {"model": "results/paper/sources/flux.json"}}' \\
       --dataset results/paper/prompts/scenes.json --folder . --sizes 3072x4096 4096x3072 \\
@@ -21,8 +21,8 @@ from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
 from diffusion4k.pipelines.folder import PipelineFolder
 
-# of a row: its pipeline's manifest, and what it has of its own
-OWN = ("model", "steps", "guidance", "t5_tokens", "vae_factor", "vae_tiling")
+# of a row: its pipeline's manifest, and what it has of its own, the manifest of its prompts too
+OWN = ("model", "dataset", "steps", "guidance", "t5_tokens", "vae_factor", "vae_tiling")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--dataset", type=Path, required=True, help="manifest with the prompts")
     flags.add_argument("--folder", default=".", help="folder in it, e.g. eval/size_2048")
     flags.add_argument("--count", type=int, help="the first prompts so many; default: all")
+    flags.add_argument("--spread", action=shared.SWITCH, default=False,
+                       help="prompts at even distances in place of the first")  # fmt: skip
     flags.add_argument("--sizes", type=sides, nargs="+", required=True, metavar="HxW", help="px")
     flags.add_argument("--guidance", type=shared.finite, nargs="+", default=[], help="scales")
     flags.add_argument("--steps", type=int, nargs="+", default=[], help="numbers of steps")
@@ -68,8 +70,8 @@ def run(args: argparse.Namespace) -> None:
         if set(row) - set(OWN) or "model" not in row:
             raise UserError(f"--rows, {name}: a model, and of {', '.join(OWN[1:])} what it has")
         rows[name] = dict.fromkeys(OWN) | row
-    dataset = manifest.read(args.dataset)
-    prompts = captions.of(dataset, args.folder)[: args.count]
+    datasets = {name: manifest.read(row["dataset"] or args.dataset) for name, row in rows.items()}
+    prompts = {name: chosen(dataset, args) for name, dataset in datasets.items()}
     folders = {name: PipelineFolder.open(row["model"]) for name, row in rows.items()}
 
     from diffusion4k.generate import pictures  # torch
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     every = [
         (name, one)
         for name, row in rows.items()
-        for one in varied.of(prompts, folders[name].backbone, row, **of)
+        for one in varied.of(prompts[name], folders[name].backbone, row, **of)
     ]
     mine, root = shards.shard(every, args.shard, args.shards), args.output.parent
     drawn, records, device = [], [], "cpu"
@@ -103,14 +105,22 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=root,
         files=drawn,
-        inputs={"dataset": args.dataset} | {name: row["model"] for name, row in rows.items()},
+        inputs={"dataset": args.dataset}
+        | {name: row["model"] for name, row in rows.items()}
+        | {f"{name}:dataset": row["dataset"] for name, row in rows.items() if row["dataset"]},
         settings=vars(args),
         results={"pictures": records},
         started=started,
         device=device,
-        notes=[*(note for one in folders.values() for note in one.notes), *dataset.notes],
+        notes=[note for one in (*folders.values(), *datasets.values()) for note in one.notes],
     )
     print(f"{args.output}: {len(drawn)} pictures")
+
+
+def chosen(dataset: manifest.Manifest, args: argparse.Namespace) -> list[captions.CaptionedImage]:
+    """The prompts that pictures are drawn of."""
+    every = captions.of(dataset, args.folder)
+    return shards.spread(every, args.count) if args.spread else every[: args.count]
 
 
 def own(row: dict, args: argparse.Namespace) -> dict:

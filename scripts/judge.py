@@ -18,7 +18,7 @@ from diffusion4k.data import captions, shards
 from diffusion4k.endpoints import flags as endpoint
 from diffusion4k.endpoints import prompts
 from diffusion4k.errors import UserError
-from diffusion4k.people import judge, votes
+from diffusion4k.people import judge, pictures, votes
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,14 +46,11 @@ def run(args: argparse.Namespace) -> None:
     system, asked = prompts.read(args.system), prompts.read(args.question)
     dataset = manifest.read(args.dataset)
     samples = shards.spread(captions.of(dataset, args.folder), args.prompts)
-    sources = [read(pair) for pair in args.images]
-    pictures: dict[str, dict[str, manifest.Listed]] = {}
-    for model, source in sources:
-        own = {path.stem: source.listed(path) for path in source.within("images")}
-        pictures[model] = pictures.get(model, {}) | own
-    pairs = [two(pair, pictures) for pair in args.pairs]
+    sources = pictures.sources(args.images)
+    of = pictures.of(sources)
+    pairs = [two(pair, of) for pair in args.pairs]
     shown = judge.shown(pairs, samples)
-    questions = [judge.question(one, pictures, system, asked) for one in shown]
+    questions = [judge.question(one, of, system, asked) for one in shown]
     coming = chat.answer_all(questions, args.workers)
     answers = list(cli.progress(coming, total=len(questions), desc="judge", unit="answer"))
 
@@ -91,19 +88,11 @@ def line(one: judge.Shown, answer, refusal: str) -> str:
     return json.dumps(record | asdict(answer) | {"refusal": refusal}, ensure_ascii=False) + "\n"
 
 
-def read(pair: str) -> tuple[str, manifest.Manifest]:
-    """MODEL=MANIFEST, read."""
-    model, _, path = pair.partition("=")
-    if not (model and path):
-        raise UserError(f"--images {pair}: write MODEL=MANIFEST")
-    return model, manifest.read(path)
-
-
-def two(pair: str, pictures: dict) -> tuple[str, str]:
+def two(pair: str, of: dict) -> tuple[str, str]:
     """MODEL,MODEL as two models that have pictures."""
     models = tuple(pair.split(","))
-    if len(models) != 2 or models[0] == models[1] or not set(models) <= set(pictures):
-        known = ", ".join(pictures)
+    if len(models) != 2 or models[0] == models[1] or not set(models) <= set(of):
+        known = ", ".join(of)
         raise UserError(f"--pairs {pair}: write MODEL,MODEL, two of --images' {known}")
     return models
 

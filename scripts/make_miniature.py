@@ -6,6 +6,7 @@ Everything but the photographs is small or random: its numbers prove the plumbin
 import argparse
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 from diffusion4k import cli, manifest
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--small-size", type=int, default=128, help="px that stand for 2048")
     parser.add_argument("--vae-steps", type=int, default=250, help="of the VAE's pretraining")
     parser.add_argument("--growth", type=int, default=1, help="of a transformer's width and depth")
+    parser.add_argument("--narrower", type=int, default=1, help="how often narrower VGG-16 is")
     parser.add_argument("--folder", type=Path, required=True, help="for what is made")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     return parser
@@ -45,6 +47,8 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')}: a multiple of 32 px, 64 at least")
     if min(args.vae_steps, args.growth) < 1:
         raise UserError("--vae-steps, --growth: at least 1")
+    if args.narrower not in (1, 2, 4, 8, 16):
+        raise UserError("--narrower: 1, 2, 4, 8 or 16")
     if args.what == "aesthetic_4k":
         from diffusion4k.sources.miniature import dataset
 
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         files, results = dataset.make(args.folder, seed=args.seed, **sizes)
     elif args.what in NETWORKS:
         note = NETWORK_NOTE.format(args.what)
-        files, results = make_network(args.what, args.folder, args.seed), {}
+        files, results = make_network(args), {}
     else:
         import torch
 
@@ -78,14 +82,15 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def make_network(what: str, folder: Path, seed: int) -> list[Path]:
+def make_network(args: argparse.Namespace) -> list[Path]:
     """Write one of the metrics' networks; returns its files."""
     import torch
 
     from diffusion4k.sources.miniature import metric_networks as networks
 
     torch.set_num_threads(1)
-    torch.manual_seed(own_seed(what, seed))
+    what, folder = args.what, args.folder
+    torch.manual_seed(own_seed(what, args.seed))
     if what == "clip":
         return networks.make_clip(folder, embed_dim=512, patch_size=16)
     if what == "clip_large":
@@ -94,7 +99,7 @@ def make_network(what: str, folder: Path, seed: int) -> list[Path]:
         "aesthetics_head": networks.make_aesthetics_head,
         "inception": networks.make_inception,
         "inception_clean": networks.make_inception_clean,
-        "vgg16": networks.make_vgg16,
+        "vgg16": partial(networks.make_vgg16, narrower=args.narrower),
     }
     return makers[what](folder)
 

@@ -5,7 +5,7 @@ import json
 import time
 from pathlib import Path
 
-from diffusion4k import cli, files, images, manifest
+from diffusion4k import cli, files, manifest
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 
@@ -33,22 +33,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.people import kit, page
+    from diffusion4k.people import kit, page, pictures
 
     started = time.time()
     groups = [group.split(",") for group in args.groups]
     if wrong := [g for g in groups if len(set(g)) != {"pairs": 2, "ratings": 1}[args.purpose]]:
         raise UserError(f"--groups {','.join(wrong[0])}: pairs have two models, ratings one")
-    dataset, shards, pictures = manifest.read(args.dataset), {}, {}
-    for pair in args.images:
-        model, _, path = pair.partition("=")
-        if not path:
-            raise UserError(f"--images {pair}: write MODEL=MANIFEST")
-        shard = shards[f"{model}:{path}"] = manifest.read(path)
-        of_model = pictures.setdefault(model, {})
-        of_model |= {file.stem: shard.listed(file) for file in images.pictures(shard.paths())}
+    dataset, sources = manifest.read(args.dataset), pictures.sources(args.images)
     texts = {sample.id: sample.text for sample in captions.of(dataset, args.folder)}
-    items = kit.items(pictures, texts, groups, prompts=args.prompts, seed=args.seed)
+    items = kit.items(pictures.of(sources), texts, groups, prompts=args.prompts, seed=args.seed)
     how = {"patch": args.patch, "across": args.across}
     if args.purpose == "pairs":
         how = {"side": args.side} if args.side else {}
@@ -61,11 +54,12 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=args.output.parent,
         files=[key, *bulk],
-        inputs={"dataset": dataset.path} | {name: one.path for name, one in shards.items()},
+        inputs={"dataset": dataset.path}
+        | {f"{model}:{one.path}": one.path for model, one in sources},
         settings=vars(args),
         results={"items": len(items), "kit": kit.digest(args.purpose, items, how)},
         started=started,
-        notes=[note for one in [dataset, *shards.values()] for note in one.notes],
+        notes=[note for one in [dataset, *(source for _, source in sources)] for note in one.notes],
     )
     send = f"the folder {folder}" if len(bulk) > 1 else str(bulk[0])
     print(f"{len(items)} items; give raters {send}, and keep {key} to yourself")

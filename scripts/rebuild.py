@@ -28,6 +28,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--size", type=int, default=4096, help="px")
     flags.add_argument("--count", type=int, default=4, help="images at even distances")
     flags.add_argument("--vae-tiling", action=argparse.BooleanOptionalAction, default=False)
+    flags.add_argument(
+        "--tf32", action=argparse.BooleanOptionalAction, default=False,
+        help="on a GPU, the VAE's convolutions in TensorFloat-32"
+    )  # fmt: skip
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     flags.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
@@ -76,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
             tiling=args.vae_tiling,
         )
         for one in cli.progress(samples, desc=name, unit="image"):
-            keep(name, one, reconstruct.rebuild(vae, real[one.id], one.id))
+            keep(name, one, reconstruct.rebuild(vae, real[one.id], one.id, tf32=args.tf32))
     tiles = ["reconstructed in tiles: not quite the values of the whole"]
     manifest.write(
         args.output,

@@ -7,9 +7,12 @@ crop), encoded to the posterior's mean, decoded, and rounded to 8 bits.
 import argparse
 import os
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from diffusion4k import cli, manifest
+from diffusion4k.background import one_behind
 from diffusion4k.data import captions, shards
 
 FORMS = {"encoder": ("stride", "dilation"), "decoder": ("folded", "upsample", "published")}
@@ -32,6 +35,10 @@ def parser() -> argparse.ArgumentParser:
         default=False,
         help="encode and decode in blended tiles: little memory, slightly other values",
     )
+    flags.add_argument(
+        "--tf32", action=argparse.BooleanOptionalAction, default=False,
+        help="on a GPU, the VAE's convolutions in TensorFloat-32; the metrics' networks never"
+    )  # fmt: skip
     flags.add_argument("--crop", type=int, default=299, help="px, of the crops for patch rFID")
     flags.add_argument("--crops", type=int, default=1, help="of them along each side")
     flags.add_argument("--limit", type=int, help="images at even distances instead of all")
@@ -62,15 +69,27 @@ def run(args: argparse.Namespace) -> None:
     saves = scores.SavedScores(args.output, scores.Reconstruction, key(args, paths))
     done = {sample.id: saved for sample in samples if (saved := saves.get(sample.id))}
 
-    if len(done) < len(samples):
+    missing = [sample for sample in samples if sample.id not in done]
+
+    def pairs_of() -> Iterator[Callable[[], None]]:
+        """What is left to do of each pair on the CPU, once the device is done with it."""
         vae, score = load(args, sources, device)
-    for sample in cli.progress(samples, desc="reconstruct", unit="image"):
-        if sample.id in done:
-            continue
-        image = inputs.photograph(sample.sound(), args.size, upright=True)
-        real, rebuilt = np.asarray(image), rebuild(vae, image, sample.id)
-        row, features = done[sample.id] = score(sample.id, real, rebuilt)
-        saves.put(row, **features)
+        prepared = (partial(photograph, sample, args.size) for sample in missing)
+        for sample, image in zip(missing, one_behind(prepared), strict=True):
+            real = np.asarray(image)
+            rebuilt = rebuild(vae, image, sample.id, tf32=args.tf32)
+            yield partial(finish, sample.id, real, rebuilt, *score.networks(real, rebuilt))
+
+    def finish(id: str, real, rebuilt, lpips: float, features: dict) -> None:
+        done[id] = pairs.row(id, real, rebuilt, lpips), features
+        saves.put(done[id][0], **features)
+
+    def photograph(sample, size: int):
+        return inputs.photograph(sample.sound(), size, upright=True)
+
+    waiting = one_behind(pairs_of() if missing else ())
+    for _ in cli.progress(waiting, total=len(missing), desc="reconstruct", unit="image"):
+        pass
 
     scored = [done[sample.id] for sample in samples]
     bulk = scores.write_shard(args.output, scores.Reconstruction, scored, pairs.ARRAYS)
@@ -94,7 +113,7 @@ def key(args: argparse.Namespace, paths: dict[str, Path]) -> str:
     from diffusion4k.metrics import scores
 
     deciding = ("folder", "size", "factor", "encoder", "decoder", "dtype", "crop", "crops")
-    deciding += ("vae_tiling",)
+    deciding += ("vae_tiling", "tf32")
     return scores.key(paths.values(), **{name: getattr(args, name) for name in deciding})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from diffusion4k import cli, files, manifest
 from diffusion4k.errors import UserError
 
-TITLE = "Diffusion-4K, reproduced"
+TITLE = "Diffusion-4K: what was reproduced"
 
 
 def parser() -> argparse.ArgumentParser:

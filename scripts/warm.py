@@ -2,7 +2,8 @@
 
 Half of what the miniature's hundred small jobs compute is the import of the same libraries, five
 seconds each. scripts/demo.py starts this and puts the client, a program called `python`, in front
-of the jobs' PATH; what runs in a fork is the script as it is. Nothing else uses it.
+of the jobs' PATH; what runs in a fork is the script as it is. Nothing else uses it. Of Snakemake's
+benchmark files only the seconds are then the job's: the rest is the client's.
 """
 
 import argparse
@@ -22,27 +23,18 @@ from functools import partial
 from pathlib import Path
 
 # what the scripts import of other people's, the slowest; none of it may start a thread
-LIBRARIES = [
-    "torch",
-    "torchvision",
-    "accelerate",
-    "pandas",
-    "pyarrow.parquet",
-    "scipy.linalg",
-    "matplotlib.figure",
-    "numba",
-    "open_clip",
-    "lpips",
-    "torch_fidelity.feature_extractor_inceptionv3",
-    "transformers.modeling_utils",
-    "diffusers.models.autoencoders",
-    "diffusers.models.transformers",
-    "diffusers.loaders",
-]
+LIBRARIES = """
+    torch torchvision accelerate pandas pyarrow.dataset pyarrow.parquet safetensors.numpy
+    jsonschema jinja2 cleanfid.resize scipy.linalg matplotlib.figure
+    matplotlib.backends.backend_agg matplotlib.backends.backend_pdf numba open_clip lpips
+    torch_fidelity.feature_extractor_inceptionv3 transformers.modeling_utils
+    diffusers.models.autoencoders diffusers.models.transformers diffusers.loaders
+"""
 CLASSES = {
     "diffusers": "AutoencoderKL FluxPipeline StableDiffusion3Pipeline",
     "transformers": "CLIPTextModel CLIPTextModelWithProjection T5EncoderModel",
 }
+SECONDS = 5  # between two looks whether who started it is still there
 CLIENT = """\
 #!{python} -IS
 import json, os, signal, socket, sys
@@ -69,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def serve(folder: Path) -> None:
-    """Answer clients until the process is killed."""
+    """Answer clients until the process is killed, or until who started it is gone."""
+    starter = os.getppid()
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(folder / "socket"))
     server.listen(64)
@@ -79,14 +72,16 @@ def serve(folder: Path) -> None:
     client.chmod(0o700)
     # it warns of a 4-bit CPU kernel that nobody here asks for
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    for module in LIBRARIES:
+    for module in LIBRARIES.split():
         importlib.import_module(module)
     for module, names in CLASSES.items():
         for name in names.split():
             getattr(importlib.import_module(module), name)
     gc.freeze()  # what is shared stays shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
-    while True:
+    while os.getppid() == starter:
+        if server not in select.select([server], [], [], SECONDS)[0]:
+            continue
         connection, _ = server.accept()
         if os.fork() == 0:
             server.close()

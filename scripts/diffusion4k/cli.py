@@ -26,6 +26,7 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
     A text may begin with "-". What --output names must be writable before the work begins.
     """
+    streams.names_in_utf8()
     streams.prepare()
     args = parser.parse_args(joined(sys.argv[1:], parser))
     environment.checkout()  # as it is when the work begins

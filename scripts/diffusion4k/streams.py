@@ -1,8 +1,24 @@
-"""What is printed arrives in every locale: nothing dies of a sign that an encoding lacks."""
+"""Every locale will do: nothing printed dies of a sign that an encoding lacks, names are UTF-8."""
 
+import locale
 import os
 import stat
 import sys
+
+
+def names_in_utf8() -> None:
+    """Start this process again in Python's UTF-8 mode where the locale has other file names.
+
+    By ISO-8859-1 or GBK, the file that a data set calls 城.jpg would not be there. What is printed
+    stays as the locale has it. PYTHONUTF8=0 keeps the locale's names.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8"):
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    os.environ.setdefault("PYTHONIOENCODING", f"{locale.getencoding()}:backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def prepare() -> None:

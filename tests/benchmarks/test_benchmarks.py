@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from diffusion4k.train.settings import Settings
 from slurm_fixtures import need_slurm
@@ -89,6 +90,31 @@ def test_a_steps_memory_is_counted_and_autocasts_cache_would_add_to_it(monkeypat
     assert own["optimizer states"] == pytest.approx(2.03125 * parameters, abs=1e-6)
     assert own["peak"] > sum(size for part, size in own.items() if part != "peak")
     assert cached["peak"] > own["peak"]
+
+
+def test_the_memory_of_a_vaes_step_grows_without_recomputation(monkeypatch, capsys):
+    found = []
+    for flags in ((), ("--keep",)):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        run(BENCHMARKS / "train_vae.py", monkeypatch, "--memory", *flags)
+        rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines()[2:]]
+        found.append({part.strip(): float(size) for part, size in rows})
+    own, kept = found
+    assert own["peak"] == pytest.approx(sum(own.values()) - own["peak"], abs=2e-6)
+    assert kept["an image of a micro-batch"] > own["an image of a micro-batch"]
+
+
+def test_the_memory_of_steps_inside_the_backward_pass_is_counted(monkeypatch, capsys):
+    """No gradient outlives its step; the states are those that the step itself made."""
+    run(BENCHMARKS / "memory.py", monkeypatch, "--optimizer", "adamw_8bit_bf16")
+    rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines()[2:]]
+    found = {part.strip(): float(size) for part, size in rows}
+    parameters = found["weights"] / 2
+    assert found["gradients"] == 0
+    # of fewer than 4096 weights float32 states
+    assert 2.03 * parameters < found["optimizer states"] < 2.2 * parameters
+    held = found["weights"] + found["optimizer states"] + found["kept for the backward pass"]
+    assert held < found["peak"] < held + found["weights"]
 
 
 def test_results_are_of_full_runs():

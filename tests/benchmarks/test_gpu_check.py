@@ -44,7 +44,10 @@ def check(folder, *arguments: str) -> tuple[int, dict, str]:
 
 def test_a_rehearsal(tmp_path):
     """Real trainings that SIGTERM ends, under ZeRO with the optimizer in the CPU's memory."""
-    names = ["machine", "segment_offload", "miniature"]
+    names = [
+        "machine", "segment_offload", "segment_bf16", "attention", "between", "train_flux_80gb",
+        "miniature",
+    ]  # fmt: skip
     if not shutil.which("g++"):  # DeepSpeed builds its CPU Adam with it
         names.remove("segment_offload")
     # a test asserts no time: all limits are ten times as long
@@ -52,12 +55,20 @@ def test_a_rehearsal(tmp_path):
     assert status == 0, said
     assert list(record["steps"]) == names and record["quick"]
     assert all(step["state"] == "done" for step in record["steps"].values())
-    for name in set(names) & {"segment_offload"}:
+    for name in set(names) & {"segment_offload", "segment_bf16"}:
         (result,) = record["steps"][name]["results"]
         straight, interrupted = result["rows"]
         assert interrupted["equal"] and interrupted["difference"] == 0
         assert interrupted["step"] >= 1 and interrupted["saved"] > 0
         assert straight["loss"] == interrupted["loss"]
+    (result,) = record["steps"]["attention"]["results"]
+    chosen = [row for row in result["rows"] if "auto" in row]
+    assert [row["auto"] for row in chosen] == ["native"] * 2 and "auto native" in said
+    (result,) = record["steps"]["between"]["results"]
+    assert [row["side"] for row in result["rows"]] == ["reference", "ours"]
+    assert "between pictures, sd3, 64 px | ours" in said
+    (row,) = record["steps"]["train_flux_80gb"]["results"][0]["rows"]
+    assert row["side"] == "ours" and "adamw_8bit_bf16" in row["case"]
     assert "| segment_offload | done |" in said or "segment_offload" not in names
 
 

@@ -46,6 +46,9 @@ def test_miniature_changes_only_sizes_counts_and_sources():
         assert small["evaluations"][name]["size"] * 16 == evaluation["size"]
 
 
+BF16_WEIGHTS = {"optimizer": "adamw_8bit_bf16", "offload_optimizer": False, "zero_stage": 0}
+
+
 def pairs(*given):
     """A study of these pairs, and a figure of it."""
     of_figure = {"figure_6": {"rows": [given[0][0]]}}
@@ -74,6 +77,24 @@ def pairs(*given):
                 "backbones": {"flux": {"train": {"gpus": 4}}},
             },
             ["backbones.flux.train.gpus", "2^31", "zero_stage: 0"],
+        ),
+        (
+            {"backbones": {"flux": {"train": {"optimizer": "adamw_8bit"}}}},
+            ["backbones.flux.train.optimizer", "offload_optimizer: false"],
+        ),
+        (
+            {"backbones": {"sd3": {"train": {"zero_stage": 0}}}},
+            ["train.offload_optimizer", "zero_stage: 2"],
+        ),
+        ({"train": {"save_every": 0}}, ["train.save_every: 0", "{minutes: …}"]),
+        ({"train": {"save_every": {"hours": 1}}}, ["train.save_every", "{minutes: …}"]),
+        ({"train": BF16_WEIGHTS}, ["train.clip", "adamw_8bit_bf16", "set clip: 0"]),
+        (
+            {
+                "train": BF16_WEIGHTS | {"clip": 0},
+                "backbones": {"sd3": {"train": {"gpus": 1, "global_batch": 8}}},
+            },
+            ["backbones.flux.train.global_batch", "adamw_8bit_bf16", "one process"],
         ),
         ({"efficiency": {"sd3_f8": {"model": "sd4"}}}, ["efficiency.sd3_f8.model", "sd4"]),
         ({"vaes": {"mine": {"source": "sd5", "label": "Mine"}}}, ["vaes.mine.source", "sd5"]),
@@ -244,13 +265,16 @@ def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_rig
     checkout, tmp_path
 ):
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    section = re.search(r"## Flux-12B in full(.*?)\n`tests/", text, re.DOTALL)[1]
+    section = re.search(r"## Flux-12B in full on one GPU of 141 GB(.*?)\n## ", text, re.DOTALL)[1]
     changes = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
     args = training_flags(checkout, tmp_path, "flux_f16_wlf", changes)
     recipe = settings.from_arguments(args)
     assert (args.processes, recipe.accumulation(args.processes)) == (1, 32)
     assert recipe.gradient_checkpointing and not recipe.zero_stage
     assert (recipe.optimizer, recipe.precision) == ("adamw_8bit", "bfloat16")
+    other = settings.from_arguments(training_flags(checkout, tmp_path, "sd3_f16_wlf", changes))
+    assert (other.optimizer, other.zero_stage, other.offload_optimizer) == ("adamw", 2, True)
+    assert other.keep_attention and not recipe.keep_attention
     count = backbones.get("flux").architecture.parameters
     rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
     weights, gradients, states, *rest, total = map(float, rows[1:])

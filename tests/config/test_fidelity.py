@@ -17,6 +17,7 @@ from diffusion4k.config import fidelity
 from diffusion4k.config import resolve as config
 from diffusion4k.dag import generate, paper
 from diffusion4k.generate import sampler
+from diffusion4k.generate.folder import Folder
 from diffusion4k.generate.seeds import image_seed
 from diffusion4k.metrics import clip, families, glcm, inputs, scores
 from diffusion4k.train import launch, randomness, samples
@@ -273,7 +274,7 @@ def test_row_image_seed():
 def test_row_score_input(tmp_path):
     """Published, metrics of the feature pass see the pixels in memory; corrected, the JPEG's."""
     pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    folder = sampler.Folder(tmp_path, png=True)
+    folder = Folder(tmp_path, png=True)
     folder.save("photo", pixels, digest="", seconds=0)
     shard = manifest.read(tiny.save_manifest(tmp_path / "shard.json", tmp_path))
     seen = []

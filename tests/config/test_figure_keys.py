@@ -3,7 +3,7 @@
 import pytest
 
 from configs import fault, load, resolve
-from diffusion4k.dag import figures
+from diffusion4k.dag import draw, figures
 
 MINE = {"kind": "gallery", "title": "Mine", "rows": ["sd3_f16"]}
 OF_PROMPTS = MINE | {"prompts": "words", "sizes": [[2048, 3072]]}
@@ -57,7 +57,7 @@ def test_a_folder_of_pictures_goes_with_its_evaluation_alone(tmp_path):
     assert "mine is a folder of pictures" in said and "prompts, sizes" in said
     beside = {"figure_9": {"rows": ["sd3_f16", "mine"]}}
     config = resolve(models=mine, figures=beside)
-    assert figures.sampled(config, "figure_9") == ["sd3_f16"]
+    assert draw.sampled(config, "figure_9") == ["sd3_f16"]
     own = figures.rows(config, "figure_9")[1:]
     assert len(own) == 10 and own[0][1].endswith("generate/mine/eval_4096/shard-0-of-10.json")
 
@@ -90,8 +90,8 @@ def test_how_many_pictures_a_figure_draws():
         "sizes": [[4096, 4096], [4096, 3072], [3072, 4096]], "guidance": [5.0, 5.5, 6.0, 6.5, 7.0],
         "steps": [50, 80, 100], "seeds": list(range(10)), "count": 1, "shards": 9,
     }})  # fmt: skip
-    counts = {name: figures.count(config, name) for name in figures.reading(config, "pictures")}
+    counts = {name: draw.count(config, name) for name in figures.reading(config, "pictures")}
     assert counts["figure_mine"] == 3 * 5 * 3 * 10
-    assert len(figures.drawn(config, "figure_mine")) == 9
+    assert len(draw.drawn(config, "figure_mine")) == 9
     assert (counts["figure_9"], counts["figure_10"]) == (3 * 6, 4 * 8)
     assert (counts["figure_1"], counts["figure_11"], counts["figure_12"]) == (8, 3 * 4, 6)

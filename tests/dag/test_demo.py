@@ -41,8 +41,8 @@ def run(workflow: Workflow) -> subprocess.CompletedProcess:
         (
             "scripts/make_miniature.py",
             "started = time.time()",
-            'raise UserError("no")',
-            "error: no",
+            "import sys; raise UserError(f\"torch was there: {'torch' in sys.modules}\")",
+            "error: torch was there: True",  # the job is a fork of the demo's own Python
         ),
     ],
 )

@@ -39,13 +39,16 @@ def test_whatever_is_asked_for_names_its_own_alone(checkout, target):
     assert named == made
 
 
-@pytest.mark.parametrize("words", ["--forcerun FILE -- FILE", "judge_claims", "-R texture -- html"])
+@pytest.mark.parametrize(
+    "words", ["--forcerun FILE -- FILE", "-- judge_claims", "-R texture -- html"]
+)
 def test_what_cannot_name_all_that_it_rests_on_is_refused_while_that_is_missing(checkout, words):
     """A file that is to be forced and is the target; a rule that makes a file."""
     words = words.replace("FILE", "results/unmade/tables/table_8.json")
     done = checkout.run("-n", *UNMADE, *words.split(), check=False)
     assert done.returncode != 0
-    assert "missing, " in done.stdout + done.stderr and "snakemake … -- results/" in done.stderr
+    said = done.stdout + done.stderr
+    assert ": missing, " in said and "snakemake … -- results/" in said
 
 
 def test_a_file_of_an_option_is_no_target(checkout):

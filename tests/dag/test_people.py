@@ -1,5 +1,8 @@
 """What asking people plans: pictures alone, and a kit where there are answers to it."""
 
+from configs import resolve
+from diffusion4k.dag import draw
+
 
 def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
     flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
@@ -8,17 +11,49 @@ def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
     mine.write_text("{}", encoding="utf-8")
     assert set(workflow.plan("figure_6", *flags)) == {"figure", "figure_6"}
     plan = workflow.plan("rating_kit", *flags)
-    assert plan["kit"] == 2 and plan["generate"] == 4 and "features" not in plan
+    assert plan["kit"] == 2 and plan["draw"] == 4 and not {"generate", "features"} & set(plan)
     mine.write_text("votes: answers/*\n", encoding="utf-8")
     header = "rater,kind,prompt_id,first,second,question,choice\n"
     (answers / "own.csv").write_text(header, encoding="utf-8")
     plan = workflow.plan("figure_6", *flags)
-    assert plan["votes"] == 1 and not {"kit", "generate"} & set(plan)
+    assert plan["votes"] == 1 and not {"kit", "draw"} & set(plan)
     (answers / "ann.json").write_text("{}", encoding="utf-8")
     plan = workflow.plan("figure_6", *flags)
-    assert plan["votes"] == plan["kit"] == 1 and plan["generate"] == 4
+    assert plan["votes"] == plan["kit"] == 1 and plan["draw"] == 4
     command = workflow.command("results/miniature/people/votes.json", *flags)
     assert "--answers answers/ann.json answers/own.csv" in command and "--kit" in command
+
+
+def test_a_kit_draws_what_it_shows_and_no_benchmark(checkout):
+    flags = ("--config", "run=unmade")
+    plan = checkout.plan("rating_kit", *flags)
+    assert plan["draw"] == 4 and "generate" not in plan
+    command = checkout.command("results/unmade/pictures/people-sd3_f16/shard-0-of-1.json", *flags)
+    assert "--count 20 --spread --sizes 2048x2048" in command and "--seeds 0" in command
+    kit = checkout.command("results/unmade/people/kit-pairs.json", *flags)
+    assert "--images sd3_f16_wlf=results/unmade/pictures/people-sd3_f16_wlf/shard-0" in kit
+
+
+def test_many_prompts_are_drawn_by_as_many_jobs_as_the_benchmarks():
+    config = resolve(people={"prompts": 500})
+    assert len(draw.drawn(config, "people-sd3_f16")) == 6  # 2,781 in 28 jobs
+    assert draw.count(config, "people-sd3_f16") == 500
+
+
+def test_a_model_with_captions_of_its_own_is_drawn_of_them(tmp_path):
+    (tmp_path / "l.jsonl").write_text("", encoding="utf-8")
+    laion = {"laion": {"path": str(tmp_path / "l.jsonl")}}
+    pairs = [["sd3_f16", "sd3_f16_laion"]]
+    config = resolve(
+        captions=laion,
+        people={"pairs": pairs, "rated": ["sd3_f16"]},
+        figures={"figure_6": {"rows": ["sd3_f16"]}},
+    )
+    own = "results/paper/captions/laion/eval_2048.json"
+    assert own in draw.inputs(config, "people-sd3_f16_laion") and own in draw.flags(
+        config, "people-sd3_f16_laion"
+    )
+    assert own not in draw.inputs(config, "people-sd3_f16")
 
 
 def test_targets_of_people_name_all_that_they_rest_on(workflow):
@@ -33,7 +68,7 @@ def test_targets_of_people_name_all_that_they_rest_on(workflow):
     run = "results/miniature"
     for name in ("people/votes", "people/kit-pairs", "train/flux_f16_wlf/pipeline"):
         assert f"{run}/{name}.json" in named
-    assert f"{run}/generate/sd3_f16_wlf/eval_2048/shard-0-of-1.json" in named
+    assert f"{run}/pictures/people-sd3_f16_wlf/shard-0-of-1.json" in named
     named, made = workflow.lineage("table_1", *flags)
     assert named == made
     assert {f"{run}/people/kit-ratings.json", f"{run}/people/ratings.csv"} <= named

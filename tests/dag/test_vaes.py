@@ -46,6 +46,18 @@ def test_vaes_that_differ_in_what_they_reconstruct_share_one_training():
     assert vae.trained(other) == ["mine", "there"]
 
 
+def test_rows_that_nobody_published_reconstruct_fewer_images():
+    config = resolve()
+    counts = {name: vae.count(config, name) for name in ("sd3", "sd3_folded", "sd3_f8")}
+    assert counts == {"sd3": 12015, "sd3_folded": 1000, "sd3_f8": 1000}
+    assert vae.limit(config)({"vae": "sd3"}) is None
+    # of a row's limit and everybody's, the lower counts; both are known to footers
+    for images, f8 in ((4, 4), (2000, 1000)):
+        few = resolve(reconstruction={"images": images})
+        assert (vae.count(few, "sd3"), vae.count(few, "sd3_f8")) == (images, f8)
+    assert vae.limit(config).keys == (("vaes.{vae}.images",), ("reconstruction.images",))
+
+
 def test_a_backbones_vae_is_that_of_its_models_and_of_its_latents_if_it_encodes():
     config = resolve(vaes={"mine": SC}, backbones={"flux": {"vae": "mine"}})
     assert config["models"]["flux_f16"]["vae"] == "mine"

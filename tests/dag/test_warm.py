@@ -30,8 +30,8 @@ def path() -> str:
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        with demo.warm_python() as path:
-            yield path
+        with demo.warm_python() as folder:
+            yield os.pathsep.join([folder, os.environ["PATH"]])
     finally:
         os.chdir(before)
 
@@ -95,6 +95,31 @@ def test_a_script_does_not_outlive_its_job(path, folder):
     process.kill()
     process.wait()
     wait_for(lambda: not running(folder))
+
+
+def test_what_ctrl_c_sends_to_a_terminals_group_does_not_reach_the_script_twice(path, folder):
+    (folder / "scripts" / "group.py").write_text("import os; print(os.getpgrp())\n")
+    out, _ = start(path, folder, "scripts/group.py").communicate()
+    assert int(out) != os.getpgrp()
+
+
+def test_the_server_ends_with_who_started_it(tmp_path):
+    server = f"""if True:
+        import pathlib, warm
+        warm.LIBRARIES, warm.CLASSES, warm.SECONDS = "", {{}}, 0.1
+        warm.serve(pathlib.Path({str(tmp_path)!r}))"""
+    starter = f"""if True:
+        import subprocess, sys, time
+        print(subprocess.Popen([sys.executable, "-c", {server!r}]).pid, flush=True)
+        time.sleep(60)"""
+    command = [sys.executable, "-c", starter]
+    with subprocess.Popen(command, cwd=ROOT / "scripts", stdout=subprocess.PIPE, text=True) as one:
+        status = Path("/proc", one.stdout.readline().strip(), "status")
+        wait_for((tmp_path / "python").exists)
+        assert "(zombie)" not in status.read_text()
+        one.kill()
+    # nobody may be there to bury it
+    wait_for(lambda: not status.exists() or "(zombie)" in status.read_text())
 
 
 def test_anything_else_is_the_real_python(path, folder):

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from diffusers.models import attention_dispatch as dispatch
+from diffusers.models.attention_dispatch import _AttentionBackendRegistry as registry
 
 from diffusion4k import backbones
-from diffusion4k.generate import sampler
+from diffusion4k.generate import kernels, sampler
 from diffusion4k.latents import encode
 from diffusion4k.vae import f16
 from fake_gpu import fake_gpu, networks, real, without
@@ -71,7 +73,7 @@ def test_what_stays_behind_is_an_error(pipeline, monkeypatch, name, fault):
         monkeypatch.setattr(type(made), "_execution_device", device)
         (text,) = sampler.encode(made, backbones.get(name), ["a cup of coffee"], how)
         if fault == "text":
-            forgotten = without(sampler.sample, ".to(pipeline._execution_device)")
+            forgotten = without(sampler.sample, ".to(device)")
             monkeypatch.setattr(sampler, "sample", forgotten)
         else:
             getattr(made, fault).to("cpu")
@@ -79,6 +81,37 @@ def test_what_stays_behind_is_an_error(pipeline, monkeypatch, name, fault):
             if fault == "text_encoder_2":
                 sampler.encode(made, backbones.get(name), ["a cup of coffee"], how)
             sampler.sample(made, backbones.get(name), "a cup", 0, how, text=text)
+
+
+# as benchmarks/attention.py measures them: tokens of image and text, heads, channels
+ATTENTION = {"sd3": (2, 16538, 24, 64), "flux": (1, 16461, 24, 128)}
+
+
+@NAMES
+def test_attention_at_4096_px_is_the_chosen_kernels(pipeline, monkeypatch, name):
+    """FlashAttention 3's, from the trial on; SD3's too, which diffusers' processor leaves out."""
+    seen, backend = [], dispatch.AttentionBackendName._FLASH_3_HUB
+
+    def attend(query, key, value):
+        assert {(t.device.type, t.dtype) for t in (query, key, value)} == {("cuda", LOW)}
+        assert query.shape == key.shape == value.shape
+        seen.append(tuple(query.shape))
+        return torch.empty_like(query)
+
+    monkeypatch.setitem(registry._backends, backend, attend)
+    monkeypatch.setitem(registry._supported_arg_names, backend, {"query", "key", "value"})
+    monkeypatch.setattr(dispatch, "_check_attention_backend_requirements", lambda backend: None)
+    monkeypatch.setattr(dispatch, "_maybe_download_kernel_for_backend", lambda backend: None)
+    how = settings(quick=False)
+    with fake_gpu() as device:
+        made = pipeline(name, device, quick=False)
+        used = kernels.prepare(made, attention="auto", compiled=False)
+        (text,) = sampler.encode(made, backbones.get(name), ["a cup of coffee"], how)
+        sampler.sample(made, backbones.get(name), "a cup", 0, how, text=text)
+    assert used["attention"] == "_flash_3_hub"
+    config = made.transformer.config
+    blocks = config.num_layers + getattr(config, "num_single_layers", 0)
+    assert seen == [(1, 128, 2, ATTENTION[name][3])] + blocks * [ATTENTION[name]]
 
 
 @pytest.mark.parametrize("decoder", f16.DECODERS)

@@ -7,7 +7,7 @@ import torch
 
 from diffusion4k import backbones
 from diffusion4k.backbones.flux import Flux
-from diffusion4k.train import finetune, samples, step
+from diffusion4k.train import finetune, in_backward, samples, step
 from diffusion4k.train.model import recompute
 from diffusion4k.train.settings import CHOICES, Settings
 from fake_gpu import fake_gpu, networks, without
@@ -92,3 +92,42 @@ def test_what_flux_makes_itself_lies_on_the_gpu(monkeypatch, forgotten):
         made, batch = training("flux", device, quick=True)
         with pytest.raises(RuntimeError, match="device"):
             finetune.FineTuning.loss(made, batch)
+
+
+@pytest.fixture
+def generators(monkeypatch):
+    """On the CPU, as one on a GPU wants a driver; the devices that they were asked for on."""
+    asked, make = [], torch.Generator
+
+    def instead(device="cpu"):
+        asked.append(torch.device(device).type)
+        return make()
+
+    monkeypatch.setattr(torch, "Generator", instead)
+    return asked
+
+
+def one_step(size: tuple[int, ...]):
+    """The weight, the gradient's norm and the moments after a step inside the backward pass."""
+    with fake_gpu() as device:
+        weight = torch.nn.Parameter(torch.empty(size, dtype=LOW, device=device))
+        optimizer = in_backward.AdamW8bitInBackward([weight], seed=0, lr=1e-3)
+        weight.grad = torch.empty_like(weight)
+        optimizer.step_one(weight, 0)
+        return weight, optimizer.gradient_norm(), optimizer.state[weight]
+
+
+@pytest.mark.parametrize("size", [(512, 512), (64,)], ids=["8-bit states", "float32 states"])
+def test_a_step_inside_the_backward_pass_stays_on_the_gpu(generators, size):
+    weight, norm, state = one_step(size)
+    tensors = [value for value in state.values() if isinstance(value, torch.Tensor)]
+    assert {t.device.type for t in (weight, norm, *tensors)} == {"cuda"}
+    assert (weight.dtype, weight.grad) == (LOW, None)
+    assert generators[-1] == "cuda"
+
+
+def test_noise_that_stays_behind_is_an_error(monkeypatch, generators):
+    rounded = without(in_backward.stochastically_rounded, ", device=values.device")
+    monkeypatch.setattr(in_backward, "stochastically_rounded", rounded)
+    with pytest.raises(RuntimeError, match="device"):
+        one_step((64,))

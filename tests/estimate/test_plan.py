@@ -1,6 +1,7 @@
 """What `plan` reckons: its jobs are Snakemake's, its hours those of the FLOP model."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from snakemake.utils import update_config
 import efficiency
 from diffusion4k import backbones
 from diffusion4k.config import resolve as config
-from diffusion4k.estimate import cost, plan
+from diffusion4k.estimate import cost, plan, shown, words
 
 STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,13 +30,16 @@ def jobs(works, *stages: str) -> int:
 
 
 def test_it_counts_the_jobs_that_snakemake_plans(checkout):
-    made, dry = plan.Plan(resolved()), checkout.plan("tables", "--config", "run=unmade")
+    unmade = ("--config", "run=unmade")
+    made, dry = plan.Plan(resolved()), checkout.plan("tables", "figures", *unmade)
     for stages, rules in (
         (("check",), ("check_data",)),
         (("latents",), ("latents",)),
         (("train",), ("train", "train_kept")),
         (("reconstruct",), ("reconstruct",)),
         (("generate",), ("generate",)),
+        (("draw",), ("draw",)),
+        (("rebuild",), ("rebuild",)),
         (("efficiency",), ("efficiency",)),
         (("texture",), ("texture",)),
         (("features",), ("features", "reference_features")),
@@ -78,6 +82,67 @@ def test_disk():
     assert works["train", "flux_f16_wlf"].gb == pytest.approx(4 * state)
 
 
+def test_a_figure_takes_only_what_it_shows():
+    made = plan.Plan(resolved())
+    works = {work.key: work for work in made.figures["figure_8"]}
+    assert {key[0] for key in works} == {"draw"}
+    drawn = works["draw", "figure_8"]
+    # Flux, 50 steps; Sana is of no backbone of ours, so that its hours are unknown
+    assert drawn.images == 8
+    assert drawn.flops == pytest.approx(4 * (50 * 418.1e12 + 48.6e12), rel=1e-3)
+    ablation = {work.key: work for work in made.figures["figure_9"]}
+    assert ablation["draw", "figure_9"].images == 18
+    assert ("train", "sd3_f16_finetune") in ablation and ("train", "flux_f16_wlf") not in ablation
+    assert not {"generate", "features", "texture"} & {key[0] for key in ablation}
+    rebuilt = {work.key: work for work in made.figures["figure_4"]}
+    one = cost.reconstruct(made.config, "sd3")
+    assert rebuilt["rebuild", "figure_4"].flops == pytest.approx(8 * one.flops / one.images)
+    assert [work.key for work in made.figures["figure_13"]] == [
+        ("check", split) for split in ("train", "eval_2048", "eval_4096")
+    ]
+
+
+def test_a_figures_pictures_count_by_size_guidance_steps_and_seed():
+    texts = {"texts": ["a", "b", "c"], "label": "mine"}
+    figure = {"kind": "gallery", "title": "T", "rows": ["sd3_f16"], "prompts": "mine"}
+    figure |= {"sizes": [[2048, 2048], [4096, 4096]], "steps": [10, 20], "seeds": [0, 1]}
+    made = plan.Plan(resolved(prompts={"mine": texts}, figures={"figure_mine": figure}, tables={}))
+    drawn = {work.key: work for work in made.figures["figure_mine"]}["draw", "figure_mine"]
+    each = [
+        cost.picture(
+            made.config, {"backbone": "sd3", "generate": {"steps": s, "guidance": 7.0}}, px
+        )
+        for px in ({"height": 2048, "width": 2048}, {"height": 4096, "width": 4096})
+        for s in (10, 20)
+    ]
+    assert drawn.images == 24
+    assert drawn.flops == pytest.approx(3 * 2 * sum(each))
+
+
+def test_who_asks_people_and_models_is_told_pictures_questions_and_their_cost(tmp_path):
+    price = {"base_url": "http://localhost:1/v1", "model": "m", "price": {"input": 1, "output": 1}}
+    (tmp_path / "l.jsonl").write_text("", encoding="utf-8")
+    changes = {
+        "endpoints": {"eyes": price},
+        "judge": {"endpoint": "eyes", "max_cost": 20},
+        "captions": {"mine": {"endpoint": "eyes", "max_cost": 3}},
+        "splits": {"eval_4096": {"captions": "mine"}},
+    }
+    made = plan.Plan(resolved(**changes))
+    assert set(made.asking) == {"rating_kit", "judge", "captions"}
+    kits = made.asking["rating_kit"]
+    assert sum(work.images for work in kits if work.key[0] == "draw") == 4 * 20
+    asked = {work.key: (work.calls, work.max_cost) for work in made.everything if work.calls}
+    # two pairs of twenty prompts in both orders; it is Figure 6 that needs it
+    assert asked == {("judge",): (80, 20), ("caption", "mine", "eval_4096"): (195, 3)}
+    assert ("judge",) in {work.key for work in made.figures["figure_6"]}
+    said = "\n".join(words.every(made))
+    assert re.search(r"^judge +80 +20$", said, re.MULTILINE)
+    assert set(plan.Plan(resolved()).asking) == {"rating_kit"}
+    assert plan.Plan(resolved()).asking["rating_kit"]
+    assert plan.Plan(resolved("weekend.yaml")).asking == {}
+
+
 def test_online_latents_cost_no_disk_but_a_slower_training():
     stored, online = (plan.Plan(resolved(latents={"mode": m})) for m in ("precomputed", "online"))
     assert cost.latents(online.config, "sd3").gb == pytest.approx(15, rel=0.02)
@@ -115,6 +180,35 @@ def test_human_ratings_bring_the_scores_that_they_are_compared_with(tmp_path):
     assert stages == {"generate", "texture", "quality"}
 
 
+def test_a_price_of_a_gpu_hour_is_a_column_more():
+    made = plan.Plan(resolved(plan={"price": 2}))
+    assert words.heads(made)[-1] == "cost"
+    assert words.sums(made, made.everything)[-1] == words.number(
+        2 * made.gpu_hours(made.everything)
+    )
+    assert words.heads(plan.Plan(resolved())) == list(words.SUMS)
+
+
+def test_each_backbone_has_its_rate():
+    made = plan.Plan(resolved())
+    works = {work.key: work for work in made.everything}
+    for key, rate in (
+        (("train", "sd3_f16_wlf"), 109),
+        (("generate", "flux_f16", "eval_2048"), 170),
+        (("generate", "sd3_f16", "eval_2048"), 109),
+        (("reconstruct", "flux"), 170),
+        (("reconstruct", "sd3_f8"), 109),
+        (("efficiency", "flux_f8", "eval_4096"), 170),
+        (("latents", "sd3"), 109),
+    ):
+        assert made.tflops(works[key]) == rate, key
+    both = shown.by_row(made.config, "figure_10")
+    hours = sum(count / (109 if row.startswith("sd3") else 170) for row, count in both.items())
+    assert made.tflops(works["draw", "figure_10"]) == pytest.approx(sum(both.values()) / hours)
+    one = plan.Plan(resolved(plan={"tflops": 400}))
+    assert {round(one.tflops(work), 6) for work in works.values() if work.flops} == {400}
+
+
 def test_measured_rates_of_the_device_win(tmp_path):
     row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 450.0}
     for name, device, quick, tflops in (
@@ -129,12 +223,12 @@ def test_measured_rates_of_the_device_win(tmp_path):
         (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
     made = plan.Plan(resolved(), plan.measured(tmp_path, "NVIDIA H200"))
     assert made.tflops(cost.train(made.config, "flux_f16_wlf")) == 450
-    assert made.tflops(cost.train(made.config, "sd3_f16_wlf")) == 170
+    assert made.tflops(cost.train(made.config, "sd3_f16_wlf")) == 109
     assert plan.measured(tmp_path, None) == {}
 
 
 def test_the_target_prints_it_and_needs_no_source(workflow):
     done = workflow.run("plan", "--configfile", "config/miniature.yaml")
-    assert "train        flux_f16_wlf" in done.stdout
+    assert "train        flux_f16_wlf" in done.stdout and "figure_9 " in done.stdout
     made = {path.name for path in (workflow.folder / "results/miniature").iterdir()}
     assert made == {"config.yaml", "logs"}

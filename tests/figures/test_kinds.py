@@ -213,6 +213,30 @@ def test_reconstructions_stand_beside_their_photographs(tmp_path):
     assert found.results["pictures"][0]["label"] == "photograph"
 
 
+def test_error_maps_have_one_scale_and_one_square(tmp_path):
+    photograph = plain(128)
+    photograph[32:64, 64:96] = np.random.default_rng(0).integers(100, 150, (32, 32, 3))
+    half = (np.arange(256) < 128)[:, None, None]  # of each is off
+    near, far = (photograph + np.uint8(by) * half for by in (10, 20))
+    records = [("photograph", "p", photograph, {}), ("f8", "p", near, {}), ("f16", "p", far, {})]
+    path = drawn(tmp_path, records)
+    labels = {"f8": "F8", "f16": "F16", "f16_sc": "F16-SC"}
+    rows = [(row, path) for row in ("photograph", *labels)]
+    found, pixels = draw(tmp_path, "errors", rows, labels=labels, count=1, zoom=32, glcm=GLCM)
+    assert "the brightest 20 of 255 levels" in found.results["caption"]
+    assert "highest GLCM Score in the photograph" in found.results["caption"]
+    assert [one["mean_error"] for one in found.results["pictures"]] == [5.0, 10.0]
+    nothing, brightest = [0, 0, 4], [252, 255, 164]  # the ends of inferno
+
+    def at(row, column):
+        return pixels[34 + row, 190 + 8 + 264 * (column + 1) + 8].tolist()
+
+    assert at(200, 0) == at(200, 1) == nothing
+    assert at(8, 1) == brightest and at(8, 0) not in (nothing, brightest)
+    assert at(264 + 128, 1) == brightest and at(264 + 128, 0) == at(8, 0)
+    assert at(8, 2) == [255, 255, 255]
+
+
 def test_histograms_and_curves_say_what_they_show(tmp_path):
     sizes = pd.DataFrame({"height": [10, 20, 30], "width": [40, 50, 90]})
     titles = [panel.get_title("left") for panel in plots.histograms({"Train": sizes}).axes]

@@ -1,10 +1,14 @@
 """Text encoded ahead, kernels and compilation: the same picture, and said in the manifest."""
 
+import logging
+import runpy
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from diffusers.models import attention_dispatch as dispatch
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry as registry
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -13,6 +17,8 @@ from diffusion4k import backbones
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import kernels, sampler
+from diffusion4k.generate.attention import JointAttention
+from diffusion4k.generate.folder import Folder
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train.model import recompute
 from diffusion4k.vae.f16 import make_pipeline_f16
@@ -57,54 +63,150 @@ def test_a_data_sets_text_encoders_are_gone_before_its_first_picture(tmp_path, m
     monkeypatch.setattr(sampler, "sample", watched)
     prompts = [CaptionedImage(str(i), tmp_path / "none", f"photograph {i}") for i in range(2)]
     made = sampler.sample_all(
-        lambda: pipeline("flux"), backbones.get("flux"), prompts, sampler.Folder(tmp_path),
+        lambda: pipeline("flux"), backbones.get("flux"), prompts, Folder(tmp_path),
         settings=SETTINGS, seed_of=lambda id: 0, made_from={},
     )  # fmt: skip
     assert [picture.path.stem for picture in made] == ["0", "1"]
     assert seen == [(None, None, ["pooled_prompt_embeds", "prompt_embeds"])] * 2
 
 
-def test_no_kernel_that_does_not_run_here_is_chosen():
-    made = pipeline("flux")
-    used = kernels.prepare(made, attention="auto", compiled=False)
+@pytest.mark.parametrize("name", backbones.NAMES)
+def test_a_kernel_that_is_not_there_is_silence_for_auto_and_a_line_by_name(name, caplog, capfd):
+    made = pipeline(name)
+    before = [type(module.processor) for module in attentions(made.transformer)]
+    caplog.clear()
+    capfd.readouterr()
+    with caplog.at_level(logging.WARNING):
+        used = kernels.prepare(made, attention="auto", compiled=False)
     assert used == {"attention": "native", "compile": False}
+    assert not caplog.records and capfd.readouterr() == ("", "")
+    with pytest.raises(UserError) as refused:
+        kernels.prepare(made, attention="flash_3", compiled=False)
+    line = str(refused.value)
+    assert line.startswith("--attention flash_3 (generate.attention): _flash_3_hub: ")
+    assert "`kernels`" in line and "choose native" in line and "\n" not in line
+    assert [type(module.processor) for module in attentions(made.transformer)] == before
 
 
-@pytest.mark.parametrize(("name", "expected"), [("flux", "_native_math"), ("sd3", "native")])
-def test_the_first_kernel_that_runs_is_taken_where_the_model_lets_one_choose(
-    monkeypatch, name, expected
-):
-    monkeypatch.setattr(kernels, "ORDER", ("flash", "_native_math", "native"))
-    # diffusers makes a chosen kernel the default of the process: put it back afterwards
-    monkeypatch.setattr(registry, "_active_backend", registry._active_backend)
+def test_a_pipeline_whose_attention_cannot_be_chosen_says_so():
+    other = SimpleNamespace(transformer=torch.nn.Linear(1, 1))
+    assert kernels.prepare(other, attention="auto", compiled=False)["attention"] == "native"
+    with pytest.raises(UserError, match="this pipeline's attention cannot be chosen"):
+        kernels.prepare(other, attention="flash_3", compiled=False)
+
+
+def attentions(transformer):
+    return [module for module in transformer.modules() if hasattr(module, "processor")]
+
+
+@pytest.fixture
+def there(monkeypatch):
+    """Kernels that are there, by name => the shapes and dtypes that each was given."""
+    seen = {}
+
+    def make(*names: str, adds: float = 0.0) -> dict[str, list]:
+        for name in names:
+            backend = dispatch.AttentionBackendName(name)
+            monkeypatch.setitem(
+                registry._backends, backend, partial(attend, seen.setdefault(name, []), adds)
+            )
+            allowed = {"query", "key", "value"}
+            monkeypatch.setitem(registry._supported_arg_names, backend, allowed)
+        monkeypatch.setattr(dispatch, "_check_attention_backend_requirements", required)
+        monkeypatch.setattr(dispatch, "_maybe_download_kernel_for_backend", lambda backend: None)
+        return seen
+
+    def required(backend):
+        if backend.value not in seen:
+            raise RuntimeError("not there")
+
+    def attend(calls, adds, query, key, value):
+        calls.append((tuple(query.shape), query.dtype))
+        heads_first = (tensor.transpose(1, 2) for tensor in (query, key, value))
+        found = torch.nn.functional.scaled_dot_product_attention(*heads_first)
+        return found.transpose(1, 2) + adds
+
+    return make
+
+
+@pytest.mark.parametrize("asked", ["auto", "flash_3"])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("_flash_3_hub", "_flash_3"), "_flash_3_hub"),
+        (("_flash_3",), "_flash_3"),
+        # cuDNN is torch's own choice already, FlashAttention 2 slower than it: neither is taken
+        (("flash", "flash_hub", "_native_cudnn"), None),
+    ],
+)
+def test_the_order_is_flash_attention_3_then_torchs_own(there, names, expected, asked):
+    there(*names)
+    made = pipeline("flux", torch.bfloat16)
+    if expected is None and asked == "flash_3":
+        with pytest.raises(UserError, match="_flash_3_hub: not there; _flash_3: not there"):
+            kernels.prepare(made, attention=asked, compiled=False)
+    else:
+        used = kernels.prepare(made, attention=asked, compiled=False)
+        assert used["attention"] == (expected or "native")
+
+
+@pytest.mark.parametrize("name", backbones.NAMES)
+def test_every_block_goes_through_the_chosen_kernel_and_the_picture_stays(there, name):
+    seen = there("_flash_3_hub")["_flash_3_hub"]
+    active = registry._active_backend
     made, backbone = pipeline(name), backbones.get(name)
     before = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
-    assert kernels.prepare(made, attention="auto", compiled=False)["attention"] == expected
-    backends = {
-        module.processor._attention_backend.value
-        for module in made.transformer.modules()
-        if getattr(getattr(module, "processor", None), "_attention_backend", None)
-    }
-    assert backends == ({expected} if name == "flux" else set())
+    assert not seen
+    kernels.prepare(made, attention="flash_3", compiled=False)
+    seen.clear()  # of the trial
     after = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
-    assert abs(after.astype(int) - before.astype(int)).max() <= 1
+    assert np.array_equal(after, before)
+    assert len(seen) == len(attentions(made.transformer)) * SETTINGS.steps
+    heads = made.transformer.config.num_attention_heads
+    assert {shape[2:] for shape, _ in seen} == {(heads, made.transformer.config.attention_head_dim)}
+    assert registry._active_backend == active  # other networks compute as before
 
 
-def test_a_kernel_that_computes_something_else_is_passed_over(monkeypatch):
-    true = kernels.dispatch_attention_fn
+@pytest.mark.parametrize(("norm", "dual"), [(None, ()), ("rms_norm", (0,))])
+def test_sd3s_own_processor_computes_what_diffusers_does(norm, dual):
+    """Also with SD3.5's norms and second attention, and the last block's, which ends the text."""
+    from diffusers import SD3Transformer2DModel
 
-    def broken(*tensors, backend):
-        found = true(*tensors, backend=backend)
-        return found + 1 if backend.value == "_native_math" else found
+    torch.manual_seed(0)
+    made = SD3Transformer2DModel(
+        sample_size=8, patch_size=2, in_channels=4, num_layers=3, attention_head_dim=8,
+        num_attention_heads=2, joint_attention_dim=16, caption_projection_dim=16,
+        pooled_projection_dim=8, out_channels=4, pos_embed_max_size=8, qk_norm=norm,
+        dual_attention_layers=dual,
+    )  # fmt: skip
+    inputs = (torch.randn(2, 4, 8, 8), torch.randn(2, 5, 16), torch.randn(2, 8), torch.ones(2))
 
-    monkeypatch.setattr(kernels, "dispatch_attention_fn", broken)
-    monkeypatch.setattr(kernels, "ORDER", ("_native_math",))
-    assert kernels.choose(torch.device("cpu"), torch.float32, 64) == "native"
+    def run():
+        made.zero_grad()
+        found = made(*inputs, return_dict=False)[0]
+        found.square().mean().backward()
+        return found, [parameter.grad for parameter in made.parameters()]
+
+    expected, gradients = run()
+    kernels.switch(made, "native")
+    assert {type(module.processor) for module in attentions(made)} == {JointAttention}
+    found, others = run()
+    torch.testing.assert_close(found, expected)
+    for ours, theirs in zip(others, gradients, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs)
+
+
+def test_a_kernel_that_computes_something_else_is_passed_over(there):
+    there("_flash_3", adds=1.0)
+    chosen, reasons = kernels.choose(torch.device("cpu"), torch.float32, 64)
+    assert (chosen, reasons[-1]) == ("native", "_flash_3: computes something else than torch")
 
 
 def test_kernels_are_tried_where_the_transformer_will_compute_and_with_its_heads(monkeypatch):
     tried = []
-    monkeypatch.setattr(kernels, "choose", lambda *how: tried.append(how) or "native")
+    monkeypatch.setattr(kernels, "choose", lambda *how: tried.append(how) or ("native", []))
     # with offloading the transformer still lies in the CPU's memory then
     offloaded = SimpleNamespace(
         transformer=tiny.flux_transformer(), _execution_device=torch.device("cuda", 0)
@@ -112,6 +214,19 @@ def test_kernels_are_tried_where_the_transformer_will_compute_and_with_its_heads
     kernels.prepare(offloaded, attention="auto", compiled=False)
     head = offloaded.transformer.config.attention_head_dim
     assert head != 64 and tried == [(torch.device("cuda", 0), torch.float32, head)]
+
+
+def test_a_kernel_from_the_hub_is_recorded_by_its_commit(there, monkeypatch, tmp_path):
+    there("_flash_3_hub")
+    commit = "0123456789" * 4
+    file = tmp_path / "snapshots" / commit / "build" / "kernel.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("def attend(): pass\n", encoding="utf-8")
+    module = runpy.run_path(str(file))
+    entry = dispatch._HUB_KERNELS_REGISTRY[dispatch.AttentionBackendName._FLASH_3_HUB]
+    monkeypatch.setattr(entry, "kernel_fn", module["attend"])
+    used = kernels.prepare(pipeline("sd3"), attention="auto", compiled=False)
+    assert used == {"attention": "_flash_3_hub", "kernel": commit, "compile": False}
 
 
 @pytest.mark.parametrize("name", backbones.NAMES)

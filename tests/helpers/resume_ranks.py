@@ -8,8 +8,13 @@ Each rank checks that what follows is the straight training, bit for bit, and pr
 weights are exported in float32, which a bfloat16 training has in its optimizer only.
 """
 
+import itertools
+import os
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
@@ -17,7 +22,7 @@ from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoin
 import tiny_training as training
 from diffusion4k import monitor
 from diffusion4k.errors import UserError
-from diffusion4k.train import launch
+from diffusion4k.train import launch, trainer
 
 STEPS, EVERY = 20, 3
 MODES = {
@@ -33,10 +38,12 @@ MODES = {
     },
     "vae": {"name": "vae", "micro_batch": 1},
 }
+MODES["time"] = MODES["ddp"]  # saves by a clock, which goes otherwise on each rank
 
 
 STOPS = {"ddp": range(STEPS), "zero": range(STEPS), "offload": range(3, STEPS, 4)}
 STOPS["vae"] = range(0, STEPS, 2)
+STOPS["time"] = range(5, STEPS, 7)
 
 
 class Killed(BaseException):
@@ -47,11 +54,22 @@ def none(*_arguments, **_options) -> None:
     """Nothing."""
 
 
+def clock(rank: int) -> SimpleNamespace:
+    """The trainer's `time`: four minutes pass a step, on the second rank a day."""
+    ticks = itertools.count(0, (240, 86400)[rank])
+    return SimpleNamespace(
+        time=time.time, perf_counter=time.perf_counter, monotonic=lambda: next(ticks)
+    )
+
+
 def run(inputs: Path, folder: Path, mode: str, stop: int | None = None) -> None:
     """Train; with `stop`, die in the step that follows `stop` finished ones, before it counts."""
     training.fresh()
     name = MODES[mode].get("name", "sd3")
     how = {"stop_step": STEPS, "save_every": EVERY, "save_dtype": "float32"}
+    if mode == "time":
+        how["save_every"] = timedelta(minutes=10)
+        trainer.time = clock(int(os.environ["RANK"]))
     job = training.job_for(inputs, folder, name, processes=2, **how)
     ailment = monitor.ailment
 
@@ -133,7 +151,7 @@ def check_export(step: Path, mode: str) -> None:
         assert {tuple(exported[n].flatten()[:4].tolist()) for n in trained} == shadows
         return
     exported = training.load_file(step / "transformer" / "diffusion_pytorch_model.safetensors")
-    if mode == "ddp":
+    if mode in ("ddp", "time"):
         expected = training.load_file(step / "state" / "model.safetensors")
     else:
         expected = get_fp32_state_dict_from_zero_checkpoint(step / "state", tag="pytorch_model")

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import fetch
 import prompts
 import ratings
 import votes
-from diffusion4k import cli
+from diffusion4k import cli, streams
 from diffusion4k.dag.flags import command_line
 from diffusion4k.errors import UserError
 
@@ -126,3 +127,38 @@ def test_what_is_printed_dies_in_no_locale(tmp_path, encoding):
 def test_an_output_is_refused_by_one_line():
     with pytest.raises(UserError, match="--to /proc/none/x: cannot be written"):
         cli.writable(Path("/proc/none/x"), "--to")
+
+
+def test_in_a_locale_of_other_names_a_process_starts_again_in_utf_8(monkeypatch):
+    for name in ("PYTHONUTF8", "PYTHONIOENCODING"):
+        monkeypatch.delenv(name, raising=False)
+    began = []
+    monkeypatch.setattr(os, "execv", lambda *words: began.append(words))
+    streams.names_in_utf8()
+    assert not began
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    monkeypatch.setattr("locale.getencoding", lambda: "ISO-8859-1")
+    streams.names_in_utf8()
+    streams.names_in_utf8()  # once, or where Python ignores its environment it would never end
+    assert began == [(sys.executable, [sys.executable, *sys.orig_argv[1:]])]
+    assert os.environ["PYTHONUTF8"] == "1"
+    assert os.environ["PYTHONIOENCODING"] == "ISO-8859-1:backslashreplace"
+
+
+@pytest.mark.parametrize(("name", "charmap"), [("en_US", "ISO-8859-1"), ("zh_CN", "GBK")])
+def test_a_file_is_found_by_its_name_in_every_locale(tmp_path, name, charmap):
+    if not shutil.which("localedef") or not Path("/usr/share/i18n/locales", name).is_file():
+        pytest.skip("needs the sources of locales (apt-get install locales)")
+    subprocess.run(["localedef", "-i", name, "-f", charmap, tmp_path / name], check=True)
+    (tmp_path / "城.jpg").write_bytes(b"x")
+    program = (
+        "import argparse, pathlib, sys; from diffusion4k import cli;"
+        "flags = argparse.ArgumentParser(); flags.add_argument('file', type=pathlib.Path);"
+        "cli.main(lambda args: print(args.file.exists(), ascii(args.file.name), '\\u57ce'), flags)"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LC_"))}
+    environment |= {"LOCPATH": str(tmp_path), "LC_ALL": name, "PYTHONPATH": str(SCRIPTS)}
+    command = [sys.executable, "-c", program, tmp_path / "城.jpg"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    shown = "城".encode(charmap, "backslashreplace")
+    assert done.stdout == b"True '\\u57ce.jpg' " + shown + b"\n"

@@ -50,8 +50,8 @@ EVERYBODYS = {"device", "images", "perceptual", "shape", "weights"}
 # The loose files of the library's own folder decide no byte: no digest counts them, and an edit
 # makes no job run again (diffusion4k/digest.py). What computes goes into a room.
 LOOSE = {
-    "__init__", "cli", "damage", "digest", "environment", "errors", "files", "finite", "manifest",
-    "monitor", "progress", "signals", "streams",
+    "__init__", "background", "cli", "damage", "digest", "environment", "errors", "files", "finite",
+    "manifest", "monitor", "progress", "signals", "streams",
 }  # fmt: skip
 
 

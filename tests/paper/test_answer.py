@@ -128,3 +128,10 @@ def test_the_papers_list_is_the_configurations():
     config = load("config.yaml")
     known = {*config["tables"], *config["figures"]}
     assert len(known & set(answer.PAPER)) >= 22
+
+
+def test_settings_are_told_from_other_notes_and_a_reason_from_what_mends_it():
+    long = "Not as in the paper: train: steps = 600 (paper: 20000)"
+    assert notes.settings([long, "Ours: n = 6"]) == ([long], ["Ours: n = 6"])
+    reasons = ["never released: give a.path", "never released: give b.path", "no GPU"]
+    assert answer._why(reasons) == "never released; no GPU"

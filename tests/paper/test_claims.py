@@ -166,7 +166,7 @@ def test_what_a_gpu_has_no_memory_for(tmp_path, f8, f16, verdict):
     values = {("sd3_f8", "efficiency"): f8, ("sd3_f16", "efficiency"): f16}
     said = judged(tmp_path, "table_5", values, of=["f16_sd3"])["f16_sd3"]
     assert said["verdict"] == verdict
-    assert said["published"] == "SD3-F8@4096 OOM, SD3-F16@4096 31.3 GB"
+    assert said["published"] == "SD3-F8 OOM, SD3-F16 31.3 GB"
 
 
 def votes(rate, interval, by="people", sides=("flux_f16_wlf", "flux_f16")):

@@ -34,7 +34,8 @@ def test_gpus_count_and_time_is_what_all_segments_took(run):
     (work,) = costs.works({step: last}, known, config["train"]["steps"])
     assert (work.jobs, work.seconds, work.gpus, work.gpu_hours) == (1, 7200, 2, 4)
     assert work.flops == cost.of(config, ("train", "sd3_f16_wlf")).flops
-    line = work.line()
+    line = work.line(price=2.5)
+    assert line["cost"] == "10.00" and not work.line(0)["cost"]
     assert line["gpu_hours"] == "4.00"
     assert line["share"] == f"{work.flops / 7200 / 2 / 989e12:.0%}"
 
@@ -50,9 +51,17 @@ def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
     assert drawn.seconds == pytest.approx(100, abs=1)
     every = cost.of(config, ("generate", "flux_f16", "eval_4096")).flops
     assert drawn.flops == pytest.approx(every * 2 / 10)
-    assert (scored.flops, scored.line()["rate"], scored.line()["gpu_hours"]) == (0, "", "")
-    assert drawn.line()["share"] == ""  # nobody says what a CPU's peak is
+    assert (scored.flops, scored.line(2)["rate"], scored.line(2)["gpu_hours"]) == (0, "", "")
+    assert drawn.line(2)["share"] == ""  # nobody says what a CPU's peak is
     assert costs.total([drawn, scored]).jobs == 3
+
+
+def test_what_answers_were_paid_is_part_of_the_cost(run):
+    judged = made(run / "people/judge.json", 1, results={"cost": 3.25})
+    other = made(run / "metrics/sd3_f16/eval_4096/fid.json", 1, results={"cost": 99.0})
+    works = costs.works({judged.path: judged, other.path: other}, {}, 1)
+    assert [work.line(2)["cost"] for work in works] == ["", "3.25"]
+    assert costs.total(works).line(2)["cost"] == "3.25"
 
 
 def test_everything_behind_is_read_once_and_what_is_gone_passed_over(run):

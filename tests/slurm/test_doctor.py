@@ -100,6 +100,22 @@ def test_segments_that_do_not_fit_their_slots():
     assert slots(site={"max_runtime": 283})["slots"].ok
     (short,) = slots(resources={"train": {"runtime": 240}}).values()
     assert "or resources.train.runtime: 283" in short.said
+    own = {"flux": {"train": {"resources": {"runtime": 240}}}}
+    (short,) = slots(backbones=own).values()
+    assert "or backbones.flux.train.resources.runtime: 283" in short.said
+
+
+def test_an_offloaded_optimizer_that_does_not_fit_what_is_asked_for():
+    """Flux: 11.9 billion weights of 16 bytes, on two GPUs of 60 GB of the node's memory each."""
+    assert not [*doctor._memory(configuration())]
+    two = {"gpus": 2}
+    (short,) = doctor._memory(configuration(backbones={"flux": {"train": two}}))
+    assert str(short).startswith(
+        "FIX  memory of flux_f16_wlf: asks for 120 GB a node, the optimizer alone takes 190 GB "
+    )
+    assert "raise backbones.flux.train.resources.mem_mb" in short.said
+    for more in ({"resources": {"mem_mb": 120000}}, {"zero_stage": 0, "offload_optimizer": False}):
+        assert not [*doctor._memory(configuration(backbones={"flux": {"train": two | more}}))]
 
 
 def test_segments_at_a_rate_that_was_measured(tmp_path):
@@ -246,4 +262,19 @@ def test_a_save_that_takes_longer_than_slurm_waits_is_told(here, tmp_path, savin
         path.write_text(json.dumps(record), encoding="utf-8")
     finding = doctor._notice(configuration(), tmp_path)
     assert finding.ok is ok
-    assert "KillWait" in finding.said and ("lower train.save_every" in finding.said) is not ok
+    assert "KillWait" in finding.said and ("goes back up to 30 minutes" in finding.said) is not ok
+    steps = doctor._notice(configuration(train={"save_every": 250}), tmp_path)
+    assert ("goes back up to 250 steps" in steps.said) is not ok
+
+
+def test_a_save_that_takes_longer_than_torchrun_waits_is_told(here, tmp_path, monkeypatch):
+    """It is torchrun that signals the ranks, and kills them in its turn."""
+    monkeypatch.setattr(doctor.slurm, "setting", lambda name: "1200 sec")
+    path = tmp_path / "train/m/progress/k-000300/progress.json"
+    path.parent.mkdir(parents=True)
+    record = {"seconds_per_step": 10.0, "seconds_saving": 690.0}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    short = doctor._notice(configuration(), tmp_path)
+    assert not short.ok and "torchrun its ranks after 600 s" in short.said
+    assert "raise train.time_margin" in short.said
+    assert doctor._notice(configuration(train={"time_margin": 25}), tmp_path).ok

@@ -16,6 +16,7 @@ from conftest import ROOT
 from diffusion4k.cluster import submission
 from diffusion4k.config import resolve as config
 from diffusion4k.dag import resources, train
+from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
 SITE = {"gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu"}
@@ -29,9 +30,8 @@ def resolved(**changes) -> dict:
 
 def sbatch(made: dict, step: str, model: str = "", attempt: int = 1) -> str:
     asked = submission.asked(made, step, model, attempt)
-    return " ".join(
-        submission.sbatch(asked, resources.threads(made, step), Path("/shared/checkout"))
-    )
+    threads = resources.threads(made, step, submission.wildcards(made, step, model))
+    return " ".join(submission.sbatch(asked, threads, Path("/shared/checkout")))
 
 
 def test_the_name_alone_finds_the_profile(tmp_path):
@@ -97,7 +97,31 @@ def test_a_training_job_is_a_slot_and_ends_itself_before_its_limit():
     made = resolved(site=SITE | {"max_runtime": 240})
     for attempt in (1, 5):
         assert submission.asked(made, "train", "sd3_f16_wlf", attempt)["runtime"] == 240
-    assert resources.time_limit(made, "train") == 220
+    job = submission.wildcards(made, "train", "sd3_f16_wlf")
+    assert resources.time_limit(made, "train", job) == 220
+
+
+def test_a_training_asks_for_each_of_its_gpus():
+    made = resolved(fidelity={"sd3_global_batch": "corrected"})
+    line = sbatch(made, "train", "sd3_f16_wlf")
+    assert "--mem 120000 --nodes=1 --cpus-per-task=16 " in line and line.endswith("a100:2")
+    launch = submission.asked(made, "train", "sd3_f16_wlf")["launch"]
+    assert "OMP_NUM_THREADS=8 " in launch and "--nproc-per-node 2" in launch
+
+
+def test_a_backbones_training_may_ask_for_more_than_others():
+    own = {"mem_mb": 90000, "runtime": 600}
+    made = resolved(backbones={"flux": {"train": {"gpus": 4, "resources": own}}})
+    for model, asked in (("flux_f16_wlf", (600, 360000, 32)), ("sd3_f16_wlf", (2880, 480000, 64))):
+        flags = "-t {} --mem {} --nodes=1 --cpus-per-task={} ".format(*asked)
+        assert flags in sbatch(made, "train", model)
+    limits = [
+        resources.time_limit(made, "train", submission.wildcards(made, "train", f"{name}_f16_wlf"))
+        for name in ("flux", "sd3")
+    ]
+    assert limits == [580, 2860]
+    with pytest.raises(UserError, match="backbones.flux.train.resources.runtime"):
+        resolved(backbones={"flux": {"train": {"resources": {"runtime": 20}}}})
 
 
 def test_the_site_is_named_in_every_job():

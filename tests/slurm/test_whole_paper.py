@@ -73,8 +73,10 @@ def test_the_sbatch_line_of_every_gpu_rule(both, rule):
     for line in both[1].submitted(rule):
         gpus = 2 if rule == "train_kept" and "flux" in line else 1
         assert f" --gpus=a100:{gpus} " in line and " --nodes=1 " in line and " -p gpu " in line
-        assert f" --mem {asked['mem_mb']} " in line and f" -t {asked['runtime']} " in line
-        assert f" --cpus-per-task={asked['threads']} " in line
+        times = gpus if step == "train" else 1
+        assert f" --mem {asked['mem_mb'] * times} " in line
+        assert f" -t {asked['runtime']} " in line
+        assert f" --cpus-per-task={asked['threads'] * times} " in line
         assert "--ntasks" not in line and "--gres" not in line
 
 

@@ -1,5 +1,7 @@
 """What a running segment tells the outside, and how it guards itself."""
 
+import os
+
 import pytest
 
 from diffusion4k import progress
@@ -22,6 +24,17 @@ def test_the_file_follows_the_steps(tmp_path, monkeypatch):
     told.saving()
     told.saved(4, "saved")
     assert read(tmp_path / NAME)["saved_step"] == 4
+
+
+def test_a_step_waits_for_no_disk_and_a_save_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    told, synced = Progress(tmp_path, attempt=1, stop_step=9), []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    told.step(row(4))
+    assert read(tmp_path / NAME)["step"] == 4 and not synced
+    told.saving()
+    told.saved(4)
+    assert synced
 
 
 def test_it_is_not_written_at_every_step(tmp_path):

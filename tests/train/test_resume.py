@@ -29,6 +29,10 @@ VARIANTS = {
     "sd3, fp32": ("sd3", {}),
     "flux, bf16, checkpointing, accumulation": ("flux", {}),
     "sd3, 8-bit Adam": ("sd3", {"optimizer": "adamw_8bit"}),
+    "flux, bf16 weights, steps in the backward pass": (
+        "flux",
+        {"optimizer": "adamw_8bit_bf16", "clip": 0, "micro_batch": 4},
+    ),
     "scale-consistent VAE": ("vae", {}),
 }
 
@@ -95,11 +99,12 @@ def killed_ranks(inputs, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("mode", ["ddp", "zero", "offload", "vae"])
+@pytest.mark.parametrize("mode", ["ddp", "time", "zero", "offload", "vae"])
 def test_killed_at_every_step_two_processes(killed_ranks, mode):
-    """DistributedDataParallel; DeepSpeed ZeRO-2 in bf16 with fp32 master weights; the released
-    recipe: the same, the optimizer in CPU memory (at five steps), activations recomputed; the
-    scale-consistent VAE, its discriminator and its average."""
+    """DistributedDataParallel; the same, saved by clocks that disagree (at three steps); DeepSpeed
+    ZeRO-2 in bf16 with fp32 master weights; the released recipe: the same, the optimizer in CPU
+    memory (at five steps), activations recomputed; the scale-consistent VAE, its discriminator and
+    its average."""
     if mode == "offload" and not shutil.which("g++"):
         pytest.skip("DeepSpeed builds its CPU Adam with g++")
     assert (killed_ranks(mode) / "straight" / f"step-{STEPS:06d}.json").exists()

@@ -1,6 +1,7 @@
 """What a training step draws: order, repetition, flips; never the loader's doing."""
 
 import dataclasses
+import threading
 
 import pytest
 import torch
@@ -49,6 +50,28 @@ def test_loader_processes_and_cache_change_nothing(inputs):
     for batches in zip(*streams, strict=True):
         for other in batches[1:]:
             assert all(torch.equal(batches[0][key], other[key]) for key in other)
+
+
+def test_samples_in_memory_are_made_by_a_thread_while_a_step_trains(inputs):
+    """The batch after the next is there before it is asked for; an error is told at its batch."""
+    made, third = [], threading.Event()
+
+    class Slow(torch.utils.data.Dataset):
+        def __getitem__(self, key):
+            if key == (3, 0):
+                raise UserError("a damaged sample")
+            made.append(threading.current_thread())
+            if key == (2, 0):
+                third.set()
+            return key[0]
+
+    stream = samples.loading(Slow(), [[(step, 0)] for step in range(5)], workers=0)
+    assert (next(stream).item(), next(stream).item()) == (0, 1)
+    assert third.wait(10), "the third batch waited for its step"
+    assert threading.main_thread() not in made
+    assert next(stream).item() == 2
+    with pytest.raises(UserError, match="a damaged sample"):
+        next(stream)
 
 
 def test_flips_need_flipped_latents(inputs, tmp_path):

@@ -1,97 +1,21 @@
-"""Reconstruction scores against skimage and lpips; reconstruct.py."""
+"""reconstruct.py: rows, pictures, kills, forms of a VAE; what runs beside what."""
 
 import json
 import time
 from pathlib import Path
 
-import lpips
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import peak_signal_noise_ratio
 
 import rebuild
 import reconstruct
 from diffusion4k import images, manifest
-from diffusion4k.errors import UserError
 from diffusion4k.metrics import perceptual, reconstruction, scores
-from tiny_dataset import disturbed, photograph, run, source, write_dataset
-
-
-@pytest.mark.parametrize("strength", [0.5, 8, 60])
-def test_scores_equal_skimage(strength):
-    real = photograph(1)
-    other = disturbed(real, strength)
-    ours = reconstruction.compare(real, other)
-    x, y = real / 255, other / 255
-    assert ours["psnr"] == pytest.approx(peak_signal_noise_ratio(real, other), rel=1e-9)
-    assert ours["nmse"] == pytest.approx(np.sum((x - y) ** 2) / np.sum(x**2), rel=1e-9)
-    assert ours["root_nmse"] == pytest.approx(ours["nmse"] ** 0.5)
-    expected = structural_similarity(
-        real,
-        other,
-        channel_axis=2,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        data_range=255,
-    )
-    assert ours["ssim"] == pytest.approx(expected, abs=1e-6)
-
-
-def test_equal_and_black_images():
-    real = photograph(2)
-    ours = reconstruction.compare(real, real)
-    assert (ours["nmse"], ours["ssim"], ours["psnr"]) == (0, pytest.approx(1), float("inf"))
-    assert np.isnan(reconstruction.nmse(np.zeros_like(real), real))
-
-
-@pytest.fixture(scope="session")
-def vgg(tmp_path_factory) -> tuple[torch.nn.Module, Path]:
-    """lpips' own network with a random backbone, and that backbone in torchvision's layout."""
-    torch.manual_seed(0)
-    network = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
-    path = tmp_path_factory.mktemp("vgg16") / "model.safetensors"
-    state = network.net.state_dict()
-    save_file({f"features.{k.partition('.')[2]}": v for k, v in state.items()}, path)
-    return network, path
-
-
-def test_lpips_equals_the_package(vgg):
-    network, path = vgg
-    ours = perceptual.Lpips(path, torch.device("cpu"))
-    real = photograph(3, 64, 96)
-    other = disturbed(real, 30)
-
-    def expected(window: tuple[slice, slice]) -> float:
-        a, b = (torch.from_numpy(x[window].copy()).permute(2, 0, 1)[None] for x in (real, other))
-        with torch.no_grad():
-            return network(a.float() / 127.5 - 1, b.float() / 127.5 - 1).item()
-
-    assert ours(real, other) == pytest.approx(expected(np.s_[:, :]), rel=1e-4)
-    assert ours(real, real) == 0
-    tiles = expected(np.s_[:, :64]) * 64 + expected(np.s_[:, 64:]) * 32
-    assert ours(real, other, tile=64) == pytest.approx(tiles / 96, rel=1e-4)
-
-
-def test_a_narrow_rest_of_the_image_joins_its_neighbour(vgg):
-    assert perceptual.tiles(4096, 512) == [slice(i, i + 512) for i in range(0, 4096, 512)]
-    assert perceptual.tiles(80, 64) == [slice(0, 64), slice(64, 80)]
-    assert perceptual.tiles(79, 64) == [slice(0, 79)] and perceptual.tiles(9, 64) == [slice(0, 9)]
-    real = photograph(3, 65, 143)
-    ours = perceptual.Lpips(vgg[1], torch.device("cpu"))
-    assert 0 < ours(real, disturbed(real, 30), tile=64) < 1
-
-
-def test_lpips_names_a_wrong_backbone(tmp_path):
-    (tmp_path / "pointer.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(UserError, match="pointer.safetensors: not VGG-16 .*a pointer of Git LFS"):
-        perceptual.Lpips(tmp_path / "pointer.safetensors", torch.device("cpu"))
-    save_file({"conv.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(UserError, match=r"no tensor features\.0"):
-        perceptual.Lpips(tmp_path / "other.safetensors", torch.device("cpu"))
+from diffusion4k.vae import reconstruct as vae_reconstruct
+from tiny_dataset import run, source, write_dataset
 
 
 class Features:
@@ -265,3 +189,58 @@ def test_reconstruct_other_forms_of_a_vae(reconstruct_flags, tmp_path, monkeypat
     # a value halfway between two levels may round either way
     assert abs(published[1:, 1:] - exact[:-1, :-1]).max() <= 1
     assert abs(published - exact).max() > 1
+
+
+def test_tensor_float_32_is_the_vaes_alone(reconstruct_flags, tmp_path, monkeypatch):
+    """The metrics' networks compute in full float32, whatever the VAE does beside them."""
+    from diffusers import AutoencoderKL
+
+    seen = {"vae": set(), "lpips": set(), "inception": set(), "ssim": set()}
+
+    def watched(name, function):
+        def call(*arguments, **named):
+            seen[name].add(torch.backends.cudnn.allow_tf32)
+            return function(*arguments, **named)
+
+        return call
+
+    for name, owner, function in (
+        ("vae", AutoencoderKL, "decode"),
+        ("vae", AutoencoderKL, "encode"),
+        ("lpips", perceptual.Lpips, "__call__"),
+        ("inception", Features, "__call__"),
+        ("ssim", reconstruction, "compare"),
+    ):
+        monkeypatch.setattr(owner, function, watched(name, getattr(owner, function)))
+    rows = {}
+    for flag, expected in (("--tf32", True), ("--no-tf32", False)):
+        made = run(reconstruct, *reconstruct_flags, flag, "--output", tmp_path / f"{flag}.json")
+        rows[flag] = scores.read_rows([made], scores.Reconstruction, 3)
+        assert seen["vae"] == {expected} and made.settings["tf32"] is expected
+        assert seen["lpips"] == seen["inception"] == {False}
+        [values.clear() for values in seen.values()]
+    assert all(np.array_equal(rows["--tf32"][k], rows["--no-tf32"][k]) for k in rows["--tf32"])
+
+
+def test_metrics_of_a_pair_are_computed_while_the_next_is_rebuilt(
+    reconstruct_flags, tmp_path, monkeypatch
+):
+    """The first pair's only end when the second pair is in the making."""
+    compare, rebuilt, rebuild_one = reconstruction.compare, [], vae_reconstruct.rebuild
+
+    def counted(*arguments, **named):
+        rebuilt.append(arguments[2])
+        return rebuild_one(*arguments, **named)
+
+    def patient(*pair):
+        deadline = time.monotonic() + 60
+        while len(rebuilt) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return compare(*pair) | {"ssim": float(len(rebuilt))}
+
+    monkeypatch.setattr(reconstruction, "compare", patient)
+    monkeypatch.setattr(vae_reconstruct, "rebuild", counted)
+    made = run(reconstruct, *reconstruct_flags, "--output", tmp_path / "r.json")
+    rows = scores.read_rows([made], scores.Reconstruction, 3)
+    assert rows["id"].tolist() == rebuilt == ["p0", "p1", "p2"]
+    assert rows["ssim"].min() >= 2

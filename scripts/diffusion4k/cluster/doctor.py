@@ -16,11 +16,12 @@ import yaml
 
 from diffusion4k import progress
 from diffusion4k.cluster import slurm, submission
+from diffusion4k.cluster.finding import Finding
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths, resources, sources, train
 from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import cost, plan
+from diffusion4k.estimate import cost, memory, plan
 from diffusion4k.sources import access, hub
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
@@ -29,18 +30,6 @@ TRIAL = Path("results/demo-gpu")  # config/demo-gpu.yaml
 
 # findings after which no job need be tried
 NO_JOBS = {"SLURM", "cpu partition", "gpu partition", "GPU model", "jobs"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One answer: `ok`, what was examined, what was found and what to change."""
-
-    ok: bool
-    what: str
-    said: str
-
-    def __str__(self) -> str:
-        return f"{'ok ' if self.ok else 'FIX'}  {self.what}: {self.said}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +56,7 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
             yield from _gpus(config, found)
             yield from _times(config, found)
             yield from _slots(config, folder / "benchmarks/results")
+            yield from _memory(config)
             yield from _accepted(config, folder)
         yield _polling()
         yield _notice(config, folder / paths.root(config))
@@ -166,13 +156,11 @@ def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
     settings = config["train"]
     device = config["plan"].get("device")
     made = plan.Plan(config, plan.measured(benchmarks, device))
-    slots, minutes = settings["slots"], resources.slot(config) - settings["time_margin"]
-    segment = min(settings["segment"], settings["steps"])
-    key = "resources.train.runtime"
-    if resources.slot(config) < config["resources"]["train"]["runtime"]:
-        key = "site.max_runtime"
+    slots, segment = settings["slots"], min(settings["segment"], settings["steps"])
     short, said = False, ""
     for model in train.trained(config):
+        job = submission.wildcards(config, "train", model)
+        minutes, key = resources.time_limit(config, "train", job), resources.slot_key(config, job)
         work = cost.train(config, model)
         tflops = made.tflops(work)
         known = ("train", config["models"][model]["backbone"]) in made.measured
@@ -190,9 +178,20 @@ def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
                 f"{key}: {math.ceil(needed / slots) + settings['time_margin']}",
             )  # fmt: skip
     if not short:
-        yield Finding(
-            True, "slots", f"estimated{said}: {segment:,} steps fit {slots} jobs of {minutes} min"
-        )
+        yield Finding(True, "slots", f"estimated{said}: {segment:,} steps fit {slots} jobs each")
+
+
+def _memory(config: Config) -> Iterator[Finding]:
+    """Whether a training asks for what its optimizer takes where it is offloaded."""
+    for model in train.trained(config):
+        backbone = config["models"][model]["backbone"]
+        asked = submission.asked(config, "train", model)["mem_mb"] / 1e3
+        if asked < (needed := memory.host(config, model)):
+            yield Finding(
+                False, f"memory of {model}",
+                f"asks for {asked:.0f} GB a node, the optimizer alone takes {needed:.0f} GB there; "
+                f"raise backbones.{backbone}.train.resources.mem_mb, which is of each GPU",
+            )  # fmt: skip
 
 
 def _accepted(config: Config, folder: Path) -> Iterator[Finding]:
@@ -201,7 +200,10 @@ def _accepted(config: Config, folder: Path) -> Iterator[Finding]:
     for name, (step, model) in kinds.items():
         asked = submission.asked(config, step, model, attempt=RAISED)
         line = submission.sbatch(
-            asked, resources.threads(config, step), folder, "--test-only", "--wrap=true"
+            asked,
+            resources.threads(config, step, submission.wildcards(config, step, model)),
+            folder,
+            *("--test-only", "--wrap=true"),
         )
         try:
             slurm.ask(*line)
@@ -238,22 +240,23 @@ def _polling() -> Finding:
 
 
 def _notice(config: Config, run: Path) -> Finding:
-    """Whether a training that SLURM ends (scancel, preemption) has the time to save."""
+    """Whether a training that SLURM ends has the time to save, of SLURM and then of torchrun."""
     seconds = re.match(r"\d+", slurm.setting("KillWait"))
     wait = int(seconds[0]) if seconds else 0
     records = map(progress.read, run.glob(f"train/*/progress/*/{progress.NAME}"))
     needed = max(filter(None, map(progress.notice, records)), default=None)
+    ranks = resources.shutdown_timeout(config)
+    limits = f"SLURM kills {wait} s after its signal (KillWait), torchrun its ranks after {ranks} s"
     if needed is None:
-        said = f"SLURM kills {wait} s after its signal (KillWait); no training has saved yet here"
+        return Finding(True, "notice", f"{limits}; no training has saved yet here")
+    said = f"a step and a save took {needed:.0f} s, {limits}"
+    if needed <= min(wait, ranks):
         return Finding(True, "notice", said)
-    said = (
-        f"a step and a save took {needed:.0f} s, SLURM kills {wait} s after its signal (KillWait)"
-    )
-    if needed <= wait:
-        return Finding(True, "notice", said)
-    steps = config["train"]["save_every"]
-    lost = f"a training that is cancelled or preempted goes back up to {steps} steps"
-    return Finding(False, "notice", f"{said}: {lost}; lower train.save_every, or ask for more")
+    lost = f"a training that is cancelled or preempted goes back up to {resources.lost(config)}"
+    change = "ask for more of SLURM, or lower train.save_every"
+    if ranks < needed:
+        change = "raise train.time_margin, of which torchrun leaves half"
+    return Finding(False, "notice", f"{said}: {lost}; {change}")
 
 
 def _trial(folder: Path) -> Finding:

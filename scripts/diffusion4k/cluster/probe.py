@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from diffusion4k.cluster import slurm, submission
-from diffusion4k.cluster.doctor import Finding
+from diffusion4k.cluster.finding import Finding
 from diffusion4k.config.resolve import Config
+from diffusion4k.config.training import for_backbone
 from diffusion4k.dag import train as training
 from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
@@ -52,11 +53,11 @@ def examine(
 
     `conda`: jobs will run in environments that Snakemake makes; only the folder is looked at.
     """
-    train = config["train"]
     asks = {"node": ("texture", ["environment"])}
     if config["resources"]["generate"].get("gpu"):
         asks["GPU node"] = ("generate", ["environment", "gpu"])
-        if training.trained(config) and train["zero_stage"] and train["offload_optimizer"]:
+        of = (config["models"][model]["backbone"] for model in training.trained(config))
+        if any(for_backbone(config, backbone)["offload_optimizer"] for backbone in of):
             asks["GPU node"][1].append("compiler")
     if conda:
         asks = {what: (step, []) for what, (step, _) in asks.items()}

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import resources, train, vae
 
+CHAINS = {chain.rule: chain for chain in (train.CHAIN, vae.CHAIN)}
+
 
 class Asked(dict):
     """Resources as the plugin reads them: by get() and by attribute."""
@@ -16,16 +18,22 @@ class Asked(dict):
     __getattr__ = dict.__getitem__
 
 
+def wildcards(config: Config, step: str, name: str = "") -> SimpleNamespace:
+    """Those of a job of `step`; `name`: the model or VAE whose first segment is trained."""
+    if step not in CHAINS:
+        return SimpleNamespace()
+    chain = CHAINS[step]
+    first = f"{chain.segments(config)[0]:06d}"
+    return SimpleNamespace(**{chain.wildcard: name, "step": first})
+
+
 def asked(config: Config, step: str, name: str = "", attempt: int = 1) -> Asked:
     """What a job of `step` asks for in an attempt; `name`: the model or VAE that is trained."""
-    chain = {"train": train.CHAIN, "train_vae": vae.CHAIN}.get(step)
+    chain = CHAINS.get(step)
     given, found, slots = {"attempt": attempt}, Asked(), lambda wildcards: 0
+    given["wildcards"] = wildcards(config, step, name)
     if chain:
-        first = f"{chain.segments(config)[0]:06d}"
-        given["wildcards"] = SimpleNamespace(**{chain.wildcard: name, "step": first})
         slots = partial(chain.ended_slots, config)
-    else:
-        given["wildcards"] = SimpleNamespace()
     for name, value in resources.asked(config, step, slots).items():
         if callable(value):
             wanted = inspect.signature(value).parameters

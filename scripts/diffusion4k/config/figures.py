@@ -85,7 +85,7 @@ def _size_faults(config: Config, key: str, figure: Config) -> Iterator[str]:
     sides = [side for pair in figure.get("sizes", ()) for side in pair]
     if not sides and figure.get("evaluation") in config["evaluations"]:
         sides = list(shape.sides(config["evaluations"][figure["evaluation"]]["size"]))
-    if figure["kind"] == "reconstruction":
+    if kinds.get(figure["kind"]).reads == "reconstructions":
         sides = [config["reconstruction"]["size"]]
     zoom = figure.get("zoom")
     if zoom and sides and not patch <= zoom <= min(sides):

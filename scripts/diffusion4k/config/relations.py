@@ -108,13 +108,20 @@ def _training_faults(config: Config) -> Iterator[str]:
             )
     for job, section in (("train", "train"), ("train_vae", "vae_training")):
         margin = config["train"]["time_margin"]
-        slot = config["resources"].get(job, {}).get("runtime")
-        slot = slot and min(slot, config["site"].get("max_runtime", slot))
-        if slot and margin >= slot:
-            yield (
-                f"train.time_margin: {margin} minutes leave nothing of a training job's"
-                f" {slot} (resources.{job}.runtime, site.max_runtime)"
-            )
+        homes = {f"resources.{job}.runtime": config["resources"].get(job, {}).get("runtime")}
+        if job == "train":
+            homes |= {
+                f"backbones.{name}.train.resources.runtime": minutes
+                for name, backbone in config["backbones"].items()
+                if (minutes := backbone["train"].get("resources", {}).get("runtime"))
+            }
+        for key, minutes in homes.items():
+            slot = minutes and min(minutes, config["site"].get("max_runtime", minutes))
+            if slot and margin >= slot:
+                yield (
+                    f"train.time_margin: {margin} minutes leave nothing of a training job's"
+                    f" {slot} ({key}, site.max_runtime)"
+                )
         own = config[section]
         for step in own["keep"]:
             if step % own["segment"] or step > own["steps"]:

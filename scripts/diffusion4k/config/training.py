@@ -72,6 +72,11 @@ def _vae_faults(config: dict[str, Any]) -> Iterator[str]:
             )
 
 
+def for_backbone(config: dict[str, Any], backbone: str) -> dict[str, Any]:
+    """How a backbone is trained: `train`, and what its own section says instead and besides."""
+    return config["train"] | config["backbones"][backbone]["train"]
+
+
 def settings(config: dict[str, Any], model: str) -> Settings:
     """The recipe of a model that is trained, as its jobs get it from rules/train.smk."""
     values = {field: value for field, (_, value) in _settings(config, model).items()}
@@ -118,11 +123,11 @@ def _eight_bit_faults(config: dict[str, Any]) -> Iterator[str]:
 
     ZeRO hands it one tensor, whose length bitsandbytes passes on as a 32-bit integer.
     """
-    train = config["train"]
-    if train["optimizer"] != "adamw_8bit" or train["offload_optimizer"] or not train["zero_stage"]:
-        return
     for name in config["backbones"]:
-        gpus = config["backbones"][name]["train"]["gpus"]
+        train = for_backbone(config, name)
+        gpus, eight_bit = train["gpus"], train["optimizer"] == "adamw_8bit"
+        if not eight_bit or train["offload_optimizer"] or not train["zero_stage"]:
+            continue
         weights = backbones.get(name).architecture.parameters / max(gpus, 1)
         if weights >= 2**31:
             yield (

@@ -77,6 +77,11 @@ class Chain:
             return 0
 
 
+def pace(every: int | dict[str, float]) -> int | str:
+    """`save_every` of the configuration as the trainer's flag has it: 250, or 30min."""
+    return f"{every['minutes']:g}min" if isinstance(every, dict) else every
+
+
 def names(steps: list[int]) -> list[str]:
     """Steps as they stand in file names."""
     return [f"{step:06d}" for step in steps]

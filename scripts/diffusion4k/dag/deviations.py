@@ -12,7 +12,7 @@ from typing import Any
 
 from diffusion4k.config import fidelity, resolve
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import figures, generate, keys, paper
+from diffusion4k.dag import draw, figures, generate, keys, paper
 from diffusion4k.dag.lineage import Lineage
 from diffusion4k.metrics import families
 
@@ -76,15 +76,16 @@ class Deviations:
                 continue  # shards are alike
             carriers = [*job.rule.params, *([self._speed] * ("training" in of))]
             yield from _keys(carriers, keys.names(self._config, wildcards))
-        yield from self._sampling(target)
+            if job.name == "draw":
+                yield from self._sampling(wildcards["shown"])
 
-    def _sampling(self, target: str) -> Iterator[tuple[Path_, dict[str, str]]]:
-        """Of a figure of a benchmark's prompts: its pictures are drawn as the benchmark's are."""
-        entry = self._config["figures"].get(target, {})
-        if "evaluation" not in entry or figures.kind(self._config, target).reads != "pictures":
+    def _sampling(self, shown: str) -> Iterator[tuple[Path_, dict[str, str]]]:
+        """Pictures of a benchmark's prompts are drawn as the benchmark's are."""
+        evaluation = draw.entry(self._config, shown).get("evaluation")
+        if evaluation is None:
             return
-        for row in figures.sampled(self._config, target):
-            shard = generate.manifests(self._config, row, entry["evaluation"])[0]
+        for row in draw.sampled(self._config, shown):
+            shard = generate.manifests(self._config, row, evaluation)[0]
             job = next(self._lineage.jobs([shard]))
             yield from _keys(job.rule.params, keys.names(self._config, dict(job.wildcards)))
 

@@ -1,6 +1,7 @@
 """Tables: where each number comes from, and how rows are called."""
 
 import json
+import math
 from pathlib import Path
 
 from diffusion4k import shape
@@ -18,9 +19,14 @@ TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
 
 
 def chosen(config: Config, section: str) -> list[str]:
-    """The names of `tables` or `figures` that all of a run means: `targets`, or every one."""
+    """The names of `tables` or `figures` that all of a run means: `targets`, or every one.
+
+    Those with a number first, in its order: an overlay's entries come before the paper's others.
+    """
     targets = config.get("targets")
-    return [name for name in config[section] if targets is None or name in targets]
+    names = [name for name in config[section] if targets is None or name in targets]
+    numbers = {name: name.partition("_")[2] for name in names}
+    return sorted(names, key=lambda n: int(numbers[n]) if numbers[n].isdecimal() else math.inf)
 
 
 def tables(config: Config, names) -> list[str]:

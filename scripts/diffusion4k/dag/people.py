@@ -5,7 +5,7 @@ from typing import Any
 
 from diffusion4k import shape
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import code, generate
+from diffusion4k.dag import code, draw, generate
 from diffusion4k.dag.paths import file, root
 from diffusion4k.endpoints import prompts
 from diffusion4k.people import answers
@@ -74,13 +74,14 @@ def models(config: Config, purpose: str) -> list[str]:
 
 
 def pictures(config: Config, purpose: str) -> list[tuple[str, str]]:
-    """(model, manifest) of the pictures that a kit chooses from."""
-    evaluation = config["people"]["evaluation"]
-    return [
-        (model, path)
-        for model in models(config, purpose)
-        for path in generate.manifests(config, model, evaluation)
-    ]
+    """(model, manifest) of the pictures that a kit shows: drawn for it, or of somebody's folder."""
+
+    def of(model: str) -> list[str]:
+        if model in generate.brought(config):
+            return generate.manifests(config, model, config["people"]["evaluation"])
+        return draw.drawn(config, f"{draw.PEOPLE}{model}")
+
+    return [(model, path) for model in models(config, purpose) for path in of(model)]
 
 
 def folder(config: Config) -> str:

@@ -18,10 +18,14 @@ CONFIG_FILES, CONFIG = ("--configfile", "--configfiles"), ("--config", "-C")
 
 
 def use_own_interpreter() -> None:
-    """Let `python` in a rule be the one that runs Snakemake; a conda environment still wins."""
-    own = str(Path(sys.executable).parent)
-    if own not in os.environ.get("PATH", "").split(os.pathsep)[:1]:
-        os.environ["PATH"] = os.pathsep.join([own, os.environ.get("PATH", "")])
+    """Let `python` in a rule be the one that runs Snakemake; a conda environment still wins.
+
+    DIFFUSION4K_PYTHON is a folder whose `python` stands in for it: the demo's (scripts/warm.py).
+    """
+    own = filter(None, [os.environ.get("DIFFUSION4K_PYTHON"), str(Path(sys.executable).parent)])
+    first, path = os.pathsep.join(own), os.environ.get("PATH", "")
+    if not f"{path}{os.pathsep}".startswith(f"{first}{os.pathsep}"):
+        os.environ["PATH"] = os.pathsep.join([first, path])
 
 
 def check_command_line(arguments: list[str], own: list[Path], base: str | None) -> None:

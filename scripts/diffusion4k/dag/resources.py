@@ -10,9 +10,23 @@ RAISED = 3  # the attempt after which a job asks for no more than before
 OF_A_JOB = "gpu gpu_model gres nodes mpi tasks tasks_per_gpu slurm_partition launch"
 
 
-def threads(config: Config, step: str) -> int:
-    """Cores of a job: resources.<step>.threads."""
-    return config["resources"][step]["threads"]
+def wanted(config: Config, step: str, wildcards=None) -> dict[str, Any]:
+    """resources.<step>; a fine-tuning's backbone may have values of its own."""
+    own = _training(config, wildcards).get("resources", {}) if step == "train" else {}
+    return config["resources"][step] | own
+
+
+def times(config: Config, step: str, wildcards=None) -> int:
+    """What threads and mem_mb are multiplied by: GPUs on a node of a training, else 1."""
+    if step not in TRAININGS:
+        return 1
+    gpus, nodes = world(config, step, wildcards)
+    return max(gpus // nodes, 1)
+
+
+def threads(config: Config, step: str, wildcards=None) -> int:
+    """Cores of a job, on each of its nodes; of a fine-tuning `wildcards` names the model."""
+    return wanted(config, step, wildcards)["threads"] * times(config, step, wildcards)
 
 
 def asked(
@@ -23,17 +37,19 @@ def asked(
     Memory is raised by attempts that failed: `ended_slots` counts those that ended as planned. A
     key whose function gives None is no resource of that job, as Snakemake has it.
     """
-    wanted, site = config["resources"][step], config["site"]
+    site = config["site"]
 
     def at_most(limit: str, value: int) -> int:
         return min(value, site[limit]) if limit in site else value
 
     def mem_mb(wildcards, attempt):
         failed = max(1, attempt - ended_slots(wildcards))
-        return at_most("max_mem_mb", wanted["mem_mb"] * (2 + min(failed, RAISED)) // 3)
+        whole = wanted(config, step, wildcards)["mem_mb"] * times(config, step, wildcards)
+        return at_most("max_mem_mb", whole * (2 + min(failed, RAISED)) // 3)
 
     def runtime(wildcards, attempt):
-        return at_most("max_runtime", wanted["runtime"] * (1 + min(attempt, RAISED)) // 2)
+        minutes = config["resources"][step]["runtime"]
+        return at_most("max_runtime", minutes * (1 + min(attempt, RAISED)) // 2)
 
     def of_job(name: str):
         return lambda wildcards: request(config, step, wildcards).get(name)
@@ -41,8 +57,8 @@ def asked(
     # a segment of training is resumed, not repeated: its minutes are a slot, always the same
     request_of: dict[str, Any] = {"mem_mb": mem_mb, "runtime": runtime}
     if step in TRAININGS:
-        request_of["runtime"] = slot(config, step)
-    if step in TRAININGS or "gpu" in wanted:
+        request_of["runtime"] = lambda wildcards: slot(config, step, wildcards)
+    if step in TRAININGS or "gpu" in config["resources"][step]:
         request_of |= {name: of_job(name) for name in OF_A_JOB.split()}
     elif "cpu_partition" in site:
         request_of["slurm_partition"] = site["cpu_partition"]
@@ -50,15 +66,35 @@ def asked(
     return request_of | {plugin: site[name] for plugin, name in named.items() if name in site}
 
 
-def slot(config: Config, step: str = "train") -> int:
+def slot(config: Config, step: str, wildcards=None) -> int:
     """Minutes of a job that trains."""
-    minutes = config["resources"][step]["runtime"]
+    minutes = wanted(config, step, wildcards)["runtime"]
     return min(minutes, config["site"].get("max_runtime", minutes))
 
 
-def time_limit(config: Config, step: str) -> float:
+def slot_key(config: Config, wildcards) -> str:
+    """The key that says how long a job of fine-tuning is."""
+    if slot(config, "train", wildcards) < wanted(config, "train", wildcards)["runtime"]:
+        return "site.max_runtime"
+    own = f"backbones.{config['models'][wildcards.model]['backbone']}.train."
+    here = "runtime" in _training(config, wildcards).get("resources", {})
+    return own * here + "resources." + "train." * (not here) + "runtime"
+
+
+def lost(config: Config) -> str:
+    """What lies between two saves of a fine-tuning, for people."""
+    every = config["train"]["save_every"]
+    return f"{every['minutes']:g} minutes" if isinstance(every, dict) else f"{every} steps"
+
+
+def time_limit(config: Config, step: str, wildcards=None) -> float:
     """Minutes after which a segment saves and ends: its slot, less the time to start and save."""
-    return slot(config, step) - config["train"]["time_margin"]
+    return slot(config, step, wildcards) - config["train"]["time_margin"]
+
+
+def shutdown_timeout(config: Config) -> int:
+    """Seconds that torchrun leaves its ranks after a signal; by itself it would leave 30."""
+    return round(config["train"]["time_margin"] * 30)
 
 
 def world(config: Config, step: str, wildcards) -> tuple[int, int]:
@@ -67,8 +103,12 @@ def world(config: Config, step: str, wildcards) -> tuple[int, int]:
         return config["vae_training"]["gpus"], config["vae_training"]["nodes"]
     if step != "train":
         return config["resources"][step].get("gpu", 0), 1
-    train = config["backbones"][config["models"][wildcards.model]["backbone"]]["train"]
+    train = _training(config, wildcards)
     return train["gpus"], train["nodes"]
+
+
+def _training(config: Config, wildcards) -> dict[str, Any]:
+    return config["backbones"][config["models"][wildcards.model]["backbone"]]["train"]
 
 
 def request(config: Config, step: str, wildcards) -> dict[str, Any]:
@@ -82,7 +122,7 @@ def request(config: Config, step: str, wildcards) -> dict[str, Any]:
     gpus, nodes = world(config, step, wildcards)
     site = config["site"]
     partition = site.get("gpu_partition" if gpus else "cpu_partition")
-    job = {"slurm_partition": partition, "launch": launch(config, step, gpus, nodes)}
+    job = {"slurm_partition": partition, "launch": launch(config, step, wildcards)}
     if not gpus:
         return job
     model = site.get("gpu_model")
@@ -94,18 +134,18 @@ def request(config: Config, step: str, wildcards) -> dict[str, Any]:
     return job | {"nodes": nodes, "mpi": "srun", "tasks": nodes, "tasks_per_gpu": 0}
 
 
-def launch(config: Config, step: str, gpus: int, nodes: int) -> str:
+def launch(config: Config, step: str, wildcards) -> str:
     """What starts a script: python, or torchrun, once on each node.
 
     On one node outside SLURM, scripts/on_gpus.py first takes GPUs that no other job has. Ranks
     share the job's cores: Snakemake's OMP_NUM_THREADS, all of them, is not for each. After a signal
     they have half of train.time_margin to save.
     """
-    cores = threads(config, step)
+    cores, (gpus, nodes) = threads(config, step, wildcards), world(config, step, wildcards)
     ranks = max(gpus // nodes, 1)
     share = f"env OMP_NUM_THREADS={max(cores // ranks, 1)}"
     if ranks > 1:  # else torchrun kills its ranks 30 s after a signal, in the middle of a save
-        share += f" TORCH_ELASTIC_SHUTDOWN_TIMEOUT={round(config['train']['time_margin'] * 30)}"
+        share += f" TORCH_ELASTIC_SHUTDOWN_TIMEOUT={shutdown_timeout(config)}"
     if nodes > 1:
         torchrun = (
             f"exec {share} torchrun --nnodes {nodes} --nproc-per-node {gpus // nodes}"

@@ -60,6 +60,11 @@ def dataset(config: Config) -> dict[str, str]:
     return {"dataset": sources.of_split(config, config["latents"]["split"])}
 
 
+def of_backbone(config: Config, name: str):
+    """The value of a key that a backbone may have of its own, a function of the wildcards."""
+    return keys.key(config, f"backbones.{{backbone}}.train.{name}", f"train.{name}")
+
+
 def recipe(config: Config):
     """The flags that decide the weights, a function of the wildcards."""
     key = partial(keys.key, config)
@@ -75,13 +80,13 @@ def recipe(config: Config):
         subtract_shift=key("backbones.{backbone}.train.subtract_shift"),
         global_batch=key("backbones.{backbone}.train.global_batch"),
         repeat_draws_every=key("backbones.{backbone}.train.repeat_draws_every"),
-        optimizer=key("train.optimizer"),
+        optimizer=of_backbone(config, "optimizer"),
         learning_rate=key("train.learning_rate"),
         weight_decay=key("train.weight_decay"),
         beta1=key("train.beta1"),
         beta2=key("train.beta2"),
         epsilon=key("train.epsilon"),
-        clip=key("train.clip"),
+        clip=of_backbone(config, "clip"),
         warmup_steps=key("train.warmup_steps"),
         precision=key("train.precision"),
         flip_probability=key("train.flip_probability"),

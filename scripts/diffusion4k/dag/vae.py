@@ -90,10 +90,22 @@ def manifests(config: Config, vae: str) -> list[str]:
     return shards(config, f"vae/{vae}/reconstruction", config["reconstruction"]["shards"])
 
 
+def limit(config: Config):
+    """The most images that a VAE reconstructs, a function of the wildcards; None for all."""
+    of_row = keys.key(config, "vaes.{vae}.images")
+    of_all = keys.key(config, "reconstruction.images")
+
+    def least(wildcards) -> int | None:
+        return min(filter(None, (of_row(wildcards), of_all(wildcards))), default=None)
+
+    least.keys = (*of_row.keys, *of_all.keys)
+    return least
+
+
 def count(config: Config, vae: str) -> int:
     """How many images a VAE reconstructs."""
     whole = config["splits"][config["vaes"][vae]["split"]]["count"]
-    return min(whole, config["reconstruction"].get("images", whole))
+    return min(whole, limit(config)({"vae": vae}) or whole)
 
 
 CHAIN = Chain("train_vae", "vae_training", "vae", "vae/{name}/train", recipe, CODE)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import paper
+from diffusion4k.dag import paper, people
 from diffusion4k.estimate import memory
-from diffusion4k.estimate.cost import Cost
+from diffusion4k.estimate.basis import Cost
 from diffusion4k.estimate.plan import Plan
 
 INSTANT = 1e-3  # hours; what costs less comes first whatever it checks
@@ -62,9 +62,16 @@ def choose(plan: Plan) -> list[Choice]:
 
 
 def claims(config: Config, target: str) -> tuple[str, ...]:
-    """The claims that a target's cells decide; none of rows that no run can fill."""
+    """The claims that a target's cells, or votes, decide; none of rows that no run can fill."""
+    if target in config["figures"]:
+        voted = config["figures"][target]["rows"] if people.votes(config) else []
+        return tuple(
+            name
+            for name, claim in config["claims"].items()
+            if claim.get("figure") == target and claim["better"] in voted
+        )
     table = config["tables"].get(target)
-    if table is None or not table.get("columns"):  # a figure, or a table in words
+    if table is None or not table.get("columns"):  # a table in words
         return ()
     of, decided = paper.families_of(config, target), []
     for name, claim in config["claims"].items():

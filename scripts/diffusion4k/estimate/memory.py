@@ -10,9 +10,12 @@ import math
 
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import Architecture
+from diffusion4k.config import training
 from diffusion4k.config.resolve import Config
+from diffusion4k.dag import draw
 from diffusion4k.estimate import flops
-from diffusion4k.estimate.cost import BYTES, Key, architecture, backbone_of
+from diffusion4k.estimate.basis import Key, architecture, backbone_of
+from diffusion4k.estimate.cost import BYTES
 from diffusion4k.shape import Size, sides
 
 GB = 1e9
@@ -20,6 +23,9 @@ DECODE = 16.1 * GB / 4096**2  # bytes a pixel of a picture that the F16 decoder 
 FACTOR = {8: 4.0, 16: 1.0}  # an F8 VAE works on maps of four times as many values
 # text encoders and VAE, parameters: SD3's two CLIPs and T5-XXL, Flux's CLIP and T5-XXL
 BESIDE = {"sd3": 5.6e9, "flux": 5.0e9}
+VAE_HELD = 1.6 * GB  # of the SC-VAE's training: student, teacher, LPIPS, average, gradients, AdamW
+# bytes a pixel of a micro-batch of its images, with gradient checkpointing and without
+VAE_PIXEL = {True: 5440.0, False: 10450.0}
 LIVE = 32  # bytes a token and channel that are alive in one block, forward or recomputed
 
 
@@ -28,17 +34,22 @@ def of(config: Config, key: Key) -> float | None:
     stage, name, *rest = key
     if stage == "train":
         return _train(config, name) / GB
+    if stage == "train_vae":
+        return _train_vae(config) / GB
     if stage == "latents":
         return _decode(config, config["latents"]["size"], 16) * config["latents"]["batch"] / GB
-    if stage == "reconstruct":
-        factor = config["vaes"][name].get("factor", 16)
+    if stage in ("reconstruct", "rebuild"):
+        rows = config["figures"][name]["rows"] if stage == "rebuild" else [name]
+        factor = min(config["vaes"][row].get("factor", 16) for row in rows)
         # float32, as the metrics are computed
         whole = 2 * _decode(config, config["reconstruction"]["size"], factor) / GB
         return None if config["reconstruction"]["vae_tiling"] else whole
-    if stage == "generate" and backbone_of(config, config["models"][name]):
-        size, sampling = config["evaluations"][rest[0]]["size"], config["generate"]
-        tiled = config["models"][name].get("generate", {}).get("vae_tiling", sampling["vae_tiling"])
-        return picture(config, name, size, offload=sampling["offload"], tiled=tiled)
+    if stage == "generate":
+        return _generated(config, name, config["evaluations"][rest[0]]["size"])
+    if stage == "draw":
+        sizes = draw.sizes(config, name)
+        each = (_generated(config, r, s) for r in draw.sampled(config, name) for s in sizes)
+        return max(filter(None, each), default=None)
     if stage == "efficiency":
         entry = config["efficiency"][name]
         return picture(
@@ -49,6 +60,26 @@ def of(config: Config, key: Key) -> float | None:
             factor=entry.get("vae_factor", 16),
         )
     return None
+
+
+def _generated(config: Config, model: str, size: Size) -> float | None:
+    """GB for a picture as `generate` sets it up; None where nobody knows the networks."""
+    if not backbone_of(config, config["models"][model]):
+        return None
+    sampling = config["generate"]
+    tiled = config["models"][model].get("generate", {}).get("vae_tiling", sampling["vae_tiling"])
+    return picture(config, model, size, offload=sampling["offload"], tiled=tiled)
+
+
+def host(config: Config, model: str) -> float:
+    """GB of a node's own memory that a fine-tuning's offloaded optimizer takes; 0 without one.
+
+    Of each weight its master, its gradient and two moments, in float32.
+    """
+    backbone = config["models"][model]["backbone"]
+    train = training.for_backbone(config, backbone)
+    states = 4 * 4 * architecture(config, backbone).parameters if train["offload_optimizer"] else 0
+    return states / train["nodes"] / GB
 
 
 def picture(
@@ -77,26 +108,39 @@ def picture(
 
 def _train(config: Config, model: str) -> float:
     """Bytes on each GPU: what the trainer's modes hold (docs/training.md), and activations."""
-    backbone, train = config["models"][model]["backbone"], config["train"]
-    own, networks = config["backbones"][backbone]["train"], architecture(config, backbone)
-    count, gpus = networks.parameters, max(own["gpus"], 1)
-    moments = {"adamw": 8, "adamw_8bit": 2 + 8 / 256}[train["optimizer"]]
-    if not train["zero_stage"]:
+    backbone = config["models"][model]["backbone"]
+    train, networks = training.for_backbone(config, backbone), architecture(config, backbone)
+    count, gpus = networks.parameters, max(train["gpus"], 1)
+    moments = 8 if train["optimizer"] == "adamw" else 2 + 8 / 256
+    if train["optimizer"] == "adamw_8bit_bf16":
+        held = count * (2 + moments)  # no gradient outlives its step
+    elif not train["zero_stage"]:
         held = count * (4 + 4 + moments)
     elif train["offload_optimizer"]:
         held = count * (2 + 2 / gpus)  # weights; gradients on their way to the CPU
     else:
         held = count * (2 + (4 + 4 + moments) / gpus)
-    size, micro = config["latents"]["size"], own["micro_batch"]
+    size, micro = config["latents"]["size"], train["micro_batch"]
     shape = networks.transformer
     layers = shape["num_layers"] + shape.get("num_single_layers", 0)
-    tokens = _tokens(networks, size, own["t5_tokens"])
-    block = _block(networks, size, own["t5_tokens"], 16)
+    tokens = _tokens(networks, size, train["t5_tokens"])
+    block = _block(networks, size, train["t5_tokens"], 16)
     inputs = 2 * tokens * _width(networks)
     kept = layers * inputs if train["gradient_checkpointing"] else layers * block
-    if train["keep_attention"]:
+    if train["gradient_checkpointing"] and train["keep_attention"]:
         kept += layers * inputs
     return held + micro * (kept + block)
+
+
+def _train_vae(config: Config) -> float:
+    """Bytes on each GPU of the scale-consistent VAE's training, at its real size, encoder frozen.
+
+    A pixel's are counted by benchmarks/train_vae.py --memory, in float32; most are VGG-16's maps,
+    which mixed precision leaves there.
+    """
+    own = config["vae_training"]
+    pixels = own["micro_batch"] * own["size"] ** 2
+    return VAE_HELD + pixels * VAE_PIXEL[own["gradient_checkpointing"]]
 
 
 def _width(networks: Architecture) -> int:

@@ -1,4 +1,4 @@
-"""What a run takes before it starts: jobs, GPU hours, wall time, disk; a table's and in all."""
+"""What a run takes before it starts: jobs, GPU hours, wall time, disk; a target's and in all."""
 
 import json
 from collections.abc import Iterable
@@ -6,10 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 from diffusion4k.config.resolve import Config, origin
-from diffusion4k.dag import paper
-from diffusion4k.estimate import cost, repositories
-from diffusion4k.estimate.cost import STAGES, Cost, Key
+from diffusion4k.dag import draw, figures, paper, people, train, vae
+from diffusion4k.estimate import basis, cost, repositories, shown
+from diffusion4k.estimate.basis import Cost, Key
+from diffusion4k.estimate.cost import STAGES
 from diffusion4k.metrics import families
+
+VAES = ("reconstruct", "train_vae")  # stages whose work is named after one of `vaes`
 
 
 class Plan:
@@ -20,15 +23,24 @@ class Plan:
 
     def tflops(self, work: Cost) -> float:
         """The sustained rate of a GPU at this work: measured, or plan.tflops."""
-        name = work.key[1]
-        model = self.config["models"].get(name)
-        backbone = cost.backbone_of(self.config, model) if model else name
-        return self.measured.get((work.key[0], backbone), self.config["plan"]["tflops"])
+        stage, *of = work.key
+        if stage == "draw" and work.flops:  # of several models in one job
+            rows = shown.by_row(self.config, *of).items()
+            return work.flops / sum(count / self._rate("generate", row) for row, count in rows)
+        return self._rate(stage, *of[:1])
+
+    def _rate(self, stage: str, name: str = "") -> float:
+        """Of one stage and model, VAE, entry of `efficiency`, or backbone."""
+        if stage == "efficiency":
+            name = self.config["efficiency"][name]["model"]
+        section = self.config["vaes" if stage in VAES else "models"]
+        backbone = basis.backbone_of(self.config, section[name]) if name in section else name
+        return self.measured.get((stage, backbone), basis.rate(self.config, backbone))
 
     @property
     def targets(self) -> dict[str, list[Cost]]:
-        """Everything that each target needs."""
-        return self.tables
+        """Everything that each table and figure needs."""
+        return self.tables | self.figures
 
     @cached_property
     def tables(self) -> dict[str, list[Cost]]:
@@ -37,10 +49,30 @@ class Plan:
         return {name: self.closure(self._table_keys(name)) for name in names}
 
     @cached_property
+    def figures(self) -> dict[str, list[Cost]]:
+        """Everything that each figure needs."""
+        names = paper.chosen(self.config, "figures")
+        return {name: self.closure(self._figure_keys(name)) for name in names}
+
+    @cached_property
+    def asking(self) -> dict[str, list[Cost]]:
+        """What the targets need that ask people and models, where the run has a use for answers."""
+        config, kits = self.config, []
+        chosen = paper.chosen(config, "figures")
+        if any(figures.kind(config, name).reads == "votes" for name in chosen):
+            kits.append(("kit", "pairs"))
+        chosen = paper.chosen(config, "tables")
+        if any("correlation" in paper.families_of(config, name) for name in chosen):
+            kits.append(("kit", "ratings"))
+        captions = [key for split in config["splits"] for key in basis.captions_of(config, split)]
+        judge = [("judge",)] if "judge" in config else []
+        keys = {"rating_kit": kits, "judge": judge, "captions": captions}
+        return {name: self.closure(own) for name, own in keys.items() if own}
+
+    @cached_property
     def everything(self) -> list[Cost]:
-        """What all tables together need, each work once."""
-        names = paper.chosen(self.config, "tables")
-        return self.closure(key for name in names for key in self._table_keys(name))
+        """What all tables and figures together need, each work once."""
+        return self.closure(work.key for target in self.targets.values() for work in target)
 
     def closure(self, keys: Iterable[Key]) -> list[Cost]:
         """The works of these keys and all that they need, those that are needed first."""
@@ -107,6 +139,7 @@ class Plan:
             if name == "correlation":
                 ratings, (of, _) = self.config["ratings"], families.rated()[row]
                 keys += [(of.stage, model, ratings["evaluation"]) for model in ratings["models"]]
+                keys += [("kit", "ratings")] if "kit" in people.rated(self.config) else []
             elif "{evaluation}" in family.manifest:
                 keys.append((family.stage, row, evaluation))
             else:
@@ -114,6 +147,26 @@ class Plan:
             if name == "fid":
                 keys.append(("features", "reference", evaluation))
         return keys
+
+    def _figure_keys(self, name: str) -> list[Key]:
+        """The works that a figure is drawn from."""
+        config = self.config
+        rows, reads = config["figures"][name]["rows"], figures.kind(config, name).reads
+        if reads == "votes":
+            asked = people.voted(config) if people.votes(config) else {}
+            kit = [("kit", "pairs")] if "kit" in asked else []
+            return kit + ([("judge",)] if "judges" in asked else [])
+        if reads == "pictures":
+            evaluation = config["figures"][name].get("evaluation")
+            brought = [row for row in rows if row not in draw.sampled(config, name)]
+            return [("draw", name), *(("generate", row, evaluation) for row in brought)]
+        if reads == "reconstructions":
+            return [("rebuild", name)]
+        if reads == "training":
+            trained = [row for row in rows if row in config["models"]]
+            keys = [("train", train.same(config, row)) for row in trained]
+            return keys + [("train_vae", vae.same(config, r)) for r in rows if r not in trained]
+        return [(reads, row) for row in rows]  # photographs, check
 
 
 def measured(folder: Path, device: str | None) -> dict[tuple[str, str], float]:

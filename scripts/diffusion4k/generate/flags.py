@@ -125,8 +125,9 @@ def add_loading(flags: argparse.ArgumentParser, *, dtype: str) -> None:
         help="decode in overlapping tiles: less memory, other pixels where tiles blend"
     )  # fmt: skip
     flags.add_argument(
-        "--attention", choices=["native", "auto"], default="native",
-        help="native: torch's own; auto: the first faster kernel that works here, other last bits"
+        "--attention", choices=["native", "flash_3", "auto"], default="native",
+        help="native: torch's own; flash_3: FlashAttention 3, other last bits; auto: that if it"
+        " works here, else native"
     )  # fmt: skip
     flags.add_argument(
         "--compile", action=SWITCH, default=False,

@@ -4,57 +4,100 @@ So they are choices of the run, recorded in the manifest, and not of the machine
 by its place in a fixed order and never by a stopwatch, or two shards could differ.
 """
 
+import inspect
+import re
+
 import torch
-from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
+from diffusers.models import attention_dispatch as dispatch
+from diffusers.models.attention_processor import JointAttnProcessor2_0
 from torch import nn
 
+from diffusion4k.errors import UserError
+from diffusion4k.generate.attention import JointAttention
 from diffusion4k.pipelines.compilation import compile_transformer
 
 NATIVE = "native"  # torch's scaled_dot_product_attention, which picks a kernel by itself
-# the fastest first; those that are not installed, or do not run on the device, are passed over
-ORDER = ("_flash_3", "flash", "_native_cudnn")
+# FlashAttention 3: from the hub through the package `kernels`, or built here. What torch picks by
+# itself, cuDNN on a Hopper GPU, needs no place in this order.
+ORDER = ("_flash_3_hub", "_flash_3")
+NEAR = 0.02  # of what torch computes, in bfloat16
 
 
 def prepare(pipeline, *, attention: str, compiled: bool) -> dict[str, str | bool]:
     """Set up a loaded pipeline's transformer; what is in use, for the manifest.
 
-    attention: "native" (nothing changes) or "auto", the first of ORDER that works here. `compiled`:
-    torch.compile, block by block where the model says which blocks repeat. UserError for a
-    pipeline without a transformer that is asked to compile.
+    attention: "native" (nothing changes), "flash_3", or "auto": that where it works, else native.
+    `compiled`: torch.compile, block by block where the model says which blocks repeat. UserError
+    for "flash_3" where it does not work, and for a pipeline without a transformer that is asked to
+    compile.
     """
     transformer = getattr(pipeline, "transformer", None)
     used = {"attention": NATIVE, "compile": compiled}
-    if attention == "auto" and switchable(transformer):
-        # where it will compute: offloaded, the transformer itself lies in the CPU's memory yet
-        head = getattr(transformer.config, "attention_head_dim", None) or 64
-        device = pipeline._execution_device
-        used["attention"] = choose(device, transformer.dtype, head)
+    if attention != NATIVE:
+        reasons = ["this pipeline's attention cannot be chosen"]
+        if switchable(transformer):
+            # where it will compute: offloaded, the transformer itself lies in the CPU's memory yet
+            head = getattr(transformer.config, "attention_head_dim", None) or 64
+            device = pipeline._execution_device
+            used["attention"], reasons = choose(device, transformer.dtype, head)
         if used["attention"] != NATIVE:
-            transformer.set_attention_backend(used["attention"])
+            switch(transformer, used["attention"])
+            used |= version(used["attention"])
+        elif attention != "auto":
+            raise UserError(
+                f"--attention {attention} (generate.attention): {'; '.join(reasons)}; it takes a"
+                " Hopper GPU, 16-bit numbers and the package `kernels` (docs/gpu.md), or choose"
+                " native"
+            )
     if compiled:
         compile_transformer(transformer)
     return used
 
 
-def choose(device: torch.device, dtype: torch.dtype, head: int) -> str:
+def choose(device: torch.device, dtype: torch.dtype, head: int) -> tuple[str, list[str]]:
     """The first of ORDER that computes attention of this head size here in this dtype; else NATIVE.
 
-    `device` is where the transformer computes, `head` the channels of one of its attention heads.
+    And why those before it do not. `device` is where the transformer computes, `head` the channels
+    of one of its attention heads.
     """
-    query = torch.randn(1, 128, 2, head, device=device, dtype=dtype)
-    expected = dispatch_attention_fn(query, query, query, backend=AttentionBackendName.NATIVE)
+    query, reasons = torch.randn(1, 128, 2, head, device=device, dtype=dtype), []
+    backend = dispatch.AttentionBackendName
+    expected = dispatch.dispatch_attention_fn(query, query, query, backend=backend.NATIVE)
     for name in ORDER:
         try:
-            actual = dispatch_attention_fn(query, query, query, backend=AttentionBackendName(name))
-        except Exception:  # noqa: BLE001, S112 (each kernel has its own way of not being there)
+            with dispatch.attention_backend(name):  # which loads it, too
+                actual = dispatch.dispatch_attention_fn(query, query, query)
+        except Exception as error:  # noqa: BLE001 (each kernel has its own way of not being there)
+            reasons.append(f"{name}: {str(error).partition(chr(10))[0][:200]}")
             continue
-        if torch.allclose(actual, expected, rtol=2e-2, atol=2e-2):
-            return name
-    return NATIVE
+        if (actual - expected).abs().le(NEAR).all():
+            return name, reasons
+        reasons.append(f"{name}: computes something else than torch")
+    return NATIVE, reasons
 
 
 def switchable(transformer: nn.Module | None) -> bool:
-    """Whether a transformer's attention goes through diffusers' dispatch: Flux's, not SD3's."""
+    """Whether a transformer's attention goes through diffusers' dispatch, or can be led there."""
     modules = transformer.modules() if isinstance(transformer, nn.Module) else ()
-    processors = (getattr(module, "processor", None) for module in modules)
-    return any(hasattr(processor, "_attention_backend") for processor in processors)
+    processors = [getattr(module, "processor", None) for module in modules]
+    return any(
+        hasattr(p, "_attention_backend") or type(p) is JointAttnProcessor2_0 for p in processors
+    )
+
+
+def switch(transformer: nn.Module, name: str) -> None:
+    """Let a transformer's attention be computed by a kernel of diffusers' dispatch; no other's."""
+    for module in transformer.modules():
+        if type(getattr(module, "processor", None)) is JointAttnProcessor2_0:
+            module.set_processor(JointAttention())
+        if hasattr(getattr(module, "processor", None), "_attention_backend"):
+            module.processor._attention_backend = dispatch.AttentionBackendName(name)
+
+
+def version(name: str) -> dict[str, str]:
+    """{"kernel": the commit of a kernel from the hub}, if that is where it comes from."""
+    entry = dispatch._HUB_KERNELS_REGISTRY.get(dispatch.AttentionBackendName(name))
+    if entry is None or entry.kernel_fn is None:
+        return {}
+    commit = re.search(r"snapshots/([0-9a-f]{40})/", inspect.getfile(entry.kernel_fn))
+    return {"kernel": commit[1]} if commit else {}

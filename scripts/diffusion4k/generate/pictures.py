@@ -6,8 +6,9 @@ the same bytes; which others are drawn beside it, and by how many jobs, changes 
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from time import perf_counter
@@ -15,8 +16,10 @@ from typing import Any
 
 from diffusion4k import environment
 from diffusion4k.backbones.base import Sampled
+from diffusion4k.background import one_behind
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.generate import sampler, seeds
+from diffusion4k.generate.folder import Folder
 from diffusion4k.generate.settings import Choices, SamplerSettings, choose
 from diffusion4k.generate.setup import Setup
 
@@ -87,24 +90,28 @@ def draw(setup: Setup, wanted: Sequence[Wanted], root: Path, script: str) -> Ite
 
     The pipeline is loaded only if there is work, and freed by the caller's dropping this iterator.
     """
-    backbone, folder = setup.folder.backbone, sampler.Folder(root)
+    backbone, folder = setup.folder.backbone, Folder(root)
     made_from = setup.made_from(script)
     keys = {w.name: sampler.digest(w.text, w.seed, w.settings, *made_from.values()) for w in wanted}
     missing = [w for w in wanted if folder.find(w.name, keys[w.name]) is None]
-    pipeline, texts = None, {}
-    if missing:
+
+    def saves() -> Iterator[Callable[[], Any]]:
         pipeline = setup.load()
         # of each prompt once: what varies beside it does not reach the text encoders
         prompts = list({w.id: w for w in missing}.values())
         texts = sampler.encode_all(pipeline, backbone, prompts, missing[0].settings)
-    lacking = {w.name for w in missing}
-    for w in wanted:
-        if w.name in lacking:
+        for w in missing:
             began = perf_counter()
             text = texts.get(w.id)
             pixels = sampler.sample(pipeline, backbone, w.text, w.seed, w.settings, text=text)
             seconds = round(perf_counter() - began, 3)
             made = {"prompt": w.text, "seed": w.seed, "settings": asdict(w.settings), **made_from}
             made |= {"device": environment.device(str(setup.device))}
-            folder.save(w.name, pixels, digest=keys[w.name], seconds=seconds, **made)
+            made |= {"digest": keys[w.name], "seconds": seconds}
+            yield partial(folder.save, w.name, pixels, **made)
+
+    lacking, saved = {w.name for w in missing}, one_behind(saves() if missing else ())
+    for w in wanted:
+        if w.name in lacking:
+            next(saved)
         yield folder.image(w.name)

@@ -12,19 +12,20 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from diffusion4k import environment, finite
+from diffusion4k.background import one_behind
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
-from diffusion4k.files import sha256, write_text
+from diffusion4k.generate.folder import Folder, Picture
 from diffusion4k.generate.settings import SamplerSettings
-from diffusion4k.images import LOSSLESS, save_jpeg, save_png
+from diffusion4k.images.rounding import to_bytes
 
 
 class TooLarge(UserError):
@@ -143,7 +144,10 @@ def sample(
         arguments["prompt"] = prompt
     else:
         arguments.pop("negative_prompt", None)
-        arguments |= {name: tensor.to(pipeline._execution_device) for name, tensor in text.items()}
+        device = pipeline._execution_device  # which goes through all modules to find it
+        arguments |= {name: tensor.to(device) for name, tensor in text.items()}
+    if hasattr(backbone, "encode_text"):  # one of ours: its picture may stay on the GPU
+        arguments["output_type"] = "pt"
     generator = torch.Generator("cpu").manual_seed(seed)
     sides = {"height": settings.height, "width": settings.width}
     try:
@@ -152,6 +156,9 @@ def sample(
             # SanaPipeline makes this warning of its VAE's running out of memory, and goes on
             warnings.filterwarnings("error", "(?s).*Try to use VAE tiling")
             picture = pipeline(generator=generator, **sides, **arguments).images[0]
+            if isinstance(picture, torch.Tensor):
+                finite.check(what, picture)
+                picture = to_bytes(picture)
     except ValueError as error:  # how pipelines refuse their input
         raise UserError(f"{type(pipeline).__name__}: {error}") from error
     except (torch.cuda.OutOfMemoryError, UserWarning):
@@ -182,65 +189,6 @@ def memory_knobs(pipeline) -> list[str]:
     return [knob for knob, used in in_use.items() if not used] or ["a GPU with more memory"]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture in the folder; `seconds` is what making it took, whenever, without its text."""
-
-    path: Path
-    seconds: float
-
-
-class Folder:
-    """The pictures of one model and evaluation: images/<id>.jpg, and receipts/<id>.json.
-
-    With `png`, lossless/<id>.png too, for metrics that score a picture as it was in memory. A
-    receipt holds prompt, seed, settings, model and device, the digest of all that the picture was
-    made from, and the SHA-256 of the files. The shards share the folder; a picture whose receipt
-    does not fit is made again.
-    """
-
-    def __init__(self, root: str | Path, *, png: bool = False):
-        self.root = Path(root)
-        self.png = png
-
-    def image(self, id: str) -> Path:
-        return self.root / "images" / f"{id}.jpg"
-
-    def lossless(self, id: str) -> Path:
-        return self.root / LOSSLESS / f"{id}.png"
-
-    def files(self, id: str) -> list[Path]:
-        return [self.image(id), self.lossless(id)] if self.png else [self.image(id)]
-
-    def receipt(self, id: str) -> Path:
-        return self.root / "receipts" / f"{id}.json"
-
-    def find(self, id: str, digest: str) -> Picture | None:
-        """The picture of `id`, if it lies there unchanged and was made with this digest."""
-        try:
-            receipt = json.loads(self.receipt(id).read_text(encoding="utf-8"))
-            whole = receipt["sha256"] == sha256(self.image(id))
-            if self.png:
-                whole = whole and receipt["png_sha256"] == sha256(self.lossless(id))
-            if whole and receipt["digest"] == digest:
-                return Picture(self.image(id), receipt["seconds"])
-        except (OSError, ValueError, TypeError, KeyError):
-            pass
-        return None
-
-    def save(
-        self, id: str, pixels: np.ndarray, *, digest: str, seconds: float, **record: Any
-    ) -> Picture:
-        """Write a picture and its receipt (with `record`), atomically; only together they count."""
-        save_jpeg(self.image(id), pixels)
-        receipt = {"digest": digest, "sha256": sha256(self.image(id)), "seconds": seconds, **record}
-        if self.png:
-            save_png(self.lossless(id), pixels)
-            receipt["png_sha256"] = sha256(self.lossless(id))
-        write_text(self.receipt(id), json.dumps(receipt, indent=1) + "\n")
-        return Picture(self.image(id), seconds)
-
-
 def digest(prompt: str, seed: int, settings: SamplerSettings, *others: str) -> str:
     """16 hex digits for what a picture is made from; `others`: model, code, dtype, forms."""
     record = json.dumps([prompt, seed, asdict(settings), *others])
@@ -261,27 +209,30 @@ def sample_all(
 
     `load` gives the pipeline and is called only if there is work; `seed_of` maps a prompt's id to
     its seed; `made_from` names the model, code and precision. All texts are encoded first, so that
-    the text encoders are out of the GPU's memory before the first picture.
+    the text encoders are out of the GPU's memory before the first picture. A picture is saved while
+    the next is sampled.
     """
     keys = {p.id: digest(p.text, seed_of(p.id), settings, *made_from.values()) for p in prompts}
     done = {prompt.id: folder.find(prompt.id, keys[prompt.id]) for prompt in prompts}
     missing = [prompt for prompt in prompts if done[prompt.id] is None]
-    pipeline, texts, on = None, {}, ""
-    for prompt in prompts:
-        picture = done[prompt.id]
-        if picture is None:
-            if pipeline is None:
-                pipeline = load()
-                on = environment.device(str(getattr(pipeline, "_execution_device", "")))
-                texts = encode_all(pipeline, backbone, missing, settings)
+
+    def saves() -> Iterator[Callable[[], Picture]]:
+        pipeline = load()
+        on = environment.device(str(getattr(pipeline, "_execution_device", "")))
+        texts = encode_all(pipeline, backbone, missing, settings)
+        for prompt in missing:
             seed, text = seed_of(prompt.id), texts.pop(prompt.id, None)
             started = time.perf_counter()
             pixels = sample(pipeline, backbone, prompt.text, seed, settings, text=text)
             seconds = round(time.perf_counter() - started, 3)
             made = {"prompt": prompt.text, "seed": seed, "settings": asdict(settings), **made_from}
             made |= {"device": on, "digest": keys[prompt.id], "seconds": seconds}
-            picture = folder.save(prompt.id, pixels, **made)
-        yield picture
+            yield partial(folder.save, prompt.id, pixels, **made)
+
+    saved = one_behind(saves() if missing else ())
+    for prompt in prompts:
+        picture = done[prompt.id]
+        yield next(saved) if picture is None else picture
 
 
 def encode_all(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from diffusion4k.data import captions, shards
 from diffusion4k.generate import sampler, seeds
+from diffusion4k.generate.folder import Folder, Picture
 from diffusion4k.generate.settings import SamplerSettings
 from diffusion4k.generate.setup import Setup
 from diffusion4k.manifest import Manifest
@@ -28,13 +29,13 @@ def draw_shard(
     seed: int,
     seed_policy: str,
     png: bool,
-) -> tuple[list[str], sampler.Folder, Iterator[sampler.Picture]]:
+) -> tuple[list[str], Folder, Iterator[Picture]]:
     """The ids of the shard's prompts, where their pictures lie, and each of them as it is there.
 
     `folder` is that of the data set with the prompts; pictures and receipts lie below `target`.
     """
     prompts = shards.shard(captions.of(dataset, folder), shard, shards_in_all)
-    pictures = sampler.Folder(target, png=png)
+    pictures = Folder(target, png=png)
     drawn = sampler.sample_all(
         setup.load,
         setup.folder.backbone,

@@ -188,7 +188,8 @@ def _fitting(claim: Mapping, cells: Mapping[str, Cell], labels: Mapping[str, str
         said = cell["published_note"]
         if cell["published"] is not None:
             said = f"{shown(cell['published'], cell['published_digits'])} GB"
-        published.append(f"{labels[row]} {said}")
+        # the paper's own number is not of the size that ours is of
+        published.append(f"{labels[row].partition('@')[0]} {said}")
     found = {"ours": ", ".join(ours), "published": ", ".join(published)}
     runnable = {row: cell for row, cell in cells.items() if not without[row]}
     if blocked := _blocked(list(runnable.values())):

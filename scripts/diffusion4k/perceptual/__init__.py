@@ -12,7 +12,8 @@ def lpips_vgg(backbone: Path):
 
     Two (B, 3, H, W) in [-1, 1] => (B, 1, 1, 1). The linear heads come from the lpips package,
     `backbone` is a file in torchvision's layout (`features.N.weight`, as timm/vgg16.tv_in1k has
-    it): nothing is downloaded. UserError for another file.
+    it): nothing is downloaded. Its convolutions may be narrower, as a miniature's are: each head
+    then weighs the channels that there are. UserError for another file.
     """
     import lpips
     import torch
@@ -24,16 +25,17 @@ def lpips_vgg(backbone: Path):
     with torch.device("meta"), warnings.catch_warnings(action="ignore"):
         network = lpips.LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False)
     network.scaling_layer = lpips.ScalingLayer()
-    weights |= {f"scaling_layer.{k}": v for k, v in network.scaling_layer.state_dict().items()}
     with loading(backbone, "VGG-16 in safetensors"):
         file = load_file(backbone)
+    widths = {}
     for name in network.net.state_dict():  # slice2.5.weight is features.5.weight
-        source = f"features.{name.partition('.')[2]}"
-        if source not in file:
+        part, _, rest = name.partition(".")
+        if (source := f"features.{rest}") not in file:
             raise UserError(f"{backbone}: no tensor {source}; VGG-16 in torchvision's layout?")
         weights[f"net.{name}"] = file[source]
-    keys = network.state_dict().keys()
-    # the heads are stored twice, as lin0 and as lins.0
-    weights |= {k: weights[f"lin{k[5:]}"] for k in keys if k.startswith("lins.")}
-    network.load_state_dict(weights, assign=True)
+        widths[f"lin{int(part[-1]) - 1}.model.1.weight"] = len(file[source])
+    for name, tensor in weights.items():
+        module, _, parameter = name.rpartition(".")
+        tensor = tensor[:, : widths[name]] if name in widths else tensor
+        setattr(network.get_submodule(module), parameter, torch.nn.Parameter(tensor))
     return network.eval().requires_grad_(False)

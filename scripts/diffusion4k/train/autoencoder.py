@@ -160,18 +160,7 @@ class ScaleConsistency(Task):
         backward pass through every network: what each term does to the pictures is known before.
         """
         settings, photograph = self.settings, batch["pixels"]
-        with self.accelerator.autocast():
-            with torch.set_grad_enabled(settings.encoder == "trained"):
-                z = scale_consistency.latents(self.student, photograph, batch["eps"])
-            with torch.no_grad():
-                teacher_z = scale_consistency.latents(
-                    self.teacher, photograph, batch["teacher_eps"]
-                )
-                _, teacher_map = scale_consistency.decode(self.teacher, teacher_z)
-            unclamped, own_map = scale_consistency.decode(self.student, z)
-            consistency = scale_consistency.consistency(own_map, teacher_map)
-        del teacher_map
-        picture = unclamped.float().clamp(-1, 1)
+        picture, consistency = self.reconstruct(batch)
         seen = picture.detach().requires_grad_()
         mse = F.mse_loss(seen, photograph)
         lpips = self.lpips(seen, photograph).mean()
@@ -192,6 +181,20 @@ class ScaleConsistency(Task):
         )
         values = torch.stack([mse, lpips, consistency, adversarial, weight]).detach()
         return values.float(), seen.detach()
+
+    def reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The student's pictures (B, 3, H, W), float32 in [-1, 1], and the scale consistency."""
+        with self.accelerator.autocast():
+            with torch.set_grad_enabled(self.settings.encoder == "trained"):
+                z = scale_consistency.latents(self.student, batch["pixels"], batch["eps"])
+            with torch.no_grad():
+                teacher_z = scale_consistency.latents(
+                    self.teacher, batch["pixels"], batch["teacher_eps"]
+                )
+                _, teacher_map = scale_consistency.decode(self.teacher, teacher_z)
+            unclamped, own_map = scale_consistency.decode(self.student, z)
+            consistency = scale_consistency.consistency(own_map, teacher_map)
+        return unclamped.float().clamp(-1, 1), consistency
 
     def _adaptive_weight(self, picture: Tensor, *of_terms: Tensor) -> Tensor:
         """Of all processes' micro-batches together."""

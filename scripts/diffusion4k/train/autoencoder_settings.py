@@ -22,6 +22,7 @@ class AutoencoderSettings:
     zero_stage: ClassVar[int] = 0
     optimizer: ClassVar[str] = "adamw"
     offload_optimizer: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = False
 
     scale_consistency: float = flag("weight of the distance to the F8 teacher's last map", 1.0)
     lpips: float = flag("weight of LPIPS with VGG-16", 0.1)

@@ -33,7 +33,7 @@ class FineTuning(Task):
     out_of_memory = (
         "backbones.<name>.train.micro_batch (the global batch is kept), or set train."
         "gradient_checkpointing, train.offload_optimizer (ZeRO-2), or train.optimizer: "
-        "adamw_8bit with zero_stage: 0"
+        "adamw_8bit (or adamw_8bit_bf16, the least memory) with zero_stage: 0"
     )
 
     def __init__(self, settings: Settings, backbone: Backbone):
@@ -83,6 +83,8 @@ class FineTuning(Task):
         launch.refuse_too_long(settings, transformer, self.job.processes)
         optimizer = launch.optimizer_for(settings, transformer.parameters())
         self.model, self.optimizer = accelerator.prepare(transformer, optimizer)
+        if settings.in_backward:  # weights are on their device now
+            optimizer.attach()
         if not settings.zero_stage:
             state.portable(accelerator)
         self.vae = model.vae(self.header, self.base.root, accelerator.device)
@@ -109,7 +111,9 @@ class FineTuning(Task):
                 loss, shares = self.loss(next(batches))
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
-                    norm = accelerator.clip_grad_norm_(self.model.parameters(), settings.clip)
+                    norm = launch.clip(
+                        accelerator, settings, self.model.parameters(), self.optimizer
+                    )
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             total = total + torch.stack([loss.detach(), *shares.values()]).float() / count
@@ -141,8 +145,16 @@ class FineTuning(Task):
     def ids(self, number: int) -> Sequence[str]:
         return self.samples.ids(number)
 
+    def notes(self) -> list[str]:
+        settings, several = self.settings, self.accelerator.gradient_accumulation_steps > 1
+        if not (several and settings.offload_optimizer and settings.precision == "bfloat16"):
+            return []
+        how = "gradients of micro-batches added up in bfloat16 (train.offload_optimizer)"
+        return [f"{settings.backbone}: {how}"]
+
     def export(self) -> Callable[[Path], None]:
         dtype = model.DTYPES[self.job.save_dtype or self.settings.precision]
         network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        network = model.trained(network, dtype, keep=self.accelerator.is_main_process)
+        zero, main = bool(self.settings.zero_stage), self.accelerator.is_main_process
+        network = model.trained(network, dtype, zero=zero, keep=main)
         return lambda folder: network.save_pretrained(folder / "transformer")

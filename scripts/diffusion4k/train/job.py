@@ -3,7 +3,9 @@
 import argparse
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from diffusion4k.errors import UserError
 
 # how the work is done, not what is trained: a checkpoint may be resumed with others of these
 EXECUTION = {"micro_batch", "gradient_checkpointing", "keep_attention", "compile"}
-EXECUTION |= {"zero_stage", "offload_optimizer"}
+EXECUTION |= {"zero_stage", "offload_optimizer", "deterministic"}
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,24 @@ class Job:
     vgg16: Path | None = None
     folder: str = "train"
     attempt: int = 1  # Snakemake's, of this job
-    save_every: int = 500
+    save_every: int | timedelta = 500  # steps, or the time between two saves
     save_dtype: str | None = None  # of the weights in transformer/; None: the precision's
     time_limit: float | None = None  # seconds
     cache: float = 1e9  # bytes of samples up to which they stay in memory
     workers: int = 4  # of the loader, when samples come from disk
 
     def __post_init__(self):
-        if self.stop_step < 1 or self.save_every < 1:
-            raise UserError("--stop-step, --save-every: must be at least 1")
+        if self.stop_step < 1:
+            raise UserError("--stop-step: must be at least 1")
+
+    def save_is_due(self, step: int, since: float) -> bool:
+        """Whether to save after `step` steps, `since` seconds after the last save (or the start).
+
+        By time, the clocks of processes differ: the answer of one of them must do for all.
+        """
+        if isinstance(self.save_every, timedelta):
+            return since >= self.save_every.total_seconds()
+        return step % self.save_every == 0
 
     def inputs(self) -> dict[str, Path]:
         """The manifests that the segment is made from, by name."""
@@ -55,6 +66,10 @@ class Job:
         given = {name: path for name, path in others.items() if path}
         return {"pipeline": self.pipeline, **latents, **given}
 
+    def start_notes(self) -> list[str]:
+        """What the segment before is to be said of; this one rests on it."""
+        return manifest.read(self.start).notes if self.start else []
+
     def key(self, settings: Any) -> str:
         """Sixteen hex digits for what a checkpoint depends on: the recipe and the inputs' bytes."""
         recipe = {name: value for name, value in asdict(settings).items() if name not in EXECUTION}
@@ -63,14 +78,23 @@ class Job:
         return hashlib.sha256(json.dumps([recipe, content]).encode()).hexdigest()[:16]
 
 
+def pace(text: str) -> int | timedelta:
+    """Steps (`250`) or a time (`30min`, `0.5min`), more than nothing."""
+    steps, minutes = re.fullmatch(r"[1-9]\d*", text), re.fullmatch(r"(\d*\.?\d+)min", text)
+    if steps:
+        return int(text)
+    if minutes and (time := timedelta(minutes=float(minutes[1]))):
+        return time
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a number of steps nor minutes, 30min")
+
+
 def add_arguments(group) -> None:
     """The flags of a job that every training has."""
     group.add_argument("--start", type=Path, help="manifest of the step to go on from")
     group.add_argument("--stop-step", type=int, required=True, help="train until this step")
     group.add_argument("--processes", type=int, default=1, help="as launched; a check")
-    group.add_argument(
-        "--save-every", type=int, default=500, help="steps that a kill loses at most"
-    )
+    group.add_argument("--save-every", type=pace, default="500", metavar="STEPS",
+                       help="what a kill loses at most; a time as 30min")  # fmt: skip
     group.add_argument("--time-limit", type=float, metavar="MINUTES", help="then save and exit 75")
     group.add_argument("--workers", type=int, default=min(4, cli.threads()),
                        help="loading processes, for images or larger latents")  # fmt: skip

@@ -1,5 +1,6 @@
 """The processes of a training: one, DDP, or DeepSpeed ZeRO, on CUDA or on the CPU."""
 
+import math
 import os
 import socket
 from datetime import timedelta
@@ -26,6 +27,7 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
     the check.
     """
     cuda = torch.cuda.is_available()
+    repeatable(settings.deterministic)
     options: dict = {
         "gradient_accumulation_steps": settings.accumulation(processes),
         "mixed_precision": "bf16" if settings.precision == "bfloat16" else "no",
@@ -55,7 +57,7 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
 
 
 def optimizer_for(settings: Settings, parameters) -> torch.optim.Optimizer:
-    """AdamW with fp32 states, or with bitsandbytes' 8-bit ones in a quarter of the memory.
+    """AdamW with fp32 states, with bitsandbytes' 8-bit ones, or with these in the backward pass.
 
     On GPUs AdamW is torch's fused kernel: the default one would take a buffer as large as the
     weights. With offloading accelerate puts DeepSpeed's CPU Adam, of fp32 states, in its place.
@@ -69,9 +71,20 @@ def optimizer_for(settings: Settings, parameters) -> torch.optim.Optimizer:
     if settings.optimizer == "adamw":
         fused = torch.cuda.is_available() and not settings.offload_optimizer
         return torch.optim.AdamW(parameters, fused=fused or None, **options)
+    if settings.in_backward:
+        from diffusion4k.train.in_backward import AdamW8bitInBackward
+
+        return AdamW8bitInBackward(parameters, seed=settings.seed, **options)
     from bitsandbytes.optim import AdamW8bit
 
     return AdamW8bit(parameters, **options)
+
+
+def clip(accelerator: Accelerator, settings: Settings, parameters, optimizer) -> torch.Tensor:
+    """Clip the gradient where the settings say so; its norm before that, () float32."""
+    if settings.in_backward:  # no gradient is left
+        return optimizer.optimizer.gradient_norm()
+    return accelerator.clip_grad_norm_(parameters, settings.clip or math.inf)
 
 
 def refuse_too_long(settings: Settings, transformer: torch.nn.Module, processes: int) -> None:
@@ -114,6 +127,21 @@ def whole(accelerator: Accelerator, source: Manifest, *folders: str) -> Path:
     paths = source.within(*folders)
     source.sound(paths[accelerator.process_index :: accelerator.num_processes])
     return source.root
+
+
+def repeatable(deterministic: bool) -> None:
+    """Choose kernels that give the same bits each time, or let torch choose.
+
+    Attention's backward pass then adds in one order, and cuBLAS has one workspace. An operation
+    without such a kernel is torch's RuntimeError, which names it.
+    """
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when cuBLAS starts
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = False
+    # NaN in all memory that is not written yet shows reads of it, of which there are none
+    torch.utils.deterministic.fill_uninitialized_memory = not deterministic
 
 
 def _zero(settings: Settings, processes: int) -> dict:

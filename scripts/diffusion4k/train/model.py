@@ -30,9 +30,10 @@ ATTENTION = [
 
 def transformer(settings: Settings, backbone, root: Path) -> tuple[nn.Module, torch.dtype]:
     """The transformer of the pipeline `root` in training mode, and the dtype of its weights."""
-    # DeepSpeed keeps fp32 master weights in its optimizer; else the model has them itself
-    sharded = settings.zero_stage and settings.precision == "bfloat16"
-    dtype = torch.bfloat16 if sharded else torch.float32
+    # DeepSpeed keeps fp32 master weights in its optimizer, adamw_8bit_bf16 has none; else the
+    # model has them itself
+    low = settings.precision == "bfloat16" and (settings.zero_stage or settings.in_backward)
+    dtype = torch.bfloat16 if low else torch.float32
     with loading(root / "transformer", "a transformer that diffusers can load"):
         made = backbone.load_transformer(root, dtype).train()
     if settings.gradient_checkpointing:
@@ -57,13 +58,13 @@ def recompute(transformer: nn.Module, *, keep_attention: bool) -> None:
     transformer.enable_gradient_checkpointing(selective if keep_attention else None)
 
 
-def trained(module: nn.Module, dtype: torch.dtype, *, keep: bool) -> nn.Module:
+def trained(module: nn.Module, dtype: torch.dtype, *, zero: bool, keep: bool) -> nn.Module:
     """What was trained, in `dtype`, in its own place: nothing trains it after this.
 
     Where ZeRO shares out the fp32 master weights of a bf16 network, dtype float32 means those; then
     every process must call this, and those with `keep` get them, in CPU memory.
     """
-    if dtype == torch.float32 and next(module.parameters()).dtype != dtype:
+    if zero and dtype == torch.float32 and next(module.parameters()).dtype != dtype:
         from deepspeed.utils import safe_get_full_fp32_param
 
         for parameter in module.parameters():

@@ -7,6 +7,7 @@ noise and the timestep, so that resuming is starting the loader at a later step.
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,7 +204,10 @@ def keys(steps: range, slots: Sequence[int], micro_batch: int) -> list[list[tupl
 def loading(
     dataset: Dataset, batches: list[list[tuple[int, int]]], *, workers: int
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """The micro-batches of these keys, in order, from loading processes that outlast signals."""
+    """The micro-batches of these keys, in order, from loading processes that outlast signals.
+
+    Without `workers`, of samples in memory, a thread makes them while the step before is trained.
+    """
     pin = torch.cuda.is_available()
     data = DataLoader(
         dataset,
@@ -213,7 +217,24 @@ def loading(
         worker_init_fn=signals.shield,
     )
     with signals.withheld():  # the workers start here
-        return iter(data)
+        batches = iter(data)
+    return batches if workers else _ahead(batches)
+
+
+def _ahead(batches: Iterator[dict[str, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
+    """The same, in order, each made by a thread while its predecessor is used."""
+    device = torch.cuda.current_device() if torch.cuda.is_available() else None
+
+    def after() -> dict[str, torch.Tensor] | None:
+        if device is not None:  # a thread's own; pinning would open the first GPU
+            torch.cuda.set_device(device)
+        return next(batches, None)
+
+    with ThreadPoolExecutor(1, "loading") as thread:
+        coming = thread.submit(after)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(after)
+            yield batch
 
 
 def _tensors(path: Path, flip: bool) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ from diffusion4k.errors import UserError
 CHOICES = {
     "objective": ("velocity", "wavelet_x0", "wavelet_velocity"),
     "timestep_shift": ("none", "dynamic"),
-    "optimizer": ("adamw", "adamw_8bit"),
+    "optimizer": ("adamw", "adamw_8bit", "adamw_8bit_bf16"),
     "precision": ("float32", "bfloat16"),
     "zero_stage": (0, 2),
 }
@@ -35,13 +35,16 @@ class Settings:
     subtract_shift: bool = flag("subtract the VAE's shift (released SD3 code does not)", True)
     timestep_shift: str = flag("dynamic: shift sigmas by the number of tokens", "none")
     guidance: float = flag("guidance embedding, for a distilled backbone", 3.5)
-    optimizer: str = flag("adamw: fp32 states; adamw_8bit: bitsandbytes' 8-bit states", "adamw")
+    optimizer: str = flag(
+        "adamw: fp32 states; adamw_8bit: bitsandbytes' 8-bit states; adamw_8bit_bf16: these, "
+        "bf16 weights rounded stochastically, steps inside the backward pass", "adamw"
+    )  # fmt: skip
     learning_rate: float = flag("AdamW, constant", 1e-6)
     weight_decay: float = flag("AdamW", 1e-4)
     beta1: float = flag("AdamW", 0.9)
     beta2: float = flag("AdamW", 0.999)
     epsilon: float = flag("AdamW", 1e-8)
-    clip: float = flag("largest norm of the gradient", 1.0)
+    clip: float = flag("largest norm of the gradient; 0: any", 1.0)
     warmup_steps: int = flag("steps of linear warm-up", 0)
     global_batch: int = flag("images a step, over all processes")
     micro_batch: int = flag("images a forward pass of one process")
@@ -54,6 +57,8 @@ class Settings:
     keep_attention: bool = flag("when recomputing, keep attention's outputs: more memory, "
                                  "faster", False)  # fmt: skip
     compile: bool = flag("torch.compile the transformer: a slow first step, then faster", False)
+    deterministic: bool = flag("torch's deterministic kernels alone: on GPUs, too, the same bits "
+                                "each time", False)  # fmt: skip
     flip_probability: float = flag("how often the flipped latent is taken", 0.5)
     zero_stage: int = flag("DeepSpeed ZeRO: 2 shards gradients and optimizer, 0 is plain", 0)
     offload_optimizer: bool = flag("keep the optimizer in CPU memory (ZeRO 2)", False)
@@ -72,12 +77,41 @@ class Settings:
             raise UserError("offload_optimizer: only ZeRO offloads; set zero_stage: 2")
         if self.offload_optimizer and self.optimizer != "adamw":
             raise UserError(
-                "optimizer: adamw_8bit stays on the GPU (offloaded, DeepSpeed would replace it by "
-                "its fp32 CPU Adam); set offload_optimizer: false"
+                f"optimizer: {self.optimizer} stays on the GPU (offloaded, DeepSpeed would replace "
+                "it by its fp32 CPU Adam); set offload_optimizer: false"
+            )
+        if self.in_backward:
+            self._refuse_in_backward()
+
+    @property
+    def in_backward(self) -> bool:
+        """Whether weights are bfloat16 alone and step inside the backward pass."""
+        return self.optimizer == "adamw_8bit_bf16"
+
+    def _refuse_in_backward(self) -> None:
+        steps = "adamw_8bit_bf16 takes each weight's step inside the backward pass"
+        if self.zero_stage:
+            raise UserError(f"zero_stage: {steps}, which DeepSpeed does not; set zero_stage: 0")
+        if self.precision != "bfloat16":
+            raise UserError(
+                f"precision: {self.precision}, but adamw_8bit_bf16 keeps its weights in bfloat16; "
+                "set precision: bfloat16"
+            )
+        if self.clip:
+            raise UserError(
+                f"clip: {steps}, before the norm of the whole gradient is known, so it cannot clip "
+                "at it; set clip: 0 (the norm is logged)"
             )
 
     def accumulation(self, processes: int) -> int:
         """Micro-batches a process and step, so that the global batch is kept on any GPUs."""
+        if self.in_backward and (processes, self.micro_batch) != (1, self.global_batch):
+            raise UserError(
+                "global_batch: adamw_8bit_bf16 frees each gradient at once, so a step is one "
+                f"micro-batch of one process, not {self.global_batch} images as micro-batches of "
+                f"{self.micro_batch} on {processes}; use one process, and set global_batch to "
+                "micro_batch"
+            )
         count, rest = divmod(self.global_batch, self.micro_batch * processes)
         if not count or rest:
             raise UserError(

@@ -59,8 +59,9 @@ def load(accelerator: "Accelerator", folder: Path) -> tuple[int, list[Row]]:
     processes that saved it: another number, or a change to or from DeepSpeed, is a UserError.
 
     All that a later step depends on is restored bit for bit (`launch.recount` does the rest where
-    the optimizer is offloaded). On the CPU the steps that follow are then those of an uninterrupted
-    training, bit for bit; on GPUs attention's backward pass may add in another order each time.
+    the optimizer is offloaded). On the CPU, and on GPUs with `deterministic`, the steps that follow
+    are then those of an uninterrupted training, bit for bit; on GPUs without it attention's
+    backward pass may add in another order each time.
     """
     done = _done(folder)
     if done is None:

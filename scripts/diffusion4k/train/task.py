@@ -58,5 +58,9 @@ class Task(ABC):
         """Why training must stop after this step, besides what `monitor.ailment` sees."""
         return None
 
+    def notes(self) -> list[str]:
+        """What the footers of tables must say of weights that were trained like this."""
+        return []
+
     def draw(self, folder: Path, number: int) -> None:  # noqa: B027 (most trainings draw nothing)
         """Pictures of how far the training is after `number` steps; the main process calls it."""

@@ -111,6 +111,7 @@ class Trainer:
         batches = self.task.batches(steps)
         logs = job.progress_folder / "tensorboard" if self.main else None
         deadline = self.started + (job.time_limit or math.inf)
+        saved = time.monotonic()
         with signals.received(announce=self.main) as came, monitor.board(logs, self.step) as log:
 
             def asked() -> bool:
@@ -119,7 +120,9 @@ class Trainer:
             bar = monitor.bar(job.stop_step, self.step) if self.main else None
             for number in steps:
                 row = self._step(number, batches)
-                halt = self._any(asked())  # now that the step is done, on the GPU as well
+                # now that the step is done, on the GPU as well; it is the first process's clock
+                due = self.main and job.save_is_due(number + 1, time.monotonic() - saved)
+                halt, due = self._any(asked(), due)
                 self._watch(row)
                 self.history.append(row)
                 self.step = number + 1
@@ -129,19 +132,20 @@ class Trainer:
                     bar.set_postfix(loss=f"{row['loss']:.4g}", refresh=False)
                     bar.update()
                 last = self.step == job.stop_step
-                if last or halt or self.step % job.save_every == 0:
+                if last or halt or due:
                     self._save()
-                    halt = not last and (halt or self._any(asked()))
+                    saved = time.monotonic()
+                    halt = not last and (halt or self._any(asked())[0])
                     self.progress.saved(self.step, "saved" if halt else "running")
                     if halt:
                         raise Interrupted(self.step)
             if bar is not None:
                 bar.close()
 
-    def _any(self, asked: bool) -> bool:
-        """Whether any process was asked to halt: all halt after the same step."""
-        flag = torch.tensor([float(asked)], device=self.accelerator.device)
-        return self.accelerator.reduce(flag, "sum").item() > 0
+    def _any(self, *flags: bool) -> list[bool]:
+        """Whether each flag is set on any process: all halt, and save, after the same step."""
+        own = torch.tensor([float(flag) for flag in flags], device=self.accelerator.device)
+        return [count > 0 for count in self.accelerator.reduce(own, "sum").tolist()]
 
     def _save(self) -> None:
         self.progress.saving()
@@ -215,7 +219,7 @@ class Trainer:
             },
             started=self.started,
             device=environment.devices(self.accelerator.device, self.accelerator.num_processes),
-            notes=self.task.base.notes,
+            notes=[*self.task.base.notes, *job.start_notes(), *self.task.notes()],
         )
         state.forget(self.folder, job.stop_step)
         self.progress.saved(self.step, "finished")

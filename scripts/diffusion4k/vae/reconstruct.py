@@ -1,5 +1,7 @@
 """A photograph through a VAE and back: the posterior's mean, decoded, rounded to 8 bits."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from torch import nn
 
 from diffusion4k import finite, images
 from diffusion4k.damage import loading
+from diffusion4k.images import rounding
 from diffusion4k.vae.f16 import make_f16
 from diffusion4k.weights import SAFELY, variant
 
@@ -37,13 +40,28 @@ def load(
     return vae
 
 
+@contextmanager
+def convolutions(*, tf32: bool) -> Iterator[None]:
+    """Whether a GPU's convolutions of float32 are in TensorFloat-32, of all threads."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
 @torch.inference_mode()
-def rebuild(vae: nn.Module, image: Image.Image, name: str) -> np.ndarray:
+def rebuild(
+    vae: nn.Module, image: Image.Image, name: str, *, tf32: bool | None = None
+) -> np.ndarray:
     """An RGB image whose sides the VAE's factor divides => uint8 (H, W, 3).
 
-    UserError, with the image's `name`, when what the VAE makes of it is not finite.
+    `tf32` as of `convolutions`; None leaves them as they are. UserError, with the image's `name`,
+    when what the VAE makes of it is not finite.
     """
     pixels = torch.from_numpy(images.to_float(image))[None].to(vae.device, vae.dtype)
-    decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+    with nullcontext() if tf32 is None else convolutions(tf32=tf32):
+        decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
     finite.check(f"{vae.config._name_or_path}: its reconstruction of {name}", decoded)
-    return images.from_float(decoded[0].float().cpu().numpy())
+    return rounding.to_bytes(rounding.unit(decoded[0]))

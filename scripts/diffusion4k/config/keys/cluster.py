@@ -1,8 +1,19 @@
 """Sections `site`, `plan` and `resources`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from diffusion4k.config.keys.types import ABSENT, Count, Natural, Positive, Section, matching
+from pydantic import Field
+
+from diffusion4k.config.keys.types import (
+    ABSENT,
+    Count,
+    Name,
+    Natural,
+    NotNegative,
+    Positive,
+    Section,
+    matching,
+)
 
 GpuModel = matching(
     "[a-zA-Z0-9_.]+",
@@ -52,23 +63,38 @@ class Budget(Section):
 class Plan(Section):
     """What `snakemake plan` reckons with."""
 
-    tflops: Positive
-    """TFLOP/s that a GPU sustains, in the stages' own precision"""
+    tflops: Positive | Annotated[dict[Name, Positive], Field(min_length=1)]
+    """TFLOP/s that a GPU sustains, in the stages' own precision: one number, or one a backbone (a
+    stage of none takes the lowest)"""
     device: str = ABSENT
-    """a GPU's name as `benchmarks/results/*.json` writes it: rates that were measured on it win
-    over `tflops`"""
+    """the GPU that is meant; named as in `benchmarks/results/*.json`, rates measured on it win over
+    `tflops`"""
+    price: NotNegative = ABSENT
+    """of a GPU-hour, in any currency: `plan` says then what each target costs, the report what each
+    stage did"""
     budget: Budget = ABSENT
     """what you have: `plan` says then which tables and claims fit, by claims checked a GPU-hour
     ([docs/tiers.md](../docs/tiers.md))"""
+
+
+class TrainingRequest(Section):
+    """What a job of fine-tuning asks for, where its backbone needs more or less than others."""
+
+    threads: Count = ABSENT
+    """instead of `resources.train.threads`, for each GPU"""
+    mem_mb: Count = ABSENT
+    """instead of `resources.train.mem_mb`, for each GPU"""
+    runtime: Count = ABSENT
+    """instead of `resources.train.runtime`"""
 
 
 class Request(Section):
     """What a job of one step asks for."""
 
     threads: Count
-    """CPU threads"""
+    """CPU threads; of a training (`train`, `train_vae`) for each of its GPUs"""
     mem_mb: Count
-    """memory in MB"""
+    """memory in MB; of a training for each of its GPUs"""
     runtime: Count
     """minutes"""
     gpu: Natural = ABSENT

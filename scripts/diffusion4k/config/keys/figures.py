@@ -43,15 +43,15 @@ class Figure(Section):
     kind: Literal[tuple(kinds.every())]
     """what it shows, a module each in `scripts/diffusion4k/figures/kinds`: `gallery` (a line a
     prompt, a column a model), `mosaic` (a picture a prompt, in their own shapes), `samples` and
-    `patches` of photographs, `reconstruction`, `histogram` of sizes, `curves` of losses, `votes` of
-    people"""
+    `patches` of photographs, `reconstruction` and its `errors`, `histogram` of sizes, `curves` of
+    losses, `votes` of people"""
     title: str
     """what stands above it"""
     caption: str = ABSENT
     """what stands below it, before what its kind adds"""
     rows: Names
     """models (gallery, mosaic, curves; votes: the first ones of `people.pairs`), splits (samples,
-    patches, histogram) or VAEs (reconstruction)"""
+    patches, histogram) or VAEs (reconstruction, errors)"""
     evaluation: Name = ABSENT
     """gallery, mosaic: the first prompts of this benchmark, at its size; a gallery shows their
     photographs too. The pictures are those that the benchmark has, drawn for the figure alone"""
@@ -69,9 +69,9 @@ class Figure(Section):
     seeds: some(Natural) = ABSENT
     """seeds, likewise; unset: `seed`"""
     zoom: Count = ABSENT
-    """gallery, reconstruction: side in pixels of a square that is framed in each picture and shown
-    enlarged below it, the one with the highest GLCM Score in the photograph, or in the first
-    picture where there is none"""
+    """gallery, reconstruction, errors: side in pixels of a square that is framed in each picture
+    and shown enlarged below it, the one with the highest GLCM Score in the photograph, or in the
+    first picture where there is none"""
     shards: Count = 1
     """gallery, mosaic: jobs that its pictures are split into, for a large grid"""
     images: Count = ABSENT

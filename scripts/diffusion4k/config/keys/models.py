@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from diffusion4k.config.keys.cluster import TrainingRequest
 from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
@@ -42,6 +43,22 @@ class BackboneTraining(Section):
     """GPUs of a training job, 0 for CPU"""
     nodes: Count
     """nodes that they are spread over evenly; more than one only under SLURM"""
+    optimizer: Literal[CHOICES["optimizer"]] = ABSENT
+    """instead of `train.optimizer`"""
+    clip: NotNegative = ABSENT
+    """instead of `train.clip`"""
+    zero_stage: one_of(*CHOICES["zero_stage"]) = ABSENT
+    """instead of `train.zero_stage`"""
+    offload_optimizer: bool = ABSENT
+    """instead of `train.offload_optimizer`"""
+    gradient_checkpointing: bool = ABSENT
+    """instead of `train.gradient_checkpointing`"""
+    keep_attention: bool = ABSENT
+    """instead of `train.keep_attention`"""
+    compile: bool = ABSENT
+    """instead of `train.compile`"""
+    resources: TrainingRequest = ABSENT
+    """instead of `resources.train`"""
 
 
 class BackboneSampling(Section):
@@ -98,6 +115,9 @@ class Autoencoder(Section):
     """as `vae.encoder`, which is the default"""
     decoder: Decoder = ABSENT
     """as `vae.decoder`, which is the default"""
+    images: Count = ABSENT
+    """reconstruct so many images at most, at even distances: for a row whose numbers nobody
+    published. `reconstruction.images` limits every row"""
 
 
 class VaeRecipe(Section):

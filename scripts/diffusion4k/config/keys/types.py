@@ -56,12 +56,28 @@ def _size(least: int, multiple: int) -> Any:
     return Annotated[Any, AfterValidator(check), WithJsonSchema({"anyOf": [side, both]})]
 
 
+def _pace(value: Any) -> Any:
+    minutes = value["minutes"] if isinstance(value, dict) and [*value] == ["minutes"] else None
+    steps = type(value) is int and value >= 1
+    if not steps and not (type(minutes) in (int, float) and 0 < minutes < float("inf")):
+        raise ValueError("should be a number of steps, at least 1, or {minutes: …}")
+    return value
+
+
+_MINUTES = {"type": "number", "exclusiveMinimum": 0}
+_TIME = {"type": "object", "properties": {"minutes": _MINUTES}, "additionalProperties": False}
+
 Name = matching("[a-z0-9_]+", "a name has small letters, digits and _ only")
 Names = Annotated[list[Name], Field(min_length=1)]
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
 Shape, Least = _size(32, 32), _size(1, 1)
+Pace = Annotated[
+    Any,
+    AfterValidator(_pace),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, _TIME]}),
+]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Choice = Literal["published", "corrected"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from diffusion4k.figures.kinds import Kind
 
 if TYPE_CHECKING:
-    from diffusion4k.figures.shown import Drawing, Shown
+    from diffusion4k.figures.shown import Drawing, Picture, Shown
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Reconstruction(Kind):
         from diffusion4k.figures.kinds.gallery import ZOOMED
         from diffusion4k.figures.shown import Drawing
 
-        by_row = {row: {one.id: one for one in shown.pictures(row)} for row in shown.labels}
-        real = {one.id: one for one in shown.pictures("photograph")}
         settings, of_grid, used = shown.settings, [], []
-        length = layout.side(max(one.width for one in real.values()), len(real) * len(by_row))
-        for id, photograph in real.items():
-            columns = [photograph, *(by_row[row].get(id) for row in shown.labels)]
+        of_photographs = lines(shown)
+        length = layout.side(
+            max(line[0].width for line in of_photographs), len(of_photographs) * len(shown.labels)
+        )
+        for columns in of_photographs:
             images = [one and one.load() for one in columns]
             of_grid += zoom.lines("", images, length, settings.get("zoom"), settings.get("glcm"))
             used += [one for one in columns if one]
@@ -31,6 +31,15 @@ class Reconstruction(Kind):
             [one.record(labels[one.row]) for one in used],
             (ZOOMED.format("photograph"),) if settings.get("zoom") else (),
         )
+
+
+def lines(shown: "Shown") -> list[list["Picture | None"]]:
+    """A line a photograph: it, then each row's reconstruction of it, None for one not run."""
+    by_row = {row: {one.id: one for one in shown.pictures(row)} for row in shown.labels}
+    return [
+        [photograph, *(of.get(photograph.id) for of in by_row.values())]
+        for photograph in shown.pictures("photograph")
+    ]
 
 
 KIND = Reconstruction(

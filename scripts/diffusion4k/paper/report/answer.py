@@ -94,7 +94,7 @@ def _table(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, s
         return MADE, "published by others"
     if not numbers and not decided:
         reasons = dict.fromkeys(c["verdict_reason"] for c in cells if c["verdict_reason"])
-        return (CANNOT, "; ".join(reasons)) if counts[verdicts.CANNOT] else (ABSENT, "not run")
+        return (CANNOT, _why(reasons)) if counts[verdicts.CANNOT] else (ABSENT, "not run")
     parts = [f"{count} {verdict}" for verdict, count in (decided | lacking).items()]
     detail = ", ".join([*([] if decided else [f"{counted(numbers, 'number')} of ours"]), *parts])
     if lacking:
@@ -108,7 +108,7 @@ def _figure(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, 
     text = made.settings.get("spec")
     asked = spec.load(text) if text else {}
     if reason := asked.get("settings", {}).get("reason"):
-        return CANNOT, reason  # drawn, to say so
+        return CANNOT, _why([reason])  # drawn, to say so
     labels = asked.get("labels", {})
     shown = {name.partition(":")[0] for name in made.inputs}
     lacking = [label for row, label in labels.items() if row not in shown]
@@ -118,6 +118,11 @@ def _figure(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, 
         return JUDGED, ", ".join(f"{count} {verdict}" for verdict, count in decided.items())
     pictures = len(made.results.get("pictures", []))
     return MADE, counted(pictures, "picture") if pictures else ""
+
+
+def _why(reasons: Iterable[str]) -> str:
+    """Reasons without what mends them, which the table or figure itself says behind a colon."""
+    return "; ".join(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
 
 
 def groups(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a run took, from the manifests behind its results: device, hours, GPU-hours, FLOP/s."""
+"""What a run took, from the manifests behind its results: device, hours, cost, FLOP/s."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,28 @@ from diffusion4k.paper.report.units import duration, scaled
 # FLOP/s of bfloat16 matrices without sparsity, as NVIDIA's data sheets of the SXM boards have it
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 # stage/model…: FLOPs of all its jobs, and how many those are (estimate/work.py)
+ASKS = ("captions", "people")  # stages that ask models behind an address
 Known = Mapping[str, tuple[float, int]]
-ORDER = ("sources", "data", "prompts", "latents", "train", "generate", "pictures", "vae")
+ORDER = (
+    "sources",
+    "captions",
+    "data",
+    "prompts",
+    "latents",
+    "train",
+    "generate",
+    "pictures",
+    "vae",
+)
 ORDER += ("efficiency", "metrics", "people", "tables", "figures")
 
 
 @dataclass
 class Work:
-    """The jobs of one stage, of one model where it has any, on one device; `flops` 0: not known."""
+    """The jobs of one stage, of one model where it has any, on one device; `flops` 0: not known.
+
+    paid: for answers of models, in the currency of their price.
+    """
 
     stage: str
     name: str
@@ -29,6 +43,7 @@ class Work:
     seconds: float = 0.0
     gpus: int = 0
     flops: float = 0.0
+    paid: float = 0.0
 
     @property
     def gpu_hours(self) -> float:
@@ -39,8 +54,8 @@ class Work:
         """FLOP/s of one device, start and saving included."""
         return self.flops / max(self.seconds, 1e-9) / max(1, self.gpus)
 
-    def line(self) -> dict[str, Any]:
-        """What the page shows."""
+    def line(self, price: float) -> dict[str, Any]:
+        """What the page shows; `price` of a GPU-hour."""
         board = next((name for name in PEAKS if re.search(rf"\b{name}\b", self.device)), None)
         share = f"{self.rate / PEAKS[board]:.0%}" if board and self.flops else ""
         return {
@@ -50,6 +65,7 @@ class Work:
             "jobs": self.jobs,
             "time": duration(self.seconds),
             "gpu_hours": f"{self.gpu_hours:,.2f}" if self.gpus else "",
+            "cost": f"{cost:,.2f}" if (cost := self.gpu_hours * price + self.paid) else "",
             "work": scaled(self.flops, "FLOP") if self.flops else "",
             "rate": scaled(self.rate, "FLOP/s") if self.flops else "",
             "share": share,
@@ -85,6 +101,7 @@ def works(chain: Mapping[Path, Manifest], known: Known, steps: int) -> list[Work
         name = key.partition("/")[2]
         work = found.setdefault((stage, name, device), Work(stage, name, device, gpus=gpus))
         work.jobs += 1
+        work.paid += made.results.get("cost", 0.0) if stage in ASKS else 0.0
         flops, jobs = known.get(key, (0.0, 1))
         step = made.results.get("step") if key.startswith("train/") else None
         if step is not None:  # its last manifest has the seconds of all segments
@@ -104,6 +121,7 @@ def total(found: Iterable[Work]) -> Work:
     seconds = sum(work.seconds for work in every)
     made = Work("all", "", "", sum(work.jobs for work in every), seconds)
     made.flops = sum(work.flops for work in every)
+    made.paid = sum(work.paid for work in every)
     made.gpus = 0 if not gpu_seconds else gpu_seconds / seconds
     return made
 

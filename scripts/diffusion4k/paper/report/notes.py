@@ -6,6 +6,7 @@ from diffusion4k.paper.verdicts import PLUMBING
 
 # how lines begin that are read with their own table: its numbers in brackets, its n
 OWN = ("[", "Ours: ")
+SETTINGS = "Not as in the paper: "
 
 
 def shared(footers: Sequence[Sequence[str]], least: int = 2) -> list[str]:
@@ -19,6 +20,12 @@ def shared(footers: Sequence[Sequence[str]], least: int = 2) -> list[str]:
             if not line.startswith(OWN) and not PLUMBING.search(line):
                 counts[line] = counts.get(line, 0) + 1
     return [line for line, count in counts.items() if count >= least]
+
+
+def settings(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Of some lines those that list settings, which are long, and the others."""
+    listed = [line for line in lines if line.startswith(SETTINGS)]
+    return listed, [line for line in lines if line not in listed]
 
 
 def split(footer: Sequence[str], common: Sequence[str]) -> tuple[list[str], list[int], bool]:

@@ -67,11 +67,13 @@ def build(
     judged = claims.results["claims"] if claims else []
     items = answer.matrix(tables, figures, judged, config)
     works = costs.works(chain, work, config["train"]["steps"])
+    price = (config.get("plan") or {}).get("price", 0.0)
     drawn = [_figure(made, folder) for made in figures]
     set_out = [_table(made, folder) for made in tables]
     common = notes.shared([item["footer"] for item in [*set_out, *drawn]])
     for item in [*set_out, *drawn]:
-        item["notes"], item["numbers"], item["miniature"] = notes.split(item["footer"], common)
+        own, item["numbers"], item["miniature"] = notes.split(item["footer"], common)
+        item["listed"], item["notes"] = notes.settings(own)
     return templates.named(template).render(
         title=title,
         run=run,
@@ -86,8 +88,8 @@ def build(
         figures=drawn,
         gallery=_gallery(gallery, folder) if gallery else None,
         scaling=_scaling(scaling) if scaling else None,
-        works=[work.line() for work in works],
-        total=costs.total(works).line(),
+        works=[work.line(price) for work in works],
+        total=costs.total(works).line(price),
         notes=common,
         sources=[provenance.source(made, config.get("sources") or {}) for made in sources],
         fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],

@@ -9,6 +9,7 @@ from typing import Any
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.report.units import duration, size
 
+RESULTS = ("tables", "figures")  # of which some rest on nothing: prompts, published numbers
 ORIGINS = ("path", "make", "url", "hub")
 
 
@@ -96,8 +97,9 @@ def commit() -> str:
 
 
 def origins(chain: Iterable[Manifest]) -> list[Manifest]:
-    """The sources among a chain's manifests: what is made of nothing."""
-    return sorted((made for made in chain if not made.inputs), key=lambda made: made.path)
+    """The sources among a chain's manifests: what is made of nothing, and read by others."""
+    made = (one for one in chain if not one.inputs and one.path.parent.name not in RESULTS)
+    return sorted(made, key=lambda one: one.path)
 
 
 def _link(path: str | Path, folder: Path) -> str:

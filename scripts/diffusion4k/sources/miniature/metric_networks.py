@@ -147,10 +147,14 @@ class _Layers(nn.Module):
         return self.layers(x)
 
 
-def make_vgg16(folder: Path) -> list[Path]:
-    """The convolutions of VGG-16 under torchvision's names, random (Kaiming)."""
+def make_vgg16(folder: Path, *, narrower: int = 1) -> list[Path]:
+    """The convolutions of VGG-16 under torchvision's names, random (Kaiming).
+
+    `narrower`: by how much each is; 4 takes a sixteenth of the arithmetic.
+    """
     state, channels, index = {}, 3, 0
-    for width, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+    for full, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        width = full // narrower
         for _ in range(convolutions):
             weight = torch.empty(width, channels, 3, 3)
             nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")

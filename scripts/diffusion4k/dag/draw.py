@@ -1,0 +1,154 @@
+"""Pictures that are drawn for what shows them alone: a figure, or people who are asked about them.
+
+Some pictures of a benchmark, where the benchmark has thousands, and the same bytes. What shows them
+is a figure, by its name, or `people-<model>`: what rating kits and the judge ask about of a model.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from diffusion4k import shape
+from diffusion4k.config.resolve import Config
+from diffusion4k.dag import generate, keys
+from diffusion4k.dag.flags import command_line
+from diffusion4k.dag.paths import file, shards
+from diffusion4k.data import prompts
+from diffusion4k.figures import kinds
+
+PEOPLE = "people-"
+# what a model's own section says of sampling, else its backbone's
+SAMPLING = ("steps", "guidance", "t5_tokens", "vae_tiling")
+
+
+def showing(config: Config) -> list[str]:
+    """Everything that pictures are drawn for."""
+    of_figures = [
+        n for n, f in config["figures"].items() if kinds.get(f["kind"]).reads == "pictures"
+    ]
+    return [*of_figures, *(PEOPLE + model for model in generate.sampled(config))]
+
+
+def entry(config: Config, name: str) -> Config:
+    """What is shown: rows, evaluation or prompts, and how many of them, as figures have it."""
+    if name in config["figures"]:
+        return config["figures"][name]
+    study = config["people"]
+    asked = {"evaluation": study["evaluation"], "count": study["prompts"], "spread": True}
+    evaluation = config["evaluations"][study["evaluation"]]
+    every = config["splits"][evaluation["split"]].get("count", 0)
+    # as many pictures a job as the benchmark has
+    jobs = -(-evaluation["shards"] * min(study["prompts"], every) // every) if every else 1
+    return {"rows": [name.removeprefix(PEOPLE)], "shards": jobs} | asked
+
+
+def sampled(config: Config, name: str) -> list[str]:
+    """The rows whose pictures are drawn; the others are folders of pictures."""
+    return [row for row in entry(config, name)["rows"] if row in generate.sampled(config)]
+
+
+def drawn(config: Config, name: str) -> list[str]:
+    """All shards of the pictures."""
+    return shards(config, f"pictures/{name}/shard", entry(config, name).get("shards", 1))
+
+
+def prompt_set(config: Config, name: str) -> str:
+    """The manifest of a set of prompts."""
+    return file(config, f"prompts/{name}.json")
+
+
+def prompt_flags(config: Config, name: str) -> str:
+    """The flags of scripts/prompts.py."""
+    entry = config["prompts"][name]
+    return command_line(file=entry.get("file"), texts=entry.get("texts"))
+
+
+def prompt_digest(config: Config, name: str) -> str:
+    """What changes with a set's prompts; its file is no input, since a touch changes none."""
+    listed = [(one.id, one.text) for one in prompts.of_set(config["prompts"][name])]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+
+
+def dataset(config: Config, name: str, model: str | None = None) -> str:
+    """The manifest with the prompts, as a model has them: of a data set, or of a prompt set."""
+    shown = entry(config, name)
+    if "prompts" in shown:
+        return prompt_set(config, shown["prompts"])
+    return generate.dataset(config, shown["evaluation"], model)
+
+
+def folder(config: Config, name: str) -> str:
+    """Where in it they are."""
+    if evaluation := entry(config, name).get("evaluation"):
+        return config["splits"][config["evaluations"][evaluation]["split"]]["folder"]
+    return "."
+
+
+def sizes(config: Config, name: str) -> list[list[int]]:
+    """[height, width] in px of the pictures."""
+    shown = entry(config, name)
+    if "sizes" in shown:
+        return shown["sizes"]
+    return [list(shape.sides(config["evaluations"][shown["evaluation"]]["size"]))]
+
+
+def in_turn(config: Config, name: str) -> bool:
+    """Whether a prompt has one of the sizes, and not each of them."""
+    return "kind" in (shown := entry(config, name)) and kinds.get(shown["kind"]).in_turn
+
+
+def prompts_shown(config: Config, name: str) -> int:
+    """How many prompts there are pictures of, a row."""
+    shown = entry(config, name)
+    if "prompts" in shown:
+        return len(prompts.of_set(config["prompts"][shown["prompts"]])[: shown.get("count")])
+    split = config["splits"][config["evaluations"][shown["evaluation"]]["split"]]
+    return min(shown["count"], split.get("count", shown["count"]))
+
+
+def count(config: Config, name: str) -> int:
+    """How many pictures are drawn."""
+    varied = 1 if in_turn(config, name) else len(sizes(config, name))
+    for knob in ("guidance", "steps", "seeds"):
+        varied *= len(entry(config, name).get(knob, [None]))
+    return len(sampled(config, name)) * prompts_shown(config, name) * varied
+
+
+def inputs(config: Config, name: str) -> list[str]:
+    """What the pictures are drawn from: pipelines, prompts."""
+    rows = sampled(config, name)
+    read = [*(generate.pipeline(config, row) for row in rows), dataset(config, name)]
+    return list(dict.fromkeys([*read, *(dataset(config, name, row) for row in rows)]))
+
+
+def flags(config: Config, name: str) -> str:
+    """The flags of scripts/draw.py that are those of what shows the pictures, and of its rows."""
+    shown = entry(config, name)
+    rows = {row: _row(config, name, row) for row in sampled(config, name)}
+    return command_line(
+        rows=json.dumps(rows),
+        of_class=next(filter(None, (generate.of_class(config, row) for row in rows)), None),
+        dataset=dataset(config, name),
+        folder=folder(config, name),
+        count=shown.get("count"),
+        spread=shown.get("spread"),
+        sizes=[f"{height}x{width}" for height, width in sizes(config, name)],
+        guidance=shown.get("guidance"),
+        steps=shown.get("steps"),
+        seeds=shown.get("seeds", [config["seed"]]),
+        in_turn=in_turn(config, name),
+    )
+
+
+def _row(config: Config, name: str, model: str) -> dict[str, Any]:
+    """A model's pipeline, its own prompts, and what of sampling it, or else its backbone, has."""
+    known = keys.names(config, {"model": model})
+    row = {"model": generate.pipeline(config, model)}
+    for knob in SAMPLING:
+        paths = (f"models.{{model}}.generate.{knob}", f"backbones.{{backbone}}.generate.{knob}")
+        values = (keys.look_up(config, path, known) for path in paths)
+        row[knob] = next((value for value in values if value is not keys.ABSENT), None)
+    row["vae_factor"] = config["models"][model].get("vae_factor")
+    own = dataset(config, name, model)
+    row["dataset"] = own if own != dataset(config, name) else None
+    return {key: value for key, value in row.items() if value is not None}

@@ -1,0 +1,109 @@
+"""On the real DAG: what failed or is missing is made again, whatever is asked for."""
+
+import pytest
+
+import simulated
+from conftest import Workflow, copy_workflow
+
+TRAINS = {"latents", "train", "train_kept", "export"}
+MINIATURE = ("--configfile", "config/miniature.yaml")
+EVALUATION = "sd3_f16_wlf/eval_4096"
+IMAGES = f"generate/{EVALUATION}/shard-0-of-1.json"
+SCORED = f"metrics/{EVALUATION}/texture.json"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Workflow:
+    """The miniature's DAG as if it had run: each output exists, each job's params are recorded."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("made"))
+    simulated.finish(workflow, *MINIATURE)
+    return workflow
+
+
+@pytest.mark.parametrize(
+    ("missing", "rule"),
+    [
+        ("sources/sd3.json", "make_source"),
+        ("data/train.json", "check_data"),
+        ("latents/sd3/shard-0-of-1.json", "latents"),
+        ("train/sd3_f16_wlf/step-000600.json", "train_kept"),
+        ("train/sd3_f16_wlf/pipeline.json", "export"),
+        (IMAGES, "generate"),
+        (f"metrics/{EVALUATION}/texture-0-of-1.json", "texture"),
+        (f"metrics/{EVALUATION}/features-0-of-1.json", "features"),
+        (f"metrics/{EVALUATION}/distance-0-of-1.json", "distance"),
+        ("metrics/reference/eval_4096/features-0-of-1.json", "reference_features"),
+        (f"metrics/{EVALUATION}/fid.json", "aggregate"),
+        (f"metrics/{EVALUATION}/texture-against-sd3_f16.json", "compare"),
+        ("vae/sd3/reconstruction-0-of-1.json", "reconstruct"),
+        ("vae/sd3/reconstruction.json", "aggregate_reconstruction"),
+        ("efficiency/sd3_f16/eval_4096.json", "efficiency"),
+        ("tables/table_8.json", "table"),
+        ("tables/table_8.md", "table"),
+        ("figures/figure_9.pdf", "figure"),
+        ("pictures/figure_9/shard-0-of-1.json", "draw"),
+        ("pictures/figure_4/rebuilt.json", "rebuild"),
+        ("prompts/miniature.json", "prompts"),
+    ],
+)
+def test_what_is_missing_is_made_again_whatever_stands_downstream(made, missing, rule):
+    path = made.folder / "results/miniature" / missing
+    path.rename(path.with_suffix(".away"))
+    plan = made.plan("all", *MINIATURE)
+    path.with_suffix(".away").rename(path)
+    assert plan[rule] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing", "rule"),
+    [
+        ("tables/table_8.html", "sources/sd3.json", "make_source"),
+        ("tables/table_8.tex", "tables/table_8.csv", "table"),
+        (SCORED, IMAGES, "generate"),
+        ("figures/figure_9.png", "pictures/figure_9/shard-0-of-1.json", "draw"),
+        (f"metrics/{EVALUATION}/texture-0-of-1.json", "train/sd3_f16_wlf/pipeline.json", "export"),
+        (IMAGES, "latents/sd3/shard-0-of-1.json", "latents"),
+        ("vae/sd3/reconstruction.json", "sources/vgg16.json", "make_source"),
+        ("report.html", f"metrics/{EVALUATION}/features-0-of-1.json", "features"),
+        ("claims.md", "metrics/sd3_f16_wlf/eval_4096/texture-against-sd3_f16.json", "compare"),
+    ],
+)
+def test_it_is_made_again_for_whatever_file_is_asked(made, asked, missing, rule):
+    run = made.folder / "results/miniature"
+    path = run / missing
+    path.rename(path.with_suffix(".away"))
+    plan = made.plan(f"results/miniature/{asked}", *MINIATURE)
+    path.with_suffix(".away").rename(path)
+    assert plan[rule] == 1
+    assert made.plan(f"results/miniature/{asked}", *MINIATURE) == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "script", "rule", "again"),
+    [
+        ("table_8", "texture", "texture", {"table"}),
+        ("results/miniature/tables/table_8.html", "texture", "texture", {"table"}),
+        (f"results/miniature/{SCORED}", "generate", "generate", {"texture"}),
+        ("results/miniature/figures/figure_9.png", "draw", "draw", {"figure"}),
+    ],
+)
+def test_a_job_that_failed_fails_again_and_once_mended_its_table_is_made(
+    made, target, script, rule, again
+):
+    path = made.folder / f"scripts/{script}.py"
+    files = [file for file in made.folder.glob("results/**/*") if file.is_file()]
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before + "\nraise SystemExit('error: no such luck')\n", encoding="utf-8")
+    # of generation, a script's own lines decide no byte: something else has it run
+    forced = ["--forcerun", rule] if rule == "generate" else []
+    for force in (forced, []):
+        done = made.run(target, *MINIATURE, *force, check=False)
+        assert done.returncode != 0
+        assert f"Error in rule {rule}" in done.stdout + done.stderr
+    path.write_text(before, encoding="utf-8")
+    plan = made.plan(target, *MINIATURE)
+    assert plan[rule] >= 1 and again <= set(plan)
+    assert not TRAINS & set(plan)
+    for gone in (file for file in files if not file.exists()):
+        gone.write_text("{}", encoding="utf-8")
+    made.run(target, "--touch", "--forceall", *MINIATURE)

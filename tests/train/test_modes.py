@@ -1,0 +1,83 @@
+"""How a training is carried out: deterministic kernels, the fused optimizer, what footers say."""
+
+import os
+
+import pytest
+import torch
+
+from diffusion4k import manifest, monitor
+from diffusion4k.train import launch
+from tiny_training import fresh, job_for, make_inputs, recipe, train
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    yield
+    os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+    torch.use_deterministic_algorithms(False)
+    fresh()
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+def test_deterministic_kernels_are_asked_for_and_forgotten(inputs, tmp_path, monkeypatch):
+    """Both backbones train by them (here a CPU's, which always are); the next training does not."""
+    seen, ailment = [], monitor.ailment
+
+    def looking(row, past):
+        filled = torch.utils.deterministic.fill_uninitialized_memory
+        asked = torch.are_deterministic_algorithms_enabled()
+        workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+        seen.append((asked, torch.backends.cudnn.deterministic, filled, workspace))
+        return ailment(row, past)
+
+    monkeypatch.setattr(monitor, "ailment", looking)
+    for name in ("sd3", "flux"):
+        job = job_for(inputs, tmp_path / f"{name}-exact", name, stop_step=2)
+        exact = train(recipe(name, deterministic=True), job)
+        assert set(seen) == {(True, True, False, ":4096:8")}
+        seen.clear()
+        usual = train(recipe(name), job_for(inputs, tmp_path / name, name, stop_step=2))
+        assert {one[:3] for one in seen} == {(False, False, True)}
+        seen.clear()
+        assert all(torch.equal(exact[key], usual[key]) for key in usual)
+        assert job.key(recipe(name, deterministic=True)) == job.key(recipe(name))
+
+
+def test_on_a_gpu_adamw_is_fused_unless_it_is_offloaded(monkeypatch):
+    weight = torch.nn.Parameter(torch.ones(2))
+    assert not launch.optimizer_for(recipe(), [weight]).defaults["fused"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert launch.optimizer_for(recipe(), [weight]).defaults["fused"]
+    offloaded = recipe(zero_stage=2, offload_optimizer=True)
+    assert not launch.optimizer_for(offloaded, [weight]).defaults["fused"]
+
+
+def test_the_notes_of_a_segment_are_those_of_what_it_rests_on(inputs, tmp_path, monkeypatch):
+    """ZeRO with the optimizer offloaded adds up in bfloat16; a footer says so ever after."""
+    from diffusion4k.train.finetune import FineTuning
+
+    said = "sd3: gradients of micro-batches added up in bfloat16 (train.offload_optimizer)"
+
+    class Accumulating:
+        gradient_accumulation_steps = 2
+
+    how = {"precision": "bfloat16", "zero_stage": 2, "offload_optimizer": True, "micro_batch": 2}
+    for changes, expected in (({}, [said]), ({"offload_optimizer": False}, [])):
+        task = FineTuning(recipe(**how | changes), None)
+        task.accelerator = Accumulating()
+        assert task.notes() == expected
+    Accumulating.gradient_accumulation_steps = 1
+    assert FineTuning.notes(task) == []
+
+    first = job_for(inputs, tmp_path, stop_step=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(FineTuning, "notes", lambda self: [said])
+        train(recipe(), first)
+    second = job_for(inputs, tmp_path, stop_step=2, start=first.output)
+    train(recipe(), second)
+    assert manifest.read(second.output).notes == ["random weights (test)", said]
