@@ -31,7 +31,8 @@ MODULES = digest.modules_of_this_process()
 class File:
     """One file of the bulk: `name` relative to the root, size in bytes, hex SHA-256.
 
-    `measured`: it also holds how long things took, so that its bytes differ from run to run.
+    `measured`: it also holds how long things took, or another thing of the process that decides
+    nothing, so that its bytes differ from run to run.
     """
 
     name: str
@@ -177,8 +178,8 @@ def write(
 
     `inputs` names the manifests this one was made from; `started` is time.time(). Numbers in
     `results` must be finite: a NaN is a ValueError here, so that it never reaches a table.
-    `measured` are the files that hold times, too; `keep` names inputs that will be deleted and
-    whose own manifests are kept in this one.
+    `measured` are the files that hold times and such, too; `keep` names inputs that will be deleted
+    and whose own manifests are kept in this one.
     """
     path, root, measured = Path(path), Path(root), set(measured)
     record = {

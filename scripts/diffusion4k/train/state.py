@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 STATE, HISTORY, DONE = "state", "loss.parquet", "done.json"
+# the processes' own random numbers, which accelerate saves and no draw of ours takes
+PROCESSES = f"{STATE}/random_states_*"
 Row = dict[str, float | int]
 
 

@@ -206,7 +206,7 @@ class Trainer:
             root=root,
             files=files,
             inputs=job.inputs(),
-            measured=[root / state.HISTORY, root / state.DONE],
+            measured=[root / state.HISTORY, root / state.DONE, *root.glob(state.PROCESSES)],
             keep=["start"] if job.start else [],
             settings=asdict(settings) | {"stop_step": job.stop_step, "processes": job.processes},
             results={
