@@ -8,8 +8,6 @@ Sends one small job to a CPU node and one to a GPU node. Exit status 1 when some
 import argparse
 from pathlib import Path
 
-import yaml
-
 from diffusion4k import cli
 from diffusion4k.errors import UserError
 
@@ -32,13 +30,14 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     from diffusion4k.cluster import doctor, probe
+    from diffusion4k.config import resolve
     from diffusion4k.dag.preflight import use_own_interpreter
 
     if args.probe:
         probe.on_node(args.probe, args.output, args.look)
         return
     use_own_interpreter()
-    config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
+    config = resolve.saved(args.config)
     faults = []
     for finding in doctor.examine(config, Path.cwd()):
         print(finding, flush=True)

@@ -11,11 +11,9 @@ when every job finds its GPUs free.
 import argparse
 from pathlib import Path
 
-import yaml
-
 from diffusion4k import cli
+from diffusion4k.config import resolve
 from diffusion4k.dag import reuse
-from diffusion4k.errors import UserError
 from diffusion4k.estimate import plan, words
 
 
@@ -33,9 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    if not args.config.is_file():
-        raise UserError(f"{args.config}: not there; `snakemake --cores 1 plan` writes it")
-    config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
+    config = resolve.saved(args.config)
     device = config["plan"].get("device")
     made = plan.Plan(config, plan.measured(args.measured, device))
     print(f"What the tables and figures of run {config['run']} take\n")

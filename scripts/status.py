@@ -7,10 +7,8 @@ python scripts/status.py results/paper
 import argparse
 from pathlib import Path
 
-import yaml
-
 from diffusion4k import cli
-from diffusion4k.errors import UserError
+from diffusion4k.config import resolve
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,10 +30,7 @@ def run(args: argparse.Namespace) -> None:
         return
     queue, unknown = status.ask(Path.cwd()), False
     for folder in runs:
-        path = folder / "config.yaml"
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; {folder} is no run that Snakemake started")
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = resolve.saved(folder / "config.yaml")
         print(f"{folder}:")
         for line in status.lines(config, Path.cwd(), queue):
             print(f"  {line.model:20} {line.step:>7}  {line.state:9} {line.said}".rstrip())

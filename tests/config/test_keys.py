@@ -13,7 +13,7 @@ import config_docs
 from configs import ROOT, fault, load, resolve
 from diffusion4k.config.keys import Configuration
 from diffusion4k.config.keys.types import Section
-from diffusion4k.config.resolve import check_files, read
+from diffusion4k.config.resolve import check_files, read, save, saved
 from diffusion4k.errors import UserError
 
 CONFIG = ROOT / "config"
@@ -158,3 +158,13 @@ def test_a_file_is_read_as_yaml_reads_it(tmp_path):
         path.write_text(text)
         with pytest.raises(UserError, match=words):
             read(path)
+
+
+def test_a_runs_configuration_is_told_from_ones_own_file(tmp_path):
+    path = tmp_path / "config.yaml"
+    with pytest.raises(UserError, match="config.yaml: not there"):
+        saved(path)
+    save(resolve(), path)
+    assert saved(path)["run"] == "paper"
+    with pytest.raises(UserError, match="weekend.yaml: not the configuration of a run, .*-- plan"):
+        saved(CONFIG / "weekend.yaml")

@@ -183,7 +183,7 @@ def test_the_command_prints_a_line_a_segment(folder, commands):
     assert len(done.stdout.splitlines()) == 1 + 3 * 2
     assert command(folder).stdout == done.stdout, "every run"
     missing = command(folder, "results/none")
-    assert missing.returncode == 1 and "is no run that Snakemake started" in missing.stderr
+    assert missing.returncode == 1 and "config.yaml: not there" in missing.stderr
 
 
 def test_before_the_first_run(tmp_path):

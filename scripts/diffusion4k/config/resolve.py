@@ -91,6 +91,19 @@ def save(config: Config, path: str | Path) -> None:
         write_text(path, text)
 
 
+def saved(path: str | Path) -> Config:
+    """A run's configuration as `save` left it; UserError where there is none, or none resolved."""
+    if not Path(path).is_file():
+        raise UserError(f"{path}: not there; Snakemake writes it, results/<run>/config.yaml")
+    config = read(path)
+    if not config.keys() >= {"run", "plan", "sources", "backbones", "resources"}:
+        raise UserError(
+            f"{path}: not the configuration of a run, which is results/<run>/config.yaml; for one's"
+            f" own file: snakemake --cores 1 --configfile {path} -- plan (or doctor)"
+        )
+    return config
+
+
 def read(path: str | Path) -> Config:
     """A YAML file's mapping; UserError for a key that stands there twice, and for what is no YAML.
 
