@@ -14,6 +14,8 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from diffusion4k.errors import UserError
+
 SCRIPTS = Path(__file__).resolve().parent.parent
 PACKAGE = "diffusion4k"
 _DOCUMENTED = {ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef}
@@ -83,7 +85,15 @@ def reaches(script: str, module: str) -> bool:
 def reach(
     script: Path, leave_out: Collection[str] = (), with_modules: Collection[str] = ()
 ) -> set[Path]:
-    """The script, `with_modules`, and every file that counts of those they import, transitively."""
+    """The script, `with_modules`, and every file that counts of those they import, transitively.
+
+    UserError for one of `with_modules` that is not there: its edits would make nothing run again.
+    """
+    if missing := [name for name in with_modules if not _file(name)]:
+        raise UserError(
+            f"{missing[0].replace('.', '/')}.py: not there; what a module defines (FAMILY, KIND,"
+            " BACKBONE) has the module's name, by which jobs find the code that they depend on"
+        )
     reached: set[Path] = set()
     waiting = [SCRIPTS / script, *(path for name in with_modules for path in _file(name))]
     while waiting:

@@ -23,7 +23,7 @@ def variance(pixels):
 
 
 COLUMN = Column("Laplacian variance", "higher", 1, of=variance)
-FAMILY = PerImage("sharpness", {"laplacian": COLUMN})
+FAMILY = PerImage("toy_sharpness", {"toy_laplacian": COLUMN})
 '''
 MINIATURE = ("--configfile", "config/miniature.yaml")
 LIBRARY = "scripts/diffusion4k"
@@ -38,16 +38,16 @@ def test_a_metric_is_one_file_from_images_to_a_tables_column(workflow):
     before = workflow.command(
         "results/miniature/metrics/sd3_f16/eval_4096/texture.json", *MINIATURE
     )
-    (workflow.folder / LIBRARY / "metrics/families/sharpness.py").write_text(METRIC)
+    (workflow.folder / LIBRARY / "metrics/families/toy_sharpness.py").write_text(METRIC)
     mine = {
         "models": {"mine": {"label": "Mine", "images": "pictures"}},
         "tables": {
-            "table_8": {"columns": ["glcm", "laplacian"]},
+            "table_8": {"columns": ["glcm", "toy_laplacian"]},
             "table_mine": {
                 "title": "Sharpness",
                 "evaluation": "eval_4096",
                 "rows": ["mine"],
-                "columns": ["laplacian"],
+                "columns": ["toy_laplacian"],
             },
         },
     }
@@ -69,7 +69,7 @@ def test_a_metric_is_one_file_from_images_to_a_tables_column(workflow):
     workflow.run("table_mine", *flags)
     text = (workflow.folder / "results/miniature/tables/table_mine.json").read_text()
     (row,) = json.loads(text)["results"]["rows"]
-    cell = row["cells"]["laplacian"]
+    cell = row["cells"]["toy_laplacian"]
 
     import cv2
 

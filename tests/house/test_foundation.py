@@ -207,6 +207,8 @@ def test_modules_imported_by_name_count_where_they_are_named(code, monkeypatch):
     assert with_near != alone
     assert code(far="X = 3\n") == alone  # only near imports it
     assert named() != with_near
+    with pytest.raises(UserError, match="diffusion4k/room/nearby.py: not there"):
+        digest.digest("step.py", with_modules=("diffusion4k.room.nearby",))
     # the script that runs does not say which it will import: all count
     monkeypatch.setattr("sys.argv", [str(digest.SCRIPTS / "step.py")])
     digest.of_this_process.cache_clear()
