@@ -76,11 +76,11 @@ rule report:
 
 
 # a file that is asked for is a target as those are: it names all that it rests on
-for path in LINEAGE.asked(sys.argv[1:]) if workflow.is_main_process else ():
+for word, path in LINEAGE.asked(COMMAND).items() if workflow.is_main_process else ():
 
     rule:
         name:
-            path
+            word
         input:
             LINEAGE.behind([path]),
         localrule: True

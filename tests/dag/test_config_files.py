@@ -53,6 +53,17 @@ def test_what_snakemake_would_drop_of_the_command_line_is_refused(workflow, word
     assert said in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("words", ["--workflow-profile miniature", "--prof profiles/miniature", ""])
+def test_a_profile_counts_however_it_is_named(workflow, words):
+    """Of the workflow's, Snakemake looks in profiles/, and takes profiles/default unasked."""
+    if not words:
+        (workflow.folder / "profiles/miniature").rename(workflow.folder / "profiles/default")
+    flags = [*words.split(), "--configfile", "config/baselines.yaml"]
+    done = workflow.run("-n", "table_10", *flags, check=False)
+    assert done.returncode != 0
+    assert "write `base: miniature` into" in done.stdout + done.stderr
+
+
 def test_a_profile_by_the_environment_counts_too(workflow, monkeypatch):
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "profiles/miniature")
     (workflow.folder / "mine.yaml").write_text("train: {steps: 900}\n", encoding="utf-8")

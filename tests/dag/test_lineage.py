@@ -3,6 +3,7 @@
 import pytest
 
 UNMADE = ("--config", "run=unmade")
+FILE = "results/unmade/tables/table_8.json"
 OVERLAYS = [(), ("miniature.yaml",), ("baselines.yaml",), ("v2.yaml",)]
 OVERLAYS += [("miniature.yaml", "miniature-sc.yaml")]
 
@@ -39,19 +40,27 @@ def test_whatever_is_asked_for_names_its_own_alone(checkout, target):
     assert named == made
 
 
+@pytest.mark.parametrize("spelling", ["./FILE", "results//unmade/tables/table_8.json", "HERE/FILE"])
+def test_a_file_is_the_same_target_however_it_is_spelt(checkout, spelling):
+    spelling = spelling.replace("FILE", FILE).replace("HERE", str(checkout.folder))
+    assert checkout.lineage(spelling, *UNMADE) == checkout.lineage(FILE, *UNMADE)
+
+
 @pytest.mark.parametrize(
-    "words", ["--forcerun FILE -- FILE", "-- judge_claims", "-R texture -- html"]
+    "words", ["--forcerun FILE -- FILE", "-f FILE", "-- judge_claims", "-- gallery", "-- html"]
 )
-def test_what_cannot_name_all_that_it_rests_on_is_refused_while_that_is_missing(checkout, words):
-    """A file that is to be forced and is the target; a rule that makes a file."""
-    words = words.replace("FILE", "results/unmade/tables/table_8.json")
+def test_of_a_run_that_is_not_begun_everything_may_be_asked_for(checkout, words):
+    assert checkout.plan(*UNMADE, *words.replace("FILE", FILE).split())["fetch_source"] > 1
+
+
+@pytest.mark.parametrize("words", ["-f HERE/FILE", "-R HERE/FILE -- table_9"])
+def test_a_path_that_snakemake_would_not_force_is_refused(checkout, words):
+    words = words.replace("FILE", FILE).replace("HERE", str(checkout.folder))
     done = checkout.run("-n", *UNMADE, *words.split(), check=False)
     assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert ": missing, " in said and "snakemake … -- results/" in said
+    assert f"would not force it; write {FILE}" in done.stdout + done.stderr
 
 
 def test_a_file_of_an_option_is_no_target(checkout):
-    file = "results/unmade/tables/table_8.json"
-    for words in (["--until", file, "--", "table_9"], ["--forcerun", file, "--", "table_9"]):
-        assert f"rule {file}:" not in checkout.run("-n", *UNMADE, *words).stdout
+    for words in (["--until", FILE, "--", "table_9"], ["-nR", FILE, "--", "table_9"]):
+        assert f"rule {FILE}:" not in checkout.run("-n", *UNMADE, *words).stdout

@@ -4,6 +4,7 @@ import pytest
 
 import simulated
 from conftest import Workflow, copy_workflow
+from diffusion4k.dag.paths import record
 
 TRAINS = {"latents", "train", "train_kept", "export"}
 MINIATURE = ("--configfile", "config/miniature.yaml")
@@ -76,6 +77,47 @@ def test_it_is_made_again_for_whatever_file_is_asked(made, asked, missing, rule)
     path.with_suffix(".away").rename(path)
     assert plan[rule] == 1
     assert made.plan(f"results/miniature/{asked}", *MINIATURE) == {}
+
+
+FORCED = ["-R FILE -- FILE", "-fR FILE -- FILE", "--forcer=./FILE -- FILE", "-f FILE", "-f ./FILE"]
+
+
+@pytest.mark.parametrize("words", FORCED)
+def test_a_file_that_is_forced_is_made_again(made, words):
+    words = words.replace("FILE", "results/miniature/tables/table_8.json").split()
+    assert made.plan(*MINIATURE, *words) == {"table": 1}
+
+
+def test_what_is_forced_is_touched_and_has_its_record_again(made):
+    file = "results/miniature/tables/table_8.json"
+    kept = made.folder / record(file)
+    kept.unlink()
+    made.run(*MINIATURE, "--touch", "-f", file)
+    assert kept.is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "gone"),
+    [
+        *[(words, ["sources/sd3.json"]) for words in FORCED],
+        ("-- judge_claims", ["sources/sd3.json"]),
+        # it would be made, and what it is made of is old
+        ("-- judge_claims", ["claims.json", "sources/sd3.json"]),
+        ("-- html", ["report/chains.json", "sources/sd3.json"]),
+    ],
+)
+def test_what_cannot_name_all_that_it_rests_on_is_refused_while_that_is_missing(made, words, gone):
+    """A file that is to be forced and is the target; a rule that makes a file."""
+    words = words.replace("FILE", "results/miniature/tables/table_8.json").split()
+    paths = [made.folder / "results/miniature" / name for name in gone]
+    for path in paths:
+        path.rename(path.with_suffix(".away"))
+    done = made.run("-n", *MINIATURE, *words, check=False)
+    for path in paths:
+        path.with_suffix(".away").rename(path)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "sources/sd3.json: missing, " in said and "snakemake … -- results/" in said
 
 
 @pytest.mark.parametrize(

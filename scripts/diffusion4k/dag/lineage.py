@@ -9,7 +9,9 @@ segments are temporary.
 tests/dag/test_lineage.py holds this against the DAG that Snakemake builds.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,9 +23,6 @@ from snakemake.output_index import OutputIndex
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths
-
-# Snakemake's options that take as many files as come
-WITH_FILES = ("--forcerun", "-R", "--until", "-U", "--omit-from", "-O", "--prioritize", "-P")
 
 
 @dataclass(frozen=True)
@@ -73,27 +72,47 @@ class Lineage:
             named |= dict.fromkeys([] if job.reused else [*job.outputs, *read])
         return list(named)
 
-    def asked(self, arguments: Sequence[str]) -> list[str]:
-        """The files among the targets of a command line that a rule makes and that stay.
+    def asked(self, command: Namespace) -> dict[str, str]:
+        """The targets of a command line that are files which a rule makes and that stay.
 
-        WorkflowError for what cannot name all that it rests on, and rests on what is missing: a
-        file that is to be forced as well, which Snakemake would take for the target of its name; a
-        rule that makes a file.
+        Each as it was typed, and its path. WorkflowError for what cannot name all that it rests on,
+        while that is missing and would not be made: a file that is to be forced as well, which
+        Snakemake would take for the target of its name; a rule that makes a file.
         """
-        words = dict.fromkeys(_targets(arguments))
-        files = [word for word in words if (job := self._job(word)) and word in job.outputs]
+        forced = [*command.forcerun, *(command.targets if command.force else ())]
+        for word in filter(os.path.isabs, forced):
+            if self._job(path := os.path.relpath(word)):
+                raise WorkflowError(f"{word}: Snakemake would not force it; write {path}")
+        again = set(map(os.path.relpath, forced))
         making = {rule.name: rule.output for rule in self._rules if not rule.has_wildcards()}
-        own = {word: making[word] for word in words if making.get(word)}
-        own |= {file: [file] for file in files if arguments.count(file) > 1}
-        for word, made in own.items():
-            there = self._job(made[0]).outputs
-            missing = [f for f in self.behind(made) if f not in there and not Path(f).exists()]
-            if missing:
+        files = {}
+        for word in command.targets:
+            path = str(making[word][0]) if making.get(word) else os.path.relpath(word)
+            job = self._job(path)
+            if not job or path not in job.outputs:
+                continue
+            is_forced = not again.isdisjoint({word, path})
+            if word not in making and not is_forced:
+                files[word] = path
+            elif not command.forceall and (missing := self._hidden(job, is_forced)):
                 raise WorkflowError(
                     f"{missing[0]}: missing, {word} rests on it and would not have it made: first,"
-                    f" without forcing anything, snakemake … -- {made[0]}"
+                    f" without forcing anything, snakemake … -- {path}"
                 )
-        return [file for file in files if file not in own]
+        return files
+
+    def _hidden(self, job: Job, forced: bool) -> list[str]:
+        """What is missing behind a job, and Snakemake does not miss: what is made of it stands."""
+        runs = forced or not all(Path(file).exists() for file in job.outputs)
+        waiting, standing, made = list(job.inputs), [], set(job.outputs)
+        while waiting:
+            file = waiting.pop()
+            if not runs or Path(file).exists():
+                standing.append(file)
+            elif file not in made and (maker := self._job(file)):
+                made.update(maker.outputs, [file])
+                waiting += maker.inputs
+        return [f for f in self.behind(standing) if f not in made and not Path(f).exists()]
 
     def _made_by(self, file: str) -> Job | None:
         """The job that makes a file, or would if it were not another run's; None without a rule."""
@@ -111,16 +130,3 @@ class Lineage:
                 outputs=tuple(map(str, stays)),
             )
         return None
-
-
-def _targets(arguments: Sequence[str]) -> Iterator[str]:
-    """The words of Snakemake's command line that may be targets."""
-    option = ""
-    for place, word in enumerate(arguments):
-        if word == "--":
-            yield from arguments[place + 1 :]
-            return
-        if word.startswith("-"):
-            option = word
-        elif option not in WITH_FILES:
-            yield word

@@ -1,12 +1,15 @@
 """Before the first job: what would stop a run after hours is asked at its start."""
 
+import contextlib
+import io
 import os
 import shlex
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from snakemake.cli import get_profile_dir
+from snakemake.cli import get_profile_dir, parse_args
 
 from diffusion4k.config.resolve import Config, origin, read, repeated
 from diffusion4k.dag import sources
@@ -28,7 +31,21 @@ def use_own_interpreter() -> None:
         os.environ["PATH"] = os.pathsep.join([first, path])
 
 
-def check_command_line(arguments: list[str], own: list[Path], base: str | None) -> None:
+def command_line() -> Namespace:
+    """What Snakemake was started with, as it read that: the rules do not have it yet.
+
+    As without any where the command line is not Snakemake's, but of a program that uses its API.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return parse_args(sys.argv[1:])[1]
+        except SystemExit:
+            return parse_args([])[1]
+
+
+def check_command_line(
+    arguments: list[str], command: Namespace, own: list[Path], base: str | None
+) -> None:
     """UserError for what Snakemake would drop of it without a word.
 
     It takes the last of two --config or --configfile, the last of two equal keys, and what is given
@@ -42,8 +59,7 @@ def check_command_line(arguments: list[str], own: list[Path], base: str | None) 
     for at, (key, value) in enumerate(keyed):
         if key in dict(keyed[:at]) or (value.startswith("{") and repeated(value)):
             raise UserError(f"--config {key}={value}: a key is there a second time")
-    profiles = _values(arguments, ("--profile", "--workflow-profile"))
-    for profile in profiles or filter(None, [os.environ.get("SNAKEMAKE_PROFILE")]):
+    for profile in _profiles(command):
         if not (place := get_profile_dir(profile)):
             continue  # none, or what Snakemake itself refuses
         named = read(place[1])
@@ -62,6 +78,14 @@ def check_command_line(arguments: list[str], own: list[Path], base: str | None) 
             raise UserError(
                 f"--config takes the place of the profile's ({profile}); give both: {again}"
             )
+
+
+def _profiles(command: Namespace) -> list[str]:
+    """The profiles that are taken: the workflow's also by its name in profiles/, or `default`."""
+    name = command.workflow_profile or "default"
+    places = [] if name == "none" else [Path(name), Path("profiles", name)]
+    there = [str(place) for place in places if place.exists()]
+    return [*(command.profile or []), *there[:1]]
 
 
 def _values(arguments: list[str], names: tuple[str, ...]) -> list[str]:
