@@ -38,6 +38,18 @@ def test_of_the_same_settings_only_what_people_read_is_made(finished):
     assert set(plan) == {"all", "table", "prompt_table", "figure", "judge_claims"} | report
 
 
+def test_a_profile_of_the_environment_is_the_runs_and_not_of_the_comparison(finished, monkeypatch):
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "profiles/miniature")
+    assert "table" in finished.plan("all", *beside(finished, {}))
+
+
+def test_what_the_page_alone_says_makes_the_page_again_and_nothing_else(finished):
+    """`plan.price`, the title of a table that this run does not make, a row of `fidelity`."""
+    assert not finished.plan("report", *MINIATURE)
+    plan = finished.plan("report", *MINIATURE, "--config", "plan={price: 2.5}")
+    assert set(plan) == {"html", "report"}
+
+
 def test_another_metric_scores_again_and_draws_nothing(finished):
     flags = beside(finished, {"metrics": {"glcm": {"patch": 32}}})
     plan = finished.plan("all", *flags)
