@@ -43,11 +43,15 @@ def test_a_profile_of_the_environment_is_the_runs_and_not_of_the_comparison(fini
     assert "table" in finished.plan("all", *beside(finished, {}))
 
 
-def test_what_the_page_alone_says_makes_the_page_again_and_nothing_else(finished):
-    """`plan.price`, the title of a table that this run does not make, a row of `fidelity`."""
+@pytest.mark.parametrize(
+    "changes", [{"plan": {"price": 2.5}}, {"fidelity": {"sc_alternation": "corrected"}}]
+)
+def test_what_the_page_alone_says_makes_it_again_and_nothing_else(finished, changes):
+    """A price; a row of `fidelity`, here of a training that the miniature has not."""
     assert not finished.plan("report", *MINIATURE)
-    plan = finished.plan("report", *MINIATURE, "--config", "plan={price: 2.5}")
-    assert set(plan) == {"html", "report"}
+    mine = {"base": "miniature"} | changes
+    (finished.folder / "page.yaml").write_text(yaml.safe_dump(mine), encoding="utf-8")
+    assert set(finished.plan("report", "--configfile", "page.yaml")) == {"html", "report"}
 
 
 def test_another_metric_scores_again_and_draws_nothing(finished):

@@ -231,8 +231,7 @@ def test_a_manifest_that_others_were_made_from_is_missed(tmp_path):
 
 
 def test_the_end_of_a_segment_that_another_followed_is_kept_in_it_and_not_missed(tmp_path):
-    run = tmp_path / "results"
-    first = write(run, results={"step": 5})
+    first = write(run := tmp_path / "results", results={"step": 5})
 
     def after(**keep):
         manifest.write(
