@@ -145,6 +145,9 @@ rule html:
         config=f"{R}/config.yaml",
         scaling=SCALING,
         work=command_line(work=work.of_run(CONFIG)),
+        # what the page takes from {params.config} itself
+        price=key("plan.price"),
+        said=page.said(CONFIG),
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"

@@ -1,4 +1,4 @@
-"""Write a run as a Workflow Run RO-Crate: `snakemake … crate`; what one deposits on Zenodo."""
+"""Write a run as a Workflow Run RO-Crate: `snakemake … -- crate`; what one deposits on Zenodo."""
 
 import argparse
 import shutil

@@ -1,4 +1,4 @@
-"""Make again exactly what is broken of a run: `snakemake … repair`.
+"""Make again exactly what is broken of a run: `snakemake … -- repair`.
 
 What comes out with the bytes of before has nothing downstream made again. What does not, as may
 happen on a GPU, is named with what lies downstream, and what to do is yours to choose.
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
     below = list(dict.fromkeys(p for later in outcome.other.values() for p in later))
     raise UserError(
         f"{len(outcome.other)} of {len(report.broken)} came out with other bytes, see above. Either"
-        f" make what lies downstream again ({again} all), or keep it as made from the bytes before"
-        f" ({again} --touch {shlex.join(map(str, below))})"
+        f" make what lies downstream again ({again} -- all), or keep it as made from the bytes"
+        f" before ({again} --touch -- {shlex.join(map(str, below))})"
     )
 
 

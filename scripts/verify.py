@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> None:
     if report.broken:
         count = sum(map(len, report.files.values())) + len({*report.unreadable, *report.gone})
         raise UserError(
-            f"{args.run}: {count} files are broken or gone, see above; `snakemake … repair`, with"
-            " the run's configuration, makes them again and no other"
+            f"{args.run}: {count} files are broken or gone, see above; `snakemake … -- repair`,"
+            " with the run's configuration, makes them again and no other"
         )
     count = sum(len(made.files) for made in report.manifests)
     print(f"{args.run}: {count} files of {len(report.manifests)} manifests are as they were made")

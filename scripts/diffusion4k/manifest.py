@@ -75,7 +75,7 @@ class Listed:
                 f"if that is meant, list the files anew, with the run's configuration: {again};"
                 " what was made from them is then made again (snakemake -n shows what)"
             )
-        return "`snakemake … repair`, with the run's configuration, makes it again and no other"
+        return "`snakemake … -- repair`, with the run's configuration, makes it again and no other"
 
     def sound(self) -> Path:
         """`path`; UserError, with what to run, when it is not what the manifest means.
@@ -211,7 +211,8 @@ def read(path: str | Path) -> Manifest:
         return of_record(path, json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(
-            f"{path}: no such manifest; with the run's configuration `snakemake … {path}` makes it"
+            f"{path}: no such manifest; with the run's configuration `snakemake … -- {path}`"
+            " makes it"
         ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: not a manifest ({error}); delete it and run again") from None
@@ -226,6 +227,22 @@ def of_record(path: Path, record: Mapping[str, Any]) -> Manifest:
     return Manifest(
         **{**record, "path": path, "root": path.parent / record["root"], "files": files}
     )
+
+
+def is_one(path: str | Path) -> bool:
+    """Whether an input is a manifest, if a damaged or missing one, or else a file of the user's.
+
+    Such are raters' answers, JSON too, without a manifest's fields. What is missing, or no JSON, is
+    told by its place: manifests lie below results/.
+    """
+    path = Path(path)
+    if path.suffix != ".json":
+        return False
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "results" in path.absolute().parts
+    return isinstance(record, dict) and {"root", "files"} <= record.keys()
 
 
 def verify(manifest: Manifest) -> list[str]:

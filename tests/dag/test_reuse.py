@@ -38,6 +38,22 @@ def test_of_the_same_settings_only_what_people_read_is_made(finished):
     assert set(plan) == {"all", "table", "prompt_table", "figure", "judge_claims"} | report
 
 
+def test_a_profile_of_the_environment_is_the_runs_and_not_of_the_comparison(finished, monkeypatch):
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "profiles/miniature")
+    assert "table" in finished.plan("all", *beside(finished, {}))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"plan": {"price": 2.5}}, {"fidelity": {"sc_alternation": "corrected"}}]
+)
+def test_what_the_page_alone_says_makes_it_again_and_nothing_else(finished, changes):
+    """A price; a row of `fidelity`, here of a training that the miniature has not."""
+    assert not finished.plan("report", *MINIATURE)
+    mine = {"base": "miniature"} | changes
+    (finished.folder / "page.yaml").write_text(yaml.safe_dump(mine), encoding="utf-8")
+    assert set(finished.plan("report", "--configfile", "page.yaml")) == {"html", "report"}
+
+
 def test_another_metric_scores_again_and_draws_nothing(finished):
     flags = beside(finished, {"metrics": {"glcm": {"patch": 32}}})
     plan = finished.plan("all", *flags)

@@ -1,7 +1,8 @@
 """A run of small files on the real Snakemake, shaped as ours: what repair is tried on.
 
-Latents of two pictures → a training of two segments, of which the first is temporary and saves are
-hard links → an image a prompt → scores → a table. `python toy_run.py STEP …` is every job.
+Latents of two pictures → a training of two segments, of which the first is temporary, saves are
+hard links and how long it took is another file → an image a prompt → scores → a table.
+`python toy_run.py STEP …` is every job.
 """
 
 import hashlib
@@ -75,10 +76,11 @@ def main(step: str, output: Path, *inputs: Path) -> None:
     with Path("ran.txt").open("a", encoding="utf-8") as log:
         print(f"{step} {output.stem}", file=log)
     sources = [manifest.read(path) for path in inputs]
-    read = [text.read_text(encoding="utf-8") for s in sources for text in s.sound()]
+    bulk = [path for s in sources for path in s.sound() if path.suffix == ".txt"]
+    read = [path.read_text(encoding="utf-8") for path in bulk]
     given = {"latents": "", "start": ""} if step == "train" else {"source": ""}
     names = dict(zip(given, inputs, strict=False))
-    folder = output.with_suffix("")
+    folder, measured = output.with_suffix(""), []
     if step in ("latents", "generate"):  # what is there is taken over
         paths = [folder / f"{name}.txt" for name in "ab"]
         for path in paths:
@@ -91,13 +93,16 @@ def main(step: str, output: Path, *inputs: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / "weights.txt"]
         os.link(save, paths[0])
+        measured = [folder / "seconds.tsv"]
+        write_text(measured[0], f"{time.time_ns()}")
     else:
         paths = [folder / "rows.txt"]
         write_text(paths[0], content(step, sorted(read)))
     manifest.write(
         output,
         root=folder,
-        files=paths,
+        files=[*paths, *measured],
+        measured=measured,
         inputs=names,
         settings={"step": step},
         started=started,

@@ -19,7 +19,7 @@ from diffusion4k.ledger import check
 
 
 def write(tmp_path, **options):
-    (tmp_path / "bulk").mkdir(exist_ok=True)
+    (tmp_path / "bulk").mkdir(parents=True, exist_ok=True)
     (tmp_path / "bulk" / "a.txt").write_text("a", encoding="utf-8")
     manifest.write(
         tmp_path / "made.json",
@@ -221,28 +221,29 @@ def test_modules_imported_by_name_count_where_they_are_named(code, monkeypatch):
 
 
 def test_a_manifest_that_others_were_made_from_is_missed(tmp_path):
-    made = write(tmp_path)
-    source = tmp_path / "source.json"
+    made = write(tmp_path / "results")
+    source = tmp_path / "results/source.json"
     line = f"{source}, which {made.path} was made from, is missing"
     assert check.gone(made) == {source: line}
     source.touch()
     assert check.gone(made) == {}
+    assert check.gone(write(tmp_path)) == {}  # not of a run: a file of the user's
 
 
 def test_the_end_of_a_segment_that_another_followed_is_kept_in_it_and_not_missed(tmp_path):
-    first = write(tmp_path, results={"step": 5})
+    first = write(run := tmp_path / "results", results={"step": 5})
 
     def after(**keep):
         manifest.write(
-            tmp_path / "next.json",
-            root=tmp_path,
+            run / "next.json",
+            root=run,
             files=[],
             inputs={"start": first.path},
             settings={},
             started=time.time(),
             **keep,
         )
-        return manifest.read(tmp_path / "next.json")
+        return manifest.read(run / "next.json")
 
     kept, lost = after(keep=["start"]), after()
     first.path.unlink()

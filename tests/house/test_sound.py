@@ -44,11 +44,11 @@ def test_sound_files_are_given_and_changed_ones_refused_with_what_to_run(data):
     stat = image.stat()
     image.write_bytes(b"an imagE")
     os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    with pytest.raises(UserError, match="a.jpg: its content has changed .*snakemake … repair"):
+    with pytest.raises(UserError, match="a.jpg: its content has changed .*snakemake … -- repair"):
         source.sound()
     assert source.sound([data / "train" / "metadata.jsonl"])
     image.unlink()
-    with pytest.raises(UserError, match="a.jpg: missing .*data.json.*snakemake … repair"):
+    with pytest.raises(UserError, match="a.jpg: missing .*data.json.*snakemake … -- repair"):
         source.sound([image])
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import chaos
 import toy_run
+from diffusion4k import files
 from diffusion4k.errors import UserError
 from diffusion4k.ledger import check, repair
 
@@ -78,8 +79,8 @@ BULK = {
 
 def state() -> dict[str, bytes]:
     """The bulk of a run: name => bytes."""
-    files = (p for p in RUN.rglob("*") if p.is_file() and p.suffix == ".txt")
-    return {str(p): p.read_bytes() for p in files if "progress" not in p.parts}
+    bulk = (p for p in RUN.rglob("*") if p.is_file() and p.suffix == ".txt")
+    return {str(p): p.read_bytes() for p in bulk if "progress" not in p.parts}
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, truncate, alter])
@@ -116,6 +117,7 @@ def test_a_broken_checkpoint_is_trained_again_and_its_images_stay(toy, harm, job
     outcome = mend()
     assert outcome.same == [RUN / "train/m/step-2.json"]
     assert ran() == jobs and state() == before
+    assert verified().lines() == []  # of the seconds that it took now
     assert "Nothing to be done" in snakemake().stderr
 
 
@@ -198,19 +200,33 @@ def test_a_repair_that_was_killed_is_taken_up(toy):
     assert path.is_file() and verified().lines() == []
 
 
+def test_a_repair_that_was_killed_after_measuring_anew_keeps_what_is_true(toy):
+    path, seconds = RUN / "train/m/step-2.json", RUN / "train/m/step-2/seconds.tsv"
+    kept = path.with_name(f".{path.name}{repair.ASIDE}")
+    shutil.copy2(path, kept)
+    before = files.sha256(seconds)
+    alter(seconds)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(before, files.sha256(seconds)), encoding="utf-8")
+    repair.recover(RUN)
+    assert verified().lines() == [] and not kept.exists()
+    assert "Nothing to be done" in snakemake().stderr
+
+
 def test_the_scripts_say_what_they_found_and_what_to_choose(toy, monkeypatch):
     def script(name: str, *arguments: str) -> subprocess.CompletedProcess:
         command = [sys.executable, SCRIPTS / name, RUN, *arguments]
         return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
 
-    assert "7 files of 5 manifests are as they were made" in script("verify.py").stdout
+    assert "8 files of 5 manifests are as they were made" in script("verify.py").stdout
     alter(RUN / "train/m/step-2/weights.txt")
     done = script("verify.py")
-    assert done.returncode == 1 and "snakemake … repair" in done.stderr
+    assert done.returncode == 1 and "snakemake … -- repair" in done.stderr
     monkeypatch.setenv("TOY_NOISE", "1")
     done = script("repair.py", "--snakemake=--cores 1 --quiet all")
     assert done.returncode == 1 and "made from it: 3 manifests" in done.stdout
-    assert "snakemake --cores 1 --quiet all all" in done.stderr and "--touch" in done.stderr
+    assert "snakemake --cores 1 --quiet all -- all)" in done.stderr
+    assert "--touch -- results/" in done.stderr
 
 
 def test_a_run_that_is_killed_and_damaged_ends_as_one_that_was_not(finished, tmp_path, monkeypatch):

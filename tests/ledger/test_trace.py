@@ -11,7 +11,7 @@ import pytest
 import tiny_run
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.ledger import chain, trace
+from diffusion4k.ledger import chain, check, trace
 
 SCRIPTS = Path(chain.__file__).resolve().parents[2]
 
@@ -131,6 +131,31 @@ def test_what_is_quoted_leads_to_the_file_that_has_it(run):
     assert links[-1].name == "config/prompts/caption.txt" and not any(x.fault for x in links)
     prompt.write_text("of another text", encoding="utf-8")
     assert trace.trace(run, words)[-1].fault.endswith("it was edited since")
+
+
+def test_answers_of_raters_are_files_that_the_chain_ends_at(run):
+    answers = Path("answers/pairs-ann.json")
+    answers.parent.mkdir()
+    answers.write_text('{"rater": "ann", "answers": []}', encoding="utf-8")
+    votes = tiny_run.link(run.folder / "people/votes.json", {"answers-0": answers}, text="a,b")
+
+    def faults() -> tuple[list[str], check.Report]:
+        links = chain.Run(run.folder).chain(votes)
+        report = check.check(run.folder, workers=1, progress=lambda total: lambda read: None)
+        assert [link.name for link in links] == ["people/votes.json", str(answers)]
+        return [link.fault for link in links if link.fault], report
+
+    assert faults()[0] == [] and faults()[1].lines() == []
+    text = trace.document("votes", chain.Run(run.folder).chain(votes))
+    assert "pairs-ann.json" in text and "not a manifest" not in text
+    answers.write_text('{"rater": "ann", "answers": [1]}', encoding="utf-8")
+    (fault,), report = faults()
+    assert fault == chain.EDITED and not report.broken
+    assert f"was made from another {answers} than is there now" in report.stale[votes]
+    answers.rename("elsewhere.json")  # theirs to move: there is nothing to repair
+    assert faults()[0] == [] and faults()[1].lines() == []
+    (run.folder / "sources/sd3.json").unlink()
+    assert set(faults()[1].gone) == {run.folder / "sources/sd3.json"}
 
 
 def test_the_script_prints_the_chain_and_fails_where_it_is_broken(run):

@@ -85,7 +85,7 @@ def test_texture_names_bad_images(tmp_path):
     changed = bytearray(path.read_bytes())
     changed[3000] ^= 1
     path.write_bytes(changed)  # one bit, and it still decodes
-    again = f"good.jpg: its content has changed .*listed in {shard}.*snakemake … repair"
+    again = f"good.jpg: its content has changed .*listed in {shard}.*snakemake … -- repair"
     with pytest.raises(UserError, match=again):
         score_texture("--images", shard, "--size", 64, "--output", tmp_path / "t.json")
     path.write_bytes(path.read_bytes()[:2000])

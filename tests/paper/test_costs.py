@@ -7,6 +7,7 @@ import pytest
 
 from configs import resolve
 from diffusion4k import manifest
+from diffusion4k.errors import UserError
 from diffusion4k.estimate import cost
 from diffusion4k.estimate import work as estimate
 from diffusion4k.paper.report import costs, units
@@ -70,6 +71,18 @@ def test_everything_behind_is_read_once_and_what_is_gone_passed_over(run):
     part = made(run / "generate/sd3_f16/eval_4096/shard-0-of-10.json", 1, inputs=gone)
     table = made(run / "tables/table_3.json", 1, inputs={"a": part.path, "b": source.path})
     assert set(costs.behind([table])) == {source.path, part.path, table.path}
+
+
+def test_answers_of_raters_are_no_manifests_and_stay(run, tmp_path):
+    answers = tmp_path / "answers/pairs-ann.json"
+    answers.parent.mkdir()
+    answers.write_text('{"rater": "ann", "answers": []}', encoding="utf-8")
+    votes = made(run / "people/votes.json", 1, inputs={"answers-0": answers})
+    figure = made(run / "figures/figure_6.json", 1, inputs={"votes": votes.path})
+    assert set(costs.behind([figure])) == {votes.path, figure.path}
+    votes.path.write_text('{"root": ', encoding="utf-8")  # what lies in a run is one
+    with pytest.raises(UserError, match="votes.json: not a manifest"):
+        costs.behind([figure])
 
 
 def test_numbers_have_the_prefix_that_fits():

@@ -1,6 +1,7 @@
 """How a training is carried out: deterministic kernels, the fused optimizer, what footers say."""
 
 import os
+import time
 
 import pytest
 import torch
@@ -22,6 +23,21 @@ def fresh_accelerator(monkeypatch):
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+def test_a_start_that_was_made_again_with_its_bytes_keeps_the_checkpoints(inputs, tmp_path):
+    """How long its steps took, which its bulk holds too, is no part of what was trained."""
+
+    def key(weights: str, seconds: str) -> str:
+        files = [tmp_path / "weights.txt", tmp_path / "loss.parquet"]
+        for file, text in zip(files, (weights, seconds), strict=True):
+            file.write_text(text, encoding="utf-8")
+        made = {"root": tmp_path, "files": files, "inputs": {}, "settings": {}}
+        start = tmp_path / "start.json"
+        manifest.write(start, **made, started=time.time(), measured=files[1:])
+        return job_for(inputs, tmp_path, start=start).key(recipe())
+
+    assert key("a", "1.5") == key("a", "1.6") != key("b", "1.5")
 
 
 def test_deterministic_kernels_are_asked_for_and_forgotten(inputs, tmp_path, monkeypatch):

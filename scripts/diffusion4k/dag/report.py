@@ -3,6 +3,7 @@
 import json
 
 from diffusion4k import shape
+from diffusion4k.config import fidelity
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import claims, figures, generate, paper
 from diffusion4k.dag.flags import command_line
@@ -111,6 +112,16 @@ def modules(config: Config) -> tuple[str, ...]:
     """The families whose scores the gallery shows, which it imports by name."""
     names = dict.fromkeys(name for of in scored(config).values() for name in of)
     return tuple(map(families.module, names))
+
+
+def said(config: Config) -> dict[str, dict[str, str | None]]:
+    """What the report says of the configuration that none of its inputs is made by.
+
+    Titles, also of what is not made, and what each row of `fidelity` came to.
+    """
+    sections = {**config["tables"], **config["figures"]}
+    titles = {name: entry.get("title") for name, entry in sections.items()}
+    return {"titles": titles, "fidelity": fidelity.states(config)}
 
 
 def inputs(config: Config) -> dict[str, list[str]]:

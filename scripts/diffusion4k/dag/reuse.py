@@ -84,6 +84,8 @@ def _summary(config: Config, deployment: Iterable[Any]) -> str:
         command = [sys.executable, "-m", "snakemake", "all", "-n", "--summary", "--cores", "1"]
         methods = [str(method) for method in deployment]
         command += ["--configfile", str(file), *(["--sdm", *methods] if methods else [])]
+        # that of $SNAKEMAKE_PROFILE has had its say: its configuration is in the file
+        command += ["--profile", "none"]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         fault = re.sub(r"\s+", " ", done.stderr or done.stdout).strip()[-500:]

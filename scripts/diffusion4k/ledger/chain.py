@@ -110,16 +110,14 @@ class Run:
         return _sorted(list(links.values()))
 
     def _link(self, path: Path, digest: str, record: dict | None) -> Link:
-        # a folder, a hub's model, a file of ratings, of prompts, of published numbers
         if path.suffix != ".json" or path.is_dir():
-            fault = "" if path.exists() or not self._below(path) else "missing"
-            if path.is_file() and digest not in ("", manifest.digest_of(path)):
-                fault = EDITED
-            return Link(self.name(path), None, (), fault)
+            return self._file(path, digest)
         kept = record is not None and not path.is_file()
         try:
             made = manifest.of_record(path, record) if kept else self.read(path)
         except UserError as error:
+            if not manifest.is_one(path):
+                return self._file(path, digest)
             missing = not path.is_file()
             return Link(self.name(path), None, (), "missing" if missing else str(error))
         fault = "" if kept else _absent(made)
@@ -128,8 +126,12 @@ class Run:
         names = tuple(dict.fromkeys(self.name(source) for source, *_ in self._inputs(made)))
         return Link(self.name(path), made, names, fault, kept)
 
-    def _below(self, path: Path) -> bool:
-        return path.is_relative_to(self.folder)
+    def _file(self, path: Path, digest: str) -> Link:
+        """A folder, a hub's model, a file of answers, of prompts, of published numbers."""
+        fault = "" if path.exists() or not path.is_relative_to(self.folder) else "missing"
+        if path.is_file() and digest not in ("", manifest.digest_of(path)):
+            fault = EDITED
+        return Link(self.name(path), None, (), fault)
 
     def _inputs(self, made: Manifest) -> Iterator[tuple[Path, str, dict | None]]:
         for name, source in made.inputs.items():

@@ -75,7 +75,10 @@ def check(
     for made in manifests:
         for name, source in made.inputs.items():
             read = there.get(run.locate(source)) or there.get(Path(source))
-            if read and made.digests.get(name) not in (None, "", read.digest):
+            # a file of the user's, such as raters' answers, is told by its bytes
+            own = "" if manifest.is_one(source) else manifest.digest_of(source)
+            now = read.digest if read else own
+            if now and made.digests.get(name) not in (None, "", now):
                 report.stale[made.path] = (
                     f"note: {made.path} was made from another {source} than is there now; snakemake"
                     " makes it again (-n shows what) unless that was accepted with --touch"
@@ -121,7 +124,8 @@ def gone(made: Manifest) -> dict[Path, str]:
     """The manifests that this one was made from and that are no longer there, with a line each.
 
     A failed job's are deleted by Snakemake, and a deleted one leaves what came of it. Of inputs
-    that are deleted as planned, such as the ends of segments, this one keeps the records.
+    that are deleted as planned, such as the ends of segments, this one keeps the records. A file of
+    the user's, not below results/, is theirs to move.
     """
     sources = {
         Path(source): name for name, source in made.inputs.items() if name not in made.records
@@ -129,7 +133,7 @@ def gone(made: Manifest) -> dict[Path, str]:
     return {
         source: f"{source}, which {made.path} was made from, is missing"
         for source in sources
-        if source.suffix == ".json" and not source.exists()
+        if not source.exists() and manifest.is_one(source)
     }
 
 

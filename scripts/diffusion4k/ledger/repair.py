@@ -2,7 +2,8 @@
 
 A broken manifest is put aside, what is broken of its bulk is deleted, and Snakemake makes it again:
 the job takes over what is whole. Where the bytes come out as they were, the old manifest is put
-back with its time, and nothing downstream has changed for Snakemake.
+back with its time, and nothing downstream has changed for Snakemake. One that lists measured files,
+which differ from run to run, takes the old one's time instead: it alone is true of them.
 """
 
 import os
@@ -67,7 +68,7 @@ def recover(folder: Path) -> None:
     for kept in sorted(folder.rglob(f".*.json{ASIDE}")):
         path = kept.with_name(kept.name.removeprefix(".").removesuffix(ASIDE))
         if not path.is_file() or manifest.read(path).digest == manifest.read(kept).digest:
-            kept.replace(path)
+            _put_back(kept, path)
         else:
             kept.unlink()
 
@@ -134,18 +135,35 @@ class _Aside:
         self.kept = path.with_name(f".{path.name}{ASIDE}")
         self.there = path.is_file()
         if self.there:
-            self.time = path.stat().st_mtime_ns
             path.replace(self.kept)
 
     def back(self) -> None:
         """Where it was, and its folder no newer; a manifest that was missing stays away."""
         if self.there:
-            self.kept.replace(self.path)
-            age(self.path, self.time)
+            _put_back(self.kept, self.path)
 
     def drop(self) -> None:
         """For good."""
         self.kept.unlink(missing_ok=True)
+
+
+def _put_back(kept: Path, path: Path) -> None:
+    """Put a manifest back where it was; of one made since with measured files, give it the time."""
+    time = kept.stat().st_mtime_ns
+    if _measured_anew(kept, path):
+        kept.unlink()
+    else:
+        kept.replace(path)
+    age(path, time)
+
+
+def _measured_anew(kept: Path, path: Path) -> bool:
+    """Whether `path` was made again with the bytes of before, but for files that are measured."""
+    try:
+        old, new = manifest.read(kept), manifest.read(path)
+    except UserError:  # missing, or damaged
+        return False
+    return old.digest == new.digest and any(file.measured for file in new.files)
 
 
 def age(path: Path, time: int) -> None:

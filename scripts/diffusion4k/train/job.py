@@ -71,10 +71,16 @@ class Job:
         return manifest.read(self.start).notes if self.start else []
 
     def key(self, settings: Any) -> str:
-        """Sixteen hex digits for what a checkpoint depends on: the recipe and the inputs' bytes."""
+        """Sixteen hex digits for what a checkpoint depends on: the recipe and the inputs' bytes.
+
+        Files that are measured decide nothing and differ when `start` is made again.
+        """
         recipe = {name: value for name, value in asdict(settings).items() if name not in EXECUTION}
         made = {name: manifest.read(path).files for name, path in self.inputs().items()}
-        content = {name: [(f.name, f.sha256) for f in files] for name, files in made.items()}
+        content = {
+            name: [(f.name, f.sha256) for f in files if not f.measured]
+            for name, files in made.items()
+        }
         return hashlib.sha256(json.dumps([recipe, content]).encode()).hexdigest()[:16]
 
 

@@ -75,13 +75,14 @@ class Work:
 def behind(manifests: Iterable[Manifest]) -> dict[Path, Manifest]:
     """Path => every manifest that `manifests` rest on, themselves among them.
 
-    An input that is gone, such as the state of a finished segment, is passed over.
+    An input that is gone, such as the state of a finished segment, is passed over, and so are
+    files of the user's.
     """
     known = {made.path: made for made in manifests}
     waiting = list(known.values())
     while waiting:
         for path in map(Path, waiting.pop().inputs.values()):
-            if path not in known and path.suffix == ".json" and path.is_file():
+            if path not in known and path.is_file() and manifest.is_one(path):
                 known[path] = manifest.read(path)
                 waiting.append(known[path])
     return known
