@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from diffusion4k import streams
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths
 from diffusion4k.errors import UserError
@@ -84,7 +85,9 @@ def _summary(config: Config, deployment: Iterable[Any]) -> str:
         command = [sys.executable, "-m", "snakemake", "all", "-n", "--summary", "--cores", "1"]
         methods = [str(method) for method in deployment]
         command += ["--configfile", str(file), *(["--sdm", *methods] if methods else [])]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", env=streams.piped()
+        )
     if done.returncode:
         fault = re.sub(r"\s+", " ", done.stderr or done.stdout).strip()[-500:]
         raise UserError(f"config: reuse: {config['run']} cannot be compared with this: {fault}")
