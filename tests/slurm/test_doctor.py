@@ -251,7 +251,7 @@ def test_the_doctor_and_the_plan_count_the_same_disk():
     config = configuration()
     finding = doctor._disk(config, ROOT)
     parts = plan.Plan(config).disk()
-    assert parts.keys() == {"latents", "train", "generate"}
+    assert parts.keys() == {"latents", "train", "generate", "draw"}
     # two backbones' latents, three trainings (docs/training.md), 2,781 and 195 pictures a model,
     # each as JPEG and, to be scored as in memory, as PNG
     assert parts["latents"] == pytest.approx(223, rel=0.02)

@@ -222,16 +222,12 @@ def _accepted(config: Config, folder: Path) -> Iterator[Finding]:
         yield Finding(True, "jobs", f"sbatch would take all {len(kinds)} kinds")
 
 
-def _seconds(name: str) -> int:
-    return int((re.match(r"\d+", slurm.setting(name)) or "0")[0])
-
-
 def _polling() -> Finding:
     profile = Path("profiles/slurm/config.yaml")
     text = yaml.safe_load(profile.read_text(encoding="utf-8")) if profile.is_file() else {}
     if text.get("slurm-status-command", "squeue") != "squeue":
         return Finding(True, "polling", "by sacct, as profiles/slurm/config.yaml says")
-    seconds = _seconds("MinJobAge")
+    seconds = int((re.match(r"\d+", slurm.setting("MinJobAge")) or "0")[0])
     if seconds > LONGEST_PAUSE:
         return Finding(True, "polling", f"squeue remembers finished jobs for {seconds} s")
     return Finding(
@@ -244,7 +240,7 @@ def _polling() -> Finding:
 
 def _notice(config: Config, run: Path) -> Finding:
     """Whether a training that SLURM ends has the time to save, of SLURM and then of torchrun."""
-    wait = _seconds("KillWait")
+    wait = int((re.match(r"\d+", slurm.setting("KillWait")) or "0")[0])
     records = map(progress.read, run.glob(f"train/*/progress/*/{progress.NAME}"))
     needed = max(filter(None, map(progress.notice, records)), default=None)
     limits, ranks = f"SLURM kills {wait} s after its signal (KillWait)", math.inf
