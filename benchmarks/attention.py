@@ -125,6 +125,7 @@ def main() -> None:
         print(f"{kernel}: {reason}")
     harness.report(
         "attention", args, harness.device_name(device), rows,
+        chosen=harness.backbones(args, SHAPES),
         dtype=str(dtype), limit_tflops=limit, failed=failed,
     )  # fmt: skip
 

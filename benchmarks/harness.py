@@ -6,7 +6,8 @@ A row is one side (`ours`, or `reference`: the released algorithm or the stock l
     seconds           median of the repeats
     peak_gb           above what was there before: CUDA memory, or resident memory on a CPU
     tflops, share     achieved TFLOP/s by the FLOP model, and their share of the limit
-    stage, backbone   for `snakemake plan`, which takes `tflops` of `ours` from full runs
+    stage, backbone   for `snakemake plan`, which takes `tflops` of `ours` from full runs, and so
+                      only of work that is done as the workflow does it
 
 The limit is what a large matrix product gives on the same device, in the same run and dtype.
 """
@@ -19,7 +20,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ def parser(doc: str) -> argparse.ArgumentParser:
     where = "the JSON's folder; by default benchmarks/results, with --quick none"
     flags.add_argument("--output", type=Path, help=where)
     return flags
+
+
+def backbones(args: argparse.Namespace, every: Iterable[str]) -> list[str]:
+    """Those of `--backbone`, where it is not given or names all none: for `report`'s `chosen`."""
+    return [] if set(args.backbone) == set(every) else args.backbone
 
 
 def device(args: argparse.Namespace):
@@ -121,8 +127,18 @@ def achieved(row: Row, flops: float, limit: float) -> Row:
     return row | {"tflops": tflops, "share": tflops / limit}
 
 
-def report(name: str, args: argparse.Namespace, device: str, rows: list[Row], **more: Any) -> None:
-    """Print the rows with the ratio of each side to ours; write the JSON unless --quick."""
+def report(
+    name: str,
+    args: argparse.Namespace,
+    device: str,
+    rows: list[Row],
+    chosen: Iterable[str] = (),
+    **more: Any,
+) -> None:
+    """Print the rows with the ratio of each side to ours; write the JSON unless --quick.
+
+    `chosen`: the flags' values that set runs apart; their JSONs have names of their own by it.
+    """
     show(rows)
     record = {
         "benchmark": name,
@@ -138,7 +154,7 @@ def report(name: str, args: argparse.Namespace, device: str, rows: list[Row], **
         from diffusion4k.files import write_text
 
         slug = "".join(c if c.isalnum() else "-" for c in device.lower())
-        path = folder / f"{name}-{'-'.join(filter(None, slug.split('-')))}.json"
+        path = folder / f"{'-'.join(filter(None, [name, *chosen, *slug.split('-')]))}.json"
         write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
         print(f"\n{path}")
 

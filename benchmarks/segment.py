@@ -153,7 +153,10 @@ def main() -> None:
         inputs = Inputs(Path(temporary), args.backbone, size, **how)
         for variant in args.variant:
             rows += compare(inputs, variant, steps, *flags)
-    harness.report("segment", args, harness.device_name(device), rows, size=size, share=share)
+    harness.report(
+        "segment", args, harness.device_name(device), rows,
+        chosen=[args.backbone, *args.variant], size=size, share=share,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

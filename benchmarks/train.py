@@ -113,7 +113,8 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         part += f", {args.optimizer}" if in_backward else ""
         batch = f"{times} x {args.batch}" if times > 1 else args.batch
         found = {"case": f"{name}{part}, batch {batch}, {size} px", "side": side}
-        if args.share == 1 and not in_backward:  # what the plan reckons with
+        # what the plan reckons with
+        if args.share == 1 and not in_backward and not args.deterministic:
             found |= {"stage": "train", "backbone": name}
         try:
             found |= harness.measure(function, device, repeats=args.repeats)
@@ -227,6 +228,10 @@ def main() -> None:
     }
     harness.report(
         "train", args, harness.device_name(device), rows,
+        chosen=[
+            *harness.backbones(args, backbones.NAMES), args.optimizer,
+            "deterministic" * args.deterministic,
+        ],
         dtype=str(dtype), limit_tflops=limit, settings=how,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from diffusion4k import cli
+from diffusion4k import cli, streams
 
 MINIATURE = Path("config/miniature.yaml")
 STAGES = {
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         warm_python() as folder,
         subprocess.Popen(
             command,
-            env=os.environ | {"DIFFUSION4K_PYTHON": folder},
+            env=streams.piped() | {"DIFFUSION4K_PYTHON": folder},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",

@@ -15,6 +15,7 @@ import logging
 import os
 import runpy
 import select
+import shlex
 import signal
 import socket
 import sys
@@ -36,7 +37,6 @@ CLASSES = {
 }
 SECONDS = 5  # between two looks whether who started it is still there
 CLIENT = """\
-#!{python} -IS
 import json, os, signal, socket, sys
 if not (len(sys.argv) > 1 and sys.argv[1].startswith("scripts/")):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
@@ -60,16 +60,24 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def write_client(folder: Path, python: str) -> None:
+    """The program `python` of a folder. A shell starts it: "#!" takes no path with a space."""
+    program = folder / "client.py"
+    text = CLIENT.format(python=python, address=str(folder / "socket"))
+    program.write_text(text, encoding="utf-8")
+    client = folder / "python"
+    line = shlex.join([python, "-IS", str(program)])
+    client.write_text(f'#!/bin/sh\nexec {line} "$@"\n', encoding="utf-8")
+    client.chmod(0o700)
+
+
 def serve(folder: Path) -> None:
     """Answer clients until the process is killed, or until who started it is gone."""
     starter = os.getppid()
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(folder / "socket"))
     server.listen(64)
-    client = folder / "python"
-    text = CLIENT.format(python=sys.executable, address=str(folder / "socket"))
-    client.write_text(text, encoding="utf-8")
-    client.chmod(0o700)
+    write_client(folder, sys.executable)
     # it warns of a 4-bit CPU kernel that nobody here asks for
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     for module in LIBRARIES.split():

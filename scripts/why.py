@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from diffusion4k import digest
+from diffusion4k import digest, streams
 from diffusion4k.dag import paths
 from diffusion4k.errors import UserError
 
@@ -26,7 +26,9 @@ PARAMS = "Params have changed"
 def jobs(arguments: list[str]) -> Iterator[dict[str, str]]:
     """The jobs of a dry run: rule, first output, reason, shell command."""
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "-n", "-p", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", env=streams.piped()
+    )
     if done.returncode:
         raise UserError("\n".join(done.stderr.strip().splitlines()[-3:]) or "snakemake failed")
     for block in re.split(r"\n(?=(?:local)?rule \w+:\n)", done.stdout):

@@ -38,12 +38,20 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             if path is not None:
                 writable(path)
         run(args)
+    except SystemExit as ended:  # of which Python itself shows no notes
+        print("".join(f"{line}\n" for line in notes(ended)), end="", file=sys.stderr)
+        raise
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit("\n".join([f"error: {error}", *notes(error)]))
     except OSError as error:
         if error.errno not in FILE_SYSTEMS or not error.filename:
             raise
-        sys.exit(f"error: {error.filename}: {error.strerror}")
+        sys.exit("\n".join([f"error: {error.filename}: {error.strerror}", *notes(error)]))
+
+
+def notes(error: BaseException) -> list[str]:
+    """What was added to an exception, such as an error that came with it."""
+    return getattr(error, "__notes__", [])
 
 
 def joined(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:

@@ -51,11 +51,11 @@ def versions() -> dict[str, str]:
 
 
 def device(name: str) -> str:
-    """`cuda` or `cuda:1` as the GPU is called, where torch knows; other names as they are."""
+    """`cuda` or `cuda:1` as the GPU is called, where torch knows; a rank's `cpu:0` is `cpu`."""
     torch = sys.modules.get("torch")
     if torch and re.fullmatch(r"cuda(:\d+)?", name) and torch.cuda.is_available():
         return torch.cuda.get_device_name(name)
-    return name
+    return re.sub(r"^cpu:\d+$", "cpu", name)
 
 
 def devices(name: object, processes: int) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diffusion4k.errors import UserError
@@ -77,6 +77,20 @@ def whole(root: str | Path, *, hidden: bool = True) -> list[Path]:
     if lost := [path for path in paths if not path.exists()]:
         raise UserError(f"{lost[0]}: a link to nothing; bring back what it means, or remove it")
     return paths
+
+
+def disk(root: str | Path) -> int:
+    """Bytes that a folder takes of its disk, a file of several names once; 0 where there is none.
+
+    Links are not followed. What is deleted meanwhile, as by a running job, is not counted.
+    """
+    taken: dict[tuple[int, int], int] = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with suppress(OSError):
+                stat = Path(folder, name).lstat()
+                taken[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
+    return sum(taken.values())
 
 
 def sha256(path: str | Path) -> str:

@@ -21,6 +21,11 @@ def names_in_utf8() -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def piped() -> dict[str, str]:
+    """The environment of a Python whose pipe is read here as UTF-8, whatever the locale has."""
+    return os.environ | {"PYTHONIOENCODING": "utf-8:backslashreplace"}
+
+
 def prepare() -> None:
     """Let stdout and stderr take any text: files are UTF-8, a terminal gets escapes.
 

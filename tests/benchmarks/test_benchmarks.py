@@ -122,3 +122,18 @@ def test_results_are_of_full_runs():
         record = json.loads(path.read_text(encoding="utf-8"))
         assert not record.get("quick"), path
         assert record["device"] and record["date"], path
+
+
+def test_a_deterministic_rate_is_not_the_plans_and_overwrites_no_other(monkeypatch, tmp_path):
+    flags = ("--only-ours", "--repeats", 1, "--output", tmp_path, "--backbone", "sd3")
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        for more in ((), ("--deterministic",)):
+            run(BENCHMARKS / "train.py", monkeypatch, *flags, *more)
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+    plain, other = sorted(tmp_path.glob("*.json"), key=lambda path: "deterministic" in path.name)
+    assert plain.name.startswith("train-sd3-adamw_8bit-")
+    assert other.name.startswith("train-sd3-adamw_8bit-deterministic-")
+    rows = [json.loads(path.read_text(encoding="utf-8"))["rows"] for path in (plain, other)]
+    assert [["stage" in row for row in one] for one in rows] == [[True], [False]]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import demo
+import warm
 from conftest import ROOT
 
 SCRIPTS = {
@@ -139,3 +140,13 @@ def test_a_source_comes_out_byte_for_byte_the_same(path, folder):
         assert files
         made.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert made[0] == made[1]
+
+
+def test_the_environment_may_lie_in_a_folder_with_a_space(tmp_path):
+    python = tmp_path / "a b" / "python"
+    python.parent.mkdir()
+    python.symlink_to(Path(sys.executable).resolve())
+    warm.write_client(tmp_path, str(python))
+    command = [tmp_path / "python", "-c", "import sys; print(sys.argv[1:])", "x y"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "['x y']\n"), done.stderr

@@ -70,6 +70,14 @@ def test_hours_are_those_of_the_flop_model():
     assert chain == pytest.approx(sum(made.wall_hours([part]) for part in parts))
 
 
+def test_what_a_timed_picture_waits_for_is_what_a_generated_one_does():
+    made = resolved("v2.yaml")
+    made["efficiency"]["sc"] = {"label": "SC", "model": "flux_f16_sc"}
+    timed = cost.efficiency(made, "sc", "eval_4096")
+    assert ("train_vae", "flux_vae_sc") in timed.needs
+    assert timed.sources == ("flux",)
+
+
 def test_disk():
     made = plan.Plan(resolved())
     works = {work.key: work for work in made.everything}

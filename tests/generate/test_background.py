@@ -1,5 +1,6 @@
 """Pictures from the GPU to disk: the same bytes, behind the sampler, whole or absent."""
 
+import argparse
 import errno
 import json
 import os
@@ -17,8 +18,9 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from conftest import ROOT
-from diffusion4k import files, images
+from diffusion4k import cli, files, images
 from diffusion4k.background import one_behind
+from diffusion4k.errors import UserError
 from diffusion4k.generate import sampler
 from diffusion4k.generate.folder import Folder
 from diffusion4k.images import rounding
@@ -200,3 +202,49 @@ def test_what_is_queued_is_finished_when_the_job_is_ended(tmp_path, number):
     with Image.open(tmp_path / "images" / "a.jpg") as picture:
         assert picture.size == (8, 8)
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # nothing half-written
+
+
+SWALLOWED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [{scripts!r}]
+from diffusion4k.background import one_behind
+
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+def calls():
+    for number in range(4):
+        if number == 1:
+            Freed()
+        yield Path({root!r}, str(number)).touch
+for _ in one_behind(calls()):
+    pass
+"""
+
+
+def test_a_signal_while_an_object_is_deleted_ends_the_job_all_the_same(tmp_path):
+    """Python drops what is raised there: the job would go on, and hear no further signal."""
+    text = SWALLOWED.format(root=str(tmp_path), scripts=str(ROOT / "scripts"))
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
+
+
+@pytest.mark.parametrize("error", [UserError("no prompt"), SystemExit(143)], ids=repr)
+def test_an_error_of_sampling_does_not_hide_that_of_the_queued_save(error, monkeypatch, capsys):
+    def save():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def calls():
+        yield save
+        raise error
+
+    def run(args):
+        list(one_behind(calls()))
+
+    monkeypatch.setattr(sys, "argv", ["script"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main(run, argparse.ArgumentParser())
+    said = f"{capsys.readouterr().err}{ended.value}"
+    assert "No space left on device" in said and str(error) in said

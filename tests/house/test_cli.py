@@ -162,3 +162,10 @@ def test_a_file_is_found_by_its_name_in_every_locale(tmp_path, name, charmap):
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     shown = "城".encode(charmap, "backslashreplace")
     assert done.stdout == b"True '\\u57ce.jpg' " + shown + b"\n"
+
+
+def test_a_pipe_that_is_read_as_utf_8_is_written_so_in_any_locale(monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    command = [sys.executable, "-c", "print('\\u00e9')"]
+    done = subprocess.run(command, capture_output=True, env=streams.piped())
+    assert done.stdout.decode("utf-8") == "\u00e9\n"

@@ -111,11 +111,20 @@ def test_an_offloaded_optimizer_that_does_not_fit_what_is_asked_for():
     two = {"gpus": 2}
     (short,) = doctor._memory(configuration(backbones={"flux": {"train": two}}))
     assert str(short).startswith(
-        "FIX  memory of flux_f16_wlf: asks for 120 GB a node, the optimizer alone takes 190 GB "
+        "FIX  memory of flux_f16_wlf: asks for 120 GB a node, weights and optimizer take 190 GB "
     )
     assert "raise backbones.flux.train.resources.mem_mb" in short.said
-    for more in ({"resources": {"mem_mb": 120000}}, {"zero_stage": 0, "offload_optimizer": False}):
+    for more in ({"resources": {"mem_mb": 120000}}, {"zero_stage": 2, "offload_optimizer": False}):
         assert not [*doctor._memory(configuration(backbones={"flux": {"train": two | more}}))]
+
+
+def test_weights_that_do_not_fit_what_is_asked_for():
+    """Flux in full on one GPU: 11.9 billion weights of 4 bytes, and of 2 in the file."""
+    own = {"gpus": 1, "zero_stage": 0, "optimizer": "adamw_8bit", "offload_optimizer": False}
+    (short,) = doctor._memory(configuration(backbones={"flux": {"train": own}}))
+    assert "asks for 60 GB a node, weights and optimizer take 71 GB there" in short.said
+    own["resources"] = {"mem_mb": 96000}
+    assert not [*doctor._memory(configuration(backbones={"flux": {"train": own}}))]
 
 
 def test_segments_at_a_rate_that_was_measured(tmp_path):
@@ -242,7 +251,7 @@ def test_the_doctor_and_the_plan_count_the_same_disk():
     config = configuration()
     finding = doctor._disk(config, ROOT)
     parts = plan.Plan(config).disk()
-    assert parts.keys() == {"latents", "train", "generate"}
+    assert parts.keys() == {"latents", "train", "generate", "draw"}
     # two backbones' latents, three trainings (docs/training.md), 2,781 and 195 pictures a model,
     # each as JPEG and, to be scored as in memory, as PNG
     assert parts["latents"] == pytest.approx(223, rel=0.02)

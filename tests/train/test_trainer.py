@@ -1,6 +1,7 @@
 """The trainer on miniature SD3 and Flux transformers: resume, batches, worlds, failures."""
 
 import dataclasses
+import itertools
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import torch
 
 from diffusion4k import backbones, manifest, monitor
 from diffusion4k.errors import UserError
-from diffusion4k.train import launch, samples, state, trainer
+from diffusion4k.train import finetune, launch, samples, state, trainer
 from tiny_training import (
     STEPS,
     VARIANTS,
@@ -192,21 +193,22 @@ def test_interrupted_saves_and_continues(inputs, straight, tmp_path, monkeypatch
     no further step is begun than the one in which the signal can be seen."""
     job = job_for(inputs, tmp_path, save_every=4)
     halted = dataclasses.replace(job, time_limit=1e-6) if reason == "time limit" else job
-    ailment, read, save = monitor.ailment, samples.Samples.__getitem__, state.save
+    ailment, loss, save = monitor.ailment, finetune.step.loss, state.save
+    steps = itertools.count(1)
 
     def signalling(moment, function, now):
-        def signals_itself(*arguments):
+        def signals_itself(*arguments, **options):
             if reason == moment and now(arguments[1]):
                 os.kill(os.getpid(), signal.SIGTERM)
-            return function(*arguments)
+            return function(*arguments, **options)
 
         return signals_itself
 
-    reading = signalling("in a step", read, lambda key: key == (1, 0))
+    computing = signalling("in a step", loss, lambda transformer: next(steps) == 2)
     watching = signalling("after it", ailment, lambda past: len(past) == 1)
     saving = signalling("in a save", save, lambda folder: True)
     with monkeypatch.context() as patch:
-        patch.setattr(samples.Samples, "__getitem__", reading)
+        patch.setattr(finetune.step, "loss", computing)
         patch.setattr(monitor, "ailment", watching)
         patch.setattr(state, "save", saving)
         with pytest.raises(trainer.Interrupted, match=f"saved at step {first}; run again"):

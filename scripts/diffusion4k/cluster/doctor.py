@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from diffusion4k import progress
+from diffusion4k import files, progress
 from diffusion4k.cluster import slurm, submission
 from diffusion4k.cluster.finding import Finding
 from diffusion4k.config.resolve import Config
@@ -182,15 +182,15 @@ def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
 
 
 def _memory(config: Config) -> Iterator[Finding]:
-    """Whether a training asks for what its optimizer takes where it is offloaded."""
+    """Whether a training asks for what its weights and optimizer take of a node's own memory."""
     for model in train.trained(config):
         backbone = config["models"][model]["backbone"]
         asked = submission.asked(config, "train", model)["mem_mb"] / 1e3
         if asked < (needed := memory.host(config, model)):
             yield Finding(
                 False, f"memory of {model}",
-                f"asks for {asked:.0f} GB a node, the optimizer alone takes {needed:.0f} GB there; "
-                f"raise backbones.{backbone}.train.resources.mem_mb, which is of each GPU",
+                f"asks for {asked:.0f} GB a node, weights and optimizer take {needed:.0f} GB there"
+                f"; raise backbones.{backbone}.train.resources.mem_mb, which is of each GPU",
             )  # fmt: skip
 
 
@@ -227,8 +227,7 @@ def _polling() -> Finding:
     text = yaml.safe_load(profile.read_text(encoding="utf-8")) if profile.is_file() else {}
     if text.get("slurm-status-command", "squeue") != "squeue":
         return Finding(True, "polling", "by sacct, as profiles/slurm/config.yaml says")
-    age = re.match(r"\d+", slurm.setting("MinJobAge"))
-    seconds = int(age[0]) if age else 0
+    seconds = int((re.match(r"\d+", slurm.setting("MinJobAge")) or "0")[0])
     if seconds > LONGEST_PAUSE:
         return Finding(True, "polling", f"squeue remembers finished jobs for {seconds} s")
     return Finding(
@@ -241,12 +240,14 @@ def _polling() -> Finding:
 
 def _notice(config: Config, run: Path) -> Finding:
     """Whether a training that SLURM ends has the time to save, of SLURM and then of torchrun."""
-    seconds = re.match(r"\d+", slurm.setting("KillWait"))
-    wait = int(seconds[0]) if seconds else 0
+    wait = int((re.match(r"\d+", slurm.setting("KillWait")) or "0")[0])
     records = map(progress.read, run.glob(f"train/*/progress/*/{progress.NAME}"))
     needed = max(filter(None, map(progress.notice, records)), default=None)
-    ranks = resources.shutdown_timeout(config)
-    limits = f"SLURM kills {wait} s after its signal (KillWait), torchrun its ranks after {ranks} s"
+    limits, ranks = f"SLURM kills {wait} s after its signal (KillWait)", math.inf
+    kinds = (submission.wildcards(config, "train", model) for model in train.trained(config))
+    if any(resources.world(config, "train", kind)[0] > 1 for kind in kinds):  # else plain python
+        ranks = resources.shutdown_timeout(config)
+        limits += f", torchrun its ranks after {ranks} s"
     if needed is None:
         return Finding(True, "notice", f"{limits}; no training has saved yet here")
     said = f"a step and a save took {needed:.0f} s, {limits}"
@@ -270,10 +271,11 @@ def _trial(folder: Path) -> Finding:
 def _disk(config: Config, where: Path) -> Finding:
     exists = next(path for path in (where, *where.parents) if path.exists())
     free, parts = shutil.disk_usage(exists).free / 1e9, plan.Plan(config).disk()
-    total = sum(parts.values())
+    total, here = sum(parts.values()), files.disk(where) / 1e9
     stages = ", ".join(f"{name} {size:,.0f}" for name, size in parts.items())
     said = f"about {total:,.0f} GB needed ({stages}), {free:,.0f} GB free in {exists}"
-    if total <= free:
+    said += f", {here:,.0f} GB written already" if here >= 1 else ""
+    if total - here <= free:
         return Finding(True, "disk", said)
     return Finding(False, "disk", f"{said}; make results/ a link to a larger file system")
 

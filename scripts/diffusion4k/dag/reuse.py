@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from diffusion4k import streams
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths
 from diffusion4k.errors import UserError
@@ -86,7 +87,9 @@ def _summary(config: Config, deployment: Iterable[Any]) -> str:
         command += ["--configfile", str(file), *(["--sdm", *methods] if methods else [])]
         # that of $SNAKEMAKE_PROFILE has had its say: its configuration is in the file
         command += ["--profile", "none"]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", env=streams.piped()
+        )
     if done.returncode:
         fault = re.sub(r"\s+", " ", done.stderr or done.stdout).strip()[-500:]
         raise UserError(f"config: reuse: {config['run']} cannot be compared with this: {fault}")

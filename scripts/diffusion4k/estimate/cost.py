@@ -7,7 +7,6 @@ but no arithmetic here.
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import VAE
@@ -15,7 +14,6 @@ from diffusion4k.config.resolve import Config, origin
 from diffusion4k.config.training import for_backbone
 from diffusion4k.dag import latents as encoding
 from diffusion4k.dag import metrics as scoring
-from diffusion4k.dag import sources
 from diffusion4k.dag import train as training
 from diffusion4k.dag import vae as reconstructions
 from diffusion4k.dag.generate import keeps_png
@@ -173,14 +171,15 @@ def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
     # of a picture with as many latents at F16
     times = 16 // entry.get("vae_factor", 16)
     shape = {name: side * times for name, side in shape.items()}
+    needs, own = model_of(config, name)
     return Cost(
         ("efficiency", cost, evaluation),
         jobs=1,
         images=1,
         flops=picture(config, timed, shape),
         gpus=1,
-        needs=(("train", training.same(config, name)),) if "recipe" in model else (),
-        sources=(Path(sources.of_model(config, name)).stem,),
+        needs=needs,
+        sources=own,
     )
 
 

@@ -72,14 +72,22 @@ def _generated(config: Config, model: str, size: Size) -> float | None:
 
 
 def host(config: Config, model: str) -> float:
-    """GB of a node's own memory that a fine-tuning's offloaded optimizer takes; 0 without one.
+    """GB of a node's own memory that a fine-tuning's weights and optimizer take, at the most.
 
-    Of each weight its master, its gradient and two moments, in float32.
+    An offloaded optimizer has of each weight its master, its gradient and two moments, in float32.
+    Without one, each process loads the weights there, beside the bfloat16 file that it reads them
+    from (a save copies them once more, without the file), and when it resumes the states.
     """
     backbone = config["models"][model]["backbone"]
     train = training.for_backbone(config, backbone)
-    states = 4 * 4 * architecture(config, backbone).parameters if train["offload_optimizer"] else 0
-    return states / train["nodes"] / GB
+    count, gpus = architecture(config, backbone).parameters, max(train["gpus"], 1)
+    if train["offload_optimizer"]:
+        return 4 * 4 * count / train["nodes"] / GB
+    low = train["zero_stage"] or train["optimizer"] == "adamw_8bit_bf16"
+    # bitsandbytes copies the states that it is given; ZeRO's have a share of the masters with them
+    states = _moments(train) * (1 if train["optimizer"] == "adamw" else 2)
+    states = (4 + _moments(train)) / gpus if train["zero_stage"] else states
+    return count * max((2 if low else 4) + 2, states) * gpus / train["nodes"] / GB
 
 
 def picture(
@@ -111,7 +119,7 @@ def _train(config: Config, model: str) -> float:
     backbone = config["models"][model]["backbone"]
     train, networks = training.for_backbone(config, backbone), architecture(config, backbone)
     count, gpus = networks.parameters, max(train["gpus"], 1)
-    moments = 8 if train["optimizer"] == "adamw" else 2 + 8 / 256
+    moments = _moments(train)
     if train["optimizer"] == "adamw_8bit_bf16":
         held = count * (2 + moments)  # no gradient outlives its step
     elif not train["zero_stage"]:
@@ -130,6 +138,11 @@ def _train(config: Config, model: str) -> float:
     if train["gradient_checkpointing"] and train["keep_attention"]:
         kept += layers * inputs
     return held + micro * (kept + block)
+
+
+def _moments(train: Config) -> float:
+    """Bytes of an optimizer's two moments of a weight; of 8 bits, with a scale for 256 of them."""
+    return 8 if train["optimizer"] == "adamw" else 2 + 8 / 256
 
 
 def _train_vae(config: Config) -> float:

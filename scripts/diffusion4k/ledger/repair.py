@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffusion4k import manifest
+from diffusion4k import manifest, streams
 from diffusion4k.errors import UserError
 from diffusion4k.ledger.check import Report, readers
 from diffusion4k.manifest import Manifest
@@ -207,7 +207,9 @@ def _snakemake(level: Iterable[Path], arguments: Sequence[str]) -> None:
 
 def _run(arguments: Sequence[str]) -> subprocess.CompletedProcess:
     command = [*SNAKEMAKE, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", env=streams.piped()
+    )
     if done.returncode:
         raise UserError("\n".join(done.stderr.strip().splitlines()[-3:]) or "snakemake failed")
     return done
