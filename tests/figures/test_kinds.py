@@ -296,5 +296,5 @@ def test_every_kind_names_what_it_takes():
     assert set(kinds.every()) >= {"gallery", "mosaic", "patches", "samples"}
     for name, kind in kinds.every().items():
         assert kind.name == name and set(kind.needs) <= set(kind.takes)
-    with pytest.raises(UserError, match="no kind of figure 'pie'; there are curves, gallery"):
+    with pytest.raises(UserError, match="no kind of figure 'pie'; there are curves, errors"):
         kinds.get("pie")
