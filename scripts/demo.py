@@ -24,7 +24,7 @@ STAGES = {
     "generate": "generate efficiency",
     "metrics": "texture per_image features reference_features distance quality aggregate compare"
     " correlate reconstruct aggregate_reconstruction",
-    "people": "rating_kit kit judge votes ratings",
+    "people": "rating_kit kit judge judge_pairs votes ratings",
     "tables": "table prompt_table judge_claims",
     "figures": "prompts draw rebuild figure gallery html",
 }
