@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, GradientState
 
 from diffusion4k.train.settings import Settings
 from slurm_fixtures import need_slurm
@@ -19,6 +19,14 @@ TIMED = sorted(
     for path in BENCHMARKS.glob("*.py")
     if "import harness" in path.read_text("utf-8") and "def main" in path.read_text("utf-8")
 )
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    """accelerate keeps a process's precision, and the benchmarks here share one."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
 
 
 def run(script: Path, monkeypatch, *flags) -> None:
