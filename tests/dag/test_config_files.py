@@ -37,7 +37,7 @@ def test_a_key_twice_in_a_file_is_refused(workflow):
         ("--configfile a.yaml --configfile config/miniature.yaml", "--configfile twice"),
         ("--config run=a --config seed=1", "--config twice"),
         ("--config run=a run=b", "--config run=b: a key is there a second time"),
-        ("--config 'generate={attention: native, attention: auto}'", "a key is there a second time"),
+        ("--config 'generate={attention: native, attention: auto}'", "a second time"),
         ("--config run=a -C seed=1", "--config twice"),
         ("--profile profiles/local --config run=a", "--config 'site={gpu_request: gpu}' run=a"),
         ("--profile twice", "config.yaml, line 3: keep-going is there a second time"),
