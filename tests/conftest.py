@@ -37,7 +37,7 @@ LONGEST = (
     "tests/slurm/", "tests/end_to_end/", "tests/dag/test_dag.py", "tests/train/test_resume.py",
     "tests/train/test_trainer.py",
 )  # fmt: skip
-pytest_plugins = ["slurm_fixtures", "vgg_fixture"]
+pytest_plugins = ["slurm_fixtures", "shared_fixtures"]
 pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared
 
 

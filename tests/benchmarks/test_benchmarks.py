@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
+from accelerate.state import AcceleratorState
 
 from diffusion4k.train.settings import Settings
 from slurm_fixtures import need_slurm
@@ -21,12 +21,7 @@ TIMED = sorted(
 )
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    """accelerate keeps a process's precision, and the benchmarks here share one."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 def run(script: Path, monkeypatch, *flags) -> None:

@@ -24,6 +24,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.generate import sampler
 from diffusion4k.generate.folder import Folder
 from diffusion4k.images import rounding
+from tiny_dataset import rounded
 from tiny_generation import contents, make, make_sources
 
 LOW = (torch.bfloat16, torch.float16)
@@ -72,7 +73,7 @@ def test_every_value_becomes_the_byte_that_the_pipelines_make_of_it(dtype, tmp_p
 def test_a_reconstruction_is_rounded_as_numpy_rounds_it(dtype):
     (decoded,) = every_value(dtype)
     found = rounding.to_bytes(rounding.unit(decoded))
-    assert np.array_equal(found, images.from_float(decoded.float().numpy()))
+    assert np.array_equal(found, rounded(decoded.float().numpy()))
 
 
 @pytest.mark.parametrize("name", ["sd3", "flux"])

@@ -52,3 +52,9 @@ def run(script, *flags: object) -> manifest.Manifest:
     args = script.parser().parse_args([str(flag) for flag in flags])
     script.run(args)
     return manifest.read(args.output)
+
+
+def rounded(decoded: np.ndarray) -> np.ndarray:
+    """float CHW in [-1, 1] (clipped) => uint8 HWC, as diffusers does it in numpy."""
+    unit = np.clip(np.asarray(decoded, dtype=np.float32) / 2 + 0.5, 0.0, 1.0)
+    return (unit * 255).round().astype(np.uint8).transpose(1, 2, 0)

@@ -14,6 +14,7 @@ import fetch
 import prompts
 import ratings
 import votes
+from absent import absent
 from diffusion4k import cli, streams
 from diffusion4k.dag.flags import command_line
 from diffusion4k.errors import UserError
@@ -148,7 +149,7 @@ def test_in_a_locale_of_other_names_a_process_starts_again_in_utf_8(monkeypatch)
 @pytest.mark.parametrize(("name", "charmap"), [("en_US", "ISO-8859-1"), ("zh_CN", "GBK")])
 def test_a_file_is_found_by_its_name_in_every_locale(tmp_path, name, charmap):
     if not shutil.which("localedef") or not Path("/usr/share/i18n/locales", name).is_file():
-        pytest.skip("needs the sources of locales (apt-get install locales)")
+        absent("no sources of locales: apt-get install locales")
     subprocess.run(["localedef", "-i", name, "-f", charmap, tmp_path / name], check=True)
     (tmp_path / "城.jpg").write_bytes(b"x")
     program = (

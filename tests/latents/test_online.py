@@ -17,7 +17,6 @@ from diffusion4k.train import samples
 from tiny_training import (
     assert_close_trainings,
     close_steps,
-    fresh,
     history,
     job_for,
     recipe,
@@ -28,10 +27,7 @@ from tiny_training import (
 SIZE = 64
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    fresh()
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @pytest.fixture(scope="module")

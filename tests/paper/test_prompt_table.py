@@ -9,6 +9,7 @@ import pytest
 
 import prompt_table as script
 import tiny_dataset
+from absent import absent
 from diffusion4k import manifest
 from diffusion4k.endpoints import prompts
 from diffusion4k.paper import latex, prompt_table, render
@@ -57,7 +58,7 @@ def test_latex_takes_the_prompts(table, tmp_path):
     text = latex.latex(table, name="table_11")
     assert r"\{caption\}" in text and r"\textless{}the first image is better\textgreater{}" in text
     if shutil.which("pdflatex") is None:
-        pytest.skip("no pdflatex here")
+        absent("no pdflatex: apt-get install texlive-latex-recommended texlive-latex-extra")
     packages = r"\usepackage[utf8]{inputenc}\usepackage{booktabs,adjustbox}"
     document = rf"\documentclass{{article}}{packages}\begin{{document}}{text}\end{{document}}"
     (tmp_path / "t.tex").write_text(document, encoding="utf-8")

@@ -12,16 +12,13 @@ from diffusion4k.errors import UserError
 from diffusion4k.train import in_backward
 from diffusion4k.train.in_backward import AdamW8bitInBackward, stochastically_rounded
 from diffusion4k.train.model import recompute
-from tiny_training import fresh, history, job_for, make_inputs, recipe, train
+from tiny_training import history, job_for, make_inputs, recipe, train
 
 HOW = {"optimizer": "adamw_8bit_bf16", "clip": 0, "micro_batch": 4}
 DRAWS = 40_000
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    fresh()
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @pytest.fixture(scope="module")

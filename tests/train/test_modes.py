@@ -8,16 +8,16 @@ import torch
 
 from diffusion4k import manifest, monitor
 from diffusion4k.train import launch
-from tiny_training import fresh, job_for, make_inputs, recipe, train
+from tiny_training import job_for, make_inputs, recipe, train
 
 
 @pytest.fixture(autouse=True)
-def fresh_accelerator(monkeypatch):
+def chosen_by_torch(monkeypatch, fresh_accelerator):
+    """After a test that asks for deterministic kernels, too."""
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     yield
     os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
     torch.use_deterministic_algorithms(False)
-    fresh()
 
 
 @pytest.fixture(scope="module")

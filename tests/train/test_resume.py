@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import resume_ranks
+from absent import absent
 from diffusion4k import monitor, progress
 from diffusion4k.errors import UserError
 from diffusion4k.train import state
@@ -41,10 +42,7 @@ class Killed(BaseException):
     """As SIGKILL: nothing catches it."""
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    fresh()
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +104,7 @@ def test_killed_at_every_step_two_processes(killed_ranks, mode):
     memory (at five steps), activations recomputed; the scale-consistent VAE, its discriminator and
     its average."""
     if mode == "offload" and not shutil.which("g++"):
-        pytest.skip("DeepSpeed builds its CPU Adam with g++")
+        absent("DeepSpeed builds its CPU Adam with g++")
     assert (killed_ranks(mode) / "straight" / f"step-{STEPS:06d}.json").exists()
 
 

@@ -13,7 +13,7 @@ from diffusion4k import monitor
 from diffusion4k.dag import chains
 from diffusion4k.train import trainer
 from diffusion4k.train.job import pace
-from tiny_training import fresh, history, job_for, make_inputs, recipe, train
+from tiny_training import history, job_for, make_inputs, recipe, train
 
 STEPS = 8
 
@@ -22,10 +22,7 @@ class Killed(BaseException):
     """As SIGKILL: nothing catches it."""
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    fresh()
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @pytest.mark.parametrize(

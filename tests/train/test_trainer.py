@@ -36,10 +36,7 @@ class Killed(BaseException):
     """As SIGKILL: nothing catches it."""
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    fresh()
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @pytest.fixture(scope="module")

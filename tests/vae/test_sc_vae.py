@@ -16,13 +16,9 @@ from diffusion4k.pipelines.export import export
 from diffusion4k.pipelines.folder import PipelineFolder, vae_folder
 from diffusion4k.train import autoencoder, photographs
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
-from tiny_training import fresh, job_for, make_vae_inputs, recipe, train
+from tiny_training import job_for, make_vae_inputs, recipe, train
 
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    yield
-    fresh()
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @pytest.fixture(scope="module")

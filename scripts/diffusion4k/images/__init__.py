@@ -168,12 +168,6 @@ def to_float(image: Image.Image) -> np.ndarray:
     return (np.asarray(image, dtype=np.float32) / 127.5 - 1.0).transpose(2, 0, 1)
 
 
-def from_float(array: np.ndarray) -> np.ndarray:
-    """float CHW in [-1, 1] (clipped) => uint8 HWC, rounded as diffusers' image processor does."""
-    unit = np.clip(np.asarray(array, dtype=np.float32) / 2 + 0.5, 0.0, 1.0)
-    return (unit * 255).round().astype(np.uint8).transpose(1, 2, 0)
-
-
 def save_jpeg(path: str | Path, pixels: np.ndarray) -> None:
     """Write uint8 HWC as the JPEG that the Compression Ratio counts (JPEG above). Atomic."""
     with atomic(path) as temporary:

@@ -1,12 +1,21 @@
-"""LPIPS's random network, which tests of reconstructions share."""
+"""Fixtures for tests of several folders; torch is imported after pytest has chosen a processor."""
 
 import pytest
+
+
+@pytest.fixture
+def fresh_accelerator():
+    """accelerate keeps a process's precision and ranks; the next test begins without them."""
+    yield
+    from tiny_training import fresh
+
+    fresh()
 
 
 @pytest.fixture(scope="session")
 def vgg(tmp_path_factory):
     """lpips' own network with a random backbone, and that backbone in torchvision's layout."""
-    import lpips  # not before pytest has chosen the processor
+    import lpips
     import torch
     from safetensors.torch import save_file
 
