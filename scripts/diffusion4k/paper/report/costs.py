@@ -12,21 +12,11 @@ from diffusion4k.paper.report.units import duration, scaled
 
 # FLOP/s of bfloat16 matrices without sparsity, as NVIDIA's data sheets of the SXM boards have it
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
-# stage/model…: FLOPs of all its jobs, and how many those are (estimate/work.py)
 ASKS = ("captions", "people")  # stages that ask models behind an address
+# stage/model…: FLOPs of all its jobs, and how many those are (estimate/work.py)
 Known = Mapping[str, tuple[float, int]]
-ORDER = (
-    "sources",
-    "captions",
-    "data",
-    "prompts",
-    "latents",
-    "train",
-    "generate",
-    "pictures",
-    "vae",
-)
-ORDER += ("efficiency", "metrics", "people", "tables", "figures")
+ORDER = ("sources", "captions", "data", "prompts", "latents", "train", "generate", "pictures")
+ORDER += ("vae", "efficiency", "metrics", "people", "tables", "figures")
 
 
 @dataclass
