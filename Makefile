@@ -12,7 +12,7 @@ GROUPS := base workflow gpu metrics paper dev
 .PHONY: help env env-iqa demo demo-sc demo-gpu gpu-packages test quick test-portable test-slurm faults doctor status docs lint format lock clean
 
 help:
-	@echo "make demo    the paper in miniature, on this machine's CPU (five to ten minutes)"
+	@echo "make demo    the paper in miniature, on this machine's CPU (about four minutes)"
 	@echo "make demo-sc the same, and the scale-consistent VAE of the journal extension"
 	@echo "make demo-gpu  the same on one GPU, larger: does a node work? (estimated at 8 minutes on an H100)"
 	@echo "make gpu-packages  for benchmarks/gpu_check.py on a machine with torch and no network"

@@ -33,7 +33,7 @@ INTRODUCTION = """\
 The paper in miniature, on this machine's CPU and without a network. Snakemake makes photographs
 and small networks (sources), encodes the photographs (latents), fine-tunes SD3 and Flux on them
 (train), draws pictures from their captions (generate), scores these (metrics), and sets what came
-of it beside the paper's numbers. It takes five to ten minutes on two cores.
+of it beside the paper's numbers. It takes about four minutes on two cores.
 """
 GOING_ON = "Ctrl-C stops it; the same command goes on. What Snakemake says is in {log}.\n"
 
