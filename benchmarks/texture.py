@@ -17,11 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from glcm import photograph
+from pictures import photographs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-from diffusion4k import cli, images, manifest
+from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
@@ -38,18 +37,6 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
-def make(root: Path, size: int, count: int) -> Path:
-    """A generated shard of `count` JPEGs, as the generation writes it."""
-    grey = photograph(size)
-    files = [root / "images" / f"i{i}.jpg" for i in range(count)]
-    for i, file in enumerate(files):
-        images.save_jpeg(file, np.stack([np.roll(grey, 37 * i + c, (0, 1)) for c in range(3)], -1))
-    asked = {"height": size, "width": size}
-    path = root / "shard-0-of-1.json"
-    manifest.write(path, root=root, files=files, inputs={}, settings=asked, started=time.time())
-    return path
-
-
 def score(shard: Path, threads: int) -> tuple[float, float]:
     """(seconds of scoring, memory in GB of the process that needs most) of texture.py by itself."""
     output = shard.parent / f"texture-{threads}.json"
@@ -64,7 +51,7 @@ def score(shard: Path, threads: int) -> tuple[float, float]:
 def run(args: argparse.Namespace) -> None:
     size, count = (1024, 4) if args.quick else (args.size, args.images)
     with tempfile.TemporaryDirectory() as folder:
-        shard = make(Path(folder), size, count)
+        shard = photographs(Path(folder), size, count)
         score(shard, 1)  # compiles, where nothing is cached yet
         rounds = [
             {threads: score(shard, threads) for threads in (1, 2)} for _ in range(args.rounds)

@@ -97,6 +97,17 @@ def test_no_two_test_files_share_a_name():
     assert sorted(names) == sorted(set(names))
 
 
+def test_what_benchmarks_share_is_named_as_no_script():
+    """All of them are imported by name: of two in one process, the first would stand for both."""
+    stems = {
+        path.stem for name in ("scripts", "tests/helpers") for path in (ROOT / name).glob("*.py")
+    }
+    for path in tracked("benchmarks/*.py"):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        shared = {node.module for node in tree if isinstance(node, ast.ImportFrom)}
+        assert not shared & stems, path
+
+
 def test_the_trainer_and_the_sampler_know_no_backbone_by_name():
     for room in ("train", "generate"):
         for path in (LIBRARY / room).rglob("*.py"):
