@@ -152,6 +152,7 @@ def test_published_numbers_stand_beside_ours(demo):
     [
         ("table_s1", "sd3_f16", "sd3_f16_finetune", 5 / 6),
         ("table_s1", "sd3_f16", "sd3_f16_wlf", 5 / 6),
+        ("table_s1", "flux_f16", "flux_f16_wlf", 5 / 6),
         ("table_s2", "sd3_f16", "sd3_f16_wlf", 4 / 12),
         # at 128 px Flux draws one blob for several prompts
         ("table_s2", "flux_f16", "flux_f16_wlf", 2 / 12),
