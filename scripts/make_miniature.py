@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, default=256, help="px that stand for 4096")
     parser.add_argument("--small-size", type=int, default=128, help="px that stand for 2048")
     parser.add_argument("--vae-steps", type=int, default=250, help="of the VAE's pretraining")
+    parser.add_argument("--vae-size", type=int, help="px, of its photographs; half of --size")
     parser.add_argument("--growth", type=int, default=1, help="of a transformer's width and depth")
     parser.add_argument("--narrower", type=int, default=1, help="how often narrower VGG-16 is")
     parser.add_argument("--folder", type=Path, required=True, help="for what is made")
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')}: a multiple of 32 px, 64 at least")
     if min(args.vae_steps, args.growth) < 1:
         raise UserError("--vae-steps, --growth: at least 1")
+    if args.vae_size is not None and args.vae_size < 64:
+        raise UserError("--vae-size: 64 px at least")
     if args.narrower not in (1, 2, 4, 8, 16):
         raise UserError("--narrower: 1, 2, 4, 8 or 16")
     if args.what == "aesthetic_4k":
@@ -67,7 +70,8 @@ def run(args: argparse.Namespace) -> None:
         torch.set_num_threads(1)
         note = PIPELINE_NOTE.format(args.what)
         seed = own_seed(args.what, args.seed)
-        sizes = {"vae_steps": args.vae_steps, "size": args.size, "growth": args.growth}
+        sizes = {"size": args.size, "vae_size": args.vae_size or args.size // 2}
+        sizes |= {"vae_steps": args.vae_steps, "growth": args.growth}
         results = pipelines.make(args.what, args.folder, seed=seed, **sizes)
         files = sorted(path for path in args.folder.rglob("*") if path.is_file())
     manifest.write(

@@ -164,7 +164,10 @@ def test_what_fails_in_sampling_keeps_what_was_sampled(sources, tmp_path, monkey
 
 
 ENDED = """
-import sys, time
+import signal, sys, time
+# a job in the background of a shell inherits that they are ignored, and these tests may be one
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pathlib import Path
 import numpy as np
 sys.path[:0] = [{tests!r}, {scripts!r}]

@@ -23,18 +23,21 @@ LEARNING_RATE, WARMUP = 2e-3, 20
 KL_WEIGHT = 1e-6
 
 
-def pretrain(*, steps: int, size: int, seed: int) -> tuple[AutoencoderKL, dict[str, float]]:
+def pretrain(
+    *, steps: int, photographs: int, size: int, seed: int
+) -> tuple[AutoencoderKL, dict[str, float]]:
     """A VAE trained for `steps`, with the latent statistics at F16 in its config.
 
-    size: px, of the training images. The VAE learns from them at half that size, because at F16 it
-    sees an image as an F8 VAE sees one half as large. The statistics are those of the training
-    images' F16 latents, as the real scaling_factor and shift_factor are of the real ones'.
+    photographs: px, the side that it learns from the training images at. Half of `size` makes it
+    good at F16 untrained, where it sees an image as an F8 VAE sees one half as large; the real ones
+    learnt from photographs as they are. size: px, of the images whose F16 latents give the
+    statistics, as the real scaling_factor and shift_factor are of the real ones'.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     vae = build(size)
     started = time.process_time()
-    loss = _train(vae, _training_images(max(size // 2, CROP), seed), steps, generator)
+    loss = _train(vae, _training_images(max(photographs, CROP), seed), steps, generator)
     seconds = time.process_time() - started
     shift, scale = _statistics(vae, _training_images(size, seed))
     vae.register_to_config(scaling_factor=scale, shift_factor=shift)

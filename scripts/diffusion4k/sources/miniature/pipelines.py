@@ -24,14 +24,14 @@ from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 
 
 def make(
-    what: str, folder: Path, *, vae_steps: int, size: int, seed: int, growth: int = 1
+    what: str, folder: Path, *, vae_steps: int, vae_size: int, size: int, seed: int, growth: int = 1
 ) -> dict[str, float]:
     """Write the pipeline `what`, a key of BUILDERS, below `folder`; returns the VAE's figures.
 
-    vae_steps: of pretraining; size: px, the side that the VAE's latent statistics are taken at;
-    growth: of the transformer's width and depth.
+    vae_steps, vae_size: of pretraining, the latter the photographs' side in px; size: px, the side
+    that the VAE's latent statistics are taken at; growth: of the transformer's width and depth.
     """
-    vae, figures = autoencoder.pretrain(steps=vae_steps, size=size, seed=seed)
+    vae, figures = autoencoder.pretrain(steps=vae_steps, photographs=vae_size, size=size, seed=seed)
     torch.manual_seed(seed)
     BUILDERS[what](vae, growth).save_pretrained(folder)
     return figures
