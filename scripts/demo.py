@@ -39,10 +39,10 @@ GOING_ON = "Ctrl-C stops it; the same command goes on. What Snakemake says is in
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=__doc__)
-    made.add_argument("--config", type=Path, help="a file whose base is the miniature")
-    made.add_argument("--profile", default="profiles/miniature", help="Snakemake's; its cores")
-    return made
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--config", type=Path, help="a file whose base is the miniature")
+    flags.add_argument("--profile", default="profiles/miniature", help="Snakemake's; its cores")
+    return flags
 
 
 def run(args: argparse.Namespace) -> None:
@@ -142,8 +142,8 @@ class Progress:
 
 def failure(lines: list[str]) -> list[str]:
     """From the first error on; the failed job's log is in it."""
-    said = (i for i, line in enumerate(lines) if re.match(r"\w*(Error|Exception)\b", line))
-    return lines[next(said, 0) :]
+    errors = (i for i, line in enumerate(lines) if re.match(r"\w*(Error|Exception)\b", line))
+    return lines[next(errors, 0) :]
 
 
 if __name__ == "__main__":

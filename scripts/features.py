@@ -105,8 +105,8 @@ def enlarged(captioned: list, args: argparse.Namespace) -> list[str]:
 
     height, width = shape.sides(args.size)
     sides = [images.sides(photograph.path) for photograph in captioned]
-    said = f"{args.folder} has photographs of less than {height}x{width} px, which were enlarged"
-    return [said] if any(h < height or w < width for h, w in sides) else []
+    note = f"{args.folder} has photographs of less than {height}x{width} px, which were enlarged"
+    return [note] if any(h < height or w < width for h, w in sides) else []
 
 
 def only_jpeg(pictures: list, args: argparse.Namespace) -> list[str]:

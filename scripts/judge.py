@@ -55,15 +55,15 @@ def run(args: argparse.Namespace) -> None:
     answers = list(cli.progress(coming, total=len(questions), desc="judge", unit="answer"))
 
     cast = judge.votes(args.model, shown, answers)
-    table, said = args.output.with_suffix(".csv"), args.output.with_suffix(".jsonl")
+    table, replies = args.output.with_suffix(".csv"), args.output.with_suffix(".jsonl")
     votes.write(table, cast)
     refusals = [judge.refusal(answer) for answer in answers]
-    files.write_text(said, "".join(map(line, shown, answers, refusals)))
+    files.write_text(replies, "".join(map(line, shown, answers, refusals)))
     refused = {why: refusals.count(why) for why in sorted({*refusals} - {""})}
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[table, said],
+        files=[table, replies],
         inputs={"dataset": args.dataset}
         | {f"{model}:{i}": source.path for i, (model, source) in enumerate(sources)},
         settings=vars(args),

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     dataset, judges = manifest.read(args.dataset), [manifest.read(path) for path in args.judges]
     pairs = [tuple(pair.split(",")) for pair in args.pairs]
     prompts = [sample.id for sample in captions.of(dataset, args.folder)]
-    made, key = answers.read_key(args.kit, args.answers)
+    kit, key = answers.read_key(args.kit, args.answers)
     judged = [path for one in judges for path in one.sound() if path.suffix == ".csv"]
     paths = [*args.answers, *judged]
     every = answers.of_pairs(paths, key, pairs, prompts, partial=args.partial)
@@ -46,13 +46,13 @@ def run(args: argparse.Namespace) -> None:
     votes.write(bulk, every)
     people = sorted({vote.rater for vote in every if vote.kind == "people"})
     rates = preference.win_rates(every, pairs, seed=args.seed)
-    of_inputs = [dataset, *judges, *([made] if made else [])]
+    of_inputs = [dataset, *judges, *([kit] if kit else [])]
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[bulk],
         inputs={"dataset": dataset.path}
-        | ({"kit": made.path} if made else {})
+        | ({"kit": kit.path} if kit else {})
         | {f"answers-{i}": path for i, path in enumerate(args.answers)}
         | {f"judge-{i}": one.path for i, one in enumerate(judges)},
         settings=vars(args),

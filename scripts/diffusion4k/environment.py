@@ -46,8 +46,8 @@ def machine() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Python and those of the project's libraries that this process has imported."""
-    found = {name: getattr(sys.modules.get(name), "__version__", "") for name in LIBRARIES}
-    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+    imported = {name: getattr(sys.modules.get(name), "__version__", "") for name in LIBRARIES}
+    return {"python": platform.python_version()} | {k: v for k, v in imported.items() if v}
 
 
 def device(name: str) -> str:

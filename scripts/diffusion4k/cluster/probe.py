@@ -115,10 +115,10 @@ def _nothing(what: str, job: str, state: str, log: Path) -> Finding:
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
     except OSError:
         last = []
-    told = f"; its log ends: {last[0]}" if last else "; it left no log"
+    ending = f"; its log ends: {last[0]}" if last else "; it left no log"
     return Finding(
         False, what,
-        f"job {job} ended ({state or 'gone'}) and wrote nothing here{told}; this folder and its "
+        f"job {job} ended ({state or 'gone'}) and wrote nothing here{ending}; this folder and its "
         "environment must lie on a file system that compute nodes share",
     )  # fmt: skip
 
@@ -145,10 +145,10 @@ def read(what: str, seen: dict, look: Collection[str]) -> Iterator[Finding]:
             "the node's driver (nvidia-smi), or the job got no GPU (site.gpu_request: gres)"
         )  # fmt: skip
         return
-    said = "; environments of --sdm conda were not probed"
+    extent = "; environments of --sdm conda were not probed"
     if "environment" in look:
-        said = ", the environment" + (f" and {seen['gpu']}" if "gpu" in look else "")
-    yield Finding(True, what, f"{seen['host']} sees this folder{said}")
+        extent = ", the environment" + (f" and {seen['gpu']}" if "gpu" in look else "")
+    yield Finding(True, what, f"{seen['host']} sees this folder{extent}")
 
 
 def _compiler(host: str, lacks: list[str]) -> Finding:

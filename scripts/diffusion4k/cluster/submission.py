@@ -30,7 +30,7 @@ def wildcards(config: Config, step: str, name: str = "") -> SimpleNamespace:
 def asked(config: Config, step: str, name: str = "", attempt: int = 1) -> Asked:
     """What a job of `step` asks for in an attempt; `name`: the model or VAE that is trained."""
     chain = CHAINS.get(step)
-    given, found, slots = {"attempt": attempt}, Asked(), lambda wildcards: 0
+    given, request, slots = {"attempt": attempt}, Asked(), lambda wildcards: 0
     given["wildcards"] = wildcards(config, step, name)
     if chain:
         slots = partial(chain.ended_slots, config)
@@ -39,8 +39,8 @@ def asked(config: Config, step: str, name: str = "", attempt: int = 1) -> Asked:
             wanted = inspect.signature(value).parameters
             value = value(**{key: item for key, item in given.items() if key in wanted})
         if value is not None:
-            found[name] = value
-    return found
+            request[name] = value
+    return request
 
 
 def sbatch(asked: Asked, threads: int, folder: Path, *more: str) -> list[str]:

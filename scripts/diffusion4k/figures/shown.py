@@ -69,8 +69,8 @@ def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
         for name in ("steps", "guidance", "seed"):
             values = sorted({getattr(one, name) for one in drawn} - {None})
             if 0 < len(values) <= 10:
-                said = ", ".join(f"{value:g}" for value in values)
-                words.append(f"{said} steps" if name == "steps" else f"{name} {said}")
+                text = ", ".join(f"{value:g}" for value in values)
+                words.append(f"{text} steps" if name == "steps" else f"{name} {text}")
         parts.append(f"{label}: {', '.join(words)}")
     return f"{'; '.join(parts)}." if parts else ""
 
@@ -100,19 +100,19 @@ class Shown:
 
         Those of somebody's own folder have an id alone: the prompt is the photograph's.
         """
-        found = []
+        pictures = []
         for source in self.rows.get(row, []):
             if "pictures" in source.results:
                 of_row = (one for one in source.results["pictures"] if one["row"] == row)
                 for one in of_row:
                     own = {key: value for key, value in one.items() if key != "file"}
-                    found.append(Picture(path=source.root / one["file"], source=source, **own))
+                    pictures.append(Picture(path=source.root / one["file"], source=source, **own))
                 continue
             for path in images.pictures(source.paths()):
                 height, width = images.sides(path)
                 text = self.photographs[path.stem].text if self.photographs else ""
-                found.append(Picture(row, path.stem, text, height, width, path, source))
-        return found
+                pictures.append(Picture(row, path.stem, text, height, width, path, source))
+        return pictures
 
     def samples(self, split: str) -> list[CaptionedImage]:
         """The captioned photographs of a row that is a split."""

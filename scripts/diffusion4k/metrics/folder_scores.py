@@ -87,14 +87,14 @@ def compression_ratio(folder: Path, members: Sequence[Picture]) -> Scores:
     """Compression Ratio of the set, and the mean of the images'; notes of other encodings."""
     from diffusion4k.metrics import compression
 
-    rows, said = [], []
+    rows, notes = [], []
     for picture in cli.progress(members, desc="cr", unit="image"):
         picture.load()
         height, width, size = compression.sizes(picture.path)
         raw = height * width * 3
         rows.append({"id": picture.id, "raw": raw, "bytes": size, "cr_mean": raw / size})
-        said.append(jpeg.note(picture.path))
-    for note in jpeg.notes(folder, said):
+        notes.append(jpeg.note(picture.path))
+    for note in jpeg.notes(folder, notes):
         print(f"note: {note}")
     raw, packed = (np.array([row[name] for row in rows]) for name in ("raw", "bytes"))
     whole = {"value": compression.ratio(raw, packed), "n": len(rows)}

@@ -50,25 +50,25 @@ def judge(
     rate, interval, n, by}]}, None where nobody voted. Of a claim all but its verdict is text for
     readers; `target` is the table or figure.
     """
-    found = []
+    judged = []
     for claim in claims:
         target = claim.get("table") or claim["figure"]
         if "figure" in claim:
-            where, said = claim["question"].replace("_", " "), _preferred(claim, votes)
+            where, outcome = claim["question"].replace("_", " "), _preferred(claim, votes)
         elif target not in tables:
             where = claim.get("column", MEMORY)
-            said = _said(NOT_RUN, "its table is no target of this configuration")
+            outcome = _said(NOT_RUN, "its table is no target of this configuration")
         else:
             table = tables[target]
             name = claim.get("column", MEMORY)
             labels = (c["label"] for c in table["columns"] if c["key"] == name)
             where = next(labels, name)
-            said = _from_table(claim, table, comparisons.get(claim["id"]))
+            outcome = _from_table(claim, table, comparisons.get(claim["id"]))
         place = {"target": target, "where": f"{target.replace('_', ' ').capitalize()}, {where}"}
         empty = {"detail": "", "ours": "", "published": ""}
-        found.append({"id": claim["id"], "text": claim["text"]} | place | empty | said)
-    counts = Counter(claim["verdict"] for claim in found)
-    return {"claims": found, "counts": {v: counts[v] for v in VERDICTS if counts[v]}}
+        judged.append({"id": claim["id"], "text": claim["text"]} | place | empty | outcome)
+    counts = Counter(claim["verdict"] for claim in judged)
+    return {"claims": judged, "counts": {v: counts[v] for v in VERDICTS if counts[v]}}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -94,13 +94,13 @@ def _from_table(claim: Mapping, table: Table, comparison: Manifest | None) -> Sa
     column, cells = columns[name], {row: rows[row][name] for row in rows}
     if "best" in claim:
         named = list(dict.fromkeys([claim["best"], *cells]))
-        found = _best
+        decide = _best
     else:
         named = [claim["better"], claim["than"]]
-        found = _better
-    said = {part: _pair(cells, named[:2], part, column) for part in ("ours", "published")}
+        decide = _better
+    numbers = {part: _pair(cells, named[:2], part, column) for part in ("ours", "published")}
     missing = _missing(cells, named) or _blocked([cells[row] for row in named])
-    return said | (missing or found(claim, cells, column, comparison))
+    return numbers | (missing or decide(claim, cells, column, comparison))
 
 
 def _missing(cells: Mapping[str, Cell], named: list[str]) -> Said:
@@ -185,21 +185,21 @@ def _fitting(claim: Mapping, cells: Mapping[str, Cell], labels: Mapping[str, str
             ours.append(f"{labels[row]} {shown(cell['ours'], 1)} GB")
         elif without[row]:
             ours.append(f"{labels[row]} out of memory")
-        said = cell["published_note"]
+        number = cell["published_note"]
         if cell["published"] is not None:
-            said = f"{shown(cell['published'], cell['published_digits'])} GB"
+            number = f"{shown(cell['published'], cell['published_digits'])} GB"
         # the paper's own number is not of the size that ours is of
-        published.append(f"{labels[row].partition('@')[0]} {said}")
-    found = {"ours": ", ".join(ours), "published": ", ".join(published)}
+        published.append(f"{labels[row].partition('@')[0]} {number}")
+    numbers = {"ours": ", ".join(ours), "published": ", ".join(published)}
     runnable = {row: cell for row, cell in cells.items() if not without[row]}
     if blocked := _blocked(list(runnable.values())):
-        return found | blocked
+        return numbers | blocked
     if any(without[row] for row in claim["fits"]):
-        return found | _said(CANNOT, "this GPU has no memory for either")
+        return numbers | _said(CANNOT, "this GPU has no memory for either")
     fits = {row: row in runnable and cells[row]["ours"] <= limit for row in cells}
     sound = all(fits[r] for r in claim["fits"]) and not any(fits[r] for r in claim["cannot"])
     verdict = REPRODUCED if sound else NOT_REPRODUCED
-    return found | _said(verdict, f"the paper's GPU has {limit:g} GB")
+    return numbers | _said(verdict, f"the paper's GPU has {limit:g} GB")
 
 
 def _preferred(claim: Mapping, votes: Manifest | None) -> Said:
@@ -220,10 +220,10 @@ def _preferred(claim: Mapping, votes: Manifest | None) -> Said:
         return _said(NOT_RUN, "no votes on this pair")
     _, rate, low, high, who = min(rates, key=lambda one: one[0])
     detail = f"preferred in {rate:.0%} [{low:.0%}, {high:.0%}] of pairs ({who})"
-    told = DIRECTION if rate > HALF else NOT_REPRODUCED
+    verdict = DIRECTION if rate > HALF else NOT_REPRODUCED
     if plumbing(votes):
         return _said(NOT_JUDGED, RESTS_ON)
-    return _said(ALIKE if low <= HALF <= high else told, detail) | {"ours": f"{rate:.0%}"}
+    return _said(ALIKE if low <= HALF <= high else verdict, detail) | {"ours": f"{rate:.0%}"}
 
 
 def _pair(cells: Mapping[str, Cell], rows: list[str], part: str, column: Mapping) -> str:

@@ -9,28 +9,28 @@ from diffusion4k.manifest import Listed, Manifest, read
 
 def sources(pairs: Iterable[str]) -> list[tuple[str, Manifest]]:
     """(model, manifest) of each MODEL=MANIFEST; UserError for anything else."""
-    found = []
+    named = []
     for pair in pairs:
         model, _, path = pair.partition("=")
         if not (model and path):
             raise UserError(f"--images {pair}: write MODEL=MANIFEST")
-        found.append((model, read(path)))
-    return found
+        named.append((model, read(path)))
+    return named
 
 
-def of(made: Iterable[tuple[str, Manifest]]) -> dict[str, dict[str, Listed]]:
+def of(named: Iterable[tuple[str, Manifest]]) -> dict[str, dict[str, Listed]]:
     """model => prompt's id => its picture, of the manifests of its shards.
 
     Manifests of scripts/draw.py say which picture is of which prompt; in a benchmark's, and in
     those of a folder of one's own, pictures are called as their prompts.
     """
-    found: dict[str, dict[str, Listed]] = {}
-    for model, source in made:
-        own = found.setdefault(model, {})
+    by_model: dict[str, dict[str, Listed]] = {}
+    for model, source in named:
+        own = by_model.setdefault(model, {})
         if "pictures" in source.results:
             listed = (one for one in source.results["pictures"] if one["row"] == model)
             own |= {one["id"]: source.listed(source.root / one["file"]) for one in listed}
         else:
             paths = images.pictures(source.paths())
             own |= {path.stem: source.listed(path) for path in paths}
-    return found
+    return by_model

@@ -239,14 +239,14 @@ def vae_folder(record: Manifest) -> Path:
 
 def same_latents(ours: Path, theirs: Path) -> None:
     """UserError unless both folders hold a VAE, of one class and with as many latent channels."""
-    told = []
+    kinds = []
     for folder in (ours, theirs):
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: no VAE there (config.json is missing)")
         config = read_json(folder / "config.json")
-        told.append((config.get("_class_name"), config.get("latent_channels")))
-    if told[0] != told[1]:
-        names = [f"{kind} of {channels} channels" for kind, channels in told]
+        kinds.append((config.get("_class_name"), config.get("latent_channels")))
+    if kinds[0] != kinds[1]:
+        names = [f"{kind} of {channels} channels" for kind, channels in kinds]
         raise UserError(f"{theirs}: a {names[1]} cannot take the place of a {names[0]} ({ours})")
 
 

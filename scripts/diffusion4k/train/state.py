@@ -108,8 +108,8 @@ def others(folder: Path, stop_step: int) -> list[Path]:
     `folder` is …/progress/<key>-<stop step>/checkpoints-<key of the inputs>.
     """
     ends = [path for last, path in _segments(folder) if last == stop_step]
-    found = {path for end in {*ends, folder.parent} for path in end.glob("checkpoints-*")}
-    return sorted(found - {folder})
+    folders = {path for end in {*ends, folder.parent} for path in end.glob("checkpoints-*")}
+    return sorted(folders - {folder})
 
 
 def forget(folder: Path, stop_step: int) -> None:

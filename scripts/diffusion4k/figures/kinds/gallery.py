@@ -31,7 +31,7 @@ class Gallery(Kind):
         if shown.photographs:  # of somebody's own pictures no more than of the others
             lines = dict(list(lines.items())[: shown.settings.get("count")])
         if not lines:
-            where = ", ".join(str(made.path) for many in shown.rows.values() for made in many)
+            where = ", ".join(str(source.path) for many in shown.rows.values() for source in many)
             raise UserError(f"{where or 'the rows'}: no pictures in it")
         length = layout.side(
             max(max(key[1:3]) for key in lines), len(lines) * len(shown.labels) * len(seeds)

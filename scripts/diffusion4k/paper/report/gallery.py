@@ -70,12 +70,12 @@ class Group:
     @property
     def orders(self) -> dict[str, list[str]]:
         """{label of a model: the scores that its pictures have}, to sort by."""
-        found: dict[str, dict[str, None]] = {}
+        by_label: dict[str, dict[str, None]] = {}
         for item in self.items:
             for tile in item.tiles:
                 if tile.scores:
-                    found.setdefault(tile.label, {}).update(dict.fromkeys(tile.scores))
-        return {label: list(names) for label, names in found.items()}
+                    by_label.setdefault(tile.label, {}).update(dict.fromkeys(tile.scores))
+        return {label: list(names) for label, names in by_label.items()}
 
     @property
     def pictures(self) -> int:
@@ -111,20 +111,20 @@ def scores(family: str, aggregate: Manifest) -> dict[str, dict[str, tuple[float,
     of.derive(columns, shards)
     statistics = of.statistics(columns)
     ids = list(map(str, columns["id"]))
-    found: dict[str, dict[str, tuple[float, str]]] = {id: {} for id in ids}
-    said: list[list[float]] = []
+    by_id: dict[str, dict[str, tuple[float, str]]] = {id: {} for id in ids}
+    earlier: list[list[float]] = []
     for key, column in of.columns.items():
         statistic, names = statistics.get(column.metric or key, (None, ()))
         of_each = ([columns[name][row : row + 1] for name in names] for row in range(len(ids)))
         values = [float(statistic(*one)) for one in of_each] if statistic else []
-        if values in said:
+        if values in earlier:
             continue
-        said.append(values)
+        earlier.append(values)
         for id, value in zip(ids, values, strict=False):
             if np.isfinite(value):
                 shown = f"{value:.{column.digits}f}".replace("-", "−")
-                found[id][column.label] = (value, shown)
-    return found
+                by_id[id][column.label] = (value, shown)
+    return by_id
 
 
 @dataclass(frozen=True)
@@ -178,24 +178,24 @@ def benchmark(
             height, width = images.sides(path)
             where = thumbnails.add(path, name, place, model)
             own = numbers.get(model, {}).get(id, {})
-            said = settings(source.settings, height, width)
+            sampling = settings(source.settings, height, width)
             label, prompt = about["labels"][model], texts[model].get(id, one.text)
             tiles.append(Tile(label, prompt, **where, height=height, width=width,
-                              settings=said, scores=own))  # fmt: skip
+                              settings=sampling, scores=own))  # fmt: skip
         items.append(Item(id, one.text, tiles))
     return Group(name, about["title"], items, len(common))
 
 
-def figure(made: Manifest, thumbnails: Thumbnails) -> Group:
+def figure(drawn: Manifest, thumbnails: Thumbnails) -> Group:
     """The pictures that were drawn for a figure, together by prompt, and the photographs."""
-    inputs, folder = made.inputs, made.settings.get("folder", ".")
+    inputs, folder = drawn.inputs, drawn.settings.get("folder", ".")
     listed: dict[str, CaptionedImage] = {}
     if reference := inputs.get("reference"):
         listed = Shown({}, {}, {}, manifest.read(reference), folder).photographs
     behind = (manifest.read(path) for name, path in inputs.items() if name != "reference")
     sources = {path: source for source in behind for path in source.paths()}
     prompts: dict[str, list[Mapping[str, Any]]] = {}
-    for one in made.results.get("pictures", []):
+    for one in drawn.results.get("pictures", []):
         if one.get("steps"):  # drawn here: a photograph has none
             prompts.setdefault(one["id"], []).append(one)
     items = []
@@ -203,17 +203,17 @@ def figure(made: Manifest, thumbnails: Thumbnails) -> Group:
         tiles, first = [], prompts[id][0]
         if id in listed:
             sides = first["height"], first["width"]
-            tiles.append(_photograph(listed[id], *sides, thumbnails, made.path.stem, place))
+            tiles.append(_photograph(listed[id], *sides, thumbnails, drawn.path.stem, place))
         for number, one in enumerate(prompts[id]):
             path = Path(os.path.normpath(one["file"]))
             sources[path].listed(path).sound()
-            where = thumbnails.add(path, made.path.stem, place, number, one["row"])
-            said = settings(one, one["height"], one["width"])
+            where = thumbnails.add(path, drawn.path.stem, place, number, one["row"])
+            sampling = settings(one, one["height"], one["width"])
             tiles.append(Tile(one["label"], one["prompt"], **where, height=one["height"],
-                              width=one["width"], settings=said))  # fmt: skip
+                              width=one["width"], settings=sampling))  # fmt: skip
         items.append(Item(id, first["prompt"], tiles))
-    title = made.results.get("title", made.path.stem)
-    return Group(made.path.stem, title, items, len(prompts))
+    title = drawn.results.get("title", drawn.path.stem)
+    return Group(drawn.path.stem, title, items, len(prompts))
 
 
 def page(template: Path, run: str, groups: Sequence[Group], notes: Iterable[str]) -> str:
@@ -242,8 +242,8 @@ def _photograph(
     cropped = photographs.reference(one.path, height, width)
     where = thumbnails.add(one.path, *name, "photograph", picture=cropped)
     tall, wide = images.sides(one.path)
-    said = f"cropped as it is scored; the original is {tall} × {wide} px"
-    return Tile("Photograph", one.text, **where, height=height, width=width, settings=said)
+    cropping = f"cropped as it is scored; the original is {tall} × {wide} px"
+    return Tile("Photograph", one.text, **where, height=height, width=width, settings=cropping)
 
 
 def _prompts(shards: Iterable[Manifest], folder: str) -> dict[str, str]:
@@ -260,11 +260,11 @@ def _pictures(shards: Iterable[Manifest]) -> dict[str, tuple[Path, Manifest]]:
 
 
 def _merged(of_model: Mapping[str, Manifest]) -> dict[str, dict[str, tuple[float, str]]]:
-    found: dict[str, dict[str, tuple[float, str]]] = {}
+    merged: dict[str, dict[str, tuple[float, str]]] = {}
     for family, aggregate in of_model.items():
         for id, own in scores(family, aggregate).items():
-            found.setdefault(id, {}).update(own)
-    return found
+            merged.setdefault(id, {}).update(own)
+    return merged
 
 
 def _decoded(path: Path) -> Image.Image:
