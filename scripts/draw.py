@@ -80,12 +80,12 @@ def run(args: argparse.Namespace) -> None:
     of = {"of_class": args.of_class, "policy": args.seed_policy}
     of["negative_prompt"] = args.negative_prompt
     # what a pipeline does not take is said before any is loaded
-    every = [
+    planned = [
         (name, one)
         for name, row in rows.items()
         for one in varied.of(prompts[name], folders[name].backbone, row, **of)
     ]
-    mine, root = shards.shard(every, args.shard, args.shards), args.output.parent
+    mine, root = shards.shard(planned, args.shard, args.shards), args.output.parent
     drawn, records, device = [], [], "cpu"
     with cli.progress(total=len(mine), desc=f"draw {args.shard}", unit="image") as bar:
         for name, row in rows.items():
@@ -119,8 +119,8 @@ def run(args: argparse.Namespace) -> None:
 
 def chosen(dataset: manifest.Manifest, args: argparse.Namespace) -> list[captions.CaptionedImage]:
     """The prompts that pictures are drawn of."""
-    every = captions.of(dataset, args.folder)
-    return shards.spread(every, args.count) if args.spread else every[: args.count]
+    captioned = captions.of(dataset, args.folder)
+    return shards.spread(captioned, args.count) if args.spread else captioned[: args.count]
 
 
 def own(row: dict, args: argparse.Namespace) -> dict:

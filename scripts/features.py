@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
     device = choose_exact(args.device)
 
     def load(prepare) -> features.Scorer:
-        how = {"crop": args.crop, "crops": args.crops, "prepare": prepare}
-        return features.Scorer(sources, device, **how)
+        options = {"crop": args.crop, "crops": args.crops, "prepare": prepare}
+        return features.Scorer(sources, device, **options)
 
     scored = features.score_all(items, saves, load, batch=args.batch)
     arrays = ["features", "patches"] + (["clean"] if args.inception_clean else [])

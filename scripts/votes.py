@@ -39,13 +39,13 @@ def run(args: argparse.Namespace) -> None:
     kit, key = answers.read_key(args.kit, args.answers)
     judged = [path for one in judges for path in one.sound() if path.suffix == ".csv"]
     paths = [*args.answers, *judged]
-    every = answers.of_pairs(paths, key, pairs, prompts, partial=args.partial)
-    if not every:
+    cast = answers.of_pairs(paths, key, pairs, prompts, partial=args.partial)
+    if not cast:
         raise UserError("no votes: give --answers or --judges")
     bulk = args.output.with_suffix(".csv")
-    votes.write(bulk, every)
-    people = sorted({vote.rater for vote in every if vote.kind == "people"})
-    rates = preference.win_rates(every, pairs, seed=args.seed)
+    votes.write(bulk, cast)
+    people = sorted({vote.rater for vote in cast if vote.kind == "people"})
+    rates = preference.win_rates(cast, pairs, seed=args.seed)
     of_inputs = [dataset, *judges, *([kit] if kit else [])]
     manifest.write(
         args.output,
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> None:
         settings=vars(args),
         results={
             "win_rates": rates,
-            "agreement": agreement.of_votes(every),
-            "strengths": preference.strengths(every),
+            "agreement": agreement.of_votes(cast),
+            "strengths": preference.strengths(cast),
             "raters": len(people),
             "refusals": sum(one.results.get("refusals", 0) for one in judges),
         },

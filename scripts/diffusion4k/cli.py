@@ -152,5 +152,5 @@ def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator
 
 def threads() -> int:
     """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
-    return int(asked) if asked.strip().isdecimal() else os.cpu_count() or 1
+    setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
+    return int(setting) if setting.strip().isdecimal() else os.cpu_count() or 1

@@ -104,7 +104,7 @@ def _gpus(config: Config, by_name: dict[str, Partition]) -> Iterator[Finding]:
     worlds = {
         name: submission.asked(config, *kind) for name, kind in submission.kinds(config).items()
     }
-    needs = {name: _per_node(asked) for name, asked in worlds.items() if _per_node(asked)}
+    needs = {name: _per_node(request) for name, request in worlds.items() if _per_node(request)}
     if not needs:
         return
     partition, model = _where(config, 1, by_name), config["site"].get("gpu_model")
@@ -132,18 +132,18 @@ def _gpus(config: Config, by_name: dict[str, Partition]) -> Iterator[Finding]:
     yield Finding(True, "GPUs", f"{has} a node in partition {partition.name}")
 
 
-def _per_node(asked: dict[str, Any]) -> int:
-    return asked.get("gpu") or int(asked.get("gres", "0").split(":")[-1])
+def _per_node(request: dict[str, Any]) -> int:
+    return request.get("gpu") or int(request.get("gres", "0").split(":")[-1])
 
 
 def _times(config: Config, by_name: dict[str, Partition]) -> Iterator[Finding]:
     for name, (step, model) in submission.kinds(config).items():
-        asked = submission.asked(config, step, model, attempt=RAISED)
-        partition = _where(config, _per_node(asked), by_name)
-        if asked["runtime"] > partition.minutes:
+        request = submission.asked(config, step, model, attempt=RAISED)
+        partition = _where(config, _per_node(request), by_name)
+        if request["runtime"] > partition.minutes:
             yield Finding(
                 False, "time limit",
-                f"{name} asks for up to {asked['runtime']} minutes, partition {partition.name} "
+                f"{name} asks for up to {request['runtime']} minutes, partition {partition.name} "
                 f"allows {partition.minutes:.0f}; set site.max_runtime: {partition.minutes:.0f}",
             )  # fmt: skip
             return
@@ -185,11 +185,11 @@ def _memory(config: Config) -> Iterator[Finding]:
     """Whether a training asks for what its weights and optimizer take of a node's own memory."""
     for model in train.trained(config):
         backbone = config["models"][model]["backbone"]
-        asked = submission.asked(config, "train", model)["mem_mb"] / 1e3
-        if asked < (needed := memory.host(config, model)):
+        limit = submission.asked(config, "train", model)["mem_mb"] / 1e3
+        if limit < (needed := memory.host(config, model)):
             yield Finding(
                 False, f"memory of {model}",
-                f"asks for {asked:.0f} GB a node, weights and optimizer take {needed:.0f} GB there"
+                f"asks for {limit:.0f} GB a node, weights and optimizer take {needed:.0f} GB there"
                 f"; raise backbones.{backbone}.train.resources.mem_mb, which is of each GPU",
             )  # fmt: skip
 
@@ -198,9 +198,9 @@ def _accepted(config: Config, folder: Path) -> Iterator[Finding]:
     """Ask the scheduler itself about one job of each kind, in the words of the plugin."""
     kinds, refused = submission.kinds(config), {}
     for name, (step, model) in kinds.items():
-        asked = submission.asked(config, step, model, attempt=RAISED)
+        request = submission.asked(config, step, model, attempt=RAISED)
         line = submission.sbatch(
-            asked,
+            request,
             resources.threads(config, step, submission.wildcards(config, step, model)),
             folder,
             *("--test-only", "--wrap=true"),

@@ -66,7 +66,7 @@ def examine(
     token = home / f"doctor-{uuid.uuid4().hex}"
     token.touch()
     try:
-        sent = {what: _send(config, folder, *how, token) for what, how in asks.items()}
+        sent = {what: _send(config, folder, *request, token) for what, request in asks.items()}
         end = time.monotonic() + patience
         for what, (job, output) in sent.items():
             yield from _await(what, job, output, end, asks[what][1])
@@ -81,9 +81,9 @@ def _send(
     config: Config, folder: Path, step: str, look: list[str], token: Path
 ) -> tuple[str, Path]:
     output = token.with_name(f"{token.name}-{step}.json")
-    asked = submission.Asked(submission.asked(config, step) | LITTLE)
+    request = submission.Asked(submission.asked(config, step) | LITTLE)
     script = f"python scripts/doctor.py --probe {token} --output {output} --look {' '.join(look)}"
-    line = submission.sbatch(asked, 1, folder, f"--wrap={script}")
+    line = submission.sbatch(request, 1, folder, f"--wrap={script}")
     return slurm.ask(*line).strip().split(";")[0], output
 
 

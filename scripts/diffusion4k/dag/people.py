@@ -35,8 +35,8 @@ def judges(config: Config) -> list[str]:
 
 def judge_code() -> str:
     """Digest of the judge's code and of its prompts."""
-    asked = map(prompts.path, ("preference_system", "preference"))
-    return code.of("judge.py", also=asked)
+    texts = map(prompts.path, ("preference_system", "preference"))
+    return code.of("judge.py", also=texts)
 
 
 def figure(config: Config, rows: Iterable[str]) -> dict[str, Any]:

@@ -41,10 +41,10 @@ def inspect(sample: CaptionedImage, *, min_side: Size = 0, captioned: bool = Tru
     else:
         least = sides(min_side)
         if height < least[0] or width < least[1]:
-            asked = f"the shorter side must be at least {min_side}"
+            limit = f"the shorter side must be at least {min_side}"
             if least[0] != least[1]:
-                asked = f"at least {least[1]} x {least[0]} are asked"
-            reasons.append(f"{width} x {height} px, {asked}")
+                limit = f"at least {least[1]} x {least[0]} are asked"
+            reasons.append(f"{width} x {height} px, {limit}")
     return Inspection(sample.id, sample.path.name, width, height, digest, tuple(reasons))
 
 

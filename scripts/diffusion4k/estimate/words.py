@@ -48,8 +48,8 @@ def targets(plan: Plan) -> list[str]:
 def questions(plan: Plan) -> list[str]:
     """A line for each model that is asked: how often, and what its answers may cost at most."""
     works = [*plan.everything, *itertools.chain.from_iterable(plan.asking.values())]
-    asked = {work.key: work for work in works if work.calls}
-    rows = [[" ".join(key), f"{work.calls:,}", f"{work.max_cost:g}"] for key, work in asked.items()]
+    paid = {work.key: work for work in works if work.calls}
+    rows = [[" ".join(key), f"{work.calls:,}", f"{work.max_cost:g}"] for key, work in paid.items()]
     return columns(["asks a model", "calls", "costs at most"], rows, left=(0,)) if rows else []
 
 

@@ -186,10 +186,10 @@ def fid(
             row = {"id": picture.id, "set": str(where)}
             rows.append(row | {"features": features["whole"][-1][0]})
         sets.append({name: np.stack(values) for name, values in features.items() if values})
-    how = {"paired": [p.id for p in members] == [p.id for p in photographs], "seed": 0}
-    results = aggregate.distances(*(s["whole"] for s in sets), **how)
+    options = {"paired": [p.id for p in members] == [p.id for p in photographs], "seed": 0}
+    results = aggregate.distances(*(s["whole"] for s in sets), **options)
     if crops:
-        results |= aggregate.patches(*(s["crops"] for s in sets), **how)
+        results |= aggregate.patches(*(s["crops"] for s in sets), **options)
     return rows, results
 
 

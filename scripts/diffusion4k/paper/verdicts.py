@@ -84,14 +84,14 @@ def judge(
     if column.get("timed") and not _same_gpu(source, number.note):
         where = number.note or "an unnamed GPU"
         return NOT_JUDGED, f"a time of other hardware: the paper's on {where}"
-    allowed, how = _allowed(cell, column)
+    allowed, basis = _allowed(cell, column)
     if allowed is None:
         return NOT_JUDGED, "its uncertainty is not known; the table's `tolerance` sets one"
     allowed += 0.5 * 10 ** -cell["published_digits"]
     difference = abs(cell["ours"] - number.value)
     # what is printed as equal is equal: no rounding of ours in binary may decide
     verdict = REPRODUCED if difference <= allowed * (1 + 1e-9) else NOT_REPRODUCED
-    return verdict, f"|Δ| {difference:.3g}, allowed {allowed:.3g} ({how}, rounding)"
+    return verdict, f"|Δ| {difference:.3g}, allowed {allowed:.3g} ({basis}, rounding)"
 
 
 def _without_memory(failed: str, number: Published) -> Verdict:
@@ -136,7 +136,7 @@ def mark_best(columns: Iterable[Mapping], rows: list[dict], key) -> None:
             continue
         best = max(ours, key=lambda name: sign * ours[name]["ours"])
         others = (name for name in ours if name != best)
-        if all(_told(column, best, name, ours) for name in others):
+        if all(_distinguishable(column, best, name, ours) for name in others):
             against = ours[best].get("against", {"distinguishable": True})
             ours[best]["best"][1] = against["distinguishable"]
 
@@ -149,7 +149,7 @@ def _best_published(cells: list[dict], sign: int) -> None:
             cell["best"][0] = value is not None and sign * value == max(values)
 
 
-def _told(column: Mapping, one: str, other: str, cells: Mapping[str, Mapping]) -> bool:
+def _distinguishable(column: Mapping, one: str, other: str, cells: Mapping[str, Mapping]) -> bool:
     """Whether two rows' numbers differ beyond doubt, as far as the table can say."""
     for a, b in ((one, other), (other, one)):
         against = cells[a].get("against")

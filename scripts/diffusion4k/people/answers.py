@@ -137,13 +137,13 @@ def _vote(where: str, cells: Cells, key: Key) -> Vote:
     return vote
 
 
-def _complete(path: Path, rows: Sequence[tuple[str, Cells]], asked: int, partial: bool) -> None:
+def _complete(path: Path, rows: Sequence[tuple[str, Cells]], total: int, partial: bool) -> None:
     """UserError for a rater in `rows` who did not answer all that was asked, unless `partial`."""
     raters = [cells["rater"] for _, cells in rows]
     for rater in dict.fromkeys(raters or ["its rater"]):
-        if (count := raters.count(rater)) < asked and not partial:
+        if (count := raters.count(rater)) < total and not partial:
             raise UserError(
-                f"{path}: {rater} answered {count} of {asked} questions; load the file in the kit"
+                f"{path}: {rater} answered {count} of {total} questions; load the file in the kit"
                 " and finish, or take it as it is (people.partial: true)"
             )
 

@@ -197,18 +197,18 @@ class PipelineFolder:
         """The pipeline as it lies, from safetensors; a backbone's VAE by itself."""
         import diffusers
 
-        how = {"torch_dtype": dtype, "variant": variant(self.root)} | SAFELY
+        options = {"torch_dtype": dtype, "variant": variant(self.root)} | SAFELY
         if not self.trains:
-            return self.backbone.load(self.root, **how)
+            return self.backbone.load(self.root, **options)
         # what a pipeline was saved without, such as SD3's T5, diffusers wants to be told
         left_out = {part: None for part, entry in self.parts.items() if entry == [None, None]}
         left_out |= {"vae": None} | ({TRANSFORMER: None} if without_transformer else {})
         pipeline_class = getattr(diffusers, self.class_name)
-        pipeline = pipeline_class.from_pretrained(self.root, **how, **left_out)
+        pipeline = pipeline_class.from_pretrained(self.root, **options, **left_out)
         # model_index.json may name a VAE class that is not in diffusers; the weights must fit ours
         folder = vae_folder(self.own_vae) if self.own_vae else self.root / VAE
         vae, info = diffusers.AutoencoderKL.from_pretrained(
-            folder, output_loading_info=True, **how | {"variant": variant(folder)}
+            folder, output_loading_info=True, **options | {"variant": variant(folder)}
         )
         amiss = [f"{key}: {min(map(str, keys))}" for key, keys in info.items() if keys]
         if amiss:

@@ -149,8 +149,8 @@ class FineTuning(Task):
         settings, several = self.settings, self.accelerator.gradient_accumulation_steps > 1
         if not (several and settings.offload_optimizer and settings.precision == "bfloat16"):
             return []
-        how = "gradients of micro-batches added up in bfloat16 (train.offload_optimizer)"
-        return [f"{settings.backbone}: {how}"]
+        note = "gradients of micro-batches added up in bfloat16 (train.offload_optimizer)"
+        return [f"{settings.backbone}: {note}"]
 
     def export(self) -> Callable[[Path], None]:
         dtype = model.DTYPES[self.job.save_dtype or self.settings.precision]

@@ -93,8 +93,8 @@ def header(sample: Sample) -> Header:
             return Header(kept["backbone"], scaling, shift, *shape[-2:])
         size = parse(kept["size"])
         latent = (side // FACTOR for side in sides(size))
-        how = {"online": True, "size": size, "encoder": kept["encoder"], "dtype": kept["dtype"]}
-        return Header(kept["backbone"], scaling, shift, *latent, **how)
+        encoding = {"size": size, "encoder": kept["encoder"], "dtype": kept["dtype"]}
+        return Header(kept["backbone"], scaling, shift, *latent, online=True, **encoding)
     except (KeyError, ValueError, ArgumentTypeError) as error:
         raise UserError(f"{path}: no latent sample ({error}); make the latents again") from None
 

@@ -54,8 +54,8 @@ class Gallery(Kind):
             if shown.photographs:
                 path = shown.photographs[id].sound()
                 images.insert(0, photographs.reference(path, height, width))
-            how = (length, shown.settings.get("zoom"), shown.settings.get("glcm"))
-            of_grid += zoom.lines(_caption(there[0], shown.settings), images, *how)
+            options = (length, shown.settings.get("zoom"), shown.settings.get("glcm"))
+            of_grid += zoom.lines(_caption(there[0], shown.settings), images, *options)
         remarks = [settings(used, shown.labels)]
         if shown.settings.get("zoom"):
             remarks.append(ZOOMED.format("photograph" if shown.photographs else "first picture"))

@@ -106,10 +106,10 @@ def _figure(figure: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str
     """State and detail of a figure: claims judge it; without any it is for the eye."""
     decided = Counter(claim["verdict"] for claim in of_item if claim["verdict"] in DECIDED)
     text = figure.settings.get("spec")
-    asked = spec.load(text) if text else {}
-    if reason := asked.get("settings", {}).get("reason"):
+    request = spec.load(text) if text else {}
+    if reason := request.get("settings", {}).get("reason"):
         return CANNOT, _why([reason])  # drawn, to say so
-    labels = asked.get("labels", {})
+    labels = request.get("labels", {})
     shown = {name.partition(":")[0] for name in figure.inputs}
     lacking = [label for row, label in labels.items() if row not in shown]
     if lacking and len(lacking) < len(labels):

@@ -105,14 +105,14 @@ def works(chain: Mapping[Path, Manifest], known: Known, steps: int) -> list[Work
     return sorted(by_stage.values(), key=lambda work: (order.get(work.stage, 99), work.name))
 
 
-def total(rows: Iterable[Work]) -> Work:
+def total(parts: Iterable[Work]) -> Work:
     """All of it; GPUs of different kinds together."""
-    every = list(rows)
-    gpu_seconds = sum(work.gpus * work.seconds for work in every)
-    seconds = sum(work.seconds for work in every)
-    whole = Work("all", "", "", sum(work.jobs for work in every), seconds)
-    whole.flops = sum(work.flops for work in every)
-    whole.paid = sum(work.paid for work in every)
+    parts = list(parts)
+    gpu_seconds = sum(work.gpus * work.seconds for work in parts)
+    seconds = sum(work.seconds for work in parts)
+    whole = Work("all", "", "", sum(work.jobs for work in parts), seconds)
+    whole.flops = sum(work.flops for work in parts)
+    whole.paid = sum(work.paid for work in parts)
     whole.gpus = 0 if not gpu_seconds else gpu_seconds / seconds
     return whole
 
