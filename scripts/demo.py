@@ -96,11 +96,11 @@ def warm_python() -> Iterator[str]:
     nor one that has opened a GPU.
     """
     with tempfile.TemporaryDirectory() as folder:
-        one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        one["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # or a library that looks for a GPU opens it
+        extra = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        extra["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # or a library that looks for a GPU opens it
         command = [sys.executable, "-W", "ignore", "scripts/warm.py", folder]
         # in a group of its own: of a terminal's Ctrl-C a script hears once, by its client
-        server = subprocess.Popen(command, env=os.environ | one, process_group=0)
+        server = subprocess.Popen(command, env=os.environ | extra, process_group=0)
         try:
             while not Path(folder, "python").exists() and server.poll() is None:
                 time.sleep(0.01)

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     of = pictures.of(sources)
     pairs = [two(pair, of) for pair in args.pairs]
     shown = judge.shown(pairs, samples)
-    questions = [judge.question(one, of, system, asked) for one in shown]
+    questions = [judge.question(pair, of, system, asked) for pair in shown]
     coming = chat.answer_all(questions, args.workers)
     answers = list(cli.progress(coming, total=len(questions), desc="judge", unit="answer"))
 
@@ -82,9 +82,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"{table}: {len(cast)} votes of {args.model}, {sum(refused.values())} answers refused")
 
 
-def line(one: judge.Shown, answer, refusal: str) -> str:
+def line(pair: judge.Shown, answer, refusal: str) -> str:
     """One answer as it was given, and why it gives no votes."""
-    record = {"prompt_id": one.prompt.id, "first": one.first, "second": one.second}
+    record = {"prompt_id": pair.prompt.id, "first": pair.first, "second": pair.second}
     return json.dumps(record | asdict(answer) | {"refusal": refusal}, ensure_ascii=False) + "\n"
 
 

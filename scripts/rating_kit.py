@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> None:
         root=args.output.parent,
         files=[key, *bulk],
         inputs={"dataset": dataset.path}
-        | {f"{model}:{one.path}": one.path for model, one in sources},
+        | {f"{model}:{source.path}": source.path for model, source in sources},
         settings=vars(args),
         results={"items": len(items), "kit": kit.digest(args.purpose, items, layout)},
         started=started,
-        notes=[note for one in [dataset, *(source for _, source in sources)] for note in one.notes],
+        notes=[note for m in [dataset, *(source for _, source in sources)] for note in m.notes],
     )
     send = f"the folder {folder}" if len(bulk) > 1 else str(bulk[0])
     print(f"{len(items)} items; give raters {send}, and keep {key} to yourself")

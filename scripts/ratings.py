@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     with files.atomic(bulk) as temporary, temporary.open("w", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(answers.RATINGS_HEADER)
-        writer.writerows(one[1:] for one in ratings)
+        writer.writerows(cells[1:] for cells in ratings)
     named = {(rater, (model, id)): value for rater, model, id, value in ratings if rater}
     manifest.write(
         args.output,

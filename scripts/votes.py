@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     pairs = [tuple(pair.split(",")) for pair in args.pairs]
     prompts = [sample.id for sample in captions.of(dataset, args.folder)]
     kit, key = answers.read_key(args.kit, args.answers)
-    judged = [path for one in judges for path in one.sound() if path.suffix == ".csv"]
+    judged = [path for judge in judges for path in judge.sound() if path.suffix == ".csv"]
     paths = [*args.answers, *judged]
     cast = answers.of_pairs(paths, key, pairs, prompts, partial=args.partial)
     if not cast:
@@ -54,17 +54,17 @@ def run(args: argparse.Namespace) -> None:
         inputs={"dataset": dataset.path}
         | ({"kit": kit.path} if kit else {})
         | {f"answers-{i}": path for i, path in enumerate(args.answers)}
-        | {f"judge-{i}": one.path for i, one in enumerate(judges)},
+        | {f"judge-{i}": judge.path for i, judge in enumerate(judges)},
         settings=vars(args),
         results={
             "win_rates": rates,
             "agreement": agreement.of_votes(cast),
             "strengths": preference.strengths(cast),
             "raters": len(people),
-            "refusals": sum(one.results.get("refusals", 0) for one in judges),
+            "refusals": sum(judge.results.get("refusals", 0) for judge in judges),
         },
         started=started,
-        notes=[note for one in of_inputs for note in one.notes],
+        notes=[note for source in of_inputs for note in source.notes],
     )
     for row in rates:
         low, high = row["interval"]

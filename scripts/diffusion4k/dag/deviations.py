@@ -94,7 +94,7 @@ def _keys(carriers: Iterable, known: dict[str, str]) -> Iterator[tuple[Path_, di
     """The keys that params or inputs carry, each with the names in its braces."""
     for carrier in carriers:
         for group in getattr(carrier, "keys", ()):
-            yield from ((one, known) for one in _with_sources(group))
+            yield from ((alternative, known) for alternative in _with_sources(group))
 
 
 def _with_sources(group: Path_) -> Iterator[Path_]:
@@ -137,7 +137,7 @@ def _line(changed: dict[Path_, tuple[Any, Any]]) -> str:
     parts = []
     for head, entries in groups.items():
         if head != "sources":
-            entries = [*entries[:SHOWN], *(one.partition(" = ")[0] for one in entries[SHOWN:])]
+            entries = [*entries[:SHOWN], *(entry.partition(" = ")[0] for entry in entries[SHOWN:])]
         parts.append(f"{head}: {', '.join(entries)}" if head else ", ".join(entries))
     return f"Not as in the paper: {'; '.join(parts)}" if parts else ""
 

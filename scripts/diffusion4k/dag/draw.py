@@ -65,7 +65,7 @@ def prompt_flags(config: Config, name: str) -> str:
 
 def prompt_digest(config: Config, name: str) -> str:
     """What changes with a set's prompts; its file is no input, since a touch changes none."""
-    listed = [(one.id, one.text) for one in prompts.of_set(config["prompts"][name])]
+    listed = [(prompt.id, prompt.text) for prompt in prompts.of_set(config["prompts"][name])]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 

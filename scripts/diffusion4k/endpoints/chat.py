@@ -103,7 +103,7 @@ class Chat:
                 for digest in digests:
                     answer = known[digest] or coming[digest].result()
                     if answer is None:  # not asked, because another failed
-                        raise next(filter(None, (one.exception() for one in coming.values())))
+                        raise next(filter(None, (future.exception() for future in coming.values())))
                     yield answer
             finally:
                 failed.set()

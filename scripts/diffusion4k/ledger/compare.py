@@ -81,9 +81,9 @@ def reasons(a: Link, b: Link) -> Iterator[str]:
     if a.manifest is None or b.manifest is None:
         yield "missing in one of them"
         return
-    one, two = _settings(a.manifest.settings), _settings(b.manifest.settings)
-    keys = [key for key in sorted(one.keys() | two.keys()) if one.get(key) != two.get(key)]
-    yield from (f"{key} {one.get(key)} → {two.get(key)}" for key in keys)
+    ours, theirs = _settings(a.manifest.settings), _settings(b.manifest.settings)
+    keys = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    yield from (f"{key} {ours.get(key)} → {theirs.get(key)}" for key in keys)
     facts = {
         "code": (a.manifest.code, b.manifest.code),
         "device": (a.manifest.device, b.manifest.device),
@@ -97,7 +97,9 @@ def reasons(a: Link, b: Link) -> Iterator[str]:
         },
     }
     differ = {name: values for name, values in facts.items() if values[0] != values[1]}
-    yield from (f"{name} {one or 'none'} → {two or 'none'}" for name, (one, two) in differ.items())
+    yield from (
+        f"{name} {ours or 'none'} → {theirs or 'none'}" for name, (ours, theirs) in differ.items()
+    )
     if not keys and not differ:
         sources = not a.inputs and not b.inputs
         yield "other data" if sources else "nothing recorded differs: last bits of the device?"

@@ -124,18 +124,18 @@ def _better(
     claim: Mapping, cells: Mapping[str, Cell], column: Mapping, comparison: Manifest | None
 ) -> Outcome:
     """The paper's sign is that of its own numbers; where it has none, the column's better side."""
-    one, other = cells[claim["better"]], cells[claim["than"]]
+    better, than = cells[claim["better"]], cells[claim["than"]]
     sign = {"higher": 1, "lower": -1}.get(column["direction"], 0)
-    if None not in (one["published"], other["published"]):
-        sign = one["published"] - other["published"]
+    if None not in (better["published"], than["published"]):
+        sign = better["published"] - than["published"]
     if not sign:
         return _outcome(NOT_JUDGED, "neither published numbers nor a better side of the column")
-    difference = one["ours"] - other["ours"]
+    difference = better["ours"] - than["ours"]
     if comparison:
         low, high = comparison.results[claim["metric"]]["interval"]
         basis = "95 % interval, paired by prompt"
     else:
-        allowed = margin(column, one, other)
+        allowed = margin(column, better, than)
         if allowed is None:
             return _outcome(
                 NOT_JUDGED, "its uncertainty is not known; the table's `tolerance` sets one"
@@ -220,7 +220,7 @@ def _preferred(claim: Mapping, votes: Manifest | None) -> Outcome:
         rates.append((by != "people", rate, low, high, f"by {by}, n = {entry.get('n', '?')}"))
     if not rates:
         return _outcome(NOT_RUN, "no votes on this pair")
-    _, rate, low, high, who = min(rates, key=lambda one: one[0])
+    _, rate, low, high, who = min(rates, key=lambda entry: entry[0])
     detail = f"preferred in {rate:.0%} [{low:.0%}, {high:.0%}] of pairs ({who})"
     verdict = DIRECTION if rate > HALF else NOT_REPRODUCED
     if plumbing(votes):

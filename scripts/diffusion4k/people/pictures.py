@@ -28,8 +28,8 @@ def of(named: Iterable[tuple[str, Manifest]]) -> dict[str, dict[str, Listed]]:
     for model, source in named:
         own = by_model.setdefault(model, {})
         if "pictures" in source.results:
-            listed = (one for one in source.results["pictures"] if one["row"] == model)
-            own |= {one["id"]: source.listed(source.root / one["file"]) for one in listed}
+            listed = (record for record in source.results["pictures"] if record["row"] == model)
+            own |= {record["id"]: source.listed(source.root / record["file"]) for record in listed}
         else:
             paths = images.pictures(source.paths())
             own |= {path.stem: source.listed(path) for path in paths}

@@ -59,7 +59,7 @@ def matrix(
     config: Mapping[str, Any],
 ) -> list[Item]:
     """The 24 items of the paper in its order; `judged`: the claims, as claims.judge gives them."""
-    by_key = {one.path.stem: one for one in [*tables, *figures]}
+    by_key = {item.path.stem: item for item in [*tables, *figures]}
     items = []
     for key in PAPER:
         section = config.get(f"{key.partition('_')[0]}s") or {}

@@ -116,7 +116,7 @@ def scores(family: str, aggregate: Manifest) -> dict[str, dict[str, tuple[float,
     for key, column in of.columns.items():
         statistic, names = statistics.get(column.metric or key, (None, ()))
         of_each = ([columns[name][row : row + 1] for name in names] for row in range(len(ids)))
-        values = [float(statistic(*one)) for one in of_each] if statistic else []
+        values = [float(statistic(*part)) for part in of_each] if statistic else []
         if values in earlier:
             continue
         earlier.append(values)
@@ -161,15 +161,15 @@ def benchmark(
     about: title, folder in the data set, size (see shape), labels of the models. rows: model => its
     shards. scored: model => family => the aggregate of its scores.
     """
-    listed = {one.id: one for one in captions.of(dataset, about["folder"])}
+    listed = {sample.id: sample for sample in captions.of(dataset, about["folder"])}
     files = {model: _pictures(shards) for model, shards in rows.items()}
     numbers = {model: _merged(of_model) for model, of_model in scored.items()}
     texts = {model: _prompts(shards, about["folder"]) for model, shards in rows.items()}
     common = [id for id in listed if any(id in of_model for of_model in files.values())]
     items = []
     for place, id in enumerate(spread(common, PROMPTS)):
-        one = listed[id]
-        tiles = [_photograph(one, *shape.sides(about["size"]), thumbnails, name, place)]
+        sample = listed[id]
+        tiles = [_photograph(sample, *shape.sides(about["size"]), thumbnails, name, place)]
         for model, of_model in files.items():
             if id not in of_model:
                 continue
@@ -179,10 +179,10 @@ def benchmark(
             where = thumbnails.add(path, name, place, model)
             own = numbers.get(model, {}).get(id, {})
             sampling = settings(source.settings, height, width)
-            label, prompt = about["labels"][model], texts[model].get(id, one.text)
+            label, prompt = about["labels"][model], texts[model].get(id, sample.text)
             tiles.append(Tile(label, prompt, **where, height=height, width=width,
                               settings=sampling, scores=own))  # fmt: skip
-        items.append(Item(id, one.text, tiles))
+        items.append(Item(id, sample.text, tiles))
     return Group(name, about["title"], items, len(common))
 
 
@@ -195,22 +195,22 @@ def figure(drawn: Manifest, thumbnails: Thumbnails) -> Group:
     behind = (manifest.read(path) for name, path in inputs.items() if name != "reference")
     sources = {path: source for source in behind for path in source.paths()}
     prompts: dict[str, list[Mapping[str, Any]]] = {}
-    for one in drawn.results.get("pictures", []):
-        if one.get("steps"):  # drawn here: a photograph has none
-            prompts.setdefault(one["id"], []).append(one)
+    for picture in drawn.results.get("pictures", []):
+        if picture.get("steps"):  # drawn here: a photograph has none
+            prompts.setdefault(picture["id"], []).append(picture)
     items = []
     for place, id in enumerate(spread(list(prompts), PROMPTS)):
         tiles, first = [], prompts[id][0]
         if id in listed:
             sides = first["height"], first["width"]
             tiles.append(_photograph(listed[id], *sides, thumbnails, drawn.path.stem, place))
-        for number, one in enumerate(prompts[id]):
-            path = Path(os.path.normpath(one["file"]))
+        for number, picture in enumerate(prompts[id]):
+            path = Path(os.path.normpath(picture["file"]))
             sources[path].listed(path).sound()
-            where = thumbnails.add(path, drawn.path.stem, place, number, one["row"])
-            sampling = settings(one, one["height"], one["width"])
-            tiles.append(Tile(one["label"], one["prompt"], **where, height=one["height"],
-                              width=one["width"], settings=sampling))  # fmt: skip
+            where = thumbnails.add(path, drawn.path.stem, place, number, picture["row"])
+            sampling = settings(picture, picture["height"], picture["width"])
+            tiles.append(Tile(picture["label"], picture["prompt"], **where, settings=sampling,
+                              height=picture["height"], width=picture["width"]))  # fmt: skip
         items.append(Item(id, first["prompt"], tiles))
     title = drawn.results.get("title", drawn.path.stem)
     return Group(drawn.path.stem, title, items, len(prompts))
@@ -235,23 +235,21 @@ def settings(of: Mapping[str, Any], height: int, width: int) -> str:
 
 
 def _photograph(
-    one: CaptionedImage, height: int, width: int, thumbnails: Thumbnails, *name: object
+    sample: CaptionedImage, height: int, width: int, thumbnails: Thumbnails, *name: object
 ) -> Tile:
     """The photograph of a prompt as references are cropped; its link leads to the whole file."""
-    one.sound()
-    cropped = photographs.reference(one.path, height, width)
-    where = thumbnails.add(one.path, *name, "photograph", picture=cropped)
-    tall, wide = images.sides(one.path)
+    sample.sound()
+    cropped = photographs.reference(sample.path, height, width)
+    where = thumbnails.add(sample.path, *name, "photograph", picture=cropped)
+    tall, wide = images.sides(sample.path)
     cropping = f"cropped as it is scored; the original is {tall} × {wide} px"
-    return Tile("Photograph", one.text, **where, height=height, width=width, settings=cropping)
+    return Tile("Photograph", sample.text, **where, height=height, width=width, settings=cropping)
 
 
 def _prompts(shards: Iterable[Manifest], folder: str) -> dict[str, str]:
     """id => the prompt that the pictures were drawn from, which may be of other captions."""
     datasets = {shard.inputs["dataset"] for shard in shards if "dataset" in shard.inputs}
-    return {
-        one.id: one.text for path in datasets for one in captions.of(manifest.read(path), folder)
-    }
+    return {s.id: s.text for path in datasets for s in captions.of(manifest.read(path), folder)}
 
 
 def _pictures(shards: Iterable[Manifest]) -> dict[str, tuple[Path, Manifest]]:

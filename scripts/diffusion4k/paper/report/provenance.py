@@ -98,8 +98,8 @@ def commit() -> str:
 
 def origins(chain: Iterable[Manifest]) -> list[Manifest]:
     """The sources among a chain's manifests: what is made of nothing, and read by others."""
-    sources = (one for one in chain if not one.inputs and one.path.parent.name not in RESULTS)
-    return sorted(sources, key=lambda one: one.path)
+    sources = (m for m in chain if not m.inputs and m.path.parent.name not in RESULTS)
+    return sorted(sources, key=lambda m: m.path)
 
 
 def _link(path: str | Path, folder: Path) -> str:
