@@ -23,7 +23,7 @@ import harness
 import numpy as np
 import torch
 from latent_samples import stored
-from pictures import photographs
+from photograph_shard import photograph_shard
 from safetensors.torch import load_file, save_file
 
 from diffusion4k import backbones, images, manifest
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 def scoring(folder: Path, size: int, count: int) -> tuple[Manifest, Work]:
     """GLCM Score and Compression Ratio of a shard's JPEGs, one process."""
-    shard, matrices = manifest.read(photographs(folder, size, count)), glcm.Matrices()
+    shard, matrices = manifest.read(photograph_shard(folder, size, count)), glcm.Matrices()
 
     def work() -> None:
         for picture in inputs.generated(shard):
@@ -52,7 +52,7 @@ def scoring(folder: Path, size: int, count: int) -> tuple[Manifest, Work]:
 
 def decoding(folder: Path, size: int, count: int) -> tuple[Manifest, Work]:
     """Photographs decoded, as before their latents are made: the least that a consumer does."""
-    dataset = manifest.read(photographs(folder, size, count))
+    dataset = manifest.read(photograph_shard(folder, size, count))
 
     def work() -> None:
         for path in dataset.paths():

@@ -1,21 +1,22 @@
-"""Pictures that benchmarks score: pieces of a real photograph, written as the generation does."""
+"""Synthetic photographs for benchmarks that read images."""
 
-import time
 from pathlib import Path
 
 import numpy as np
-from glcm import photograph
+from PIL import Image
 
-from diffusion4k import images, manifest
+from diffusion4k.data.captions import CaptionedImage
 
 
-def photographs(root: Path, size: int, count: int) -> Path:
-    """A generated shard of `count` JPEGs, as the generation writes it."""
-    grey = photograph(size)
-    files = [root / "images" / f"i{i}.jpg" for i in range(count)]
-    for i, file in enumerate(files):
-        images.save_jpeg(file, np.stack([np.roll(grey, 37 * i + c, (0, 1)) for c in range(3)], -1))
-    asked = {"height": size, "width": size}
-    path = root / "shard-0-of-1.json"
-    manifest.write(path, root=root, files=files, inputs={}, settings=asked, started=time.time())
-    return path
+def photographs(folder: Path, count: int, *, height: int, width: int) -> list[CaptionedImage]:
+    """Smooth random pictures with grain, in px, as quality-95 JPEG, with captions."""
+    random, found = np.random.default_rng(0), []
+    for index in range(count):
+        coarse = random.integers(0, 256, (16, 24, 3), dtype=np.uint8)
+        smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        grain = random.integers(-8, 9, (height, width, 1), dtype=np.int16)
+        pixels = np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8)
+        path = folder / f"{index}.jpg"
+        Image.fromarray(pixels).save(path, quality=95)
+        found.append(CaptionedImage(str(index), path, f"photograph number {index}"))
+    return found

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pictures import photographs
+from photograph_shard import photograph_shard
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from diffusion4k import cli, manifest
@@ -51,7 +51,7 @@ def score(shard: Path, threads: int) -> tuple[float, float]:
 def run(args: argparse.Namespace) -> None:
     size, count = (1024, 4) if args.quick else (args.size, args.images)
     with tempfile.TemporaryDirectory() as folder:
-        shard = photographs(Path(folder), size, count)
+        shard = photograph_shard(Path(folder), size, count)
         score(shard, 1)  # compiles, where nothing is cached yet
         rounds = [
             {threads: score(shard, threads) for threads in (1, 2)} for _ in range(args.rounds)

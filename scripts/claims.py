@@ -30,12 +30,8 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     tables = {path.stem: manifest.read(path) for path in args.tables}
-    comparisons = {}
-    for pair in args.comparisons:
-        claim, _, path = pair.partition("=")
-        if not path:
-            raise UserError(f"--comparisons {pair}: write CLAIM=MANIFEST")
-        comparisons[claim] = manifest.read(path)
+    pairs = cli.named("--comparisons", args.comparisons, "CLAIM=MANIFEST")
+    comparisons = {claim: manifest.read(path) for (claim,), path in pairs}
     votes = manifest.read(args.votes) if args.votes else None
     try:
         listed = json.loads(args.claims)

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.errors import UserError
 from diffusion4k.metrics import families
 
 
@@ -31,10 +30,7 @@ def run(args: argparse.Namespace) -> None:
 
     started = time.time()
     shards: dict[str, list[manifest.Manifest]] = {}
-    for pair in args.scores:
-        model, _, path = pair.partition("=")
-        if not path:
-            raise UserError(f"--scores {pair}: write MODEL=MANIFEST")
+    for (model,), path in cli.named("--scores", args.scores, "MODEL=MANIFEST"):
         shards.setdefault(model, []).append(manifest.read(path))
     scores = {}
     for model, part in shards.items():

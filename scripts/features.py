@@ -78,18 +78,15 @@ def run(args: argparse.Namespace) -> None:
 
     scored = features.score_all(items, saves, load, batch=args.batch)
     arrays = ["features", "patches"] + (["clean"] if args.inception_clean else [])
-    manifest.write(
-        args.output,
-        root=args.output.parent,
-        files=scores.write_shard(args.output, scores.Alignment, scored, arrays),
+    saves.finish(
+        scored,
+        arrays,
         inputs=paths,
         settings=vars(args),
-        results={"n": len(scored)},
         started=started,
         device=str(device),
         notes=notes,
     )
-    saves.finish()
 
 
 def photographs(args: argparse.Namespace, dataset: manifest.Manifest) -> list:

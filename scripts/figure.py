@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
-from diffusion4k.errors import UserError
 from diffusion4k.figures import kinds
 
 
@@ -74,10 +73,7 @@ def read_rows(pairs: list[str]) -> dict[str, list[manifest.Manifest]]:
     """`ROW=PATH` pairs => row: its manifests, in the order given; one file is read once."""
     rows: dict[str, list[manifest.Manifest]] = {}
     read: dict[str, manifest.Manifest] = {}
-    for pair in pairs:
-        row, _, path = pair.partition("=")
-        if not (row and path):
-            raise UserError(f"--rows {pair}: write ROW=MANIFEST")
+    for (row,), path in cli.named("--rows", pairs, "ROW=MANIFEST"):
         read[path] = read.get(path) or manifest.read(path)
         rows.setdefault(row, []).append(read[path])
     return rows

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, files, manifest
-from diffusion4k.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,7 +27,8 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     wanted = spec.load(args.spec)
     inputs: dict[str, manifest.Manifest] = {}
-    shards, scores = read(args.images, 2, inputs), read(args.scores, 3, inputs)
+    shards = read("--images", args.images, "MODEL:EVALUATION=MANIFEST", inputs)
+    scores = read("--scores", args.scores, "MODEL:EVALUATION:FAMILY=MANIFEST", inputs)
     target = args.output.with_suffix(".html")
     thumbnails = gallery.Thumbnails(args.output.parent / "thumbnails", target)
     groups = []
@@ -65,14 +65,10 @@ def run(args: argparse.Namespace) -> None:
     print(f"{target}: {len(tiles)} pictures")
 
 
-def read(pairs: list[str], parts: int, inputs: dict[str, manifest.Manifest]) -> dict:
+def read(flag: str, pairs: list[str], form: str, inputs: dict[str, manifest.Manifest]) -> dict:
     """`A:B=PATH` pairs => (A, B): its manifests in order, which are added to `inputs` by path."""
     grouped: dict[tuple[str, ...], list[manifest.Manifest]] = {}
-    for pair in pairs:
-        place, _, path = pair.partition("=")
-        key = tuple(place.split(":"))
-        if len(key) != parts or not (path and all(key)):
-            raise UserError(f"{pair}: write {parts} names with `:` between, `=` and a manifest")
+    for key, path in cli.named(flag, pairs, form):
         inputs[path] = inputs.get(path) or manifest.read(path)
         grouped.setdefault(key, []).append(inputs[path])
     return grouped

@@ -33,30 +33,21 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--family {args.family}: does not score single images")
     source = manifest.read(args.images)
     pictures = inputs.generated(source, args.size)
-    row = family.row_type()
     code = digest.digest("per_image.py", with_modules=(families.module(family.name),))
     key = scores.key([args.images], family=family.name, size=args.size, code=code)
-    progress = scores.SavedScores(args.output, row, key)
-    rows = []
-    for picture in cli.progress(pictures, desc=args.family, unit="image"):
-        if saved := progress.get(picture.id):
-            rows.append(saved[0])
-            continue
-        rows.append(family.score(picture.id, np.asarray(picture.load())))
-        progress.put(rows[-1])
-    bulk = args.output.with_suffix(".parquet")
-    scores.write_rows(bulk, row, rows)
-    manifest.write(
-        args.output,
-        root=args.output.parent,
-        files=[bulk],
+    saves = scores.SavedScores(args.output, family.row_type(), key)
+
+    def score(picture: inputs.Picture):
+        return family.score(picture.id, np.asarray(picture.load()))
+
+    bar = cli.progress(pictures, desc=args.family, unit="image")
+    saves.finish(
+        [saves.row(picture, score) for picture in bar],
         inputs={"images": args.images},
         settings=vars(args),
-        results={"n": len(rows)},
         started=started,
         notes=inputs.notes(source),
     )
-    progress.finish()
 
 
 if __name__ == "__main__":

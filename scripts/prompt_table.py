@@ -2,10 +2,9 @@
 
 import argparse
 import time
-from functools import partial
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest
+from diffusion4k import cli, manifest
 from diffusion4k.endpoints import prompts
 
 
@@ -23,24 +22,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import latex, prompt_table, render
+    from diffusion4k.paper import forms, prompt_table, render
 
     started = time.time()
     table = prompt_table.assemble(args.title, map(prompts.read, args.prompts))
-    formats = {
-        "csv": prompt_table.tidy_csv,
-        "html": render.page,
-        "md": render.markdown,
-        "tex": partial(latex.latex, name=args.name),
-        "ours.tex": partial(latex.latex, name=args.name, ours_only=True),
-    }
-    bulk = [args.output.with_name(f"{args.name}.{suffix}") for suffix in formats]
-    for path, form in zip(bulk, formats.values(), strict=True):
-        files.write_text(path, form(table))
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=bulk,
+        files=forms.write(table, args.output, args.name),
         inputs={path.stem: path for path in args.prompts},
         settings=vars(args),
         results=table,

@@ -44,27 +44,19 @@ def run(args: argparse.Namespace) -> None:
     device = choose_exact(args.device)
     weights = {name: inputs.weights(sources[name]) for name in quality.METRICS}
     network = quality.Quality(weights, device)
-    rows = []
-    for picture in cli.progress(pictures, desc="quality", unit="image"):
-        saved = saves.get(picture.id)
-        row = saved[0] if saved else scores.Quality(picture.id, **network(picture.load()))
-        if not saved:
-            saves.put(row)
-        rows.append(row)
-    bulk = args.output.with_suffix(".parquet")
-    scores.write_rows(bulk, scores.Quality, rows)
-    manifest.write(
-        args.output,
-        root=args.output.parent,
-        files=[bulk],
+
+    def score(picture: inputs.Picture) -> scores.Quality:
+        return scores.Quality(picture.id, **network(picture.load()))
+
+    bar = cli.progress(pictures, desc="quality", unit="image")
+    saves.finish(
+        [saves.row(picture, score) for picture in bar],
         inputs=paths,
         settings=vars(args),
-        results={"n": len(rows)},
         started=started,
         device=str(device),
         notes=inputs.notes(*sources.values()),
     )
-    saves.finish()
 
 
 if __name__ == "__main__":

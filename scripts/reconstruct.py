@@ -91,21 +91,16 @@ def run(args: argparse.Namespace) -> None:
     for _ in cli.progress(waiting, total=len(missing), desc="reconstruct", unit="image"):
         pass
 
-    scored = [done[sample.id] for sample in samples]
-    bulk = scores.write_shard(args.output, scores.Reconstruction, scored, pairs.ARRAYS)
     tiles = ["reconstructed in tiles: not quite the values of the whole"]
-    manifest.write(
-        args.output,
-        root=args.output.parent,
-        files=bulk,
+    saves.finish(
+        [done[sample.id] for sample in samples],
+        pairs.ARRAYS,
         inputs=paths,
         settings=vars(args) | {"ssim_window": reconstruction.SSIM_WINDOW},
-        results={"n": len(scored)},
         started=started,
         device=str(device),
         notes=inputs.notes(*sources.values()) + (tiles if args.vae_tiling else []),
     )
-    saves.finish()
 
 
 def key(args: argparse.Namespace, paths: dict[str, Path]) -> str:

@@ -2,10 +2,9 @@
 
 import argparse
 import time
-from functools import partial
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest
+from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
 
 
@@ -34,11 +33,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import latex, published, render, spec, tables
+    from diffusion4k.paper import forms, published, render, spec, tables
 
     started = time.time()
-    values = read_values(args.values)
-    comparisons = read_values(args.comparisons)
+    values = read_values("--values", args.values)
+    comparisons = read_values("--comparisons", args.comparisons)
     # a table that the paper lacks has no such file, and shows ours alone
     own = args.published if args.published and args.published.exists() else None
     table = tables.assemble(
@@ -48,20 +47,10 @@ def run(args: argparse.Namespace) -> None:
         published.read_context(args.context) if args.context else (),
         comparisons,
     )
-    formats = {
-        "csv": render.tidy_csv,
-        "html": render.page,
-        "md": render.markdown,
-        "tex": partial(latex.latex, name=args.name),
-        "ours.tex": partial(latex.latex, name=args.name, ours_only=True),
-    }
-    bulk = [args.output.with_name(f"{args.name}.{suffix}") for suffix in formats]
-    for path, form in zip(bulk, formats.values(), strict=True):
-        files.write_text(path, form(table))
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=bulk,
+        files=forms.write(table, args.output, args.name),
         inputs={f"{row}:{family}": source.path for (row, family), source in values.items()}
         | {f"{row}:{family}:against": s.path for (row, family), s in comparisons.items()}
         | {name: p for name, p in {"published": own, "context": args.context}.items() if p},
@@ -73,17 +62,13 @@ def run(args: argparse.Namespace) -> None:
     print(render.markdown(table))
 
 
-def read_values(pairs: list[str]) -> dict[tuple[str, str], manifest.Manifest]:
+def read_values(flag: str, pairs: list[str]) -> dict[tuple[str, str], manifest.Manifest]:
     """`ROW:FAMILY=PATH` pairs => (row, family): manifest."""
     values = {}
-    for pair in pairs:
-        place, _, path = pair.partition("=")
-        row, _, family = place.partition(":")
-        if not (row and family and path):
-            raise UserError(f"--values {pair}: write ROW:FAMILY=MANIFEST")
-        if (row, family) in values:
-            raise UserError(f"--values {pair}: {place} is given twice")
-        values[row, family] = manifest.read(path)
+    for place, path in cli.named(flag, pairs, "ROW:FAMILY=MANIFEST"):
+        if place in values:
+            raise UserError(f"{flag}: {':'.join(place)} is given twice")
+        values[place] = manifest.read(path)
     return values
 
 

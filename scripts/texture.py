@@ -42,39 +42,26 @@ def run(args: argparse.Namespace) -> None:
     key = scores.key([args.images], **deciding)
     saves = scores.SavedScores(args.output, kind, key)
 
-    score = partial(
-        score_one, saves=saves, matrices=matrices, properties=args.properties, kind=kind
-    )
-    scored = cli.parallel(score, pictures, args.workers)
-    rows = list(cli.progress(scored, total=len(pictures), desc="texture", unit="image"))
-    bulk = args.output.with_suffix(".parquet")
-    scores.write_rows(bulk, kind, rows)
-    manifest.write(
-        args.output,
-        root=args.output.parent,
-        files=[bulk],
+    score = partial(score_one, matrices=matrices, properties=args.properties, kind=kind)
+    coming = cli.parallel(partial(saves.row, score=score), pictures, args.workers)
+    saves.finish(
+        list(cli.progress(coming, total=len(pictures), desc="texture", unit="image")),
         inputs={"images": args.images},
         settings=vars(args),
-        results={"n": len(rows)},
         started=started,
         notes=inputs.notes(source),
     )
-    saves.finish()
 
 
-def score_one(picture, *, saves, matrices, properties: bool, kind: type):
-    """The row of one picture, as saved or scored now and saved."""
+def score_one(picture, *, matrices, properties: bool, kind: type):
+    """The row of one picture."""
     import numpy as np
 
     from diffusion4k.metrics import compression, glcm
 
-    if saved := saves.get(picture.id):
-        return saved[0]
     grey = glcm.grey(np.asarray(picture.load()))
     textures = glcm.score(grey, matrices, properties=properties)
-    row = kind(picture.id, *compression.sizes(picture.path), **textures)
-    saves.put(row)
-    return row
+    return kind(picture.id, *compression.sizes(picture.path), **textures)
 
 
 if __name__ == "__main__":

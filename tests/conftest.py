@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+import forked
+
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
     "Snakefile", "rules", "scripts", "config", "profiles", "slurm", "envs", "report", "benchmarks",
@@ -109,8 +111,7 @@ class Workflow:
     folder: Path
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        done = forked.snakemake(["--cores", "2", *arguments], self.folder)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -1,4 +1,4 @@
-"""What every command-line script shares: one-line errors, progress in a log, processes."""
+"""What command-line scripts share: one-line errors, named paths, progress in a log, processes."""
 
 import argparse
 import errno
@@ -83,6 +83,21 @@ def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
             for command in action.choices.values():
                 options |= _options(command)
     return options
+
+
+def named(flag: str, pairs: Iterable[str], form: str) -> list[tuple[tuple[str, ...], str]]:
+    """(names, path) of each pair that `flag` gave in `form`, such as ROW:FAMILY=MANIFEST.
+
+    UserError for a pair of another form.
+    """
+    read = []
+    for pair in pairs:
+        place, _, path = pair.partition("=")
+        names = tuple(place.split(":"))
+        if not (path and all(names)) or len(names) != 1 + form.count(":"):
+            raise UserError(f"{flag} {pair}: write {form}")
+        read.append((names, path))
+    return read
 
 
 def writable(path: Path, flag: str = "--output") -> None:

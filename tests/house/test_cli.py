@@ -22,6 +22,16 @@ from diffusion4k.errors import UserError
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
+def test_named_paths_have_all_names_and_a_path():
+    split = cli.named("--rows", ["a=b=c.json", "d=e:f.json"], "ROW=MANIFEST")
+    assert split == [(("a",), "b=c.json"), (("d",), "e:f.json")]
+    form = "ROW:FAMILY=MANIFEST"
+    assert cli.named("--values", ["a:b=c"], form) == [(("a", "b"), "c")]
+    for pair in ("a:b", "a:b=", "a=c", "a:=c", ":b=c", "a:b:d=c", ""):
+        with pytest.raises(UserError, match=f"^--values {pair}: write {form}$"):
+            cli.named("--values", [pair], form)
+
+
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser()
     flags.add_argument("--prompt")

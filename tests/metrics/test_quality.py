@@ -1,14 +1,17 @@
 """No-reference quality: pyiqa lives in an environment of its own."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
 
 import quality as script
 import rounding
+from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.metrics import quality
-from tiny_pictures import picture
+from diffusion4k.metrics import quality, scores
+from tiny_pictures import generated, picture
 
 
 def test_quality_without_pyiqa_is_one_clear_line(tmp_path):
@@ -57,3 +60,29 @@ def test_quality_takes_weights_from_files_alone(pyiqa, tmp_path, monkeypatch):
     torch.save({"other": torch.zeros(1)}, paths["musiq"])
     with pytest.raises(UserError, match="musiq.pth: not pyiqa's weights of musiq"):
         quality.Quality(paths, torch.device("cpu"))
+
+
+def test_the_script_scores_each_picture_once(pyiqa, tmp_path):
+    flags = {"images": generated(tmp_path, {"i0": (64, 96), "i1": (96, 64)})}
+    flags["output"] = tmp_path / "quality.json"
+    for name, wrap in (("musiq", lambda s: s), ("maniqa", lambda s: {"params": s})):
+        weights, flags[name] = tmp_path / name / "w.pth", tmp_path / f"{name}.json"
+        weights.parent.mkdir()
+        torch.save(wrap(torch.nn.Linear(3, 1).state_dict()), weights)
+        manifest.write(
+            flags[name], root=tmp_path, files=[weights], inputs={}, settings={}, started=time.time()
+        )
+    words = [f"--{name}={value}" for name, value in flags.items()] + ["--device=cpu"]
+    args = script.parser().parse_args(words)
+    paths = [flags[name] for name in ("images", "musiq", "maniqa")]
+    saves = scores.SavedScores(args.output, scores.Quality, scores.key(paths, size=None))
+    saves.put(scores.Quality("i1", musiq=70.5, maniqa=0.25))  # by a job that was killed
+    script.run(args)
+    written = manifest.read(args.output)
+    rows = scores.read_rows([written], scores.Quality, expected=2)
+    assert rows["id"].tolist() == ["i0", "i1"]
+    assert (rows["musiq"][1], rows["maniqa"][1]) == (70.5, 0.25) and rows["musiq"][0] < 10
+    assert written.results == {"n": 2} and [file.name for file in written.files] == [
+        "quality.parquet"
+    ]
+    assert [*written.inputs] == ["images", "musiq", "maniqa"] and not saves.folder.exists()

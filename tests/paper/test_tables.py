@@ -185,5 +185,7 @@ def test_values_without_a_place_are_refused(values):
         assemble({("sd3_f17", "fid"): stray})
     with pytest.raises(UserError, match="sd3_f16:texture: no such family"):
         assemble({("sd3_f16", "texture"): stray})
-    with pytest.raises(UserError, match="write ROW:FAMILY=MANIFEST"):
-        script.read_values(["sd3_f16=here.json"])
+    with pytest.raises(UserError, match="--comparisons sd3_f16=here.json: write ROW:FAMILY="):
+        script.read_values("--comparisons", ["sd3_f16=here.json"])
+    with pytest.raises(UserError, match="--values: sd3_f16:fid is given twice"):
+        script.read_values("--values", [f"sd3_f16:fid={stray.path}"] * 2)

@@ -15,42 +15,28 @@ def tokens(height: int, width: int, factor: int = 16) -> int:
     return (height // (2 * factor)) * (width // (2 * factor))
 
 
-def forward(
-    backbone: Backbone,
-    architecture: Architecture,
-    *,
-    height: int,
-    width: int,
-    t5_tokens: int,
-    factor: int = 16,
-) -> int:
-    """One prediction of the backbone's transformer for one picture, height x width in px.
+def forward(backbone: Backbone, architecture: Architecture, **shape: int) -> int:
+    """One prediction of the backbone's transformer for one picture, of `shape` as in `_tokens`.
 
     Classifier-free guidance takes two (`backbone.predictions`). `architecture`: the released one,
     `backbone.architecture`, or the miniature's.
     """
-    return backbone.forward_flops(
-        architecture.transformer,
-        image=tokens(height, width, factor),
-        text=architecture.clip_tokens + t5_tokens,
-    )
+    return backbone.forward_flops(architecture.transformer, **_tokens(architecture, **shape))
 
 
-def attention(
-    backbone: Backbone,
-    architecture: Architecture,
-    *,
-    height: int,
-    width: int,
-    t5_tokens: int,
-    factor: int = 16,
-) -> int:
+def attention(backbone: Backbone, architecture: Architecture, **shape: int) -> int:
     """The part of `forward` that is attention."""
-    return backbone.attention_flops(
-        architecture.transformer,
-        image=tokens(height, width, factor),
-        text=architecture.clip_tokens + t5_tokens,
-    )
+    return backbone.attention_flops(architecture.transformer, **_tokens(architecture, **shape))
+
+
+def _tokens(
+    architecture: Architecture, *, height: int, width: int, t5_tokens: int, factor: int = 16
+) -> dict[str, int]:
+    """Those of a picture of height x width px and of its text, by a VAE of this factor."""
+    return {
+        "image": tokens(height, width, factor),
+        "text": architecture.clip_tokens + t5_tokens,
+    }
 
 
 def training(forward_flops: float, *, recompute: bool, kept: float = 0) -> float:

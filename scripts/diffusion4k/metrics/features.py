@@ -16,10 +16,8 @@ from diffusion4k import cli
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.manifest import Manifest
 from diffusion4k.metrics import aesthetics, clip, inception, inputs
-from diffusion4k.metrics.scores import Alignment, SavedScores
+from diffusion4k.metrics.scores import Alignment, SavedScores, Scored
 from diffusion4k.shape import Size
-
-Scored = tuple[Alignment, dict[str, np.ndarray]]  # an image's row, and its features by name
 
 
 @dataclass(frozen=True)

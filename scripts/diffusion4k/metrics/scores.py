@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ class Reconstruction:
 # without a finite value for a photograph that is black, or the same as the other
 UNBOUNDED = ("nmse", "root_nmse", "psnr")
 PROPERTIES = tuple(TextureProperties.__annotations__)
+Scored = tuple[Any, Mapping[str, np.ndarray]]  # an image's row and arrays
 
 
 def write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
@@ -108,7 +109,7 @@ def write_features(path: Path, **features: np.ndarray) -> None:
 
 
 def write_shard(
-    output: Path, kind: type, scored: Sequence[tuple[Any, Mapping[str, np.ndarray]]], arrays
+    output: Path, kind: type, scored: Sequence[Scored], arrays: Sequence[str] = ()
 ) -> list[Path]:
     """Write the rows and the named `arrays` of a shard's images beside its manifest `output`.
 
@@ -116,6 +117,8 @@ def write_shard(
     """
     files = [output.with_suffix(".parquet"), output.with_suffix(".safetensors")]
     write_rows(files[0], kind, [row for row, _ in scored])
+    if not arrays:
+        return files[:1]
     empty = [np.empty((0, 0), np.float32)]
     stacked = {name: [features[name] for _, features in scored] or empty for name in arrays}
     write_features(files[1], **{name: np.concatenate(parts) for name, parts in stacked.items()})
@@ -210,13 +213,13 @@ class SavedScores:
     """
 
     def __init__(self, output: Path, kind: type, key: str):
-        self.kind = kind
+        self.output, self.kind = output, kind
         self.folder = output.with_suffix(".progress")
         self.saved = self.folder / key
         if self.folder.is_dir() and not self.saved.is_dir():
             shutil.rmtree(self.folder)
 
-    def get(self, id: str) -> tuple[Any, dict[str, np.ndarray]] | None:
+    def get(self, id: str) -> Scored | None:
         """The row and arrays saved for an image, or None."""
         from safetensors import safe_open
 
@@ -241,8 +244,26 @@ class SavedScores:
         with atomic(self._path(row.id)) as temporary:
             save_file(arrays, temporary, {"row": json.dumps(dataclasses.asdict(row))})
 
-    def finish(self) -> None:
-        """Remove everything saved; call it after the manifest is written."""
+    def row(self, picture: Any, score: Callable[[Any], Any]) -> Scored:
+        """What is saved for a picture without arrays, or else the row of `score`, saved now."""
+        if saved := self.get(picture.id):
+            return saved
+        row = score(picture)
+        self.put(row)
+        return row, {}
+
+    def finish(self, scored: Sequence[Scored], arrays: Sequence[str] = (), **record: Any) -> None:
+        """Write the shard and its manifest, then remove everything saved.
+
+        `record`: inputs, settings, started, device and notes, as of manifest.write.
+        """
+        manifest.write(
+            self.output,
+            root=self.output.parent,
+            files=write_shard(self.output, self.kind, scored, arrays),
+            results={"n": len(scored)},
+            **record,
+        )
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, id: str) -> Path:

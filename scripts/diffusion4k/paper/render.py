@@ -145,6 +145,8 @@ def tidy_csv(table: dict[str, Any]) -> str:
     Then the standard error and the interval of ours, and the paired difference to the baseline row
     with the ends of its interval, where there are such.
     """
+    if table.get("kind") == "prompts":
+        return prompt_table.tidy_csv(table)
     header = ["row", "metric", *PARTS, "n", "verdict", "verdict_reason"]
     lines = []
     for row in table["rows"]:

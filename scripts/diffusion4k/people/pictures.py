@@ -2,20 +2,14 @@
 
 from collections.abc import Iterable
 
-from diffusion4k import images
-from diffusion4k.errors import UserError
+from diffusion4k import cli, images
 from diffusion4k.manifest import Listed, Manifest, read
 
 
 def sources(pairs: Iterable[str]) -> list[tuple[str, Manifest]]:
     """(model, manifest) of each MODEL=MANIFEST; UserError for anything else."""
-    named = []
-    for pair in pairs:
-        model, _, path = pair.partition("=")
-        if not (model and path):
-            raise UserError(f"--images {pair}: write MODEL=MANIFEST")
-        named.append((model, read(path)))
-    return named
+    named = cli.named("--images", pairs, "MODEL=MANIFEST")
+    return [(model, read(path)) for (model,), path in named]
 
 
 def of(named: Iterable[tuple[str, Manifest]]) -> dict[str, dict[str, Listed]]:

@@ -8,9 +8,9 @@ like belong inside functions.
 
 import functools
 import importlib
+import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from diffusion4k.errors import UserError
@@ -54,8 +54,7 @@ def module(name: str) -> str:
 @functools.cache
 def every() -> dict[str, Kind]:
     """All kinds by name, in the order of their names."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    modules = (importlib.import_module(module(name)) for name in names if name != "__init__")
+    modules = [importlib.import_module(module(m.name)) for m in pkgutil.iter_modules(__path__)]
     return {m.KIND.name: m.KIND for m in modules}
 
 

@@ -13,9 +13,9 @@ every start: numpy, torch and the like belong inside functions.
 import functools
 import importlib
 import math
+import pkgutil
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from diffusion4k.errors import UserError
@@ -160,8 +160,7 @@ def module(name: str) -> str:
 @functools.cache
 def every() -> dict[str, Family]:
     """All families by name, in the order of their names."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    modules = (importlib.import_module(module(name)) for name in names if name != "__init__")
+    modules = [importlib.import_module(module(m.name)) for m in pkgutil.iter_modules(__path__)]
     return {m.FAMILY.name: m.FAMILY for m in modules}
 
 

@@ -1,0 +1,67 @@
+"""Programs as forks of a process that has imported their libraries (scripts/warm.py).
+
+Snakemake takes half of a dry run's time to import, a script of the miniature most of its own.
+"""
+
+import atexit
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE.parents[1] / "scripts"
+SERVER = """if True:
+    import pathlib, sys, warm
+    if sys.argv[2:]:
+        warm.LIBRARIES, warm.CLASSES = " ".join(sys.argv[2:]), {}
+    warm.serve(pathlib.Path(sys.argv[1]))"""
+OF_SNAKEMAKE = ("snakemake.cli", "snakemake_executor_plugin_slurm", "jsonschema")
+MAKES_NOTHING = {"-n", "--list-rules", "--report", "--summary", "--touch"}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+def snakemake(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess:
+    """`python -m snakemake words` in a folder, in this environment; the jobs are forks too."""
+    environment = dict(os.environ)
+    if MAKES_NOTHING.isdisjoint(words):
+        environment["DIFFUSION4K_PYTHON"] = str(served())
+    argv = [str(HERE / "snakemake_main.py"), *words]
+    with (
+        socket.socket(socket.AF_UNIX) as server,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        Path(os.devnull).open("rb") as nothing,
+    ):
+        server.connect(str(served(*OF_SNAKEMAKE) / "socket"))
+        socket.send_fds(server, [b"."], [stream.fileno() for stream in (nothing, out, err)])
+        with server.makefile("rw", encoding="utf-8", errors="surrogateescape") as told:
+            job = {"argv": argv, "cwd": str(folder), "environ": environment}
+            told.write(json.dumps(job) + "\n")
+            told.flush()
+            told.readline()  # its process id
+            status = int(told.readline())
+        said = []
+        for stream in (out, err):
+            stream.seek(0)
+            said.append(stream.read().decode("utf-8"))
+    return subprocess.CompletedProcess(argv, status, *said)
+
+
+@functools.cache
+def served(*libraries: str) -> Path:
+    """The folder of a server, started once a process; without `libraries`, of the scripts' own."""
+    folder = Path(tempfile.mkdtemp())
+    command = [sys.executable, "-W", "ignore", "-c", SERVER, str(folder), *libraries]
+    server = subprocess.Popen(command, cwd=SCRIPTS, env=os.environ | ONE_THREAD, process_group=0)
+    atexit.register(server.terminate)
+    while not (folder / "python").exists():
+        assert server.poll() is None, "the server of forks has ended"
+        time.sleep(0.01)
+    return folder
