@@ -70,7 +70,7 @@ def test_another_metric_scores_again_and_draws_nothing(finished):
 
 def test_other_sampling_draws_again_and_trains_nothing(finished):
     plan = finished.plan("all", *beside(finished, {"generate": {"negative_prompt": "blurry"}}))
-    assert plan["generate"] == 8
+    assert plan["generate"] == 9
     assert not (UPSTREAM | {"reconstruct", "reference_features"}) & set(plan)
 
 
