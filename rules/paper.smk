@@ -147,7 +147,7 @@ rule html:
         work=command_line(work=work.of_run(CONFIG)),
         # what the page takes from {params.config} itself
         price=key("plan.price"),
-        said=page.said(CONFIG),
+        settings=page.settings(CONFIG),
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"

@@ -29,12 +29,12 @@ def run(args: argparse.Namespace) -> None:
         expected=args.expected,
         seed=args.seed,
     )
-    every = [("scores", shards), ("reference", reference)]
+    parts = [("scores", shards), ("reference", reference)]
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[],
-        inputs={f"{kind}-{i}": shard.path for kind, part in every for i, shard in enumerate(part)},
+        inputs={f"{kind}-{i}": shard.path for kind, part in parts for i, shard in enumerate(part)},
         settings=vars(args),
         results=results,
         started=started,

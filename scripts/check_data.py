@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     source = manifest.read(args.dataset)
     samples = listing.of(source, args.folder, captioned=args.captioned)
-    how = {"min_side": args.min_side, "captioned": args.captioned}
-    decoded = data.inspect_all(samples, **how, workers=args.workers)
+    rules = {"min_side": args.min_side, "captioned": args.captioned}
+    decoded = data.inspect_all(samples, **rules, workers=args.workers)
     bar = cli.progress(decoded, total=len(samples), desc=f"check {args.split}", unit="image")
     inspections = list(bar)
 

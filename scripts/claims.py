@@ -39,23 +39,23 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--claims: not JSON ({error})") from None
     results = claims.judge(
         listed,
-        {name: made.results for name, made in tables.items()},
+        {name: table.results for name, table in tables.items()},
         comparisons,
         votes,
     )
     text = args.output.with_suffix(".md")
     files.write_text(text, claims.markdown(results))
-    every = tables | {f"{c}:against": m for c, m in comparisons.items()}
-    every |= {"votes": votes} if votes else {}
+    sources = tables | {f"{c}:against": m for c, m in comparisons.items()}
+    sources |= {"votes": votes} if votes else {}
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[text],
-        inputs={name: made.path for name, made in every.items()},
+        inputs={name: source.path for name, source in sources.items()},
         settings=vars(args),
         results=results,
         started=started,
-        notes=[note for made in every.values() for note in made.notes],
+        notes=[note for source in sources.values() for note in source.notes],
     )
     print(claims.markdown(results))
 

@@ -67,8 +67,8 @@ def _type(node: Schema) -> str:
     if "multipleOf" in node:
         text = f"multiple of {node['multipleOf']}"
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    found = [f"{sign} {node[limit]:g}" for limit, sign in limits.items() if limit in node]
-    return " ".join([text, ", ".join(found)]) if found and "multipleOf" not in node else text
+    bounds = [f"{sign} {node[limit]:g}" for limit, sign in limits.items() if limit in node]
+    return " ".join([text, ", ".join(bounds)]) if bounds and "multipleOf" not in node else text
 
 
 def _value(key: str, node: Schema, values: dict[str, Any]) -> str:
@@ -121,11 +121,11 @@ def run(args: argparse.Namespace) -> None:
     schema, readme = editor_schema(), CONFIG / "README.md"
     paper = read(CONFIG / "config.yaml") | read(CONFIG / "site.yaml")
     listed = list(rows(schema, resolve(paper) | {"fidelity": paper["fidelity"]}))
-    made = {
+    texts = {
         CONFIG / "schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n",
         readme: filled(readme.read_text(encoding="utf-8"), listed),
     }
-    for path, text in made.items():
+    for path, text in texts.items():
         if not args.check:
             write_text(path, text)
         elif not path.is_file() or path.read_text(encoding="utf-8") != text:

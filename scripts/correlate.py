@@ -39,17 +39,17 @@ def run(args: argparse.Namespace) -> None:
         )
     _, rated = families.rated()[args.metric]
     ratings = correlation.read_ratings(args.ratings)
-    every = [shard for part in shards.values() for shard in part]
+    scored = [shard for part in shards.values() for shard in part]
     coverage = f"{len(ratings)} of {len(scores)} images of {', '.join(shards)} are rated"
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[],
-        inputs={"ratings": args.ratings} | {f"scores-{i}": s.path for i, s in enumerate(every)},
+        inputs={"ratings": args.ratings} | {f"scores-{i}": s.path for i, s in enumerate(scored)},
         settings=vars(args),
         results=correlation.correlate(scores, ratings, sign=rated.sign, seed=args.seed),
         started=started,
-        notes=[*inputs.notes(*every), f"{args.ratings.name}: {coverage}"],
+        notes=[*inputs.notes(*scored), f"{args.ratings.name}: {coverage}"],
     )
 
 

@@ -39,10 +39,10 @@ GOING_ON = "Ctrl-C stops it; the same command goes on. What Snakemake says is in
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=__doc__)
-    made.add_argument("--config", type=Path, help="a file whose base is the miniature")
-    made.add_argument("--profile", default="profiles/miniature", help="Snakemake's; its cores")
-    return made
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--config", type=Path, help="a file whose base is the miniature")
+    flags.add_argument("--profile", default="profiles/miniature", help="Snakemake's; its cores")
+    return flags
 
 
 def run(args: argparse.Namespace) -> None:
@@ -96,11 +96,11 @@ def warm_python() -> Iterator[str]:
     nor one that has opened a GPU.
     """
     with tempfile.TemporaryDirectory() as folder:
-        one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        one["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # or a library that looks for a GPU opens it
+        extra = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        extra["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # or a library that looks for a GPU opens it
         command = [sys.executable, "-W", "ignore", "scripts/warm.py", folder]
         # in a group of its own: of a terminal's Ctrl-C a script hears once, by its client
-        server = subprocess.Popen(command, env=os.environ | one, process_group=0)
+        server = subprocess.Popen(command, env=os.environ | extra, process_group=0)
         try:
             while not Path(folder, "python").exists() and server.poll() is None:
                 time.sleep(0.01)
@@ -142,8 +142,8 @@ class Progress:
 
 def failure(lines: list[str]) -> list[str]:
     """From the first error on; the failed job's log is in it."""
-    said = (i for i, line in enumerate(lines) if re.match(r"\w*(Error|Exception)\b", line))
-    return lines[next(said, 0) :]
+    errors = (i for i, line in enumerate(lines) if re.match(r"\w*(Error|Exception)\b", line))
+    return lines[next(errors, 0) :]
 
 
 if __name__ == "__main__":

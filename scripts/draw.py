@@ -80,25 +80,25 @@ def run(args: argparse.Namespace) -> None:
     of = {"of_class": args.of_class, "policy": args.seed_policy}
     of["negative_prompt"] = args.negative_prompt
     # what a pipeline does not take is said before any is loaded
-    every = [
-        (name, one)
+    planned = [
+        (name, picture)
         for name, row in rows.items()
-        for one in varied.of(prompts[name], folders[name].backbone, row, **of)
+        for picture in varied.of(prompts[name], folders[name].backbone, row, **of)
     ]
-    mine, root = shards.shard(every, args.shard, args.shards), args.output.parent
+    mine, root = shards.shard(planned, args.shard, args.shards), args.output.parent
     drawn, records, device = [], [], "cpu"
     with cli.progress(total=len(mine), desc=f"draw {args.shard}", unit="image") as bar:
         for name, row in rows.items():
-            if not (wanted := [one for of, one in mine if of == name]):
+            if not (wanted := [picture for of, picture in mine if of == name]):
                 continue
             setup = shared.setup(argparse.Namespace(**vars(args) | own(row, args)), folders[name])
             device = str(setup.device)
-            for one, path in zip(
+            for picture, path in zip(
                 wanted, pictures.draw(setup, wanted, root / name, "draw.py"), strict=True
             ):
                 drawn.append(path)
                 file = str(path.relative_to(root))
-                records.append({"row": name} | one.record() | {"file": file})
+                records.append({"row": name} | picture.record() | {"file": file})
                 bar.update()
             gc.collect()  # of one model at a time
     manifest.write(
@@ -112,15 +112,15 @@ def run(args: argparse.Namespace) -> None:
         results={"pictures": records},
         started=started,
         device=device,
-        notes=[note for one in (*folders.values(), *datasets.values()) for note in one.notes],
+        notes=[note for source in (*folders.values(), *datasets.values()) for note in source.notes],
     )
     print(f"{args.output}: {len(drawn)} pictures")
 
 
 def chosen(dataset: manifest.Manifest, args: argparse.Namespace) -> list[captions.CaptionedImage]:
     """The prompts that pictures are drawn of."""
-    every = captions.of(dataset, args.folder)
-    return shards.spread(every, args.count) if args.spread else every[: args.count]
+    captioned = captions.of(dataset, args.folder)
+    return shards.spread(captioned, args.count) if args.spread else captioned[: args.count]
 
 
 def own(row: dict, args: argparse.Namespace) -> dict:

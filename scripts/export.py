@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> None:
         other.sound(path for path in other.paths() if path.is_relative_to(vae))
         notes += other.notes
     folder = args.output.with_suffix("")
-    how = {"encoder": args.encoder, "decoder": args.decoder}
-    files = export(base, trained, folder, vae=vae, **how)
+    forms = {"encoder": args.encoder, "decoder": args.decoder}
+    files = export(base, trained, folder, vae=vae, **forms)
     manifest.write(
         args.output,
         root=folder,

@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
     device = choose_exact(args.device)
 
     def load(prepare) -> features.Scorer:
-        how = {"crop": args.crop, "crops": args.crops, "prepare": prepare}
-        return features.Scorer(sources, device, **how)
+        options = {"crop": args.crop, "crops": args.crops, "prepare": prepare}
+        return features.Scorer(sources, device, **options)
 
     scored = features.score_all(items, saves, load, batch=args.batch)
     arrays = ["features", "patches"] + (["clean"] if args.inception_clean else [])
@@ -102,8 +102,8 @@ def enlarged(captioned: list, args: argparse.Namespace) -> list[str]:
 
     height, width = shape.sides(args.size)
     sides = [images.sides(photograph.path) for photograph in captioned]
-    said = f"{args.folder} has photographs of less than {height}x{width} px, which were enlarged"
-    return [said] if any(h < height or w < width for h, w in sides) else []
+    note = f"{args.folder} has photographs of less than {height}x{width} px, which were enlarged"
+    return [note] if any(h < height or w < width for h, w in sides) else []
 
 
 def only_jpeg(pictures: list, args: argparse.Namespace) -> list[str]:

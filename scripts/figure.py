@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
 
     bulk = {form: args.output.with_suffix(f".{form}") for form in ("png", "pdf")}
     canvas.save(drawing.figure, bulk)
-    sources = {f"{row}:{i}": one for row, many in rows.items() for i, one in enumerate(many)}
+    sources = {f"{row}:{i}": source for row, many in rows.items() for i, source in enumerate(many)}
     if reference:
         sources["reference"] = reference
     manifest.write(

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     thumbnails = gallery.Thumbnails(args.output.parent / "thumbnails", target)
     groups = []
     for name, about in wanted["sets"].items():
-        rows = {model: made for (model, of), made in shards.items() if of == name}
+        rows = {model: of_model for (model, of), of_model in shards.items() if of == name}
         labels = {model: wanted["labels"][f"{model}:{name}"] for model in rows}
         scored: dict[str, dict[str, manifest.Manifest]] = {}
         for (model, of, family), (aggregate,) in scores.items():
@@ -43,10 +43,10 @@ def run(args: argparse.Namespace) -> None:
         shown = about | {"labels": labels}
         groups.append(gallery.benchmark(name, shown, rows, scored, dataset, thumbnails))
     for path in args.figures:
-        inputs[str(path)] = made = manifest.read(path)
-        groups.append(gallery.figure(made, thumbnails))
+        inputs[str(path)] = figure = manifest.read(path)
+        groups.append(gallery.figure(figure, thumbnails))
     groups = [group for group in groups if group.items]
-    notes = list(dict.fromkeys(note for made in inputs.values() for note in made.notes))
+    notes = list(dict.fromkeys(note for source in inputs.values() for note in source.notes))
     files.write_text(target, gallery.page(args.template, wanted["run"], groups, notes))
     tiles = [tile for group in groups for item in group.items for tile in item.tiles]
     small = {target.parent / tile.thumbnail for tile in tiles}
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=args.output.parent,
         files=[target, *small],
-        inputs={name: made.path for name, made in inputs.items()},
+        inputs={name: source.path for name, source in inputs.items()},
         settings=vars(args),
         results={"pictures": len(tiles), "prompts": sum(len(group.items) for group in groups)},
         started=started,
@@ -67,11 +67,11 @@ def run(args: argparse.Namespace) -> None:
 
 def read(flag: str, pairs: list[str], form: str, inputs: dict[str, manifest.Manifest]) -> dict:
     """`A:B=PATH` pairs => (A, B): its manifests in order, which are added to `inputs` by path."""
-    made: dict[tuple[str, ...], list[manifest.Manifest]] = {}
+    grouped: dict[tuple[str, ...], list[manifest.Manifest]] = {}
     for key, path in cli.named(flag, pairs, form):
         inputs[path] = inputs.get(path) or manifest.read(path)
-        made.setdefault(key, []).append(inputs[path])
-    return made
+        grouped.setdefault(key, []).append(inputs[path])
+    return grouped
 
 
 if __name__ == "__main__":

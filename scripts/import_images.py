@@ -63,10 +63,10 @@ def run(args: argparse.Namespace) -> None:
     with ThreadPoolExecutor(max(args.threads, 1)) as pool:
         taken = pool.map(take, pictures)
         bar = cli.progress(taken, total=len(pictures), desc="adopt")
-        said = dict(zip(pictures, bar, strict=True))
-    faults += [fault for _, fault in said.values() if fault]
+        outcomes = dict(zip(pictures, bar, strict=True))
+    faults += [fault for _, fault in outcomes.values() if fault]
     own_images.refuse(args.images, faults, len(ids), root / "wrong.txt")
-    notes = jpeg.notes(args.images, (note for note, _ in said.values()))
+    notes = jpeg.notes(args.images, (note for note, _ in outcomes.values()))
     sides = dict(zip(("height", "width"), shape.sides(args.size), strict=True))
     for index, output in enumerate(args.output):
         shard = shards.shard(ids, index, len(args.output))

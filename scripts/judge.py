@@ -50,20 +50,20 @@ def run(args: argparse.Namespace) -> None:
     of = pictures.of(sources)
     pairs = [two(pair, of) for pair in args.pairs]
     shown = judge.shown(pairs, samples)
-    questions = [judge.question(one, of, system, asked) for one in shown]
+    questions = [judge.question(pair, of, system, asked) for pair in shown]
     coming = chat.answer_all(questions, args.workers)
     answers = list(cli.progress(coming, total=len(questions), desc="judge", unit="answer"))
 
     cast = judge.votes(args.model, shown, answers)
-    table, said = args.output.with_suffix(".csv"), args.output.with_suffix(".jsonl")
+    table, replies = args.output.with_suffix(".csv"), args.output.with_suffix(".jsonl")
     votes.write(table, cast)
     refusals = [judge.refusal(answer) for answer in answers]
-    files.write_text(said, "".join(map(line, shown, answers, refusals)))
+    files.write_text(replies, "".join(map(line, shown, answers, refusals)))
     refused = {why: refusals.count(why) for why in sorted({*refusals} - {""})}
     manifest.write(
         args.output,
         root=args.output.parent,
-        files=[table, said],
+        files=[table, replies],
         inputs={"dataset": args.dataset}
         | {f"{model}:{i}": source.path for i, (model, source) in enumerate(sources)},
         settings=vars(args),
@@ -82,9 +82,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"{table}: {len(cast)} votes of {args.model}, {sum(refused.values())} answers refused")
 
 
-def line(one: judge.Shown, answer, refusal: str) -> str:
+def line(pair: judge.Shown, answer, refusal: str) -> str:
     """One answer as it was given, and why it gives no votes."""
-    record = {"prompt_id": one.prompt.id, "first": one.first, "second": one.second}
+    record = {"prompt_id": pair.prompt.id, "first": pair.first, "second": pair.second}
     return json.dumps(record | asdict(answer) | {"refusal": refusal}, ensure_ascii=False) + "\n"
 
 

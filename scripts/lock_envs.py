@@ -47,12 +47,12 @@ def conda_part(group: str) -> list[str]:
 def environment(group: str, lock: Path, uv: str) -> str:
     command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
     command += ["--no-header", "--no-annotate", "--group", group, "--constraint", str(lock)]
-    found = subprocess.run(
+    compiled = subprocess.run(
         command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
     ).stdout
     content = {
         "channels": ["conda-forge"],
-        "dependencies": [*conda_part(group), {"pip": pins(found)}],
+        "dependencies": [*conda_part(group), {"pip": pins(compiled)}],
     }
     return f"# made by `make lock` from pyproject.toml and {lock.name}\n" + yaml.safe_dump(
         content, sort_keys=False, width=200
@@ -61,10 +61,10 @@ def environment(group: str, lock: Path, uv: str) -> str:
 
 def check(path: Path, lock: Path) -> None:
     locked = {pin.split(" ;")[0] for pin in pins(lock.read_text(encoding="utf-8"))}
-    *conda, found = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+    *conda, pip = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
     if conda != conda_part(path.stem):
         raise UserError(f"{path}: {conda} should be {conda_part(path.stem)}; run make lock")
-    unlike = sorted({pin.split(" ;")[0] for pin in found["pip"]} - locked)
+    unlike = sorted({pin.split(" ;")[0] for pin in pip["pip"]} - locked)
     if unlike:
         raise UserError(f"{path}: {unlike[0]} is not what {lock.name} says; run make lock")
 

@@ -45,7 +45,7 @@ def take(pool: list[str], count: int) -> list[str]:
     """
     folder = Path(tempfile.gettempdir()) / f"diffusion4k-gpus-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    told = False
+    announced = False
     while True:
         taken: dict[str, int] = {}
         for name in pool:
@@ -61,8 +61,8 @@ def take(pool: list[str], count: int) -> list[str]:
                 return list(taken)
         for handle in taken.values():
             os.close(handle)
-        if not told:
-            told = True
+        if not announced:
+            announced = True
             print(f"waiting: {len(taken)} of {count} GPUs are free", file=sys.stderr, flush=True)
         time.sleep(1)
 

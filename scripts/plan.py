@@ -33,14 +33,14 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     config = resolve.saved(args.config)
     device = config["plan"].get("device")
-    made = plan.Plan(config, plan.measured(args.measured, device))
+    estimate = plan.Plan(config, plan.measured(args.measured, device))
     print(f"What the tables and figures of run {config['run']} take\n")
     if "reuse" in config:
         print(f"In all, of which there are ready, {reuse.note(config)}\n")
-    print("\n".join(words.every(made)))
+    print("\n".join(words.every(estimate)))
     print(
         f"Hours: {words.rates(config)} TFLOP/s, sustained (plan.tflops), on {device or 'a GPU'}"
-        + (", but for what was measured on it.\n" if made.measured else ".\n")
+        + (", but for what was measured on it.\n" if estimate.measured else ".\n")
         + "Wall time: the longest chain of jobs, each finding its GPUs free; transfers, loading and"
         " scoring not counted.\nGB: at the peak of the run, sources apart. –: not modelled."
     )

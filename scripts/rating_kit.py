@@ -42,24 +42,24 @@ def run(args: argparse.Namespace) -> None:
     dataset, sources = manifest.read(args.dataset), pictures.sources(args.images)
     texts = {sample.id: sample.text for sample in captions.of(dataset, args.folder)}
     items = kit.items(pictures.of(sources), texts, groups, prompts=args.prompts, seed=args.seed)
-    how = {"patch": args.patch, "across": args.across}
+    layout = {"patch": args.patch, "across": args.across}
     if args.purpose == "pairs":
-        how = {"side": args.side} if args.side else {}
+        layout = {"side": args.side} if args.side else {}
     folder, embed = args.output.with_suffix(""), args.embed_mb * 2**20
-    bulk = page.write(folder, items, args.purpose, how, template=TEMPLATE, embed=embed)
+    bulk = page.write(folder, items, args.purpose, layout, template=TEMPLATE, embed=embed)
     # beside the folder that raters get, not in it
     key = args.output.with_name(f"{args.output.stem}-key.json")
-    files.write_text(key, json.dumps(kit.key(args.purpose, items, how), indent=1) + "\n")
+    files.write_text(key, json.dumps(kit.key(args.purpose, items, layout), indent=1) + "\n")
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[key, *bulk],
         inputs={"dataset": dataset.path}
-        | {f"{model}:{one.path}": one.path for model, one in sources},
+        | {f"{model}:{source.path}": source.path for model, source in sources},
         settings=vars(args),
-        results={"items": len(items), "kit": kit.digest(args.purpose, items, how)},
+        results={"items": len(items), "kit": kit.digest(args.purpose, items, layout)},
         started=started,
-        notes=[note for one in [dataset, *(source for _, source in sources)] for note in one.notes],
+        notes=[note for m in [dataset, *(source for _, source in sources)] for note in m.notes],
     )
     send = f"the folder {folder}" if len(bulk) > 1 else str(bulk[0])
     print(f"{len(items)} items; give raters {send}, and keep {key} to yourself")

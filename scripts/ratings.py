@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
     from diffusion4k.people import agreement, answers
 
     started = time.time()
-    made, key = answers.read_key(args.kit, args.answers)
+    kit, key = answers.read_key(args.kit, args.answers)
     ratings = answers.of_ratings(args.answers, key, partial=args.partial)
     if not ratings:
         raise UserError(f"{args.answers[0]}: no ratings in it")
@@ -36,21 +36,21 @@ def run(args: argparse.Namespace) -> None:
     with files.atomic(bulk) as temporary, temporary.open("w", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(answers.RATINGS_HEADER)
-        writer.writerows(one[1:] for one in ratings)
+        writer.writerows(cells[1:] for cells in ratings)
     named = {(rater, (model, id)): value for rater, model, id, value in ratings if rater}
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[bulk],
         inputs={f"answers-{i}": path for i, path in enumerate(args.answers)}
-        | ({"kit": made.path} if made else {}),
+        | ({"kit": kit.path} if kit else {}),
         settings=vars(args),
         results={
             "ratings": len(ratings),
             "agreement": agreement.of(named, "ordinal") if named else {},
         },
         started=started,
-        notes=made.notes if made else [],
+        notes=kit.notes if kit else [],
     )
     print(f"{bulk}: {len(ratings)} ratings")
 

@@ -56,17 +56,18 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(cli.threads())
     device, root = choose_exact(args.device), args.output.parent
     samples = shards.spread(captions.of(dataset, args.folder), args.count)
-    real = {one.id: inputs.photograph(one.sound(), args.size, upright=True) for one in samples}
+    real = {s.id: inputs.photograph(s.sound(), args.size, upright=True) for s in samples}
     records = []
 
-    def keep(row: str, one: captions.CaptionedImage, pixels: np.ndarray) -> None:
-        name = f"{row}/{one.id}.png"
+    def keep(row: str, sample: captions.CaptionedImage, pixels: np.ndarray) -> None:
+        name = f"{row}/{sample.id}.png"
         images.save_png(root / name, pixels)
         sides = dict(zip(("height", "width"), pixels.shape, strict=False))
-        records.append({"row": row, "id": one.id, "prompt": one.text} | sides | {"file": name})
+        record = {"row": row, "id": sample.id, "prompt": sample.text}
+        records.append(record | sides | {"file": name})
 
-    for one in samples:
-        keep("photograph", one, np.asarray(real[one.id]))
+    for sample in samples:
+        keep("photograph", sample, np.asarray(real[sample.id]))
     for name, row in args.rows.items():
         source, form = sources[name], FORM | row
         source.sound(source.within("vae") or None)
@@ -79,13 +80,13 @@ def run(args: argparse.Namespace) -> None:
             device=device,
             tiling=args.vae_tiling,
         )
-        for one in cli.progress(samples, desc=name, unit="image"):
-            keep(name, one, reconstruct.rebuild(vae, real[one.id], one.id, tf32=args.tf32))
+        for sample in cli.progress(samples, desc=name, unit="image"):
+            keep(name, sample, reconstruct.rebuild(vae, real[sample.id], sample.id, tf32=args.tf32))
     tiles = ["reconstructed in tiles: not quite the values of the whole"]
     manifest.write(
         args.output,
         root=root,
-        files=[root / one["file"] for one in records],
+        files=[root / record["file"] for record in records],
         inputs={"dataset": args.dataset} | {name: row["vae"] for name, row in args.rows.items()},
         settings=vars(args),
         results={"pictures": records},

@@ -59,12 +59,12 @@ def run(args: argparse.Namespace) -> None:
         args.chains,
         root=args.chains.parent,
         files=pages.values(),
-        inputs={made.path.stem: made.path for made in tables},
+        inputs={table.path.stem: table.path for table in tables},
         settings={"tables": args.tables},
         started=started,
     )
     files.write_text(args.output, text)
-    print("\n".join(render.markdown(made.results) for made in tables))
+    print("\n".join(render.markdown(table.results) for table in tables))
     print(f"report: {args.output} ({units.size(args.output.stat().st_size)})")
 
 

@@ -88,8 +88,8 @@ def score(args: argparse.Namespace) -> tuple[list[dict], dict[str, dict]]:
 
         settings = Matrices(args.patch, args.levels, tuple(args.distances), tuple(args.angles))
         members = scores.pictures(args.folder, args.size)
-        how = {"threads": args.threads, "properties": args.properties}
-        return scores.glcm(members, settings, **how)
+        options = {"threads": args.threads, "properties": args.properties}
+        return scores.glcm(members, settings, **options)
     if args.metric == "cr":
         return scores.compression_ratio(args.folder, scores.pictures(args.folder, args.size))
 
@@ -98,11 +98,11 @@ def score(args: argparse.Namespace) -> tuple[list[dict], dict[str, dict]]:
     if args.metric == "fid":
 
         def load():
-            how = (args.sha256, args.protocol, INCEPTION, choose_exact(args.device))
-            return scores.inception_network(args.weights, *how)
+            options = (args.sha256, args.protocol, INCEPTION, choose_exact(args.device))
+            return scores.inception_network(args.weights, *options)
 
-        how = {"size": args.size, "crop": args.crop, "crops": args.crops}
-        return scores.fid(args.folder, args.reference, load, **how)
+        options = {"size": args.size, "crop": args.crop, "crops": args.crops}
+        return scores.fid(args.folder, args.reference, load, **options)
 
     from diffusion4k.metrics import aesthetics, clip
 

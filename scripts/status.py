@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
         config = resolve.saved(folder / "config.yaml")
         print(f"{folder}:")
         for line in status.lines(config, Path.cwd(), queue):
-            print(f"  {line.model:20} {line.step:>7}  {line.state:9} {line.said}".rstrip())
+            print(f"  {line.model:20} {line.step:>7}  {line.state:9} {line.detail}".rstrip())
             unknown |= line.state == "unknown"
     if unknown:
         print(f"unknown: SLURM could not be asked ({queue.fault})")

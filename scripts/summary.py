@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     print((args.run / "tables" / f"{args.table}.md").read_text(encoding="utf-8"))
     print("stage        seconds of work")
     for stage in ("sources", "data", "latents", "train", "vae", "generate", "metrics"):
-        seconds = [found.seconds for found in check.find(args.run / stage)]
+        seconds = [job.seconds for job in check.find(args.run / stage)]
         print(f"{stage:12} {sum(seconds):8.0f}  ({len(seconds)} manifests)")
     print(f"\nAll tables and figures are in the report: {(args.run / 'report.html').resolve()}")
 

@@ -51,11 +51,11 @@ def run(args: argparse.Namespace) -> None:
 
 def only_run(table: str) -> Path:
     """The folder of results/ that has the table; UserError when several do, or none."""
-    found = sorted(path.parents[1] for path in Path("results").glob(f"*/tables/{table}.json"))
-    if len(found) != 1:
-        several = ", ".join(map(str, found)) or "no run of results/ has it"
+    runs = sorted(path.parents[1] for path in Path("results").glob(f"*/tables/{table}.json"))
+    if len(runs) != 1:
+        several = ", ".join(map(str, runs)) or "no run of results/ has it"
         raise UserError(f"{table}: which run? give --run ({several})")
-    return found[0]
+    return runs[0]
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ from diffusion4k.train.job import add_arguments, from_arguments
 
 def parser() -> argparse.ArgumentParser:
     """The recipe's flags (diffusion4k/train/settings.py), then those of the job."""
-    made = argparse.ArgumentParser(
+    flags = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    settings.add_arguments(made.add_argument_group("recipe"))
-    job = made.add_argument_group("job")
+    settings.add_arguments(flags.add_argument_group("recipe"))
+    job = flags.add_argument_group("job")
     job.add_argument("--pipeline", type=Path, required=True, help="manifest of the base pipeline")
     job.add_argument("--latents", type=Path, nargs="+", required=True, help="shard manifests")
     job.add_argument("--dataset", type=Path, help="manifest; the images of online latents")
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     job.add_argument("--cache", type=float, default=1.0, metavar="GB",
                      help="latents up to this size are kept in memory")  # fmt: skip
     add_arguments(job)
-    return made
+    return flags
 
 
 def run(args: argparse.Namespace) -> None:

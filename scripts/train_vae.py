@@ -17,19 +17,19 @@ from diffusion4k.train.job import add_arguments, from_arguments
 
 def parser() -> argparse.ArgumentParser:
     """The recipe's flags (diffusion4k/train/autoencoder_settings.py), then those of the job."""
-    made = argparse.ArgumentParser(
+    flags = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     settings.add_arguments(
-        made.add_argument_group("recipe"), AutoencoderSettings, autoencoder_settings.CHOICES
+        flags.add_argument_group("recipe"), AutoencoderSettings, autoencoder_settings.CHOICES
     )
-    job = made.add_argument_group("job")
+    job = flags.add_argument_group("job")
     job.add_argument("--pipeline", type=Path, required=True, help="manifest of the pipeline or VAE")
     job.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     job.add_argument("--images", type=Path, required=True, help="manifest of list_images.py")
     job.add_argument("--vgg16", type=Path, required=True, help="manifest of LPIPS's network")
     add_arguments(job)
-    return made
+    return flags
 
 
 def run(args: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
             f"{args.run}: {count} files are broken or gone, see above; `snakemake … -- repair`,"
             " with the run's configuration, makes them again and no other"
         )
-    count = sum(len(made.files) for made in report.manifests)
+    count = sum(len(manifest.files) for manifest in report.manifests)
     print(f"{args.run}: {count} files of {len(report.manifests)} manifests are as they were made")
 
 

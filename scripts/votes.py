@@ -36,35 +36,35 @@ def run(args: argparse.Namespace) -> None:
     dataset, judges = manifest.read(args.dataset), [manifest.read(path) for path in args.judges]
     pairs = [tuple(pair.split(",")) for pair in args.pairs]
     prompts = [sample.id for sample in captions.of(dataset, args.folder)]
-    made, key = answers.read_key(args.kit, args.answers)
-    judged = [path for one in judges for path in one.sound() if path.suffix == ".csv"]
+    kit, key = answers.read_key(args.kit, args.answers)
+    judged = [path for judge in judges for path in judge.sound() if path.suffix == ".csv"]
     paths = [*args.answers, *judged]
-    every = answers.of_pairs(paths, key, pairs, prompts, partial=args.partial)
-    if not every:
+    cast = answers.of_pairs(paths, key, pairs, prompts, partial=args.partial)
+    if not cast:
         raise UserError("no votes: give --answers or --judges")
     bulk = args.output.with_suffix(".csv")
-    votes.write(bulk, every)
-    people = sorted({vote.rater for vote in every if vote.kind == "people"})
-    rates = preference.win_rates(every, pairs, seed=args.seed)
-    of_inputs = [dataset, *judges, *([made] if made else [])]
+    votes.write(bulk, cast)
+    people = sorted({vote.rater for vote in cast if vote.kind == "people"})
+    rates = preference.win_rates(cast, pairs, seed=args.seed)
+    of_inputs = [dataset, *judges, *([kit] if kit else [])]
     manifest.write(
         args.output,
         root=args.output.parent,
         files=[bulk],
         inputs={"dataset": dataset.path}
-        | ({"kit": made.path} if made else {})
+        | ({"kit": kit.path} if kit else {})
         | {f"answers-{i}": path for i, path in enumerate(args.answers)}
-        | {f"judge-{i}": one.path for i, one in enumerate(judges)},
+        | {f"judge-{i}": judge.path for i, judge in enumerate(judges)},
         settings=vars(args),
         results={
             "win_rates": rates,
-            "agreement": agreement.of_votes(every),
-            "strengths": preference.strengths(every),
+            "agreement": agreement.of_votes(cast),
+            "strengths": preference.strengths(cast),
             "raters": len(people),
-            "refusals": sum(one.results.get("refusals", 0) for one in judges),
+            "refusals": sum(judge.results.get("refusals", 0) for judge in judges),
         },
         started=started,
-        notes=[note for one in of_inputs for note in one.notes],
+        notes=[note for source in of_inputs for note in source.notes],
     )
     for row in rates:
         low, high = row["interval"]

@@ -101,20 +101,20 @@ def watch(connection: socket.socket) -> None:
     """One job: run it, tell the client its process id and its status; it ends with the client."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, streams, *_ = socket.recv_fds(connection, 1, 3)
-    told = connection.makefile("rw", encoding="utf-8", errors="surrogateescape")
-    job = json.loads(told.readline())
+    channel = connection.makefile("rw", encoding="utf-8", errors="surrogateescape")
+    job = json.loads(channel.readline())
     if (pid := os.fork()) == 0:
         connection.close()
         os._exit(status_of(job, streams))
-    told.write(f"{pid}\n")
-    told.flush()
+    channel.write(f"{pid}\n")
+    channel.flush()
     ended = os.pidfd_open(pid)
     if ended not in select.select([connection, ended], [], [])[0]:
         os.kill(pid, signal.SIGTERM)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     with contextlib.suppress(OSError):
-        told.write(f"{status if status >= 0 else 128 - status}\n")
-        told.flush()
+        channel.write(f"{status if status >= 0 else 128 - status}\n")
+        channel.flush()
     os._exit(0)
 
 

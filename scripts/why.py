@@ -72,15 +72,15 @@ def changed_flags(job: dict[str, str]) -> Iterator[str]:
 
 def flags(command: str) -> dict[str, str]:
     """Flag => its values, of a command line."""
-    found: dict[str, list[str]] = {}
+    by_flag: dict[str, list[str]] = {}
     values: list[str] = []
     for word in shlex.split(command):
         if word.startswith("--"):
             flag, _, value = word.partition("=")
-            values = found.setdefault(flag, [value] if value else [])
+            values = by_flag.setdefault(flag, [value] if value else [])
         else:
             values.append(word)
-    return {flag: " ".join(words) for flag, words in found.items() if flag != "--progress-folder"}
+    return {flag: " ".join(words) for flag, words in by_flag.items() if flag != "--progress-folder"}
 
 
 def short(value: str | None) -> str:

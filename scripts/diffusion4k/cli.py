@@ -60,29 +60,29 @@ def joined(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     argparse takes a word with a dash for an option, also for one that there is not.
     """
     options = _options(parser)
-    found: list[str] = []
+    merged: list[str] = []
     for at, word in enumerate(words):
         if word == "--":
-            return [*found, *words[at:]]
-        option = options.get(found[-1]) if found else None
+            return [*merged, *words[at:]]
+        option = options.get(merged[-1]) if merged else None
         text = option is not None and option.nargs is None and option.type in (None, str)
         name = word.partition("=")[0]
         known = any(known.startswith(name) for known in options if known.startswith("--"))
         if text and word.startswith("-") and name not in options and not (known and len(name) > 2):
-            found[-1] += f"={word}"
+            merged[-1] += f"={word}"
         else:
-            found.append(word)
-    return found
+            merged.append(word)
+    return merged
 
 
 def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     """Every option of a parser and of its commands."""
-    found = dict(parser._option_string_actions)
+    options = dict(parser._option_string_actions)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
-                found |= _options(command)
-    return found
+                options |= _options(command)
+    return options
 
 
 def named(flag: str, pairs: Iterable[str], form: str) -> list[tuple[tuple[str, ...], str]]:
@@ -167,5 +167,5 @@ def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator
 
 def threads() -> int:
     """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
-    return int(asked) if asked.strip().isdecimal() else os.cpu_count() or 1
+    setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
+    return int(setting) if setting.strip().isdecimal() else os.cpu_count() or 1

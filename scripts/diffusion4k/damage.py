@@ -39,8 +39,8 @@ def _damage(path: Path) -> str:
     """What can be seen of it from outside; "" when the file, or each in the folder, looks whole."""
     if path.is_dir():
         files = [file for file in walk(path) if file.suffix == ".safetensors" and file.is_file()]
-        found = ((file.relative_to(path), _damage(file)) for file in files)
-        return next((f"{name}: {damage}" for name, damage in found if damage), "")
+        damages = ((file.relative_to(path), _damage(file)) for file in files)
+        return next((f"{name}: {damage}" for name, damage in damages if damage), "")
     if not path.is_file():
         return ""
     with path.open("rb") as handle:

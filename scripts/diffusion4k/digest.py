@@ -207,8 +207,8 @@ def _without_words(call: ast.Call) -> list[ast.expr]:
         return []
     if name == "flag":  # its help (train/settings.py)
         return call.args[1:]
-    told = any(w.arg == "file" and ast.unparse(w.value) == "sys.stderr" for w in call.keywords)
-    if name == "print" and told:
+    on_stderr = any(w.arg == "file" and ast.unparse(w.value) == "sys.stderr" for w in call.keywords)
+    if name == "print" and on_stderr:
         parts = (arg.values if isinstance(arg, ast.JoinedStr) else [arg] for arg in call.args)
         return [node for part in parts for node in part if not isinstance(node, ast.Constant)]
     return call.args

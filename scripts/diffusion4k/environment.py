@@ -46,8 +46,8 @@ def machine() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Python and those of the project's libraries that this process has imported."""
-    found = {name: getattr(sys.modules.get(name), "__version__", "") for name in LIBRARIES}
-    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+    imported = {name: getattr(sys.modules.get(name), "__version__", "") for name in LIBRARIES}
+    return {"python": platform.python_version()} | {k: v for k, v in imported.items() if v}
 
 
 def device(name: str) -> str:
@@ -60,8 +60,8 @@ def device(name: str) -> str:
 
 def devices(name: object, processes: int) -> str:
     """What processes of one device each run on: `8 x NVIDIA A100-SXM4-80GB`, `2 x cpu`."""
-    one = device(str(name))
-    return f"{processes} x {one}" if processes > 1 else one
+    model = device(str(name))
+    return f"{processes} x {model}" if processes > 1 else model
 
 
 def _git(*arguments: str) -> str | None:

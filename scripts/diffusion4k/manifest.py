@@ -120,8 +120,8 @@ class Manifest:
 
         When, how fast and on what it was made does not count.
         """
-        made = [(file.name, file.sha256) for file in self.files if not file.measured]
-        record = json.dumps(made or self.results, sort_keys=True)
+        content = [(file.name, file.sha256) for file in self.files if not file.measured]
+        record = json.dumps(content or self.results, sort_keys=True)
         return hashlib.sha256(record.encode()).hexdigest()[:16]
 
     def paths(self) -> list[Path]:
@@ -270,8 +270,8 @@ def _write_json(path: Path, record: dict) -> None:
 
 def _file(root: Path, path: Path, measured: bool) -> dict[str, Any]:
     name = str(path.relative_to(root))
-    made = {"name": name, "bytes": path.stat().st_size, "sha256": sha256(path)}
-    return made | ({"measured": True} if measured else {})
+    entry = {"name": name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    return entry | ({"measured": True} if measured else {})
 
 
 def _record(path: str | Path) -> dict[str, Any]:

@@ -46,4 +46,4 @@ def test_torchruns_limit_counts_where_it_is_launched(tmp_path, monkeypatch, gpus
     path.write_text(json.dumps(record), encoding="utf-8")
     own = {"train": {"gpus": gpus}}
     finding = doctor._notice(configuration(backbones={"flux": own, "sd3": own}), tmp_path)
-    assert finding.ok is ok and ("torchrun" in finding.said) is not ok
+    assert finding.ok is ok and ("torchrun" in finding.detail) is not ok

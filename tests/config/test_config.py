@@ -256,11 +256,11 @@ def test_a_footer_names_the_rows_that_govern_its_keys():
     one = resolve(fidelity={"flips": "corrected"})
     found = fidelity.describe(one, {flips, decoder})
     assert found == "fidelity: published; corrected flips"
-    assert fidelity.told(one, flips) and not fidelity.told(one, decoder)
+    assert fidelity.described(one, flips) and not fidelity.described(one, decoder)
     # what was set by hand is neither, and named with its value
     own = resolve(fidelity="corrected", vae={"decoder": "upsample"})
     assert fidelity.describe(own, {decoder}) == ""
-    assert not fidelity.told(own, decoder)
+    assert not fidelity.described(own, decoder)
 
 
 def test_the_documented_settings_of_flux_on_one_gpu_are_accepted_and_counted_right(

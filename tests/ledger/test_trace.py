@@ -46,7 +46,7 @@ def test_a_cell_leads_to_its_sources_and_only_to_what_it_rests_on(run):
 
 def test_a_deleted_segment_is_known_from_the_next_ones_record(run):
     segment = next(link for link in links(run) if "step-000300" in link.name)
-    assert segment.kept and segment.made.settings == {"step": "step-000300"}
+    assert segment.kept and segment.manifest.settings == {"step": "step-000300"}
     assert "latents/sd3/shard-0-of-1.json" in segment.inputs
     assert not (run.folder / segment.name).exists()
 

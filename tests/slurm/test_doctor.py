@@ -47,7 +47,7 @@ def test_a_cluster_that_fits(here):
     found = examined()
     well = {"cpu partition", "gpu partition", "GPUs", "time limits", "slots", "jobs", "polling"}
     assert all(found[what].ok for what in well), [str(finding) for finding in found.values()]
-    assert "8 x a100" in found["GPUs"].said
+    assert "8 x a100" in found["GPUs"].detail
     # this test machine needs neither the paper's room nor its tokens
     assert {what for what in found if not found[what].ok} <= {"disk", "source sd3", "source flux"}
 
@@ -70,13 +70,13 @@ def test_a_cluster_that_fits(here):
 )  # fmt: skip
 def test_a_fault_in_the_configuration(here, changes, what, says):
     found = examined(**changes)
-    assert not found[what].ok and says in found[what].said, str(found[what])
+    assert not found[what].ok and says in found[what].detail, str(found[what])
 
 
 def test_a_limit_of_the_partition(here):
     here.run("scontrol", "update", "partitionname=gpu", "maxtime=60")
     try:
-        assert "set site.max_runtime: 60" in examined()["time limit"].said
+        assert "set site.max_runtime: 60" in examined()["time limit"].detail
         assert examined(site={"max_runtime": 60})["time limits"].ok
     finally:
         here.run("scontrol", "update", "partitionname=gpu", "maxtime=2880")
@@ -92,17 +92,17 @@ def test_segments_that_do_not_fit_their_slots():
     assert slots()["slots"].ok
     (short,) = slots(site={"max_runtime": 240}).values()
     assert str(short).startswith("FIX  slots of flux_f16_wlf: estimated: at 37.9 s a step (170 ")
-    assert "12 jobs of 220 minutes are 4,183 of a segment's 5,000 steps" in short.said
+    assert "12 jobs of 220 minutes are 4,183 of a segment's 5,000 steps" in short.detail
     ways = "train.segment: 4183 or less, train.slots: 15, or site.max_runtime: 283"
-    assert short.said.endswith(f"; set {ways}")
+    assert short.detail.endswith(f"; set {ways}")
     for change in ({"train": {"segment": 4000}}, {"train": {"slots": 15}}):
         assert slots(site={"max_runtime": 240}, **change)["slots"].ok
     assert slots(site={"max_runtime": 283})["slots"].ok
     (short,) = slots(resources={"train": {"runtime": 240}}).values()
-    assert "or resources.train.runtime: 283" in short.said
+    assert "or resources.train.runtime: 283" in short.detail
     own = {"flux": {"train": {"resources": {"runtime": 240}}}}
     (short,) = slots(backbones=own).values()
-    assert "or backbones.flux.train.resources.runtime: 283" in short.said
+    assert "or backbones.flux.train.resources.runtime: 283" in short.detail
 
 
 def test_an_offloaded_optimizer_that_does_not_fit_what_is_asked_for():
@@ -113,13 +113,13 @@ def test_an_offloaded_optimizer_that_does_not_fit_what_is_asked_for():
     assert str(short).startswith(
         "FIX  memory of flux_f16_wlf: asks for 120 GB a node, weights and optimizer take 190 GB "
     )
-    assert "raise backbones.flux.train.resources.mem_mb" in short.said
+    assert "raise backbones.flux.train.resources.mem_mb" in short.detail
     two["resources"] = {"mem_mb": 120000}
     assert not [*doctor._memory(configuration(backbones={"flux": {"train": two}}))]
     # on the GPUs: a resumed rank reads its share of masters and moments, 12 bytes a weight, first
     two |= {"offload_optimizer": False, "resources": {"mem_mb": 60000}}
     (short,) = doctor._memory(configuration(backbones={"flux": {"train": two}}))
-    assert "asks for 120 GB a node, weights and optimizer take 143 GB there" in short.said
+    assert "asks for 120 GB a node, weights and optimizer take 143 GB there" in short.detail
     two["resources"] = {"mem_mb": 72000}
     assert not [*doctor._memory(configuration(backbones={"flux": {"train": two}}))]
 
@@ -128,7 +128,7 @@ def test_weights_that_do_not_fit_what_is_asked_for():
     """Flux in full on one GPU: 11.9 billion weights of 4 bytes, and of 2 in the file."""
     own = {"gpus": 1, "zero_stage": 0, "optimizer": "adamw_8bit", "offload_optimizer": False}
     (short,) = doctor._memory(configuration(backbones={"flux": {"train": own}}))
-    assert "asks for 60 GB a node, weights and optimizer take 71 GB there" in short.said
+    assert "asks for 60 GB a node, weights and optimizer take 71 GB there" in short.detail
     own["resources"] = {"mem_mb": 96000}
     assert not [*doctor._memory(configuration(backbones={"flux": {"train": own}}))]
 
@@ -140,7 +140,7 @@ def test_segments_at_a_rate_that_was_measured(tmp_path):
     short = {"site": {"max_runtime": 240}, "plan": {"device": "H200"}}
     assert slots(tmp_path, **short)["slots"].ok
     found = slots(tmp_path, **short, train={"slots": 4})["slots of flux_f16_wlf"]
-    assert "(400 TFLOP/s a GPU, measured on H200)" in found.said
+    assert "(400 TFLOP/s a GPU, measured on H200)" in found.detail
 
 
 def test_a_partition_with_two_kinds_of_nodes(tmp_path, monkeypatch):
@@ -158,7 +158,7 @@ def test_a_partition_with_two_kinds_of_nodes(tmp_path, monkeypatch):
     assert well.ok, str(well)
     many = {"backbones": {"flux": {"train": {"gpus": 16, "micro_batch": 2}}}}
     (few,) = doctor._gpus(configuration(**many), found)
-    assert not few.ok and "asks for 16 on a node" in few.said
+    assert not few.ok and "asks for 16 on a node" in few.detail
 
 
 def test_a_cluster_that_forgets_its_jobs(here):
@@ -167,7 +167,7 @@ def test_a_cluster_that_forgets_its_jobs(here):
     try:
         here.run("scontrol", "reconfigure")
         found = examined()["polling"]
-        assert not found.ok and "after 120 s" in found.said and "sacct" in found.said
+        assert not found.ok and "after 120 s" in found.detail and "sacct" in found.detail
     finally:
         here.conf.write_text(text)
         here.run("scontrol", "reconfigure")
@@ -176,7 +176,7 @@ def test_a_cluster_that_forgets_its_jobs(here):
 def test_no_cluster_at_all(here, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     found = examined()["SLURM"]
-    assert not found.ok and "login node" in found.said
+    assert not found.ok and "login node" in found.detail
 
 
 # what only a job can tell
@@ -216,10 +216,10 @@ def test_jobs_see_the_folder_and_the_environment_but_no_cuda(here, shared, monke
     train = {"zero_stage": 2, "offload_optimizer": True}
     found = probed(shared, resources={"generate": {"gpu": 1}}, train=train)
     lacks = found["compiler"]
-    assert not lacks.ok and "g1 has no g++-none: training builds" in lacks.said
-    assert "load a gcc module" in lacks.said and "train.offload_optimizer: false" in lacks.said
+    assert not lacks.ok and "g1 has no g++-none: training builds" in lacks.detail
+    assert "load a gcc module" in lacks.detail and "train.offload_optimizer: false" in lacks.detail
     assert found["node"].ok, str(found["node"])
-    assert not found["GPU node"].ok and "sees no CUDA" in found["GPU node"].said
+    assert not found["GPU node"].ok and "sees no CUDA" in found["GPU node"].detail
     assert not list((shared / ".snakemake").glob("doctor-*"))
 
 
@@ -227,9 +227,9 @@ def test_an_environment_that_is_broken_on_the_node(here, shared, tmp_path, monke
     (tmp_path / "diffusers.py").write_text("raise ImportError('GLIBC_2.34 not found')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = probed(shared)["node"]
-    assert not found.ok and "import diffusers: ImportError: GLIBC_2.34 not found" in found.said
+    assert not found.ok and "import diffusers: ImportError: GLIBC_2.34 not found" in found.detail
     found = probed(shared, conda=True)["node"]
-    assert found.ok and found.said.endswith("; environments of --sdm conda were not probed")
+    assert found.ok and found.detail.endswith("; environments of --sdm conda were not probed")
 
 
 def test_a_folder_that_nodes_do_not_share(here, shared, tmp_path):
@@ -239,7 +239,7 @@ def test_a_folder_that_nodes_do_not_share(here, shared, tmp_path):
     here.moved.write_text(f"{shared}\n{elsewhere}\n")
     try:
         found = probed(shared)["node"]
-        assert not found.ok and re.search("must lie on a file system that", found.said)
+        assert not found.ok and re.search("must lie on a file system that", found.detail)
     finally:
         here.moved.unlink()
 
@@ -248,7 +248,7 @@ def test_a_job_that_has_to_wait(here, shared):
     here.run("scontrol", "update", "partitionname=cpu", "state=down")
     try:
         found = probed(shared, patience=1)["node"]
-        assert not found.ok and "did not run in time (PENDING, PartitionDown)" in found.said
+        assert not found.ok and "did not run in time (PENDING, PartitionDown)" in found.detail
     finally:
         here.run("scontrol", "update", "partitionname=cpu", "state=up")
 
@@ -264,7 +264,7 @@ def test_the_doctor_and_the_plan_count_the_same_disk():
     assert parts["generate"] == pytest.approx(16 + 120, rel=0.1)
     jpegs = plan.Plan(configuration(metrics={"score_input": "jpeg"})).disk()
     assert jpegs["generate"] == pytest.approx(16, rel=0.1)
-    assert f"about {sum(parts.values()):,.0f} GB needed" in finding.said
+    assert f"about {sum(parts.values()):,.0f} GB needed" in finding.detail
     assert sum(plan.Plan(configuration("miniature.yaml")).disk().values()) < 1
 
 
@@ -277,9 +277,10 @@ def test_a_save_that_takes_longer_than_slurm_waits_is_told(here, tmp_path, savin
         path.write_text(json.dumps(record), encoding="utf-8")
     finding = doctor._notice(configuration(), tmp_path)
     assert finding.ok is ok
-    assert "KillWait" in finding.said and ("goes back up to 30 minutes" in finding.said) is not ok
+    assert "KillWait" in finding.detail
+    assert ("goes back up to 30 minutes" in finding.detail) is not ok
     steps = doctor._notice(configuration(train={"save_every": 250}), tmp_path)
-    assert ("goes back up to 250 steps" in steps.said) is not ok
+    assert ("goes back up to 250 steps" in steps.detail) is not ok
 
 
 def test_a_save_that_takes_longer_than_torchrun_waits_is_told(here, tmp_path, monkeypatch):
@@ -290,6 +291,6 @@ def test_a_save_that_takes_longer_than_torchrun_waits_is_told(here, tmp_path, mo
     record = {"seconds_per_step": 10.0, "seconds_saving": 690.0}
     path.write_text(json.dumps(record), encoding="utf-8")
     short = doctor._notice(configuration(), tmp_path)
-    assert not short.ok and "torchrun its ranks after 600 s" in short.said
-    assert "raise train.time_margin" in short.said
+    assert not short.ok and "torchrun its ranks after 600 s" in short.detail
+    assert "raise train.time_margin" in short.detail
     assert doctor._notice(configuration(train={"time_margin": 25}), tmp_path).ok

@@ -42,7 +42,7 @@ def advice() -> tuple[list[str], doctor.Finding]:
 def test_a_token_that_may_read(hub, capsys):
     hub.gated[f"models/{NAME}"] = f"Bearer {TOKEN}"
     refused, finding = advice()
-    assert refused == [] and finding.ok and "takes the token" in finding.said
+    assert refused == [] and finding.ok and "takes the token" in finding.detail
     assert capsys.readouterr().err == ""
 
 
@@ -58,8 +58,8 @@ def test_a_token_that_may_not(hub, fault, said):
     hub.fault("/auth-check", **fault)
     refused, finding = advice()
     assert said in refused[0] and "give sources.sd3.path" in refused[0]
-    assert not finding.ok and said in finding.said
-    assert TOKEN not in refused[0] + finding.said
+    assert not finding.ok and said in finding.detail
+    assert TOKEN not in refused[0] + finding.detail
 
 
 def test_what_cannot_be_a_token_is_not_sent(hub, monkeypatch):
@@ -73,10 +73,10 @@ def test_no_token_and_offline(hub, monkeypatch):
     monkeypatch.setenv("HF_HOME", "/nonexistent")
     refused, finding = advice()
     assert "is gated; accept its licence" in refused[0]
-    assert not finding.ok and finding.said.startswith("no token; ")
+    assert not finding.ok and finding.detail.startswith("no token; ")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (finding,) = doctor.tokens(config(), config()["sources"])
-    assert finding.ok and "HF_HUB_OFFLINE" in finding.said
+    assert finding.ok and "HF_HUB_OFFLINE" in finding.detail
     assert hub.requests == []
 
 
@@ -90,7 +90,7 @@ def test_a_hub_that_does_not_answer(hub, monkeypatch, capsys):
     refused, finding = advice()
     assert refused == []  # it may answer while downloads wait
     assert f"note: {NOWHERE} does not answer" in capsys.readouterr().err
-    assert not finding.ok and "the token is not tried" in finding.said
+    assert not finding.ok and "the token is not tried" in finding.detail
 
 
 def test_without_network_the_terminal_says_so_at_once_and_at_each_pause(tmp_path):

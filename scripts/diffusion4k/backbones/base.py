@@ -56,9 +56,9 @@ class Backbone(ABC):
 
         from diffusion4k.weights import SAFELY, variant
 
-        how = {"torch_dtype": dtype, "variant": variant(root / "transformer")} | SAFELY
+        options = {"torch_dtype": dtype, "variant": variant(root / "transformer")} | SAFELY
         return getattr(diffusers, self.transformer_class).from_pretrained(
-            root, subfolder="transformer", **how
+            root, subfolder="transformer", **options
         )
 
     def normalise(self, z: Tensor, scaling: float, shift: float, *, subtract_shift: bool) -> Tensor:

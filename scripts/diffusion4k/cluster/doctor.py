@@ -46,15 +46,15 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
     """All answers that the login node can give; the first fault of SLURM itself ends them."""
     try:
         slurm.ask("scontrol", "ping")
-        found = partitions()
+        by_name = partitions()
     except UserError as error:
         yield Finding(False, "SLURM", f"{error}; run this on a login node with SLURM's commands")
     else:
-        named = list(_partitions(config["site"], found))
+        named = list(_partitions(config["site"], by_name))
         yield from named
         if all(finding.ok for finding in named):
-            yield from _gpus(config, found)
-            yield from _times(config, found)
+            yield from _gpus(config, by_name)
+            yield from _times(config, by_name)
             yield from _slots(config, folder / "benchmarks/results")
             yield from _memory(config)
             yield from _accepted(config, folder)
@@ -68,7 +68,7 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
 
 def partitions() -> dict[str, Partition]:
     """The partitions by name."""
-    found: dict[str, Partition] = {}
+    by_name: dict[str, Partition] = {}
     for line in slurm.ask("sinfo", "--noheader", "--format=%P|%l|%G").splitlines():
         name, limit, gres = line.split("|")
         key = name.rstrip("*")
@@ -77,40 +77,40 @@ def partitions() -> dict[str, Partition]:
             for model, count in re.findall(r"gpu:(?:([^:(),]+):)?(\d+)", gres)
         }
         # a line for each kind of node: of each model, as many as the node has that has most
-        for model, count in found[key].gpus.items() if key in found else ():
+        for model, count in by_name[key].gpus.items() if key in by_name else ():
             gpus[model] = max(count, gpus.get(model, 0))
-        found[key] = Partition(key, name.endswith("*"), slurm.minutes(limit), gpus)
-    return found
+        by_name[key] = Partition(key, name.endswith("*"), slurm.minutes(limit), gpus)
+    return by_name
 
 
-def _partitions(site: dict[str, Any], found: dict[str, Partition]) -> Iterator[Finding]:
-    names = ", ".join(found)
+def _partitions(site: dict[str, Any], by_name: dict[str, Partition]) -> Iterator[Finding]:
+    names = ", ".join(by_name)
     for key in ("cpu_partition", "gpu_partition"):
         what = key.replace("_", " ")
-        if key in site and site[key] not in found:
+        if key in site and site[key] not in by_name:
             yield Finding(False, what, f"no {site[key]!r} here; set site.{key} to one of {names}")
-        elif key not in site and not any(partition.default for partition in found.values()):
+        elif key not in site and not any(partition.default for partition in by_name.values()):
             yield Finding(False, what, f"the cluster has no default; set site.{key}: {names}")
         else:
             yield Finding(True, what, site.get(key, "the cluster's default"))
 
 
-def _where(config: Config, gpus: int, found: dict[str, Partition]) -> Partition:
+def _where(config: Config, gpus: int, by_name: dict[str, Partition]) -> Partition:
     name = config["site"].get("gpu_partition" if gpus else "cpu_partition")
-    return found[name] if name else next(p for p in found.values() if p.default)
+    return by_name[name] if name else next(p for p in by_name.values() if p.default)
 
 
-def _gpus(config: Config, found: dict[str, Partition]) -> Iterator[Finding]:
+def _gpus(config: Config, by_name: dict[str, Partition]) -> Iterator[Finding]:
     worlds = {
         name: submission.asked(config, *kind) for name, kind in submission.kinds(config).items()
     }
-    needs = {name: _per_node(asked) for name, asked in worlds.items() if _per_node(asked)}
+    needs = {name: _per_node(request) for name, request in worlds.items() if _per_node(request)}
     if not needs:
         return
-    partition, model = _where(config, 1, found), config["site"].get("gpu_model")
+    partition, model = _where(config, 1, by_name), config["site"].get("gpu_model")
     if not partition.gpus:
-        said = f"partition {partition.name} has none; set site.gpu_partition"
-        yield Finding(False, "GPU model", said)
+        detail = f"partition {partition.name} has none; set site.gpu_partition"
+        yield Finding(False, "GPU model", detail)
         return
     has = ", ".join(f"{n} x {m or 'gpu'}" for m, n in partition.gpus.items())
     if model and model not in partition.gpus:
@@ -132,18 +132,18 @@ def _gpus(config: Config, found: dict[str, Partition]) -> Iterator[Finding]:
     yield Finding(True, "GPUs", f"{has} a node in partition {partition.name}")
 
 
-def _per_node(asked: dict[str, Any]) -> int:
-    return asked.get("gpu") or int(asked.get("gres", "0").split(":")[-1])
+def _per_node(request: dict[str, Any]) -> int:
+    return request.get("gpu") or int(request.get("gres", "0").split(":")[-1])
 
 
-def _times(config: Config, found: dict[str, Partition]) -> Iterator[Finding]:
+def _times(config: Config, by_name: dict[str, Partition]) -> Iterator[Finding]:
     for name, (step, model) in submission.kinds(config).items():
-        asked = submission.asked(config, step, model, attempt=RAISED)
-        partition = _where(config, _per_node(asked), found)
-        if asked["runtime"] > partition.minutes:
+        request = submission.asked(config, step, model, attempt=RAISED)
+        partition = _where(config, _per_node(request), by_name)
+        if request["runtime"] > partition.minutes:
             yield Finding(
                 False, "time limit",
-                f"{name} asks for up to {asked['runtime']} minutes, partition {partition.name} "
+                f"{name} asks for up to {request['runtime']} minutes, partition {partition.name} "
                 f"allows {partition.minutes:.0f}; set site.max_runtime: {partition.minutes:.0f}",
             )  # fmt: skip
             return
@@ -155,19 +155,19 @@ def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
     """Estimate whether a segment of each training fits the jobs that it may take."""
     settings = config["train"]
     device = config["plan"].get("device")
-    made = plan.Plan(config, plan.measured(benchmarks, device))
+    estimate = plan.Plan(config, plan.measured(benchmarks, device))
     slots, segment = settings["slots"], min(settings["segment"], settings["steps"])
-    short, said = False, ""
+    short, rates = False, ""
     for model in train.trained(config):
         job = submission.wildcards(config, "train", model)
         minutes, key = resources.time_limit(config, "train", job), resources.slot_key(config, job)
         work = cost.train(config, model)
-        tflops = made.tflops(work)
-        known = ("train", config["models"][model]["backbone"]) in made.measured
+        tflops = estimate.tflops(work)
+        known = ("train", config["models"][model]["backbone"]) in estimate.measured
         rate = f"measured on {device}" if known else "plan.tflops"
         seconds = work.wall_hours(tflops) * 3600 / settings["steps"]
         most, needed = int(slots * minutes * 60 / seconds), segment * seconds / 60
-        said = f"{said}, {model} {seconds:.3g} s a step"
+        rates = f"{rates}, {model} {seconds:.3g} s a step"
         if most < segment:
             short = True
             yield Finding(
@@ -178,18 +178,18 @@ def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
                 f"{key}: {math.ceil(needed / slots) + settings['time_margin']}",
             )  # fmt: skip
     if not short:
-        yield Finding(True, "slots", f"estimated{said}: {segment:,} steps fit {slots} jobs each")
+        yield Finding(True, "slots", f"estimated{rates}: {segment:,} steps fit {slots} jobs each")
 
 
 def _memory(config: Config) -> Iterator[Finding]:
     """Whether a training asks for what its weights and optimizer take of a node's own memory."""
     for model in train.trained(config):
         backbone = config["models"][model]["backbone"]
-        asked = submission.asked(config, "train", model)["mem_mb"] / 1e3
-        if asked < (needed := memory.host(config, model)):
+        limit = submission.asked(config, "train", model)["mem_mb"] / 1e3
+        if limit < (needed := memory.host(config, model)):
             yield Finding(
                 False, f"memory of {model}",
-                f"asks for {asked:.0f} GB a node, weights and optimizer take {needed:.0f} GB there"
+                f"asks for {limit:.0f} GB a node, weights and optimizer take {needed:.0f} GB there"
                 f"; raise backbones.{backbone}.train.resources.mem_mb, which is of each GPU",
             )  # fmt: skip
 
@@ -198,9 +198,9 @@ def _accepted(config: Config, folder: Path) -> Iterator[Finding]:
     """Ask the scheduler itself about one job of each kind, in the words of the plugin."""
     kinds, refused = submission.kinds(config), {}
     for name, (step, model) in kinds.items():
-        asked = submission.asked(config, step, model, attempt=RAISED)
+        request = submission.asked(config, step, model, attempt=RAISED)
         line = submission.sbatch(
-            asked,
+            request,
             resources.threads(config, step, submission.wildcards(config, step, model)),
             folder,
             *("--test-only", "--wrap=true"),
@@ -250,22 +250,22 @@ def _notice(config: Config, run: Path) -> Finding:
         limits += f", torchrun its ranks after {ranks} s"
     if needed is None:
         return Finding(True, "notice", f"{limits}; no training has saved yet here")
-    said = f"a step and a save took {needed:.0f} s, {limits}"
+    detail = f"a step and a save took {needed:.0f} s, {limits}"
     if needed <= min(wait, ranks):
-        return Finding(True, "notice", said)
+        return Finding(True, "notice", detail)
     lost = f"a training that is cancelled or preempted goes back up to {resources.lost(config)}"
     change = "ask for more of SLURM, or lower train.save_every"
     if ranks < needed:
         change = "raise train.time_margin, of which torchrun leaves half"
-    return Finding(False, "notice", f"{said}: {lost}; {change}")
+    return Finding(False, "notice", f"{detail}: {lost}; {change}")
 
 
 def _trial(folder: Path) -> Finding:
     """Whether anything has run on a GPU here yet: a miniature of all stages can."""
     if (folder / TRIAL / "report.html").is_file():
         return Finding(True, "trial", f"the miniature has run on a GPU: {TRIAL}/report.html")
-    said = "none yet; `make demo-gpu` on a node with a GPU runs all stages in miniature"
-    return Finding(True, "trial", f"{said} (8 minutes on an H100, estimated)")
+    detail = "none yet; `make demo-gpu` on a node with a GPU runs all stages in miniature"
+    return Finding(True, "trial", f"{detail} (8 minutes on an H100, estimated)")
 
 
 def _disk(config: Config, where: Path) -> Finding:
@@ -273,11 +273,11 @@ def _disk(config: Config, where: Path) -> Finding:
     free, parts = shutil.disk_usage(exists).free / 1e9, plan.Plan(config).disk()
     total, here = sum(parts.values()), files.disk(where) / 1e9
     stages = ", ".join(f"{name} {size:,.0f}" for name, size in parts.items())
-    said = f"about {total:,.0f} GB needed ({stages}), {free:,.0f} GB free in {exists}"
-    said += f", {here:,.0f} GB written already" if here >= 1 else ""
+    space = f"about {total:,.0f} GB needed ({stages}), {free:,.0f} GB free in {exists}"
+    space += f", {here:,.0f} GB written already" if here >= 1 else ""
     if total - here <= free:
-        return Finding(True, "disk", said)
-    return Finding(False, "disk", f"{said}; make results/ a link to a larger file system")
+        return Finding(True, "disk", space)
+    return Finding(False, "disk", f"{space}; make results/ a link to a larger file system")
 
 
 def tokens(config: Config, names: Iterable[str]) -> Iterator[Finding]:
@@ -294,5 +294,5 @@ def tokens(config: Config, names: Iterable[str]) -> Iterator[Finding]:
         else:
             answer = access.ask(entry["hub"], entry.get("type", "model"))
             untried = "" if answer.reached else "; the token is not tried, downloads run here"
-            said = "the hub takes the token that is set"
-            yield Finding(not answer.refusal, what, f"{answer.refusal}{untried}" or said)
+            accepted = "the hub takes the token that is set"
+            yield Finding(not answer.refusal, what, f"{answer.refusal}{untried}" or accepted)

@@ -9,7 +9,7 @@ class Finding:
 
     ok: bool
     what: str
-    said: str
+    detail: str
 
     def __str__(self) -> str:
-        return f"{'ok ' if self.ok else 'FIX'}  {self.what}: {self.said}"
+        return f"{'ok ' if self.ok else 'FIX'}  {self.what}: {self.detail}"

@@ -33,7 +33,7 @@ def release_dead_lock() -> None:
     signed = _signature()
     if signed and _alive(signed) is False:
         held = signed.get("locks", {}).items()
-        dead = [path for path, made in _locks().items() if (path.name, made) in held]
+        dead = [path for path, created in _locks().items() if (path.name, created) in held]
         for path in dead:
             path.unlink(missing_ok=True)
         if dead:
@@ -64,7 +64,7 @@ def settle(workflow: Any) -> None:
         mine = psutil.Process()
         record = {"host": socket.gethostname(), "pid": mine.pid, "began": mine.create_time()}
         locks = _locks().items() - _others.items()
-        record["locks"] = {path.name: made for path, made in locks}
+        record["locks"] = {path.name: created for path, created in locks}
         write_text(SIGNATURE, json.dumps(record) + "\n")
         atexit.register(SIGNATURE.unlink, missing_ok=True)
     elif alive is False:

@@ -66,7 +66,7 @@ def examine(
     token = home / f"doctor-{uuid.uuid4().hex}"
     token.touch()
     try:
-        sent = {what: _send(config, folder, *how, token) for what, how in asks.items()}
+        sent = {what: _send(config, folder, *request, token) for what, request in asks.items()}
         end = time.monotonic() + patience
         for what, (job, output) in sent.items():
             yield from _await(what, job, output, end, asks[what][1])
@@ -81,9 +81,9 @@ def _send(
     config: Config, folder: Path, step: str, look: list[str], token: Path
 ) -> tuple[str, Path]:
     output = token.with_name(f"{token.name}-{step}.json")
-    asked = submission.Asked(submission.asked(config, step) | LITTLE)
+    request = submission.Asked(submission.asked(config, step) | LITTLE)
     script = f"python scripts/doctor.py --probe {token} --output {output} --look {' '.join(look)}"
-    line = submission.sbatch(asked, 1, folder, f"--wrap={script}")
+    line = submission.sbatch(request, 1, folder, f"--wrap={script}")
     return slurm.ask(*line).strip().split(";")[0], output
 
 
@@ -115,10 +115,10 @@ def _nothing(what: str, job: str, state: str, log: Path) -> Finding:
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
     except OSError:
         last = []
-    told = f"; its log ends: {last[0]}" if last else "; it left no log"
+    ending = f"; its log ends: {last[0]}" if last else "; it left no log"
     return Finding(
         False, what,
-        f"job {job} ended ({state or 'gone'}) and wrote nothing here{told}; this folder and its "
+        f"job {job} ended ({state or 'gone'}) and wrote nothing here{ending}; this folder and its "
         "environment must lie on a file system that compute nodes share",
     )  # fmt: skip
 
@@ -145,10 +145,10 @@ def read(what: str, seen: dict, look: Collection[str]) -> Iterator[Finding]:
             "the node's driver (nvidia-smi), or the job got no GPU (site.gpu_request: gres)"
         )  # fmt: skip
         return
-    said = "; environments of --sdm conda were not probed"
+    extent = "; environments of --sdm conda were not probed"
     if "environment" in look:
-        said = ", the environment" + (f" and {seen['gpu']}" if "gpu" in look else "")
-    yield Finding(True, what, f"{seen['host']} sees this folder{said}")
+        extent = ", the environment" + (f" and {seen['gpu']}" if "gpu" in look else "")
+    yield Finding(True, what, f"{seen['host']} sees this folder{extent}")
 
 
 def _compiler(host: str, lacks: list[str]) -> Finding:

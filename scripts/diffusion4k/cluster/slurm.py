@@ -57,8 +57,8 @@ def same(path: str, folder: Path) -> bool:
 
 def setting(name: str) -> str:
     """A value of `scontrol show config`."""
-    found = re.search(rf"^{name}\s*=\s*(.*)$", ask("scontrol", "show", "config"), re.MULTILINE)
-    return found[1].strip() if found else ""
+    match = re.search(rf"^{name}\s*=\s*(.*)$", ask("scontrol", "show", "config"), re.MULTILINE)
+    return match[1].strip() if match else ""
 
 
 def minutes(limit: str) -> float:

@@ -26,7 +26,7 @@ class Line:
     model: str
     step: int
     state: str
-    said: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Queue:
 def ask(folder: Path) -> Queue:
     """What squeue knows of the trainings of a checkout."""
     try:
-        found = slurm.jobs(folder)
+        jobs = slurm.jobs(folder)
     except UserError as error:
         return Queue({}, str(error).splitlines()[-1])
     marks = {
@@ -51,7 +51,7 @@ def ask(folder: Path) -> Queue:
     }
     return Queue({
         of + job.comment.removeprefix(mark): job
-        for job in found for mark, of in marks.items() if job.comment.startswith(mark)
+        for job in jobs for mark, of in marks.items() if job.comment.startswith(mark)
     })  # fmt: skip
 
 
@@ -81,27 +81,27 @@ def _line(
     job = queue.jobs.get(f"{model}_{step:06d}")
     wildcards = SimpleNamespace(**{chain.wildcard: name, "step": f"{step:06d}"})
     own = folder / chain.progress_folder(config, wildcards)
-    told, other = _progress(own, step, job, queue, now)
-    saved = f"goes on from step {told['saved_step']}" if "saved_step" in told else other
+    record, other = _progress(own, step, job, queue, now)
+    saved = f"goes on from step {record['saved_step']}" if "saved_step" in record else other
     if job is not None and job.state == "PENDING":
-        said = ", ".join(filter(None, [f"job {job.id} ({job.reason})", saved]))
-        return Line(model, step, "queued", said)
+        detail = ", ".join(filter(None, [f"job {job.id} ({job.reason})", saved]))
+        return Line(model, step, "queued", detail)
     if job is not None:
-        text = _running(told, now) if told.get("slurm_job") == job.id else "starting"
+        text = _running(record, now) if record.get("slurm_job") == job.id else "starting"
         return Line(model, step, "running", f"job {job.id}, {job.elapsed}: {text}{_gpus(job)}")
-    if not told and queue.fault and shutil.which("squeue"):
+    if not record and queue.fault and shutil.which("squeue"):
         return Line(model, step, "unknown", other)
-    if not told:
-        said = ", ".join(filter(None, ["for what it is made from", other]))
-        return Line(model, step, "waiting", said)
-    if told["state"] in ("starting", "running") and not told.get("slurm_job"):
-        return Line(model, step, "running", f"on {told['host']}: {_running(told, now)}")
-    if told.get("slurm_job") and queue.fault:
-        ago = clock(now - told["updated"])
-        said = f"job {told['slurm_job']} was {told['state']} {ago} ago: {_running(told, now)}"
-        return Line(model, step, "unknown", said)
-    at = f"saved at step {told['saved_step']}" if "saved_step" in told else "nothing saved"
-    return Line(model, step, "stopped", ", ".join([at, *filter(None, [told.get("error")])]))
+    if not record:
+        detail = ", ".join(filter(None, ["for what it is made from", other]))
+        return Line(model, step, "waiting", detail)
+    if record["state"] in ("starting", "running") and not record.get("slurm_job"):
+        return Line(model, step, "running", f"on {record['host']}: {_running(record, now)}")
+    if record.get("slurm_job") and queue.fault:
+        ago = clock(now - record["updated"])
+        seen = f"job {record['slurm_job']} was {record['state']} {ago} ago"
+        return Line(model, step, "unknown", f"{seen}: {_running(record, now)}")
+    at = f"saved at step {record['saved_step']}" if "saved_step" in record else "nothing saved"
+    return Line(model, step, "stopped", ", ".join([at, *filter(None, [record.get("error")])]))
 
 
 def _progress(
@@ -111,33 +111,33 @@ def _progress(
 
     A save of other code or settings will not be resumed, but a job that began with them may live.
     """
-    told = read(own / NAME)
-    found = [read(path) for path in own.parent.glob(f"*-{step:06d}/{NAME}") if path.parent != own]
-    other = max(filter(None, found), key=lambda record: record["updated"], default={})
+    record = read(own / NAME)
+    others = [read(path) for path in own.parent.glob(f"*-{step:06d}/{NAME}") if path.parent != own]
+    other = max(filter(None, others), key=lambda of_other: of_other["updated"], default={})
     if other and _lives(other, job, queue, now):
         return other, ""
-    if told or "saved_step" not in other:
-        return told, ""
-    return told, f"begins anew: step {other['saved_step']} was saved by other code or settings"
+    if record or "saved_step" not in other:
+        return record, ""
+    return record, f"begins anew: step {other['saved_step']} was saved by other code or settings"
 
 
-def _lives(told: dict[str, Any], job: slurm.Queued | None, queue: Queue, now: float) -> bool:
+def _lives(record: dict[str, Any], job: slurm.Queued | None, queue: Queue, now: float) -> bool:
     if job is not None:
-        return job.state != "PENDING" and told.get("slurm_job") == job.id
-    lately = told["state"] in ("starting", "running") and now - told["updated"] <= STALE
-    return lately and bool(queue.fault or not told.get("slurm_job"))
+        return job.state != "PENDING" and record.get("slurm_job") == job.id
+    lately = record["state"] in ("starting", "running") and now - record["updated"] <= STALE
+    return lately and bool(queue.fault or not record.get("slurm_job"))
 
 
-def _running(told: dict[str, Any], now: float) -> str:
-    if "step" not in told:
+def _running(record: dict[str, Any], now: float) -> str:
+    if "step" not in record:
         return "starting"
-    parts = [f"step {told['step']} of {told['stop_step']}"]
-    if "seconds_per_step" in told:
-        seconds = told["seconds_per_step"]
-        left = (told["stop_step"] - told["step"]) * seconds
+    parts = [f"step {record['step']} of {record['stop_step']}"]
+    if "seconds_per_step" in record:
+        seconds = record["seconds_per_step"]
+        left = (record["stop_step"] - record["step"]) * seconds
         rate = f"{seconds:.2f} s a step" if seconds >= 1 else f"{1 / seconds:.1f} steps/s"
-        parts += [rate, f"{clock(left)} left", f"loss {told['loss']:.4g}"]
-    silent = now - told["updated"]
+        parts += [rate, f"{clock(left)} left", f"loss {record['loss']:.4g}"]
+    silent = now - record["updated"]
     if silent > STALE:
         parts.append(f"SILENT for {clock(silent)}")
     return ", ".join(parts)

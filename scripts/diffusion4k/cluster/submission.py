@@ -30,7 +30,7 @@ def wildcards(config: Config, step: str, name: str = "") -> SimpleNamespace:
 def asked(config: Config, step: str, name: str = "", attempt: int = 1) -> Asked:
     """What a job of `step` asks for in an attempt; `name`: the model or VAE that is trained."""
     chain = CHAINS.get(step)
-    given, found, slots = {"attempt": attempt}, Asked(), lambda wildcards: 0
+    given, request, slots = {"attempt": attempt}, Asked(), lambda wildcards: 0
     given["wildcards"] = wildcards(config, step, name)
     if chain:
         slots = partial(chain.ended_slots, config)
@@ -39,20 +39,20 @@ def asked(config: Config, step: str, name: str = "", attempt: int = 1) -> Asked:
             wanted = inspect.signature(value).parameters
             value = value(**{key: item for key, item in given.items() if key in wanted})
         if value is not None:
-            found[name] = value
-    return found
+            request[name] = value
+    return request
 
 
-def sbatch(asked: Asked, threads: int, folder: Path, *more: str) -> list[str]:
+def sbatch(request: Asked, threads: int, folder: Path, *more: str) -> list[str]:
     """The command that the plugin would submit a job with, and `more` flags."""
     from snakemake_executor_plugin_slurm.submit_string import get_submit_command
     from snakemake_executor_plugin_slurm.utils import set_gres_string
 
-    job = SimpleNamespace(resources=asked, threads=threads)
+    job = SimpleNamespace(resources=request, threads=threads)
     given = {"account": "slurm_account", "partition": "slurm_partition"}
     flags = {"account": "-A", "partition": "-p"}
     named = {
-        key: f"{flags[key]} {shlex.quote(asked[name])}" if name in asked else ""
+        key: f"{flags[key]} {shlex.quote(request[name])}" if name in request else ""
         for key, name in given.items()
     }
     about = {"run_uuid": "doctor", "slurm_logfile": folder / ".snakemake/doctor-%j.log"}

@@ -85,14 +85,14 @@ def describe(config: Mapping[str, Any], keys: Collection[str]) -> str:
     Empty when no row governs any of them, or all that do were set by hand.
     """
     of = states(config)
-    found = {row: of[row] for row, own in ROWS.items() if not own.keys().isdisjoint(keys)}
-    corrected = [row for row, state in found.items() if state == CORRECTED]
-    if PUBLISHED in found.values():
+    governing = {row: of[row] for row, own in ROWS.items() if not own.keys().isdisjoint(keys)}
+    corrected = [row for row, state in governing.items() if state == CORRECTED]
+    if PUBLISHED in governing.values():
         return f"fidelity: {PUBLISHED}" + ("; corrected " * bool(corrected) + ", ".join(corrected))
     return f"fidelity: {CORRECTED}" if corrected else ""
 
 
-def told(config: Mapping[str, Any], key: str) -> bool:
+def described(config: Mapping[str, Any], key: str) -> bool:
     """Whether `describe` says what a key is: its row is corrected, and governs it."""
     return any(
         key in own and config["fidelity"][row] == CORRECTED and _value(config, key) == own[key][1]

@@ -180,16 +180,16 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
             if not prompts.path(row).is_file():
                 yield f"{key}.rows: {prompts.path(row)} does not exist"
         return
-    every, kinds = families.columns(), {}
+    known, kinds = families.columns(), {}
     for column in table["columns"]:
-        if column in every:
-            kinds[every[column][0].name] = every[column][0]
+        if column in known:
+            kinds[known[column][0].name] = known[column][0]
         else:
-            near = get_close_matches(column, every, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
+            near = get_close_matches(column, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             yield f"{key}.columns: no column {column!r}; {hint}"
     for column in table.get("tolerance", {}):
-        if column not in every:
+        if column not in known:
             yield f"{key}.tolerance: no column {column!r} in any table"
     if not table["rows"] and not table.get("context"):
         yield f"{key}: neither rows nor context; it would be empty"

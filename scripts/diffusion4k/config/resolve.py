@@ -132,14 +132,14 @@ def repeated(text: str) -> list[str]:
 
 def check_files(paths: Iterable[str | Path]) -> None:
     """Read each of the files that Snakemake was given; UserError with a line a fault of any."""
-    found = []
+    faults = []
     for path in paths:
         try:
             read(path)
         except UserError as error:
-            found.append(str(error))
-    if found:
-        raise UserError("\n".join(found))
+            faults.append(str(error))
+    if faults:
+        raise UserError("\n".join(faults))
 
 
 def origin(source: Config) -> str:

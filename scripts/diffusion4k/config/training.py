@@ -50,7 +50,7 @@ def _vae_settings(config: dict[str, Any], vae: str) -> dict[str, tuple[str, Any]
         "vae_training.": config["vae_training"],
         "": config,
     }
-    found = {
+    settings = {
         field.name: (prefix + field.name, section[field.name])
         for field in dataclasses.fields(AutoencoderSettings)
         for prefix, section in sections.items()
@@ -58,8 +58,8 @@ def _vae_settings(config: dict[str, Any], vae: str) -> dict[str, tuple[str, Any]
     }
     for form in ("encoder", "decoder"):
         key = f"vaes.{vae}.{form}" if form in entry else f"vae.{form}"
-        found[f"{form}_form"] = (key, entry.get(form, config["vae"][form]))
-    return found
+        settings[f"{form}_form"] = (key, entry.get(form, config["vae"][form]))
+    return settings
 
 
 def _vae_faults(config: dict[str, Any]) -> Iterator[str]:

@@ -77,9 +77,9 @@ class Chain:
             return 0
 
 
-def pace(every: int | dict[str, float]) -> int | str:
+def pace(interval: int | dict[str, float]) -> int | str:
     """`save_every` of the configuration as the trainer's flag has it: 250, or 30min."""
-    return f"{every['minutes']:g}min" if isinstance(every, dict) else every
+    return f"{interval['minutes']:g}min" if isinstance(interval, dict) else interval
 
 
 def names(steps: list[int]) -> list[str]:

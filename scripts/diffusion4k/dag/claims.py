@@ -28,7 +28,7 @@ def pairs(config: Config) -> list[tuple[str, str, str, str, str]]:
     Both rows have a score of each prompt then. The table's own comparisons are mostly with its
     base; a claim may be about any two rows.
     """
-    found = []
+    paired = []
     for name, claim in config["claims"].items():
         table = config["tables"].get(claim.get("table"))
         chosen = claim.get("table") in tables(config)
@@ -38,8 +38,8 @@ def pairs(config: Config) -> list[tuple[str, str, str, str, str]]:
         rows, of = [claim["better"], claim["than"]], paper.families_of(config, claim["table"])
         there = all(r in table["rows"] and not paper.reason(config, r, of) for r in rows)
         if family.paired and there:
-            found.append((name, family.name, *rows, table["evaluation"]))
-    return found
+            paired.append((name, family.name, *rows, table["evaluation"]))
+    return paired
 
 
 def comparisons(config: Config) -> list[tuple[str, str]]:
@@ -58,8 +58,8 @@ def votes(config: Config) -> list[str]:
 def read_by(config: Config) -> list[str]:
     """Every manifest that the claims are judged by."""
     compared = [path for _, path in comparisons(config)]
-    made = paper.tables(config, tables(config)) + compared + votes(config)
-    return list(dict.fromkeys(made))
+    paths = paper.tables(config, tables(config)) + compared + votes(config)
+    return list(dict.fromkeys(paths))
 
 
 def flags(config: Config) -> str:

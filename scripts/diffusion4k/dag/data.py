@@ -30,8 +30,8 @@ def caption_code(config: Config, name: str) -> str:
     """
     entry = config["captions"][name]
     own = [Path(entry["path"]).expanduser()] if "path" in entry else []
-    asked = [prompts.path("caption")] if "endpoint" in entry else []
-    return code.of("caption.py", also=[*own, *asked])
+    texts = [prompts.path("caption")] if "endpoint" in entry else []
+    return code.of("caption.py", also=[*own, *texts])
 
 
 def content(root: Path, folders: Iterable[str]) -> str:

@@ -40,7 +40,7 @@ class Deviations:
         changed = {
             path: (own, published)
             for path, (own, published) in used.items()
-            if own != published and not fidelity.told(self._config, ".".join(path))
+            if own != published and not fidelity.described(self._config, ".".join(path))
         }
         return [line for line in (rows, _line(changed)) if line]
 
@@ -48,8 +48,8 @@ class Deviations:
         """path of a key => (its value, the paper's), ABSENT where it is not set."""
         used: dict[Path_, tuple[Any, Any]] = {}
         for alternatives, known in self._groups(target):
-            told = [(keys.filled(self._config, p, known), p) for p in alternatives]
-            values = [(path, keys.look_up(self._config, p, known)) for path, p in told if path]
+            filled = [(keys.filled(self._config, p, known), p) for p in alternatives]
+            values = [(path, keys.look_up(self._config, p, known)) for path, p in filled if path]
             ours = next((v for v in values if v[1] is not keys.ABSENT), None)
             published = (keys.look_up(_paper(), p, known) for p in alternatives)
             theirs = next((v for v in published if v is not keys.ABSENT), keys.ABSENT)
@@ -94,7 +94,7 @@ def _keys(carriers: Iterable, known: dict[str, str]) -> Iterator[tuple[Path_, di
     """The keys that params or inputs carry, each with the names in its braces."""
     for carrier in carriers:
         for group in getattr(carrier, "keys", ()):
-            yield from ((one, known) for one in _with_sources(group))
+            yield from ((alternative, known) for alternative in _with_sources(group))
 
 
 def _with_sources(group: Path_) -> Iterator[Path_]:
@@ -135,10 +135,10 @@ def _line(changed: dict[Path_, tuple[Any, Any]]) -> str:
         head, name = ".".join(path[:depth]), ".".join(path[depth:])
         groups.setdefault(head, []).append(f"{name} = {_text(own)}{_bracket(path, published)}")
     parts = []
-    for head, said in groups.items():
+    for head, entries in groups.items():
         if head != "sources":
-            said = [*said[:SHOWN], *(one.partition(" = ")[0] for one in said[SHOWN:])]
-        parts.append(f"{head}: {', '.join(said)}" if head else ", ".join(said))
+            entries = [*entries[:SHOWN], *(entry.partition(" = ")[0] for entry in entries[SHOWN:])]
+        parts.append(f"{head}: {', '.join(entries)}" if head else ", ".join(entries))
     return f"Not as in the paper: {'; '.join(parts)}" if parts else ""
 
 

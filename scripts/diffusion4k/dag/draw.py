@@ -34,12 +34,12 @@ def entry(config: Config, name: str) -> Config:
     if name in config["figures"]:
         return config["figures"][name]
     study = config["people"]
-    asked = {"evaluation": study["evaluation"], "count": study["prompts"], "spread": True}
+    choice = {"evaluation": study["evaluation"], "count": study["prompts"], "spread": True}
     evaluation = config["evaluations"][study["evaluation"]]
-    every = config["splits"][evaluation["split"]].get("count", 0)
+    in_split = config["splits"][evaluation["split"]].get("count", 0)
     # as many pictures a job as the benchmark has
-    jobs = -(-evaluation["shards"] * min(study["prompts"], every) // every) if every else 1
-    return {"rows": [name.removeprefix(PEOPLE)], "shards": jobs} | asked
+    jobs = -(-evaluation["shards"] * min(study["prompts"], in_split) // in_split) if in_split else 1
+    return {"rows": [name.removeprefix(PEOPLE)], "shards": jobs} | choice
 
 
 def sampled(config: Config, name: str) -> list[str]:
@@ -65,7 +65,7 @@ def prompt_flags(config: Config, name: str) -> str:
 
 def prompt_digest(config: Config, name: str) -> str:
     """What changes with a set's prompts; its file is no input, since a touch changes none."""
-    listed = [(one.id, one.text) for one in prompts.of_set(config["prompts"][name])]
+    listed = [(prompt.id, prompt.text) for prompt in prompts.of_set(config["prompts"][name])]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 

@@ -104,15 +104,15 @@ class Lineage:
     def _hidden(self, job: Job, forced: bool) -> list[str]:
         """What is missing behind a job, and Snakemake does not miss: what is made of it stands."""
         runs = forced or not all(Path(file).exists() for file in job.outputs)
-        waiting, standing, made = list(job.inputs), [], set(job.outputs)
+        waiting, standing, outputs = list(job.inputs), [], set(job.outputs)
         while waiting:
             file = waiting.pop()
             if not runs or Path(file).exists():
                 standing.append(file)
-            elif file not in made and (maker := self._job(file)):
-                made.update(maker.outputs, [file])
+            elif file not in outputs and (maker := self._job(file)):
+                outputs.update(maker.outputs, [file])
                 waiting += maker.inputs
-        return [f for f in self.behind(standing) if f not in made and not Path(f).exists()]
+        return [f for f in self.behind(standing) if f not in outputs and not Path(f).exists()]
 
     def _made_by(self, file: str) -> Job | None:
         """The job that makes a file, or would if it were not another run's; None without a rule."""

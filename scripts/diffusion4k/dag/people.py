@@ -35,8 +35,8 @@ def judges(config: Config) -> list[str]:
 
 def judge_code() -> str:
     """Digest of the judge's code and of its prompts."""
-    asked = map(prompts.path, ("preference_system", "preference"))
-    return code.of("judge.py", also=asked)
+    texts = map(prompts.path, ("preference_system", "preference"))
+    return code.of("judge.py", also=texts)
 
 
 def figure(config: Config, rows: Iterable[str]) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def asked(config: Config) -> Callable[[Any], dict[str, Any]]:
 
 def voted(config: Config) -> dict[str, Any]:
     """What votes are counted from: raters' files and the kit they are of, a judge's manifest."""
-    found = _returned(config, "pairs", config.get("votes", []))
-    return found | ({"judges": judges(config)} if judges(config) else {})
+    returned = _returned(config, "pairs", config.get("votes", []))
+    return returned | ({"judges": judges(config)} if judges(config) else {})
 
 
 def rated(config: Config) -> dict[str, Any]:
@@ -115,6 +115,6 @@ def rated(config: Config) -> dict[str, Any]:
 
 
 def _returned(config: Config, purpose: str, given: str | list[str]) -> dict[str, Any]:
-    paths = list(dict.fromkeys(p for found in answers.files(given).values() for p in found))
+    paths = list(dict.fromkeys(p for matches in answers.files(given).values() for p in matches))
     returned = {"answers": [str(path) for path in paths]}
     return returned | ({"kit": kit(config, purpose)} if any(map(answers.of_kit, paths)) else {})

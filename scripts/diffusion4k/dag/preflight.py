@@ -90,15 +90,15 @@ def _profiles(command: Namespace) -> list[str]:
 
 def _values(arguments: list[str], names: tuple[str, ...]) -> list[str]:
     """The words that these options of a command line take."""
-    found, open_ = [], False
+    values, open_ = [], False
     for word in arguments:
         if word.startswith("-"):
             name, equals, value = word.partition("=")
             open_ = name in names
-            found += [value] if open_ and equals else []
+            values += [value] if open_ and equals else []
         elif open_:
-            found.append(word)
-    return found
+            values.append(word)
+    return values
 
 
 def copied(config: Config) -> list[str]:
@@ -117,8 +117,8 @@ def licence(config: Config, source: str) -> str | None:
     need = sources.licence(config, source)
     if not need or Path(sources.manifest(config, source)).exists() or hub.offline():
         return None
-    said = "a token is set, tried at the start" if hub.token_is_set() else "no token is set"
-    return f"{need} ({said})"
+    state = "a token is set, tried at the start" if hub.token_is_set() else "no token is set"
+    return f"{need} ({state})"
 
 
 def refusals(config: Config, fetched: list[str]) -> list[str]:

@@ -114,7 +114,7 @@ def modules(config: Config) -> tuple[str, ...]:
     return tuple(map(families.module, names))
 
 
-def said(config: Config) -> dict[str, dict[str, str | None]]:
+def settings(config: Config) -> dict[str, dict[str, str | None]]:
     """What the report says of the configuration that none of its inputs is made by.
 
     Titles, also of what is not made, and what each row of `fidelity` came to.

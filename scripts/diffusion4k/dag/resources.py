@@ -83,8 +83,8 @@ def slot_key(config: Config, wildcards) -> str:
 
 def lost(config: Config) -> str:
     """What lies between two saves of a fine-tuning, for people."""
-    every = config["train"]["save_every"]
-    return f"{every['minutes']:g} minutes" if isinstance(every, dict) else f"{every} steps"
+    interval = config["train"]["save_every"]
+    return f"{interval['minutes']:g} minutes" if isinstance(interval, dict) else f"{interval} steps"
 
 
 def time_limit(config: Config, step: str, wildcards=None) -> float:

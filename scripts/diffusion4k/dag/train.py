@@ -45,12 +45,12 @@ def last_step(config: Config, model: str) -> str:
 def parts(config: Config, model: str) -> dict[str, str]:
     """What export puts into a model's pipeline: a transformer (the last step's, or another
     source's), a VAE."""
-    entry, found = config["models"][model], {}
+    entry, inputs = config["models"][model], {}
     if other := entry.get("transformer"):
-        found["state"] = sources.manifest(config, other)
+        inputs["state"] = sources.manifest(config, other)
     elif "recipe" in entry:
-        found["state"] = last_step(config, model)
-    return found | ({"vae": vae.manifest(config, entry["vae"])} if "vae" in entry else {})
+        inputs["state"] = last_step(config, model)
+    return inputs | ({"vae": vae.manifest(config, entry["vae"])} if "vae" in entry else {})
 
 
 def dataset(config: Config) -> dict[str, str]:

@@ -41,10 +41,10 @@ def inspect(sample: CaptionedImage, *, min_side: Size = 0, captioned: bool = Tru
     else:
         least = sides(min_side)
         if height < least[0] or width < least[1]:
-            asked = f"the shorter side must be at least {min_side}"
+            limit = f"the shorter side must be at least {min_side}"
             if least[0] != least[1]:
-                asked = f"at least {least[1]} x {least[0]} are asked"
-            reasons.append(f"{width} x {height} px, {asked}")
+                limit = f"at least {least[1]} x {least[0]} are asked"
+            reasons.append(f"{width} x {height} px, {limit}")
     return Inspection(sample.id, sample.path.name, width, height, digest, tuple(reasons))
 
 
@@ -65,11 +65,11 @@ def unlisted(folder: Path, samples: Iterable[CaptionedImage]) -> list[str]:
 def duplicates(inspections: Iterable[Inspection]) -> list[str]:
     """`file: reason` for each image whose bytes equal an earlier one's."""
     first: dict[str, str] = {}
-    found = []
+    lines = []
     for item in inspections:
         if item.sha256 and first.setdefault(item.sha256, item.file_name) != item.file_name:
-            found.append(f"{item.file_name}: the same bytes as {first[item.sha256]}")
-    return found
+            lines.append(f"{item.file_name}: the same bytes as {first[item.sha256]}")
+    return lines
 
 
 def offenders(
@@ -82,15 +82,15 @@ def offenders(
 
     `folder` is None where the images are not listed, `expected` where their number is not known.
     """
-    found = [f"{item.file_name}: {reason}" for item in inspections for reason in item.reasons]
+    lines = [f"{item.file_name}: {reason}" for item in inspections for reason in item.reasons]
     if folder:
-        found += [f"{name}: no line in metadata.jsonl" for name in unlisted(folder, samples)]
+        lines += [f"{name}: no line in metadata.jsonl" for name in unlisted(folder, samples)]
     if expected is not None and len(samples) != expected:
-        found.append(
+        lines.append(
             f"metadata.jsonl: {len(samples)} images, {expected} expected; if this copy is whole,"
             f" set the split's count to {len(samples)} in the configuration"
         )
-    return found
+    return lines
 
 
 def frame(inspections: Iterable[Inspection]) -> pd.DataFrame:

@@ -49,10 +49,10 @@ def _huffman_tables(data: bytes) -> frozenset[bytes]:
     return frozenset(tables)
 
 
-def notes(folder: Path, said: Iterable[str]) -> list[str]:
+def notes(folder: Path, words: Iterable[str]) -> list[str]:
     """What was said of the pictures of a set (`note`, or a format), counted, as lines."""
     lines = []
-    for what, count in sorted(Counter(filter(None, said)).items()):
+    for what, count in sorted(Counter(filter(None, words)).items()):
         if what.startswith("JPEG"):
             then = "their Compression Ratio does not compare with that of quality 95, 4:2:0"
         else:

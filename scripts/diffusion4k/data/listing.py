@@ -27,17 +27,17 @@ def of(dataset: Manifest, folder: str, *, captioned: bool) -> list[CaptionedImag
     """
     if captioned:
         return captions.of(dataset, folder)
-    where, found = inside(dataset.root, folder).resolve(), {}
+    where, by_id = inside(dataset.root, folder).resolve(), {}
     for path in sorted(dataset.paths()):
         if path.suffix.lower() not in images.SUFFIXES or not path.resolve().is_relative_to(where):
             continue
         id = "-".join(path.resolve().relative_to(where).with_suffix("").parts)
         image = CaptionedImage(id, path, "", dataset.listed(path))
-        if found.setdefault(id, image) is not image:
-            raise UserError(f"{path}: its name is {found[id].path}'s too; rename one of them")
-    if not found:
+        if by_id.setdefault(id, image) is not image:
+            raise UserError(f"{path}: its name is {by_id[id].path}'s too; rename one of them")
+    if not by_id:
         raise UserError(f"{where}: no images there (listed in {dataset.path})")
-    return list(found.values())
+    return list(by_id.values())
 
 
 def divide(
@@ -78,8 +78,8 @@ def read(listing: Manifest, dataset: Manifest) -> tuple[list[CaptionedImage], li
     for name in (TRAINING, HELD_OUT):
         text = listing.listed(listing.root / name).sound().read_text(encoding="utf-8")
         records = [json.loads(line) for line in text.splitlines()]
-        found = [(record, inside(dataset.root, record["file_name"])) for record in records]
+        pairs = [(record, inside(dataset.root, record["file_name"])) for record in records]
         both.append(
-            [CaptionedImage(r["id"], path, r["text"], dataset.listed(path)) for r, path in found]
+            [CaptionedImage(r["id"], path, r["text"], dataset.listed(path)) for r, path in pairs]
         )
     return both[0], both[1]

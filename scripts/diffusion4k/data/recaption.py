@@ -25,14 +25,14 @@ def members(dataset: Manifest, folder: str) -> list[Listed]:
     where = inside(dataset.root, folder)
     if dataset.listed(where / captions.LISTING).sha256:
         return [sample.listed for sample in captions.of(dataset, folder)]
-    found = sorted(
+    paths = sorted(
         path
         for path in dataset.paths()
         if path.parent == where and path.suffix.lower() in images.SUFFIXES
     )
-    if not found:
+    if not paths:
         raise UserError(f"{where}: {dataset.path} lists no images there; is the folder right?")
-    return [dataset.listed(path) for path in found]
+    return [dataset.listed(path) for path in paths]
 
 
 def read(path: Path) -> dict[str, str]:

@@ -46,12 +46,12 @@ class Answers:
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{path}: not an answer ({error}); delete it and run again") from None
 
-    def save(self, digest: str, asked: dict, answer: Answer) -> None:
+    def save(self, digest: str, request: dict, answer: Answer) -> None:
         """Write an answer with what was asked. Atomic."""
-        record = {"asked": asked, "answer": asdict(answer)}
+        record = {"asked": request, "answer": asdict(answer)}
         write_text(self.path(digest), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def digest(asked: dict) -> str:
+def digest(request: dict) -> str:
     """Hex SHA-256 of what was asked, a mapping that JSON can hold."""
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -103,7 +103,7 @@ class Chat:
                 for digest in digests:
                     answer = known[digest] or coming[digest].result()
                     if answer is None:  # not asked, because another failed
-                        raise next(filter(None, (one.exception() for one in coming.values())))
+                        raise next(filter(None, (future.exception() for future in coming.values())))
                     yield answer
             finally:
                 failed.set()
@@ -230,8 +230,8 @@ class Chat:
             )
         if status == 429 or status >= 500:
             return self._tried(f"answered with status {status}")
-        said = " ".join(str(error.message).replace(self._token(), "…").split())[:200]
-        return f"{where} for {endpoint.model} ({said}); mend base_url, model or max_tokens"
+        message = " ".join(str(error.message).replace(self._token(), "…").split())[:200]
+        return f"{where} for {endpoint.model} ({message}); mend base_url, model or max_tokens"
 
     def _tried(self, what: str) -> str:
         where, times = urlsplit(self.endpoint.base_url).netloc, self.endpoint.retries + 1

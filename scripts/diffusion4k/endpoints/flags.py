@@ -10,24 +10,25 @@ from diffusion4k.errors import UserError
 
 def add(flags: argparse.ArgumentParser) -> None:
     """Which model is asked, how, at what cost."""
-    one = flags.add_argument_group("endpoint", "a server of OpenAI's chat protocol")
-    one.add_argument("--base-url", help="e.g. http://localhost:8000/v1")
-    one.add_argument("--model", help="as the server calls it")
-    one.add_argument("--token-env", default="OPENAI_API_KEY", help="variable that holds the token")
-    one.add_argument("--temperature", type=float, default=0.0)
-    one.add_argument("--max-tokens", type=int, default=500, help="of an answer")
-    one.add_argument(
+    group = flags.add_argument_group("endpoint", "a server of OpenAI's chat protocol")
+    group.add_argument("--base-url", help="e.g. http://localhost:8000/v1")
+    group.add_argument("--model", help="as the server calls it")
+    group.add_argument("--token-env", default="OPENAI_API_KEY",
+                       help="variable that holds the token")  # fmt: skip
+    group.add_argument("--temperature", type=float, default=0.0)
+    group.add_argument("--max-tokens", type=int, default=500, help="of an answer")
+    group.add_argument(
         "--side", type=int, default=2048, help="px of a picture as it is sent, at most"
     )
-    one.add_argument(
+    group.add_argument(
         "--price", type=float, nargs=2, default=(0.0, 0.0), metavar=("INPUT", "OUTPUT"),
         help="of a million tokens",
     )  # fmt: skip
-    one.add_argument("--max-cost", type=float, default=0.0, help="of all answers together")
-    one.add_argument("--workers", type=int, default=4, help="requests at a time")
-    one.add_argument("--retries", type=int, default=8, help="of a request that fails for a while")
-    one.add_argument("--timeout", type=float, default=120.0, help="seconds for an answer")
-    one.add_argument(
+    group.add_argument("--max-cost", type=float, default=0.0, help="of all answers together")
+    group.add_argument("--workers", type=int, default=4, help="requests at a time")
+    group.add_argument("--retries", type=int, default=8, help="of a request that fails for a while")
+    group.add_argument("--timeout", type=float, default=120.0, help="seconds for an answer")
+    group.add_argument(
         "--answers", type=Path, default=Path("results/answers"),
         help="folder that keeps every answer, so that none is paid twice",
     )  # fmt: skip

@@ -100,7 +100,7 @@ def backbone_of(config: Config, model: Config) -> str | None:
     """The backbone of a model or VAE, or the one whose pipeline its source is known to be."""
     name = model.get("source")
     known = repositories.REPOSITORIES.get(config["sources"].get(name, {}).get("hub", ""))
-    same = (b for b, one in config["backbones"].items() if one["source"] == name)
+    same = (b for b, backbone in config["backbones"].items() if backbone["source"] == name)
     return model.get("backbone") or (known.backbone if known else next(same, None))
 
 

@@ -153,9 +153,9 @@ class Plan:
         config = self.config
         rows, reads = config["figures"][name]["rows"], figures.kind(config, name).reads
         if reads == "votes":
-            asked = people.voted(config) if people.votes(config) else {}
-            kit = [("kit", "pairs")] if "kit" in asked else []
-            return kit + ([("judge",)] if "judges" in asked else [])
+            counted = people.voted(config) if people.votes(config) else {}
+            kit = [("kit", "pairs")] if "kit" in counted else []
+            return kit + ([("judge",)] if "judges" in counted else [])
         if reads == "pictures":
             evaluation = config["figures"][name].get("evaluation")
             brought = [row for row in rows if row not in draw.sampled(config, name)]

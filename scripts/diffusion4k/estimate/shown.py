@@ -109,13 +109,13 @@ def kit(config: Config, purpose: str) -> Cost:
 
 def judge(config: Config) -> Cost:
     """A model's verdicts: each pair in both orders."""
-    asked = 2 * len(config["people"]["pairs"]) * _prompts(config)
+    calls = 2 * len(config["people"]["pairs"]) * _prompts(config)
     return Cost(
         ("judge",),
         jobs=1,
-        images=asked,
+        images=calls,
         needs=_pictures(config, "pairs"),
-        calls=asked,
+        calls=calls,
         max_cost=config["judge"]["max_cost"],
     )
 
@@ -124,10 +124,10 @@ def caption(config: Config, captions: str, split: str) -> Cost:
     """Captions of a split's images; no file is read, so that its own count as asked for."""
     count, source = split_of(config, split)
     entry = config["captions"][captions]
-    asked = count if "endpoint" in entry else 0
+    calls = count if "endpoint" in entry else 0
     limit = entry.get("max_cost", 0.0)
     return Cost(
-        ("caption", captions, split), 1, count, sources=(source,), calls=asked, max_cost=limit
+        ("caption", captions, split), 1, count, sources=(source,), calls=calls, max_cost=limit
     )
 
 

@@ -48,8 +48,8 @@ def targets(plan: Plan) -> list[str]:
 def questions(plan: Plan) -> list[str]:
     """A line for each model that is asked: how often, and what its answers may cost at most."""
     works = [*plan.everything, *itertools.chain.from_iterable(plan.asking.values())]
-    asked = {work.key: work for work in works if work.calls}
-    rows = [[" ".join(key), f"{work.calls:,}", f"{work.max_cost:g}"] for key, work in asked.items()]
+    paid = {work.key: work for work in works if work.calls}
+    rows = [[" ".join(key), f"{work.calls:,}", f"{work.max_cost:g}"] for key, work in paid.items()]
     return columns(["asks a model", "calls", "costs at most"], rows, left=(0,)) if rows else []
 
 
@@ -63,11 +63,12 @@ def budgeted(plan: Plan) -> list[str]:
         so_far = [duration(spent), f"{checked}"] if fits else ["", ""]
         added = [duration(choice.hours), f"{len(choice.claims)}", *so_far]
         rows.append([choice.target, *added, choice.reason or "fits"])
-    said = (
+    heading = (
         f"With {have['gpus']} GPU of {have['memory_gb']:g} GB for {have['hours']:g} hours,"
         f" best first; claims: {checked} of {len(plan.config['claims'])}\n"
     )
-    return [said, *columns(["target", "adds", "claims", "in all", "claims", ""], rows, left=(0, 5))]
+    heads = ["target", "adds", "claims", "in all", "claims", ""]
+    return [heading, *columns(heads, rows, left=(0, 5))]
 
 
 def sums(plan: Plan, works: Iterable[Cost]) -> list[str]:

@@ -15,4 +15,4 @@ def of_run(config: Config) -> str:
     keys += [("generate", *pair) for pair in report.scored(config)]
     keys += [("reconstruct", name) for name in config["vaes"]]
     costs = {"/".join(key): cost.of(config, key) for key in keys}
-    return json.dumps({name: [one.flops, one.jobs] for name, one in costs.items() if one.flops})
+    return json.dumps({name: [c.flops, c.jobs] for name, c in costs.items() if c.flops})

@@ -79,12 +79,12 @@ def save(figure: Figure, paths: Mapping[str, Path]) -> None:
     pictures = [image for axes in figure.axes for image in axes.images]
     total = sum(image.get_size()[0] * image.get_size()[1] for image in pictures)
     for form, path in sorted(paths.items(), reverse=True):  # the PNG, as its pictures are, first
-        how: dict[str, Any] = {"dpi": DPI}
+        options: dict[str, Any] = {"dpi": DPI}
         if form == "pdf":
             if total > PDF_PIXELS:
-                how["dpi"] = DPI * (PDF_PIXELS / total) ** 0.5
+                options["dpi"] = DPI * (PDF_PIXELS / total) ** 0.5
                 for image in pictures:  # they are made smaller
                     image.set_interpolation("hanning")
-            how["metadata"] = {"CreationDate": None}
+            options["metadata"] = {"CreationDate": None}
         with atomic(path) as temporary, matplotlib.rc_context({"pdf.fonttype": 42}):
-            figure.savefig(temporary, format=form, **how)
+            figure.savefig(temporary, format=form, **options)

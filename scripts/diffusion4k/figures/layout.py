@@ -113,8 +113,8 @@ def mosaic(
         left = gap
         for tile, wide, tall in sized:
             enlarged = tile.image.width * 2 <= wide  # pixels that are to be seen as such
-            how = Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
-            canvas.picture(tile.image.resize((wide, tall), how), left, upper)
+            resampling = Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
+            canvas.picture(tile.image.resize((wide, tall), resampling), left, upper)
             if note := _note(tile, wide, font):
                 canvas.text(left, upper + tall + 3, note, va="top", size=font, linespacing=1.3)
             left += wide + gap

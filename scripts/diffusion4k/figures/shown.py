@@ -59,18 +59,18 @@ class Picture:
 def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
     """A sentence on how the pictures of each row were drawn; "" where no manifest says it."""
     of: dict[str, list[Picture]] = {}
-    for one in pictures:
-        if one.steps:
-            of.setdefault(labels[one.row], []).append(one)
+    for picture in pictures:
+        if picture.steps:
+            of.setdefault(labels[picture.row], []).append(picture)
     parts = []
     for label, drawn in of.items():
-        sides = sorted({(one.height, one.width) for one in drawn})
+        sides = sorted({(picture.height, picture.width) for picture in drawn})
         words = [", ".join(f"{height} x {width}" for height, width in sides) + " px"]
         for name in ("steps", "guidance", "seed"):
-            values = sorted({getattr(one, name) for one in drawn} - {None})
+            values = sorted({getattr(picture, name) for picture in drawn} - {None})
             if 0 < len(values) <= 10:
-                said = ", ".join(f"{value:g}" for value in values)
-                words.append(f"{said} steps" if name == "steps" else f"{name} {said}")
+                text = ", ".join(f"{value:g}" for value in values)
+                words.append(f"{text} steps" if name == "steps" else f"{name} {text}")
         parts.append(f"{label}: {', '.join(words)}")
     return f"{'; '.join(parts)}." if parts else ""
 
@@ -100,28 +100,31 @@ class Shown:
 
         Those of somebody's own folder have an id alone: the prompt is the photograph's.
         """
-        found = []
+        pictures = []
         for source in self.rows.get(row, []):
             if "pictures" in source.results:
-                of_row = (one for one in source.results["pictures"] if one["row"] == row)
-                for one in of_row:
-                    own = {key: value for key, value in one.items() if key != "file"}
-                    found.append(Picture(path=source.root / one["file"], source=source, **own))
+                of_row = (record for record in source.results["pictures"] if record["row"] == row)
+                for record in of_row:
+                    own = {key: value for key, value in record.items() if key != "file"}
+                    own["path"] = source.root / record["file"]
+                    pictures.append(Picture(source=source, **own))
                 continue
             for path in images.pictures(source.paths()):
                 height, width = images.sides(path)
                 text = self.photographs[path.stem].text if self.photographs else ""
-                found.append(Picture(row, path.stem, text, height, width, path, source))
-        return found
+                pictures.append(Picture(row, path.stem, text, height, width, path, source))
+        return pictures
 
     def samples(self, split: str) -> list[CaptionedImage]:
         """The captioned photographs of a row that is a split."""
         return captions.of(self.rows[split][0], self.settings["folders"][split])
 
-    def photograph(self, row: str, one: CaptionedImage, height: int, width: int) -> dict[str, Any]:
+    def photograph(
+        self, row: str, sample: CaptionedImage, height: int, width: int
+    ) -> dict[str, Any]:
         """What the figure's manifest says of a photograph of the data set."""
         source = self.rows[row][0]
-        shown = Picture(row, one.id, one.text, height, width, one.path, source)
+        shown = Picture(row, sample.id, sample.text, height, width, sample.path, source)
         return shown.record(self.labels[row])
 
     def tables(

@@ -105,10 +105,10 @@ def draw(setup: Setup, wanted: Sequence[Wanted], root: Path, script: str) -> Ite
             text = texts.get(w.id)
             pixels = sampler.sample(pipeline, backbone, w.text, w.seed, w.settings, text=text)
             seconds = round(perf_counter() - began, 3)
-            made = {"prompt": w.text, "seed": w.seed, "settings": asdict(w.settings), **made_from}
-            made |= {"device": environment.device(str(setup.device))}
-            made |= {"digest": keys[w.name], "seconds": seconds}
-            yield partial(folder.save, w.name, pixels, **made)
+            record = {"prompt": w.text, "seed": w.seed, "settings": asdict(w.settings), **made_from}
+            record |= {"device": environment.device(str(setup.device))}
+            record |= {"digest": keys[w.name], "seconds": seconds}
+            yield partial(folder.save, w.name, pixels, **record)
 
     lacking, saved = {w.name for w in missing}, one_behind(saves() if missing else ())
     for w in wanted:

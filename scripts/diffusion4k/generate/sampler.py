@@ -225,9 +225,10 @@ def sample_all(
             started = time.perf_counter()
             pixels = sample(pipeline, backbone, prompt.text, seed, settings, text=text)
             seconds = round(time.perf_counter() - started, 3)
-            made = {"prompt": prompt.text, "seed": seed, "settings": asdict(settings), **made_from}
-            made |= {"device": on, "digest": keys[prompt.id], "seconds": seconds}
-            yield partial(folder.save, prompt.id, pixels, **made)
+            record = {"prompt": prompt.text, "seed": seed, "settings": asdict(settings)}
+            record |= {**made_from, "device": on}
+            record |= {"digest": keys[prompt.id], "seconds": seconds}
+            yield partial(folder.save, prompt.id, pixels, **record)
 
     saved = one_behind(saves() if missing else ())
     for prompt in prompts:

@@ -22,13 +22,13 @@ EDITED = "is another than what was made from it read: it was edited since"
 class Link:
     """One manifest of a chain. `name` is its path below the run, `inputs` those of its inputs.
 
-    `fault` says why the chain does not hold here, "" where it does; `made` is None for what is
-    missing. `kept`: the manifest is gone by design, as of a finished segment, and a later one
+    `fault` says why the chain does not hold here, "" where it does; `manifest` is None for what
+    is missing. `kept`: the manifest is gone by design, as of a finished segment, and a later one
     keeps its record.
     """
 
     name: str
-    made: Manifest | None
+    manifest: Manifest | None
     inputs: tuple[str, ...]
     fault: str = ""
     kept: bool = False
@@ -41,30 +41,30 @@ class Link:
     @cached_property
     def gpu_hours(self) -> float:
         """Of its making; 0 on a CPU. "8 x NVIDIA A100" counts eight times."""
-        device = self.made.device if self.made else "cpu"
+        device = self.manifest.device if self.manifest else "cpu"
         count, x, name = device.partition(" x ")
         device = name if x else device
         gpus = (int(count) if x else 1) if device not in ("cpu", "") else 0
-        return gpus * self.made.seconds / 3600 if self.made else 0.0
+        return gpus * self.manifest.seconds / 3600 if self.manifest else 0.0
 
     def record(self) -> dict[str, Any]:
         """What a person asks of a link, JSON-able; a missing one's is name and fault alone."""
         known = {"name": self.name, "stage": self.stage, "inputs": list(self.inputs)}
         known |= {"fault": self.fault, "kept": self.kept}
-        if made := self.made:
+        if own := self.manifest:
             known |= {
-                "digest": made.digest,
-                "files": len(made.files),
-                "bytes": sum(file.bytes for file in made.files),
-                "code": made.code,
-                "settings": made.settings,
-                "versions": made.versions,
-                "environment": made.environment,
-                "device": made.device,
-                "seconds": made.seconds,
+                "digest": own.digest,
+                "files": len(own.files),
+                "bytes": sum(file.bytes for file in own.files),
+                "code": own.code,
+                "settings": own.settings,
+                "versions": own.versions,
+                "environment": own.environment,
+                "device": own.device,
+                "seconds": own.seconds,
                 "gpu_hours": self.gpu_hours,
-                "made": made.made,
-                "command": made.command,
+                "made": own.made,
+                "command": own.command,
             }
         return known
 
@@ -101,12 +101,12 @@ class Run:
         waiting: list[tuple[Path, str, dict | None]] = [(start, "", None)]
         while waiting:
             path, digest, record = waiting.pop(0)
-            if path in links and not (links[path].made is None and record):
+            if path in links and not (links[path].manifest is None and record):
                 continue
             link = self._link(path, digest, record)
             links[path] = link
-            if link.made:
-                waiting += self._inputs(link.made)
+            if link.manifest:
+                waiting += self._inputs(link.manifest)
         return _sorted(list(links.values()))
 
     def _link(self, path: Path, digest: str, record: dict | None) -> Link:
@@ -114,17 +114,17 @@ class Run:
             return self._file(path, digest)
         kept = record is not None and not path.is_file()
         try:
-            made = manifest.of_record(path, record) if kept else self.read(path)
+            own = manifest.of_record(path, record) if kept else self.read(path)
         except UserError as error:
             if not manifest.is_one(path):
                 return self._file(path, digest)
             missing = not path.is_file()
             return Link(self.name(path), None, (), "missing" if missing else str(error))
-        fault = "" if kept else _absent(made)
-        if digest and made.digest != digest:
+        fault = "" if kept else _absent(own)
+        if digest and own.digest != digest:
             fault = fault or MADE_AGAIN
-        names = tuple(dict.fromkeys(self.name(source) for source, *_ in self._inputs(made)))
-        return Link(self.name(path), made, names, fault, kept)
+        names = tuple(dict.fromkeys(self.name(source) for source, *_ in self._inputs(own)))
+        return Link(self.name(path), own, names, fault, kept)
 
     def _file(self, path: Path, digest: str) -> Link:
         """A folder, a hub's model, a file of answers, of prompts, of published numbers."""
@@ -133,15 +133,15 @@ class Run:
             fault = EDITED
         return Link(self.name(path), None, (), fault)
 
-    def _inputs(self, made: Manifest) -> Iterator[tuple[Path, str, dict | None]]:
-        for name, source in made.inputs.items():
+    def _inputs(self, reader: Manifest) -> Iterator[tuple[Path, str, dict | None]]:
+        for name, source in reader.inputs.items():
             if source:
-                yield self.locate(source), made.digests.get(name, ""), made.records.get(name)
+                yield self.locate(source), reader.digests.get(name, ""), reader.records.get(name)
 
 
-def _absent(made: Manifest) -> str:
+def _absent(owner: Manifest) -> str:
     """The first file of the bulk that is missing or has another size; contents are not read."""
-    for path, file in zip(made.paths(), made.files, strict=True):
+    for path, file in zip(owner.paths(), owner.files, strict=True):
         if not path.is_file():
             return f"{path}: missing"
         if (size := path.stat().st_size) != file.bytes:

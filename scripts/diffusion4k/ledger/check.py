@@ -37,12 +37,12 @@ class Report:
 
     def lines(self) -> list[str]:
         """All of it for people, a line a fault."""
-        said = []
+        lines = []
         for path, faults in self.files.items():
-            said.append(f"{path}: {len(faults)} files are broken")
-            said += [f"  {line}" for _, line in faults]
-        said += self.unreadable.values()
-        return [*said, *self.gone.values(), *self.stale.values()]
+            lines.append(f"{path}: {len(faults)} files are broken")
+            lines += [f"  {line}" for _, line in faults]
+        lines += self.unreadable.values()
+        return [*lines, *self.gone.values(), *self.stale.values()]
 
 
 def check(
@@ -56,7 +56,7 @@ def check(
     damaged: dict[Path, str] = {}
     manifests = find(folder, damaged)
     report = Report(manifests, unreadable=damaged)
-    files = [(made, made.listed(path)) for made in manifests for path in made.paths()]
+    files = [(owner, owner.listed(path)) for owner in manifests for path in owner.paths()]
     done = progress(sum(listed.bytes for _, listed in files))
 
     def look(pair: tuple[Manifest, Listed]) -> str:
@@ -65,23 +65,24 @@ def check(
         return fault
 
     with ThreadPoolExecutor(max(1, workers)) as pool:  # hashing does not hold Python's lock
-        for (made, listed), fault in zip(files, pool.map(look, files), strict=True):
+        for (owner, listed), fault in zip(files, pool.map(look, files), strict=True):
             if fault:
-                report.files.setdefault(made.path, []).append((listed, fault))
-    for made in manifests:
-        report.gone |= gone(made)
+                report.files.setdefault(owner.path, []).append((listed, fault))
+    for reader in manifests:
+        report.gone |= gone(reader)
     run = Run(folder)
-    there = {made.path: made for made in manifests}
-    for made in manifests:
-        for name, source in made.inputs.items():
+    there = {m.path: m for m in manifests}
+    for reader in manifests:
+        for name, source in reader.inputs.items():
             read = there.get(run.locate(source)) or there.get(Path(source))
             # a file of the user's, such as raters' answers, is told by its bytes
             own = "" if manifest.is_one(source) else manifest.digest_of(source)
             now = read.digest if read else own
-            if now and made.digests.get(name) not in (None, "", now):
-                report.stale[made.path] = (
-                    f"note: {made.path} was made from another {source} than is there now; snakemake"
-                    " makes it again (-n shows what) unless that was accepted with --touch"
+            if now and reader.digests.get(name) not in (None, "", now):
+                report.stale[reader.path] = (
+                    f"note: {reader.path} was made from another {source} than is there now;"
+                    " snakemake makes it again (-n shows what) unless that was accepted with"
+                    " --touch"
                 )
     return report
 
@@ -92,7 +93,7 @@ def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Man
     UserError for one that cannot be read, or into `damaged` what is wrong with each of them. A file
     counts as one when it begins as a manifest does, or is an input of another.
     """
-    found: list[Manifest] = []
+    manifests: list[Manifest] = []
     bulk: set[Path] = set()
     doubtful: dict[Path, tuple[bool, str]] = {}
     paths = [p for p in walk(folder) if p.suffix == ".json" and p.is_file() and p.name[0] != "."]
@@ -105,22 +106,22 @@ def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Man
         try:
             record = {} if begins else json.loads(text)
             if begins or isinstance(record, dict) and {"root", "made", "files"} <= record.keys():
-                found.append(manifest.read(path))
-                bulk.update(found[-1].paths())
+                manifests.append(manifest.read(path))
+                bulk.update(manifests[-1].paths())
         except ValueError as error:
             doubtful[path] = begins, f"{path}: not JSON ({error}); delete it and run again"
         except UserError as error:
             doubtful[path] = begins, str(error)
-    sources = {Path(source).parts[-3:] for made in found for source in made.inputs.values()}
-    for path, (begins, said) in doubtful.items():
+    sources = {Path(source).parts[-3:] for reader in manifests for source in reader.inputs.values()}
+    for path, (begins, reason) in doubtful.items():
         if damaged is None:
-            raise UserError(said)
+            raise UserError(reason)
         if path not in bulk and (begins or path.parts[-3:] in sources):
-            damaged[path] = said
-    return found
+            damaged[path] = reason
+    return manifests
 
 
-def gone(made: Manifest) -> dict[Path, str]:
+def gone(reader: Manifest) -> dict[Path, str]:
     """The manifests that this one was made from and that are no longer there, with a line each.
 
     A failed job's are deleted by Snakemake, and a deleted one leaves what came of it. Of inputs
@@ -128,10 +129,10 @@ def gone(made: Manifest) -> dict[Path, str]:
     the user's, not below results/, is theirs to move.
     """
     sources = {
-        Path(source): name for name, source in made.inputs.items() if name not in made.records
+        Path(source): name for name, source in reader.inputs.items() if name not in reader.records
     }
     return {
-        source: f"{source}, which {made.path} was made from, is missing"
+        source: f"{source}, which {reader.path} was made from, is missing"
         for source in sources
         if not source.exists() and manifest.is_one(source)
     }
@@ -139,11 +140,11 @@ def gone(made: Manifest) -> dict[Path, str]:
 
 def readers(manifests: Iterable[Manifest], folder: Path) -> dict[Path, list[Manifest]]:
     """Path of a manifest => those that were made from it."""
-    run, found = Run(folder), {}
-    for made in manifests:
-        for source in made.inputs.values():
-            found.setdefault(run.locate(source), []).append(made)
-    return found
+    run, by_source = Run(folder), {}
+    for reader in manifests:
+        for source in reader.inputs.values():
+            by_source.setdefault(run.locate(source), []).append(reader)
+    return by_source
 
 
 def on_bar(bar) -> Callable[[int], Callable[[int], object]]:

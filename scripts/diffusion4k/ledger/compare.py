@@ -41,7 +41,7 @@ class Difference:
 
 def compare(a: Run, b: Run) -> tuple[int, list[Difference]]:
     """How many cells both runs have a table for, and those whose numbers differ."""
-    count, found = 0, []
+    count, differences = 0, []
     for path in sorted((a.folder / "tables").glob("*.json")):
         other = b.folder / "tables" / path.name
         if not other.is_file():
@@ -55,8 +55,8 @@ def compare(a: Run, b: Run) -> tuple[int, list[Difference]]:
                 share = _share(_shown(a.read(path), cell), _shown(b.read(other), theirs))
                 both = cell.value is not None and theirs.value is not None
                 where = tuple(parting(trace.trace(a, cell), trace.trace(b, theirs))) if both else ()
-                found.append(Difference(cell, cell.value, theirs.value, share, where))
-    return count, found
+                differences.append(Difference(cell, cell.value, theirs.value, share, where))
+    return count, differences
 
 
 def parting(a: list[Link], b: list[Link]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -78,35 +78,37 @@ def parting(a: list[Link], b: list[Link]) -> Iterator[tuple[str, tuple[str, ...]
 
 def reasons(a: Link, b: Link) -> Iterator[str]:
     """What differs in how a link was made: settings, code, versions, device, machine."""
-    if a.made is None or b.made is None:
+    if a.manifest is None or b.manifest is None:
         yield "missing in one of them"
         return
-    one, two = _settings(a.made.settings), _settings(b.made.settings)
-    keys = [key for key in sorted(one.keys() | two.keys()) if one.get(key) != two.get(key)]
-    yield from (f"{key} {one.get(key)} → {two.get(key)}" for key in keys)
+    ours, theirs = _settings(a.manifest.settings), _settings(b.manifest.settings)
+    keys = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    yield from (f"{key} {ours.get(key)} → {theirs.get(key)}" for key in keys)
     facts = {
-        "code": (a.made.code, b.made.code),
-        "device": (a.made.device, b.made.device),
+        "code": (a.manifest.code, b.manifest.code),
+        "device": (a.manifest.device, b.manifest.device),
         **{
-            name: (a.made.versions.get(name), b.made.versions.get(name))
-            for name in sorted(a.made.versions.keys() | b.made.versions.keys())
+            name: (a.manifest.versions.get(name), b.manifest.versions.get(name))
+            for name in sorted(a.manifest.versions.keys() | b.manifest.versions.keys())
         },
         **{
-            name: (a.made.environment.get(name), b.made.environment.get(name))
+            name: (a.manifest.environment.get(name), b.manifest.environment.get(name))
             for name in ("processor", "driver", "lock", "commit")
         },
     }
     differ = {name: values for name, values in facts.items() if values[0] != values[1]}
-    yield from (f"{name} {one or 'none'} → {two or 'none'}" for name, (one, two) in differ.items())
+    yield from (
+        f"{name} {ours or 'none'} → {theirs or 'none'}" for name, (ours, theirs) in differ.items()
+    )
     if not keys and not differ:
         sources = not a.inputs and not b.inputs
         yield "other data" if sources else "nothing recorded differs: last bits of the device?"
 
 
 def _same(a: Link, b: Link) -> bool:
-    if a.made is None or b.made is None:
-        return a.made is b.made
-    return a.made.digest == b.made.digest
+    if a.manifest is None or b.manifest is None:
+        return a.manifest is b.manifest
+    return a.manifest.digest == b.manifest.digest
 
 
 def _settings(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -53,8 +53,9 @@ def write(run: Run, manifests: Iterable[Manifest], checkout: Path, target: Path)
         checkout / WORKFLOW[0], WORKFLOW[0], main=True, lang="snakemake",
         properties={"name": "Diffusion-4K", "license": {"@id": LICENSE}},
     )  # fmt: skip
-    files = {made.path: crate.add_file(made.path, run.name(made.path), properties=_about(made))
-             for made in manifests}  # fmt: skip
+    files = {
+        m.path: crate.add_file(m.path, run.name(m.path), properties=_about(m)) for m in manifests
+    }
     shown = [
         crate.add_file(path, run.name(path), properties={"name": run.name(path)})
         for path in [*sorted(run.folder.glob("tables/*")), *sorted(run.folder.glob("figures/*"))]
@@ -64,21 +65,21 @@ def write(run: Run, manifests: Iterable[Manifest], checkout: Path, target: Path)
         shown.append(crate.add_file(page, "report.html", properties={"name": "report"}))
     tools = _tools(crate, manifests)
     workflow["hasPart"] = list(tools.values())
-    for made in manifests:
-        read = [files.get(run.locate(s)) for s in made.inputs.values()]
-        begun, ended = _times(made)
+    for manifest in manifests:
+        read = [files.get(run.locate(s)) for s in manifest.inputs.values()]
+        begun, ended = _times(manifest)
         crate.add_action(
-            tools[_script(made)],
-            identifier=f"#{run.name(made.path)}",
+            tools[_script(manifest)],
+            identifier=f"#{run.name(manifest.path)}",
             object=[file for file in read if file],
-            result=[files[made.path]],
+            result=[files[manifest.path]],
             properties={
-                "name": run.name(made.path), "description": made.command,
+                "name": run.name(manifest.path), "description": manifest.command,
                 "startTime": begun, "endTime": ended,
                 "actionStatus": "http://schema.org/CompletedActionStatus",
             },
         )  # fmt: skip
-    sources = [files[made.path] for made in manifests if not made.inputs]
+    sources = [files[manifest.path] for manifest in manifests if not manifest.inputs]
     read, given = _configuration(crate, workflow, config, shown)
     first, last = _span(manifests)
     crate.add_action(
@@ -102,32 +103,32 @@ def _add(crate: ROCrate, path: Path, name: str) -> None:
             crate.add_file(file, f"{name}/{file.relative_to(path).as_posix()}")
 
 
-def _about(made: Manifest) -> dict[str, Any]:
-    size = sum(file.bytes for file in made.files)
+def _about(manifest: Manifest) -> dict[str, Any]:
+    count, size = len(manifest.files), sum(file.bytes for file in manifest.files)
     return {
-        "name": made.path.stem,
+        "name": manifest.path.stem,
         "encodingFormat": "application/json",
-        "description": f"manifest of {len(made.files)} files, {size} bytes; content {made.digest}",
+        "description": f"manifest of {count} files, {size} bytes; content {manifest.digest}",
     }
 
 
-def _script(made: Manifest) -> str:
+def _script(manifest: Manifest) -> str:
     """The program that a manifest's command names; a run's own where there is none."""
-    found = re.search(r"(?:^|[\s/])([\w.-]+\.py)\b", made.command)
-    return found[1] if found else "unknown"
+    match = re.search(r"(?:^|[\s/])([\w.-]+\.py)\b", manifest.command)
+    return match[1] if match else "unknown"
 
 
 def _tools(crate: ROCrate, manifests: list[Manifest]) -> dict[str, ContextEntity]:
     """A SoftwareApplication a script, with the digest of its code and what it ran with."""
     tools = {}
-    for made in manifests:
-        name = _script(made)
+    for manifest in manifests:
+        name = _script(manifest)
         if name not in tools:
-            versions = ", ".join(f"{k} {v}" for k, v in made.versions.items())
-            commit = made.environment.get("commit") or "of no known commit"
+            versions = ", ".join(f"{k} {v}" for k, v in manifest.versions.items())
+            commit = manifest.environment.get("commit") or "of no known commit"
             tools[name] = _of(
                 crate, f"#{name}", "SoftwareApplication", name=name,
-                version=made.code or "unknown", description=f"{commit}; {versions}",
+                version=manifest.code or "unknown", description=f"{commit}; {versions}",
             )  # fmt: skip
     return tools
 
@@ -149,12 +150,12 @@ def _configuration(crate: ROCrate, workflow, config: Path, shown: list) -> tuple
     return read, shown
 
 
-def _times(made: Manifest) -> tuple[str, str]:
+def _times(manifest: Manifest) -> tuple[str, str]:
     """Begin and end of a manifest's job, ISO 8601."""
-    ended = datetime.fromisoformat(made.made)
-    return (ended - timedelta(seconds=made.seconds)).isoformat(), ended.isoformat()
+    ended = datetime.fromisoformat(manifest.made)
+    return (ended - timedelta(seconds=manifest.seconds)).isoformat(), ended.isoformat()
 
 
 def _span(manifests: list[Manifest]) -> tuple[str, str]:
-    times = [_times(made) for made in manifests]
+    times = [_times(manifest) for manifest in manifests]
     return min(begun for begun, _ in times), max(ended for _, ended in times)

@@ -50,12 +50,12 @@ def repair(
     own = [listed for faults in report.files.values() for listed, _ in faults if listed.own]
     if own:
         raise UserError(f"{own[0].path}: your own data, mend it first; {own[0].remedy()}")
-    made = {m.path: m for m in report.manifests}
+    by_path = {m.path: m for m in report.manifests}
     by_input = readers(report.manifests, folder)
     outcome, left = outcome or Outcome(), set(report.broken)
     while left:
         level = {path for path in left if not _above(path, by_input, left)}
-        _level(report, made, by_input, sorted(level), arguments, outcome)
+        _level(report, by_path, by_input, sorted(level), arguments, outcome)
         left -= level
         later = {path for paths in outcome.other.values() for path in paths}
         outcome.waiting += sorted(left & later)
@@ -80,17 +80,17 @@ def _above(path: Path, by_input: dict[Path, list[Manifest]], broken: set[Path]) 
 
 def downstream(path: Path, by_input: dict[Path, list[Manifest]]) -> list[Path]:
     """All that was made from a manifest, at whatever remove."""
-    found: dict[Path, None] = {}
+    reached: dict[Path, None] = {}
     waiting = [path]
     while waiting:
         for reader in by_input.get(waiting.pop(), ()):
-            if reader.path not in found:
-                found[reader.path] = None
+            if reader.path not in reached:
+                reached[reader.path] = None
                 waiting.append(reader.path)
-    return list(found)
+    return list(reached)
 
 
-def _level(report, made, by_input, level: list[Path], arguments, outcome: Outcome) -> None:
+def _level(report, by_path, by_input, level: list[Path], arguments, outcome: Outcome) -> None:
     before = {path: _Aside(path) for path in level}
     try:
         _check_plan(level, arguments)
@@ -103,14 +103,14 @@ def _level(report, made, by_input, level: list[Path], arguments, outcome: Outcom
             aside.back()
         raise
     for path in level:
-        _settle(path, made.get(path), before[path], by_input, outcome)
+        _settle(path, by_path.get(path), before[path], by_input, outcome)
 
 
 def _settle(path: Path, old: Manifest | None, aside: "_Aside", by_input, outcome: Outcome) -> None:
     """Compare with what was there, or with what its readers say of it; if equal, nothing is new."""
     now, using = manifest.read(path), by_input.get(path, [])
-    said = {m.digests.get(n, "") for m in using for n, s in m.inputs.items() if _same(s, path)}
-    known = {old.digest} if old else said - {""}
+    recorded = {m.digests.get(n, "") for m in using for n, s in m.inputs.items() if _same(s, path)}
+    known = {old.digest} if old else recorded - {""}
     if known != {now.digest}:
         outcome.other[path] = downstream(path, by_input)
         aside.drop()

@@ -46,7 +46,7 @@ def cells(table: Manifest) -> list[Cell]:
         return []  # a table in words
     spec = json.loads(_text(table.settings["spec"]))
     families = {column.get("key", column["metric"]): column["family"] for column in spec["columns"]}
-    found = []
+    filled = []
     for row in table.results["rows"]:
         for key, family in families.items():
             if row.get("context") or key not in row["cells"]:
@@ -55,39 +55,39 @@ def cells(table: Manifest) -> list[Cell]:
             sources = tuple(table.inputs[place] for place in places if place in table.inputs)
             shown = row["cells"][key]
             status = shown["verdict_reason"] or shown["verdict"]
-            found.append(Cell(table.path.stem, row["key"], key, shown["ours"], status, sources))
-    return found
+            filled.append(Cell(table.path.stem, row["key"], key, shown["ours"], status, sources))
+    return filled
 
 
 def quoted(table: Manifest) -> list[Cell]:
     """Every cell that no run fills: the numbers of other publications, the prompts in words."""
-    name, found = table.path.stem, []
+    name, quotes = table.path.stem, []
     for row in table.results["rows"]:
         if "text" in row:
             source = (table.inputs[row["key"]],) if row["key"] in table.inputs else ()
-            found.append(Cell(name, row["key"], "text", row["text"], row["note"], source, True))
+            quotes.append(Cell(name, row["key"], "text", row["text"], row["note"], source, True))
         elif row.get("context"):
             source = (table.inputs["context"],) if "context" in table.inputs else ()
-            found += [
+            quotes += [
                 Cell(name, row["key"], key, shown["published"], row["source"], source, True)
                 for key, shown in row["cells"].items()
                 if shown["published"] is not None
             ]
-    return found
+    return quotes
 
 
 def cell(run: Run, table: str, row: str, column: str) -> Cell:
     """One cell; row and column by key or label, as SD3-F16-WLF and FID. UserError for no such."""
-    made = run.read(run.folder / "tables" / f"{table}.json")
-    every = [*cells(made), *quoted(made)]
-    with_cells = {c.row for c in every}
-    rows = {r["key"]: r["label"] for r in made.results["rows"] if r["key"] in with_cells}
-    columns = {c["key"]: c["label"] for c in made.results["columns"]} or {"text": "text"}
+    manifest = run.read(run.folder / "tables" / f"{table}.json")
+    known = [*cells(manifest), *quoted(manifest)]
+    with_cells = {c.row for c in known}
+    rows = {r["key"]: r["label"] for r in manifest.results["rows"] if r["key"] in with_cells}
+    columns = {c["key"]: c["label"] for c in manifest.results["columns"]} or {"text": "text"}
     row, column = _named("row", row, rows), _named("column", column, columns)
-    found = [c for c in every if (c.row, c.column) == (row, column)]
-    if not found:
+    matches = [c for c in known if (c.row, c.column) == (row, column)]
+    if not matches:
         raise UserError(f"{table}, {row}, {column}: nothing is published there")
-    return found[0]
+    return matches[0]
 
 
 def trace(run: Run, of: Cell) -> list[Link]:
@@ -109,7 +109,7 @@ def trace(run: Run, of: Cell) -> list[Link]:
         if name not in reached and name in others:
             reached.add(name)
             waiting += others[name].inputs
-    chain = [Link(table.name, table.made, tuple(sorted(wanted)), table.fault)]
+    chain = [Link(table.name, table.manifest, tuple(sorted(wanted)), table.fault)]
     return chain + [link for link in links[1:] if link.name in reached]
 
 
@@ -158,20 +158,21 @@ def _lines(link: Link) -> list[str]:
     lines = [link.name + (f"  BROKEN: {link.fault}" if link.fault else "")]
     if link.kept:
         lines[0] += "  (deleted as planned; its record is kept in the next)"
-    if (made := link.made) is None:
+    if (manifest := link.manifest) is None:
         return lines
-    seconds = f"{made.seconds:.1f} s" + (f", {link.gpu_hours:.2f} GPU-hours" * bool(link.gpu_hours))
-    size = sum(file.bytes for file in made.files)
-    where = made.environment
+    took = f"{manifest.seconds:.1f} s"
+    took += f", {link.gpu_hours:.2f} GPU-hours" * bool(link.gpu_hours)
+    size = sum(file.bytes for file in manifest.files)
+    where, settings = manifest.environment, manifest.settings.items()
     state = {True: ", edited since", False: "", None: ""}[where.get("dirty")]
     lines += [
-        f"    made      {made.made} in {seconds} on {made.device}",
-        f"    content   {made.digest}: {len(made.files)} files, {size} bytes",
-        f"    code      {made.code}, commit {where.get('commit') or 'not known'}{state}",
-        f"    versions  {', '.join(f'{name} {v}' for name, v in made.versions.items())}",
+        f"    made      {manifest.made} in {took} on {manifest.device}",
+        f"    content   {manifest.digest}: {len(manifest.files)} files, {size} bytes",
+        f"    code      {manifest.code}, commit {where.get('commit') or 'not known'}{state}",
+        f"    versions  {', '.join(f'{name} {v}' for name, v in manifest.versions.items())}",
         f"    machine   {where.get('processor', '')} {where.get('driver', '')}".rstrip(),
-        f"    settings  {', '.join(f'{name} {_brief(v)}' for name, v in made.settings.items())}",
-        f"    command   {made.command}",
+        f"    settings  {', '.join(f'{name} {_brief(v)}' for name, v in settings)}",
+        f"    command   {manifest.command}",
     ]
     return lines
 
@@ -188,15 +189,15 @@ def _named(kind: str, given: str, labels: dict[str, str]) -> str:
     def plain(text: str) -> str:
         return re.sub(r"[\s_-]+", "-", text.strip().lower())
 
-    found = [key for key in labels if plain(key) == plain(given)]
-    found = found or [k for k, label in labels.items() if plain(label) == plain(given)]
+    matches = [key for key in labels if plain(key) == plain(given)]
+    matches = matches or [k for k, label in labels.items() if plain(label) == plain(given)]
     short = {k: re.sub(r"@.*| \[\d+\]$", "", label) for k, label in labels.items()}
-    found = found or [k for k, label in short.items() if plain(label) == plain(given)]
-    if len(found) != 1:
+    matches = matches or [k for k, label in short.items() if plain(label) == plain(given)]
+    if len(matches) != 1:
         known = ", ".join(f"{key} ({label})" for key, label in labels.items())
-        what = "several are called so" if found else "no such"
+        what = "several are called so" if matches else "no such"
         raise UserError(f"{kind} {given}: {what}; give one of {known}")
-    return found[0]
+    return matches[0]
 
 
 def _text(spec: str) -> str:

@@ -100,8 +100,8 @@ def fid(
 
     def pair(name: str) -> list[np.ndarray]:
         sets = zip((reference, shards), orders, strict=True)
-        found = [(scores.read_features(s, name), order) for s, order in sets]
-        return [x.reshape(expected, -1, x.shape[1])[order] for x, order in found]
+        features = [(scores.read_features(s, name), order) for s, order in sets]
+        return [x.reshape(expected, -1, x.shape[1])[order] for x, order in features]
 
     results = distances(*pair("features"), paired=True, seed=seed)
     if all(scores.has_features(s, "clean") for s in (reference, shards)):
@@ -138,10 +138,10 @@ def floor(metric: str, real: np.ndarray, seed: int) -> Results:
     """
     if len(real) < 4:
         return {}
-    found = frechet.floor(real, seed=seed)
-    method = "parabola in log n through log FID" if found.extrapolated else "halves"
-    splits = [asdict(split) for split in found.splits]
-    result = {"value": found.value, "n": found.n, "method": method, "splits": splits}
+    estimate = frechet.floor(real, seed=seed)
+    method = "parabola in log n through log FID" if estimate.extrapolated else "halves"
+    splits = [asdict(split) for split in estimate.splits]
+    result = {"value": estimate.value, "n": estimate.n, "method": method, "splits": splits}
     return {f"{metric}_floor": result}
 
 

@@ -26,7 +26,7 @@ Image = tuple[str, str]  # model, prompt id
 
 def read_ratings(path: Path) -> dict[Image, float]:
     """The mean rating of each image; UserError, with the line, for a rating that is no number."""
-    found: dict[Image, list[float]] = defaultdict(list)
+    ratings: dict[Image, list[float]] = defaultdict(list)
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
@@ -39,12 +39,12 @@ def read_ratings(path: Path) -> dict[Image, float]:
                     rating = math.nan
                 if None in line or not math.isfinite(rating):
                     raise UserError(f"{path}, line {reader.line_num}: the rating is no number")
-                found[line["model"], line["id"]].append(rating)
+                ratings[line["model"], line["id"]].append(rating)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path}: no such file of ratings") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
-    return {image: float(np.mean(values)) for image, values in found.items()}
+    return {image: float(np.mean(values)) for image, values in ratings.items()}
 
 
 def read_scores(

@@ -87,14 +87,14 @@ def compression_ratio(folder: Path, members: Sequence[Picture]) -> Scores:
     """Compression Ratio of the set, and the mean of the images'; notes of other encodings."""
     from diffusion4k.metrics import compression
 
-    rows, said = [], []
+    rows, notes = [], []
     for picture in cli.progress(members, desc="cr", unit="image"):
         picture.load()
         height, width, size = compression.sizes(picture.path)
         raw = height * width * 3
         rows.append({"id": picture.id, "raw": raw, "bytes": size, "cr_mean": raw / size})
-        said.append(jpeg.note(picture.path))
-    for note in jpeg.notes(folder, said):
+        notes.append(jpeg.note(picture.path))
+    for note in jpeg.notes(folder, notes):
         print(f"note: {note}")
     raw, packed = (np.array([row[name] for row in rows]) for name in ("raw", "bytes"))
     whole = {"value": compression.ratio(raw, packed), "n": len(rows)}
@@ -186,10 +186,10 @@ def fid(
             row = {"id": picture.id, "set": str(where)}
             rows.append(row | {"features": features["whole"][-1][0]})
         sets.append({name: np.stack(values) for name, values in features.items() if values})
-    how = {"paired": [p.id for p in members] == [p.id for p in photographs], "seed": 0}
-    results = aggregate.distances(*(s["whole"] for s in sets), **how)
+    options = {"paired": [p.id for p in members] == [p.id for p in photographs], "seed": 0}
+    results = aggregate.distances(*(s["whole"] for s in sets), **options)
     if crops:
-        results |= aggregate.patches(*(s["crops"] for s in sets), **how)
+        results |= aggregate.patches(*(s["crops"] for s in sets), **options)
     return rows, results
 
 

@@ -148,8 +148,8 @@ def score(
     image: np.ndarray, settings: Matrices = DEFAULT, *, threads: int = 1, properties: bool = False
 ) -> dict[str, float]:
     """The means over the patches of a uint8 grey (H, W) image, by the names of `patches`."""
-    found = patches(image, settings, threads=threads, properties=properties)
-    return {name: float(values.mean()) for name, values in found.items()}
+    by_name = patches(image, settings, threads=threads, properties=properties)
+    return {name: float(values.mean()) for name, values in by_name.items()}
 
 
 @compiled
@@ -208,14 +208,14 @@ def _words(matrix, low, high, levels, words):
 
     Without a branch, which would be guessed wrong as often as not.
     """
-    cells, found = matrix.view(np.uint64), numba.uint64(0)
+    cells, count = matrix.view(np.uint64), numba.uint64(0)
     for a in range(low, high + 1):
         first, last = (a * levels + low) // 4, (a * levels + high) // 4 + 1
         for at in range(numba.uint64(first), numba.uint64(last)):
-            words[found] = cells[at]
-            found += numba.uint64(cells[at] != 0)
+            words[count] = cells[at]
+            count += numba.uint64(cells[at] != 0)
             cells[at] = 0
-    return words[:found]
+    return words[:count]
 
 
 @compiled

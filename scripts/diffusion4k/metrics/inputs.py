@@ -55,8 +55,8 @@ def generated(
     the pixels as the pipeline had them in memory. UserError when a file is not what its manifest
     means.
     """
-    asked = sides(size) if size else (shard.settings.get("height"), shard.settings.get("width"))
-    expected = asked if all(asked) else None
+    wanted = sides(size) if size else (shard.settings.get("height"), shard.settings.get("width"))
+    expected = wanted if all(wanted) else None
     lossless = {p.stem: p for p in shard.paths() if p.parent.name == images.LOSSLESS}
     pictures = images.pictures(shard.paths())
     if score_input == "memory":

@@ -32,7 +32,7 @@ VERDICTS = (REPRODUCED, DIRECTION, ALIKE, NOT_REPRODUCED, NOT_JUDGED, NOT_RUN, C
 MEMORY = "memory_gb"  # the column of a claim about what fits
 HALF = 0.5  # of votes: nobody is preferred
 
-Said = dict[str, str]  # verdict, detail, and what stands for ours and published
+Outcome = dict[str, str]  # verdict, detail, and what stands for ours and published
 Table = Mapping[str, Any]
 Cell = Mapping[str, Any]
 
@@ -50,25 +50,25 @@ def judge(
     rate, interval, n, by}]}, None where nobody voted. Of a claim all but its verdict is text for
     readers; `target` is the table or figure.
     """
-    found = []
+    judged = []
     for claim in claims:
         target = claim.get("table") or claim["figure"]
         if "figure" in claim:
-            where, said = claim["question"].replace("_", " "), _preferred(claim, votes)
+            where, outcome = claim["question"].replace("_", " "), _preferred(claim, votes)
         elif target not in tables:
             where = claim.get("column", MEMORY)
-            said = _said(NOT_RUN, "its table is no target of this configuration")
+            outcome = _outcome(NOT_RUN, "its table is no target of this configuration")
         else:
             table = tables[target]
             name = claim.get("column", MEMORY)
             labels = (c["label"] for c in table["columns"] if c["key"] == name)
             where = next(labels, name)
-            said = _from_table(claim, table, comparisons.get(claim["id"]))
+            outcome = _from_table(claim, table, comparisons.get(claim["id"]))
         place = {"target": target, "where": f"{target.replace('_', ' ').capitalize()}, {where}"}
         empty = {"detail": "", "ours": "", "published": ""}
-        found.append({"id": claim["id"], "text": claim["text"]} | place | empty | said)
-    counts = Counter(claim["verdict"] for claim in found)
-    return {"claims": found, "counts": {v: counts[v] for v in VERDICTS if counts[v]}}
+        judged.append({"id": claim["id"], "text": claim["text"]} | place | empty | outcome)
+    counts = Counter(claim["verdict"] for claim in judged)
+    return {"claims": judged, "counts": {v: counts[v] for v in VERDICTS if counts[v]}}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -81,11 +81,11 @@ def markdown(results: Mapping[str, Any]) -> str:
     return "\n".join(["# The paper's claims", "", f"{counts}.", "", *lines]) + "\n"
 
 
-def _from_table(claim: Mapping, table: Table, comparison: Manifest | None) -> Said:
+def _from_table(claim: Mapping, table: Table, comparison: Manifest | None) -> Outcome:
     rows = {row["key"]: row["cells"] for row in table["rows"] if not row.get("context")}
     columns = {column["key"]: column for column in table["columns"]}
     if (name := claim.get("column", MEMORY)) not in columns:
-        return _said(NOT_RUN, f"no column of this configuration: {name}")
+        return _outcome(NOT_RUN, f"no column of this configuration: {name}")
     if "cannot" in claim:
         named = [*claim["cannot"], *claim["fits"]]
         cells = {row: rows[row][MEMORY] for row in named if row in rows}
@@ -94,54 +94,54 @@ def _from_table(claim: Mapping, table: Table, comparison: Manifest | None) -> Sa
     column, cells = columns[name], {row: rows[row][name] for row in rows}
     if "best" in claim:
         named = list(dict.fromkeys([claim["best"], *cells]))
-        found = _best
+        decide = _best
     else:
         named = [claim["better"], claim["than"]]
-        found = _better
-    said = {part: _pair(cells, named[:2], part, column) for part in ("ours", "published")}
+        decide = _better
+    numbers = {part: _pair(cells, named[:2], part, column) for part in ("ours", "published")}
     missing = _missing(cells, named) or _blocked([cells[row] for row in named])
-    return said | (missing or found(claim, cells, column, comparison))
+    return numbers | (missing or decide(claim, cells, column, comparison))
 
 
-def _missing(cells: Mapping[str, Cell], named: list[str]) -> Said:
+def _missing(cells: Mapping[str, Cell], named: list[str]) -> Outcome:
     lacking = ", ".join(row for row in named if row not in cells)
-    return _said(NOT_RUN, f"no row of this configuration: {lacking}") if lacking else {}
+    return _outcome(NOT_RUN, f"no row of this configuration: {lacking}") if lacking else {}
 
 
-def _blocked(cells: list[Cell]) -> Said:
+def _blocked(cells: list[Cell]) -> Outcome:
     """Why numbers of ours cannot be held against the claim, if they cannot."""
     empty = [cell for cell in cells if cell["ours"] is None]
     for cell in empty:
         if cell["verdict"] != NOT_RUN:
-            return _said(CANNOT, cell["verdict_reason"])
+            return _outcome(CANNOT, cell["verdict_reason"])
     if empty:
-        return _said(NOT_RUN, "")
+        return _outcome(NOT_RUN, "")
     resting = any(cell["verdict_reason"] == RESTS_ON for cell in cells)
-    return _said(NOT_JUDGED, RESTS_ON) if resting else {}
+    return _outcome(NOT_JUDGED, RESTS_ON) if resting else {}
 
 
 def _better(
     claim: Mapping, cells: Mapping[str, Cell], column: Mapping, comparison: Manifest | None
-) -> Said:
+) -> Outcome:
     """The paper's sign is that of its own numbers; where it has none, the column's better side."""
-    one, other = cells[claim["better"]], cells[claim["than"]]
+    better, than = cells[claim["better"]], cells[claim["than"]]
     sign = {"higher": 1, "lower": -1}.get(column["direction"], 0)
-    if None not in (one["published"], other["published"]):
-        sign = one["published"] - other["published"]
+    if None not in (better["published"], than["published"]):
+        sign = better["published"] - than["published"]
     if not sign:
-        return _said(NOT_JUDGED, "neither published numbers nor a better side of the column")
-    difference = one["ours"] - other["ours"]
+        return _outcome(NOT_JUDGED, "neither published numbers nor a better side of the column")
+    difference = better["ours"] - than["ours"]
     if comparison:
         low, high = comparison.results[claim["metric"]]["interval"]
-        how = "95 % interval, paired by prompt"
+        basis = "95 % interval, paired by prompt"
     else:
-        allowed = margin(column, one, other)
+        allowed = margin(column, better, than)
         if allowed is None:
-            return _said(
+            return _outcome(
                 NOT_JUDGED, "its uncertainty is not known; the table's `tolerance` sets one"
             )
         low, high = difference - allowed, difference + allowed
-        how = (
+        basis = (
             "tolerance"
             if "tolerance" in column
             else "nothing is sampled"
@@ -150,29 +150,31 @@ def _better(
         )
     digits = column["digits"]
     ends = ", ".join(f"{end:+.{digits}f}" for end in (low, high))
-    detail = f"{difference:+.{digits}f} [{ends}] ({how})"
+    detail = f"{difference:+.{digits}f} [{ends}] ({basis})"
     if low <= 0 <= high:
-        return _said(ALIKE, detail)
-    return _said(DIRECTION if (difference > 0) == (sign > 0) else NOT_REPRODUCED, detail)
+        return _outcome(ALIKE, detail)
+    return _outcome(DIRECTION if (difference > 0) == (sign > 0) else NOT_REPRODUCED, detail)
 
 
 def _best(
     claim: Mapping, cells: Mapping[str, Cell], column: Mapping, _: Manifest | None = None
-) -> Said:
+) -> Outcome:
     sign = -1 if column["direction"] == "lower" else 1
     first = max(cells, key=lambda row: sign * cells[row]["ours"])
     rivals = [row for row in cells if row != first] if first == claim["best"] else [claim["best"]]
     margins = [margin(column, cells[first], cells[row]) for row in rivals]
     if None in margins:
-        return _said(NOT_JUDGED, "its uncertainty is not known; the table's `tolerance` sets one")
+        return _outcome(
+            NOT_JUDGED, "its uncertainty is not known; the table's `tolerance` sets one"
+        )
     gaps = [abs(cells[first]["ours"] - cells[row]["ours"]) for row in rivals]
     detail = f"best of ours: {first}"
     if not all(gap > allowed for gap, allowed in zip(gaps, margins, strict=True)):
-        return _said(ALIKE, detail)
-    return _said(DIRECTION if first == claim["best"] else NOT_REPRODUCED, detail)
+        return _outcome(ALIKE, detail)
+    return _outcome(DIRECTION if first == claim["best"] else NOT_REPRODUCED, detail)
 
 
-def _fitting(claim: Mapping, cells: Mapping[str, Cell], labels: Mapping[str, str]) -> Said:
+def _fitting(claim: Mapping, cells: Mapping[str, Cell], labels: Mapping[str, str]) -> Outcome:
     """Without memory, or with more than the paper's GPU has, is too large for it."""
     limit = claim["memory_gb"]
     without = {
@@ -185,27 +187,27 @@ def _fitting(claim: Mapping, cells: Mapping[str, Cell], labels: Mapping[str, str
             ours.append(f"{labels[row]} {shown(cell['ours'], 1)} GB")
         elif without[row]:
             ours.append(f"{labels[row]} out of memory")
-        said = cell["published_note"]
+        number = cell["published_note"]
         if cell["published"] is not None:
-            said = f"{shown(cell['published'], cell['published_digits'])} GB"
+            number = f"{shown(cell['published'], cell['published_digits'])} GB"
         # the paper's own number is not of the size that ours is of
-        published.append(f"{labels[row].partition('@')[0]} {said}")
-    found = {"ours": ", ".join(ours), "published": ", ".join(published)}
+        published.append(f"{labels[row].partition('@')[0]} {number}")
+    numbers = {"ours": ", ".join(ours), "published": ", ".join(published)}
     runnable = {row: cell for row, cell in cells.items() if not without[row]}
     if blocked := _blocked(list(runnable.values())):
-        return found | blocked
+        return numbers | blocked
     if any(without[row] for row in claim["fits"]):
-        return found | _said(CANNOT, "this GPU has no memory for either")
+        return numbers | _outcome(CANNOT, "this GPU has no memory for either")
     fits = {row: row in runnable and cells[row]["ours"] <= limit for row in cells}
     sound = all(fits[r] for r in claim["fits"]) and not any(fits[r] for r in claim["cannot"])
     verdict = REPRODUCED if sound else NOT_REPRODUCED
-    return found | _said(verdict, f"the paper's GPU has {limit:g} GB")
+    return numbers | _outcome(verdict, f"the paper's GPU has {limit:g} GB")
 
 
-def _preferred(claim: Mapping, votes: Manifest | None) -> Said:
+def _preferred(claim: Mapping, votes: Manifest | None) -> Outcome:
     """People before judges: a model's verdict stands only where nobody was asked."""
     if votes is None:
-        return _said(CANNOT, "votes needed")
+        return _outcome(CANNOT, "votes needed")
     rates = []
     for entry in votes.results.get("win_rates", ()):
         sides = (entry["better"], entry["than"])
@@ -217,13 +219,13 @@ def _preferred(claim: Mapping, votes: Manifest | None) -> Said:
         by = entry.get("by", "people")
         rates.append((by != "people", rate, low, high, f"by {by}, n = {entry.get('n', '?')}"))
     if not rates:
-        return _said(NOT_RUN, "no votes on this pair")
-    _, rate, low, high, who = min(rates, key=lambda one: one[0])
+        return _outcome(NOT_RUN, "no votes on this pair")
+    _, rate, low, high, who = min(rates, key=lambda entry: entry[0])
     detail = f"preferred in {rate:.0%} [{low:.0%}, {high:.0%}] of pairs ({who})"
-    told = DIRECTION if rate > HALF else NOT_REPRODUCED
+    verdict = DIRECTION if rate > HALF else NOT_REPRODUCED
     if plumbing(votes):
-        return _said(NOT_JUDGED, RESTS_ON)
-    return _said(ALIKE if low <= HALF <= high else told, detail) | {"ours": f"{rate:.0%}"}
+        return _outcome(NOT_JUDGED, RESTS_ON)
+    return _outcome(ALIKE if low <= HALF <= high else verdict, detail) | {"ours": f"{rate:.0%}"}
 
 
 def _pair(cells: Mapping[str, Cell], rows: list[str], part: str, column: Mapping) -> str:
@@ -238,5 +240,5 @@ def _pair(cells: Mapping[str, Cell], rows: list[str], part: str, column: Mapping
     return "" if set(texts) == {"–"} else " against ".join(texts)
 
 
-def _said(verdict: str, detail: str) -> Said:
+def _outcome(verdict: str, detail: str) -> Outcome:
     return {"verdict": verdict, "detail": detail}

@@ -14,14 +14,14 @@ OF_PUBLISHED = ("Published ", "[", *MARKS.values(), "Not judged")
 
 def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> list[str]:
     """The spec's lines, n, why rows are empty, notes on published numbers, notes of manifests."""
-    found = list(spec.get("footer", []))
-    found += _sample_sizes(spec["columns"], rows)
+    notes = list(spec.get("footer", []))
+    notes += _sample_sizes(spec["columns"], rows)
     metrics = {column["metric"] for column in spec["columns"]}
-    found += _crops(values, metrics)
-    found += _long_prompts(values)
-    found += _floors(values, spec["columns"])
-    found += _baselines(rows)
-    found += _judged(rows)
+    notes += _crops(values, metrics)
+    notes += _long_prompts(values)
+    notes += _floors(values, spec["columns"])
+    notes += _baselines(rows)
+    notes += _judged(rows)
     empty: dict[str, list[str]] = {}
     for row in rows:
         if row.get("reason"):
@@ -29,35 +29,35 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
     for column in spec["columns"] if spec["rows"] else ():
         if "reason" in column:
             empty.setdefault(column["reason"], []).append(column["label"])
-    found += [f"{', '.join(labels)}: {reason}" for reason, labels in empty.items()]
-    said: dict[str, list[str]] = {}
+    notes += [f"{', '.join(labels)}: {reason}" for reason, labels in empty.items()]
+    noted: dict[str, list[str]] = {}
     for row in spec["rows"]:
         for column in spec["columns"]:
             key = row.get("published_as", row["key"])
             cell = published.get((key, column_key(column)))
             if cell and cell.note and cell.value is not None:
-                said.setdefault(cell.note, []).append(f"{row['label']} {column['label']}")
-    found += [f"Published {', '.join(where)}: {note}" for note, where in said.items()]
-    found += [
+                noted.setdefault(cell.note, []).append(f"{row['label']} {column['label']}")
+    notes += [f"Published {', '.join(where)}: {note}" for note, where in noted.items()]
+    notes += [
         f"Published beside {row['label']}: the numbers of {row['published_label']}"
         for row in spec["rows"]
         if "published_as" in row
     ]
     sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
-    found += [f"[{i}] as published by {source}" for i, source in enumerate(sources, start=1)]
-    found += together(note for source in values.values() for note in source.notes)
-    return list(dict.fromkeys(found))
+    notes += [f"[{i}] as published by {source}" for i, source in enumerate(sources, start=1)]
+    notes += together(note for source in values.values() for note in source.notes)
+    return list(dict.fromkeys(notes))
 
 
 def together(notes: Iterable[str]) -> list[str]:
     """The notes, once each; those that say the same of several names become one line."""
     names: dict[str, list[str]] = {}
     for note in dict.fromkeys(notes):
-        name, _, said = note.partition(" ")
-        names.setdefault(said, []).append(name)
+        name, _, text = note.partition(" ")
+        names.setdefault(text, []).append(name)
     return [
-        f"{name[0]} {said}".rstrip() if len(name) == 1 else f"{', '.join(name)}: each {said}"
-        for said, name in names.items()
+        f"{name[0]} {text}".rstrip() if len(name) == 1 else f"{', '.join(name)}: each {text}"
+        for text, name in names.items()
     ]
 
 
@@ -90,12 +90,12 @@ def _crops(values: Mapping[tuple[str, str], Manifest], metrics: set[str]) -> lis
 
 def _long_prompts(values: Mapping[tuple[str, str], Manifest]) -> list[str]:
     """A line when prompts were cut: CLIP reads 77 tokens."""
-    found = [
+    measured = [
         source.results["long_prompts"]
         for source in values.values()
         if "long_prompts" in source.results
     ]
-    counts = sorted({(long["value"], long["n"]) for long in found if long["value"]})
+    counts = sorted({(long["value"], long["n"]) for long in measured if long["value"]})
     return [
         f"CLIPScore: {value:,} of {n:,} prompts are longer than CLIP's 77 tokens and were cut"
         for value, n in counts
@@ -106,8 +106,8 @@ def _floors(values: Mapping[tuple[str, str], Manifest], columns: list) -> list[s
     """What FID is between photographs, its bias: at which n, and how that is known."""
     floors: dict[tuple[int, ...], dict[str, float]] = {}
     for column in columns:
-        found = (s.results.get(f"{column['metric']}_floor") for s in values.values())
-        if floor := next(filter(None, found), None):
+        measured = (s.results.get(f"{column['metric']}_floor") for s in values.values())
+        if floor := next(filter(None, measured), None):
             sizes = (floor["n"], *(split["n"] for split in floor["splits"]))
             floors.setdefault(sizes, {})[column["label"]] = floor["value"]
     return [_floor_line(sizes, labels) for sizes, labels in floors.items()]
@@ -131,15 +131,15 @@ def _floor_line(sizes: tuple[int, ...], labels: Mapping[str, float]) -> str:
 
 def _baselines(rows: list[dict]) -> list[str]:
     """What the mark of an indistinguishable cell means, when there are comparisons."""
-    found = {
+    baselines = {
         row["label"]: cell["against"]
         for row in rows
         for cell in row["cells"].values()
         if "against" in cell
     }
-    if not found:
+    if not baselines:
         return []
-    pairs = ", ".join(f"{label} with {against['label']}" for label, against in found.items())
+    pairs = ", ".join(f"{label} with {against['label']}" for label, against in baselines.items())
     return [
         f"Compared, by paired bootstrap over prompts: {pairs}; {ALIKE} where the 95 % interval of"
         " the difference holds zero"
@@ -149,13 +149,13 @@ def _baselines(rows: list[dict]) -> list[str]:
 def _judged(rows: list[dict]) -> list[str]:
     """What the marks of verdicts mean, and why numbers beside published ones have none."""
     cells = [cell for row in rows if not row.get("context") for cell in row["cells"].values()]
-    found = {cell["verdict"] for cell in cells}
-    signs = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict in found]
+    present = {cell["verdict"] for cell in cells}
+    signs = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict in present]
     limits = "as published, within rounding and both sides' sampling or the column's tolerance"
-    said = [f"{', '.join(signs)}: {limits}"] if signs else []
+    notes = [f"{', '.join(signs)}: {limits}"] if signs else []
     why: dict[str, None] = {}
     for cell in cells:
         beside = cell["ours"] is not None and cell["published"] is not None
         if beside and cell["verdict"] == verdicts.NOT_JUDGED:
             why.setdefault(cell["verdict_reason"])
-    return said + [f"Not judged beside published numbers: {reason}" for reason in why]
+    return notes + [f"Not judged beside published numbers: {reason}" for reason in why]

@@ -52,14 +52,14 @@ def read(path: str | Path) -> dict[tuple[str, str], Published]:
 
 def read_context(path: str | Path) -> list[Context]:
     """All rows of a CSV with the columns source, evaluation, system, metric, value."""
-    rows, seen = [], set()
+    rows, keys = [], set()
     for where, line in _lines(path, ["source", "evaluation", "system", "metric", "value"]):
         value = {"value": _number(where, line["value"]), "digits": _digits(line["value"])}
         row = Context(**(line | value))
         key = (row.source, row.evaluation, row.system, row.metric)
-        if key in seen:
+        if key in keys:
             raise UserError(f"{where}: {row.system}, {row.metric} comes twice; remove one")
-        seen.add(key)
+        keys.add(key)
         rows.append(row)
     return rows
 

@@ -89,18 +89,18 @@ def headings(table: dict[str, Any], column: dict[str, Any]) -> tuple[str, ...]:
     Ours alone where nobody published a number, published alone where nothing here measures it.
     """
     rows = [(row, row["cells"][column["key"]]) for row in table["rows"]]
-    said = any(cell["published"] is not None or cell["published_note"] for _, cell in rows)
+    published = any(cell["published"] is not None or cell["published_note"] for _, cell in rows)
     own = not column.get("reason") and any(not row.get("context") for row, _ in rows)
     compared = any(cell["difference"] is not None or mark(cell) for _, cell in rows)
-    found = zip(("published", "ours", "Δ"), (said, own, compared), strict=True)
-    return tuple(name for name, there in found if there) or ("ours",)
+    parts = zip(("published", "ours", "Δ"), (published, own, compared), strict=True)
+    return tuple(name for name, there in parts if there) or ("ours",)
 
 
 def line(
     table: dict[str, Any], row: dict[str, Any], ours_only: bool = False
 ) -> list[tuple[str, bool]]:
     """(text, whether bold) for each of the `headings` of a row's cells, from left to right."""
-    found = []
+    cells = []
     for column in table["columns"]:
         cell = row["cells"][column["key"]]
         published, ours, difference = texts(cell, column["digits"])
@@ -111,27 +111,27 @@ def line(
             "ours": (ours, cell["best"][1]),
             "Δ": (f"{difference} {mark(cell)}".strip(), False),
         }
-        found += [
+        cells += [
             parts[name] for name in headings(table, column) if not ours_only or name == "ours"
         ]
-    return found
+    return cells
 
 
 def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
     """What the cell shows: published as printed, ours and difference rounded, with its sign."""
     published, ours, difference = (cell[part] for part in PARTS)
-    said = cell["published_note"] or NOTHING
+    printed = cell["published_note"] or NOTHING
     if published is not None:
-        said = _minus(shown(published, cell["published_digits"]))
+        printed = _minus(shown(published, cell["published_digits"]))
     if ours is None:
         # a longer reason stands with the row and in the footer, not in every cell
-        return said, NOT_RUN if cell["verdict"] == NOT_RUN else NOTHING, ""
+        return printed, NOT_RUN if cell["verdict"] == NOT_RUN else NOTHING, ""
     measured = _minus(shown(ours, digits))
     if "standard_error" in cell:
         measured += f" ± {shown(cell['standard_error'], digits)}"
     if "against" in cell and not cell["against"]["distinguishable"]:
         measured = f"{ALIKE} {measured}"
-    return said, measured, "" if difference is None else _signed(difference, digits)
+    return printed, measured, "" if difference is None else _signed(difference, digits)
 
 
 def mark(cell: dict[str, Any]) -> str:

@@ -94,16 +94,16 @@ def _check_places(spec: Mapping, values: Mapping[tuple[str, str], Manifest]) -> 
 
 def _row(row: Mapping, columns: list, published: Mapping, values: Mapping) -> dict[str, Any]:
     cells = {}
-    found = [source for (key, _), source in values.items() if key == row["key"]]
-    failed = (source.results["failed"] for source in found if "failed" in source.results)
+    of_row = [source for (key, _), source in values.items() if key == row["key"]]
+    failed = (source.results["failed"] for source in of_row if "failed" in source.results)
     reason = row.get("reason") or next(failed, "")
     for column in columns:
         key = (row.get("published_as", row["key"]), column_key(column))
-        said = published.get(key, Published(None))
+        number = published.get(key, Published(None))
         source = values.get((row["key"], column["family"]))
-        cell = _cell(said, _measured(source, column["metric"]), column["digits"])
+        cell = _cell(number, _measured(source, column["metric"]), column["digits"])
         why = reason or column.get("reason", "")
-        cell["verdict"], cell["verdict_reason"] = verdicts.judge(cell, said, column, source, why)
+        cell["verdict"], cell["verdict_reason"] = verdicts.judge(cell, number, column, source, why)
         if cell["verdict_reason"] == verdicts.RESTS_ON:
             cell["difference"] = None
         cells[column_key(column)] = cell
@@ -128,12 +128,12 @@ def _compare(spec: Mapping, rows: list[dict], comparisons: Mapping) -> None:
     for row in rows:
         for column in spec["columns"]:
             source = comparisons.get((row["key"], column["family"]))
-            found = _measured(source, column["metric"])
-            if found.get("interval"):
-                low, high = found["interval"]
+            paired = _measured(source, column["metric"])
+            if paired.get("interval"):
+                low, high = paired["interval"]
                 row["cells"][column_key(column)]["against"] = {
                     **spec["against"][row["key"]],
-                    "difference": found["value"],
+                    "difference": paired["value"],
                     "interval": [low, high],
                     "distinguishable": not low <= 0 <= high,
                 }
@@ -141,23 +141,23 @@ def _compare(spec: Mapping, rows: list[dict], comparisons: Mapping) -> None:
 
 def _measured(source: Manifest | None, name: str) -> dict[str, Any]:
     """{"value", "n"?, …} of a manifest's results, empty when it is not there."""
-    found = source.results.get(name) if source else None
-    if found is None:
+    result = source.results.get(name) if source else None
+    if result is None:
         return {}
-    found = found if isinstance(found, dict) else {"value": found}
-    value = found.get("value")
-    numbers = [value, *(found.get("interval") or []), found.get("standard_error", 0)]
+    result = result if isinstance(result, dict) else {"value": result}
+    value = result.get("value")
+    numbers = [value, *(result.get("interval") or []), result.get("standard_error", 0)]
     sound = all(isinstance(x, int | float) and not isinstance(x, bool) for x in numbers)
     if not sound or not all(map(math.isfinite, numbers)):
         raise UserError(f"{source.path}: {name} is {value!r}, not a finite number; make it again")
-    return found
+    return result
 
 
-def _cell(said: Published, ours: dict, digits: int) -> dict[str, Any]:
+def _cell(number: Published, ours: dict, digits: int) -> dict[str, Any]:
     cell = {
-        "published": said.value,
-        "published_digits": digits if said.digits is None else said.digits,
-        "published_note": said.note,
+        "published": number.value,
+        "published_digits": digits if number.digits is None else number.digits,
+        "published_note": number.note,
         "ours": ours.get("value"),
         "difference": None,
         "n": ours.get("n"),
@@ -169,20 +169,20 @@ def _cell(said: Published, ours: dict, digits: int) -> dict[str, Any]:
         cell["interval"] = list(ours["interval"])
     elif ours.get("standard_error"):
         cell["standard_error"] = ours["standard_error"]
-    if ours and said.value is not None:
-        cell["difference"] = ours["value"] - said.value
+    if ours and number.value is not None:
+        cell["difference"] = ours["value"] - number.value
     return cell
 
 
 def _context_rows(spec: Mapping, context: Iterable[Context]) -> list[dict[str, Any]]:
     """Other systems on the same evaluation: published only, labelled with their source."""
     digits = {column_key(column): column["digits"] for column in spec["columns"]}
-    found: dict[tuple[str, str], dict[str, Published]] = {}
+    systems: dict[tuple[str, str], dict[str, Published]] = {}
     for row in context:
         if row.evaluation == spec.get("context") and row.metric in digits:
-            said = Published(row.value, digits=row.digits)
-            found.setdefault((row.system, row.source), {})[row.metric] = said
-    sources = list(dict.fromkeys(source for _, source in found))
+            number = Published(row.value, digits=row.digits)
+            systems.setdefault((row.system, row.source), {})[row.metric] = number
+    sources = list(dict.fromkeys(source for _, source in systems))
     return [
         {
             "key": f"context:{system}:{sources.index(source) + 1}",
@@ -195,7 +195,7 @@ def _context_rows(spec: Mapping, context: Iterable[Context]) -> list[dict[str, A
                 for metric, count in digits.items()
             },
         }
-        for (system, source), numbers in found.items()
+        for (system, source), numbers in systems.items()
     ]
 
 

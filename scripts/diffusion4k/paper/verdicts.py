@@ -61,7 +61,7 @@ def margin(column: Mapping[str, Any], *cells: Mapping[str, Any]) -> float | None
 
 def judge(
     cell: Mapping[str, Any],
-    said: Published,
+    number: Published,
     column: Mapping[str, Any],
     source: Manifest | None,
     reason: str,
@@ -77,27 +77,27 @@ def judge(
     if plumbing(source):
         return NOT_JUDGED, RESTS_ON
     if cell["ours"] is None:
-        return _without_memory(failed, said)
-    if said.value is None:
-        noted = f": {said.note}" if said.note else ""
+        return _without_memory(failed, number)
+    if number.value is None:
+        noted = f": {number.note}" if number.note else ""
         return NOT_JUDGED, f"the paper has no number{noted}"
-    if column.get("timed") and not _same_gpu(source, said.note):
-        where = said.note or "an unnamed GPU"
+    if column.get("timed") and not _same_gpu(source, number.note):
+        where = number.note or "an unnamed GPU"
         return NOT_JUDGED, f"a time of other hardware: the paper's on {where}"
-    allowed, how = _allowed(cell, column)
+    allowed, basis = _allowed(cell, column)
     if allowed is None:
         return NOT_JUDGED, "its uncertainty is not known; the table's `tolerance` sets one"
     allowed += 0.5 * 10 ** -cell["published_digits"]
-    difference = abs(cell["ours"] - said.value)
+    difference = abs(cell["ours"] - number.value)
     # what is printed as equal is equal: no rounding of ours in binary may decide
     verdict = REPRODUCED if difference <= allowed * (1 + 1e-9) else NOT_REPRODUCED
-    return verdict, f"|Δ| {difference:.3g}, allowed {allowed:.3g} ({how}, rounding)"
+    return verdict, f"|Δ| {difference:.3g}, allowed {allowed:.3g} ({basis}, rounding)"
 
 
-def _without_memory(failed: str, said: Published) -> Verdict:
-    if said.note == "OOM":
+def _without_memory(failed: str, number: Published) -> Verdict:
+    if number.note == "OOM":
         return REPRODUCED, f"{failed}, as published"
-    if said.value is not None:
+    if number.value is not None:
         return NOT_REPRODUCED, f"{failed}, where the paper has a number"
     return CANNOT, failed
 
@@ -136,20 +136,20 @@ def mark_best(columns: Iterable[Mapping], rows: list[dict], key) -> None:
             continue
         best = max(ours, key=lambda name: sign * ours[name]["ours"])
         others = (name for name in ours if name != best)
-        if all(_told(column, best, name, ours) for name in others):
+        if all(_distinguishable(column, best, name, ours) for name in others):
             against = ours[best].get("against", {"distinguishable": True})
             ours[best]["best"][1] = against["distinguishable"]
 
 
 def _best_published(cells: list[dict], sign: int) -> None:
-    said = [sign * cell["published"] for cell in cells if cell["published"] is not None]
-    if len(set(said)) > 1:
+    values = [sign * cell["published"] for cell in cells if cell["published"] is not None]
+    if len(set(values)) > 1:
         for cell in cells:
             value = cell["published"]
-            cell["best"][0] = value is not None and sign * value == max(said)
+            cell["best"][0] = value is not None and sign * value == max(values)
 
 
-def _told(column: Mapping, one: str, other: str, cells: Mapping[str, Mapping]) -> bool:
+def _distinguishable(column: Mapping, one: str, other: str, cells: Mapping[str, Mapping]) -> bool:
     """Whether two rows' numbers differ beyond doubt, as far as the table can say."""
     for a, b in ((one, other), (other, one)):
         against = cells[a].get("against")

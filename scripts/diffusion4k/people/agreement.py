@@ -20,7 +20,7 @@ def of_votes(votes: Iterable[Vote]) -> dict[str, dict[str, Any]]:
 
     A unit is a prompt's pair; of the two models the one that comes first by name counts as 0.
     """
-    found = {}
+    by_question = {}
     votes = [vote for vote in votes if vote.kind == "people"]
     for question in QUESTIONS:
         answers = {}
@@ -29,8 +29,8 @@ def of_votes(votes: Iterable[Vote]) -> dict[str, dict[str, Any]]:
             value = 2 if vote.chosen is None else models.index(vote.chosen)
             answers[vote.rater, (vote.prompt_id, models)] = value
         if answers:
-            found[question] = of(answers, "nominal")
-    return found
+            by_question[question] = of(answers, "nominal")
+    return by_question
 
 
 def of(answers: Answers, level: str) -> dict[str, Any]:

@@ -37,13 +37,13 @@ def of_kit(path: Path) -> bool:
 
 def files(given: str | Sequence[str]) -> dict[str, list[Path]]:
     """Each path or pattern (*, ?, **) of `votes` or `ratings.path` => its files, by name."""
-    found = {}
+    matches = {}
     for text in [given] if isinstance(given, str) else given:
         path = Path(text).expanduser()
         pattern = str(path.relative_to(path.anchor))
         paths = [path] if path.is_file() else sorted(Path(path.anchor).glob(pattern))
-        found[text] = [path for path in paths if path.is_file()]
-    return found
+        matches[text] = [path for path in paths if path.is_file()]
+    return matches
 
 
 def read_key(kit: Path | None, paths: Iterable[Path]) -> tuple[Manifest | None, Key | None]:
@@ -52,9 +52,9 @@ def read_key(kit: Path | None, paths: Iterable[Path]) -> tuple[Manifest | None, 
         if of_a_kit := [path for path in paths if of_kit(path)]:
             raise UserError(f"{of_a_kit[0]}: answers to a kit; give the kit's manifest (--kit)")
         return None, None
-    made = manifest.read(kit)
-    path = made.listed(kit.with_name(f"{kit.stem}-key.json")).sound()
-    return made, json.loads(path.read_text(encoding="utf-8"))
+    kit_manifest = manifest.read(kit)
+    path = kit_manifest.listed(kit.with_name(f"{kit.stem}-key.json")).sound()
+    return kit_manifest, json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_kit(path: Path, key: Key) -> list[tuple[str, Cells]]:
@@ -106,19 +106,19 @@ def of_pairs(
     UserError for a vote that is none, one on other models than `pairs` or other prompts than
     `prompts`, one given twice, and, unless `partial`, for an item that a kit's rater left out.
     """
-    found: list[tuple[str, Vote]] = []
+    placed: list[tuple[str, Vote]] = []
     for path in paths:
         if not of_kit(path):
-            found += votes.placed(path)
+            placed += votes.placed(path)
             continue
         rows = read_kit(path, key)
         _complete(path, rows, len(key["items"]) * len(QUESTIONS), partial)
-        found += [(where, _vote(where, cells, key)) for where, cells in rows]
-    votes.once(found)
+        placed += [(where, _vote(where, cells, key)) for where, cells in rows]
+    votes.once(placed)
     prompts = set(prompts)
-    for where, vote in found:
+    for where, vote in placed:
         votes.known(where, vote, pairs, prompts)
-    return [vote for _, vote in found]
+    return [vote for _, vote in placed]
 
 
 def _vote(where: str, cells: Cells, key: Key) -> Vote:
@@ -137,13 +137,13 @@ def _vote(where: str, cells: Cells, key: Key) -> Vote:
     return vote
 
 
-def _complete(path: Path, rows: Sequence[tuple[str, Cells]], asked: int, partial: bool) -> None:
+def _complete(path: Path, rows: Sequence[tuple[str, Cells]], total: int, partial: bool) -> None:
     """UserError for a rater in `rows` who did not answer all that was asked, unless `partial`."""
     raters = [cells["rater"] for _, cells in rows]
     for rater in dict.fromkeys(raters or ["its rater"]):
-        if (count := raters.count(rater)) < asked and not partial:
+        if (count := raters.count(rater)) < total and not partial:
             raise UserError(
-                f"{path}: {rater} answered {count} of {asked} questions; load the file in the kit"
+                f"{path}: {rater} answered {count} of {total} questions; load the file in the kit"
                 " and finish, or take it as it is (people.partial: true)"
             )
 

@@ -38,15 +38,15 @@ def shown(pairs: Iterable[Sequence[str]], prompts: Iterable[CaptionedImage]) -> 
 
 
 def question(
-    one: Shown, pictures: Mapping[str, Mapping[str, Listed]], system: Prompt, asked: Prompt
+    pair: Shown, pictures: Mapping[str, Mapping[str, Listed]], system: Prompt, asked: Prompt
 ) -> Question:
     """What is asked of a pair. `pictures`: model => prompt's id => picture; UserError if none."""
     two = []
-    for model in (one.first, one.second):
-        if one.prompt.id not in pictures[model]:
-            raise UserError(f"{model}: no picture of {one.prompt.id}; generate it first")
-        two.append(pictures[model][one.prompt.id])
-    return Question(asked.of(one.prompt.text), two, system.text)
+    for model in (pair.first, pair.second):
+        if pair.prompt.id not in pictures[model]:
+            raise UserError(f"{model}: no picture of {pair.prompt.id}; generate it first")
+        two.append(pictures[model][pair.prompt.id])
+    return Question(asked.of(pair.prompt.text), two, system.text)
 
 
 def choices(text: str) -> dict[str, str] | None:
@@ -55,11 +55,11 @@ def choices(text: str) -> dict[str, str] | None:
     The answer to a question is the first verdict behind its number; without numbers there must be
     one verdict a question. One that only repeats the form, "… or …", is none.
     """
-    found = list(_NUMBER.finditer(text))
-    numbers = [match[1] for match in found]
+    matches = list(_NUMBER.finditer(text))
+    numbers = [match[1] for match in matches]
     if numbers == [str(i) for i in range(1, len(QUESTIONS) + 1)]:
-        ends = [*(match.start() for match in found[1:]), len(text)]
-        parts = [text[match.end() : end] for match, end in zip(found, ends, strict=True)]
+        ends = [*(match.start() for match in matches[1:]), len(text)]
+        parts = [text[match.end() : end] for match, end in zip(matches, ends, strict=True)]
         verdicts = [_VERDICT.search(part) for part in parts]
     else:
         verdicts = list(_VERDICT.finditer(text))
@@ -80,12 +80,12 @@ def votes(rater: str, asked: Sequence[Shown], answers: Sequence[Answer]) -> list
 
     A pair that was answered in one order alone would bring the place's advantage with it.
     """
-    found = [choices(answer.text) for answer in answers]
-    answered = {(o.prompt.id, o.first, o.second) for o, c in zip(asked, found, strict=True) if c}
+    parsed = [choices(answer.text) for answer in answers]
+    answered = {(o.prompt.id, o.first, o.second) for o, c in zip(asked, parsed, strict=True) if c}
     return [
-        Vote(rater, "judge", one.prompt.id, one.first, one.second, name, choice)
-        for one, chosen in zip(asked, found, strict=True)
-        if chosen and (one.prompt.id, one.second, one.first) in answered
+        Vote(rater, "judge", pair.prompt.id, pair.first, pair.second, name, choice)
+        for pair, chosen in zip(asked, parsed, strict=True)
+        if chosen and (pair.prompt.id, pair.second, pair.first) in answered
         for name, choice in chosen.items()
     ]
 

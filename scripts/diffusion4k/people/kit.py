@@ -64,31 +64,31 @@ def items(
         if lost := [prompt for prompt in chosen if prompt not in pictures[model]]:
             raise UserError(f"{model}: no picture of prompt {lost[0]}; generate the evaluation")
     random = np.random.default_rng(seed)
-    every = [(prompt, group) for prompt in chosen for group in groups]
+    pairs = [(prompt, group) for prompt in chosen for group in groups]
     drawn = []
-    for number, index in enumerate(random.permutation(len(every)), start=1):
-        prompt, group = every[index]
+    for number, index in enumerate(random.permutation(len(pairs)), start=1):
+        prompt, group = pairs[index]
         models = tuple(group[i] for i in random.permutation(len(group)))
         shown = tuple(pictures[model][prompt] for model in models)
         drawn.append(Item(f"{number:03d}", prompt, captions[prompt], models, shown))
     return drawn
 
 
-def digest(purpose: Purpose, of: Sequence[Item], how: Mapping[str, int]) -> str:
-    """What tells one kit from another: pictures, places, captions, `how` shown; 16 hex digits.
+def digest(purpose: Purpose, of: Sequence[Item], layout: Mapping[str, int]) -> str:
+    """What tells one kit from another: pictures, places, captions, `layout`; 16 hex digits.
 
     The page's looks do not count: answers to a kit stay good when the program that made it changes.
     """
     parts = [[item.id, item.caption, [p.sha256 for p in item.pictures]] for item in of]
-    text = json.dumps([purpose, parts, sorted(how.items())])
+    text = json.dumps([purpose, parts, sorted(layout.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def key(purpose: Purpose, of: Sequence[Item], how: Mapping[str, int]) -> dict[str, Any]:
+def key(purpose: Purpose, of: Sequence[Item], layout: Mapping[str, int]) -> dict[str, Any]:
     """{"kit", "purpose", "items": {id: {"prompt_id", "a": model, "b": model}}}."""
     entries = {
         item.id: {"prompt_id": item.prompt_id}
         | {slot: model for slot, (model, _) in item.slots.items()}
         for item in of
     }
-    return {"kit": digest(purpose, of, how), "purpose": purpose, "items": entries}
+    return {"kit": digest(purpose, of, layout), "purpose": purpose, "items": entries}

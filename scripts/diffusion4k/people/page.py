@@ -58,10 +58,10 @@ def _starts(length: int, patch: int, count: int) -> list[int]:
     return [max(0, (2 * k + 1) * length // (2 * count) - patch // 2) for k in range(count)]
 
 
-def _encoded(image: Image.Image, **how: Any) -> bytes:
+def _encoded(image: Image.Image, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.info = {}  # Pillow writes a comment that it has read
-    image.save(buffer, **how)
+    image.save(buffer, **options)
     return buffer.getvalue()
 
 
@@ -69,14 +69,14 @@ def write(
     folder: Path,
     items: Sequence[Item],
     purpose: Purpose,
-    how: Mapping[str, int],
+    layout: Mapping[str, int],
     *,
     template: Path,
     embed: int,
 ) -> list[Path]:
     """Write the page `<purpose>.html` into `folder`; the files written, the page first.
 
-    `how`: the flags of `whole` for pairs, of `patches` for ratings. `template`: a folder with
+    `layout`: the flags of `whole` for pairs, of `patches` for ratings. `template`: a folder with
     page.html, kit.css, kit.js. While all pictures together have at most `embed` bytes they are in
     the page, otherwise in `folder`/pictures, called after their item. What was in `folder` before
     is removed. UserError for a picture that is not what was made.
@@ -85,7 +85,7 @@ def write(
     for item in items:
         for slot, (_, listed) in item.slots.items():
             path = listed.sound()
-            encoded[item.id + slot] = FORMS[purpose](path, **how)
+            encoded[item.id + slot] = FORMS[purpose](path, **layout)
     shutil.rmtree(folder, ignore_errors=True)
     kind, suffix = ("png", ".png") if purpose == "ratings" else ("jpeg", ".jpg")
     inside = sum(len(data) for data, _ in encoded.values()) <= embed
@@ -100,7 +100,7 @@ def write(
                 temporary.write_bytes(data)
         shown[name] = {"src": source, "width": width, "height": height}
     page = folder / f"{purpose}.html"
-    write_text(page, _page(template, _data(items, purpose, how, shown)))
+    write_text(page, _page(template, _data(items, purpose, layout, shown)))
     return [page, *beside]
 
 
@@ -108,11 +108,11 @@ FORMS = {"pairs": whole, "ratings": patches}
 
 
 def _data(
-    items: Sequence[Item], purpose: Purpose, how: Mapping[str, int], shown: Mapping[str, dict]
+    items: Sequence[Item], purpose: Purpose, layout: Mapping[str, int], shown: Mapping[str, dict]
 ) -> dict[str, Any]:
     """What the page's program reads."""
     return {
-        "kit": kit.digest(purpose, items, how),
+        "kit": kit.digest(purpose, items, layout),
         "purpose": purpose,
         "questions": [
             {"name": name, "title": title, "text": kit.QUESTIONS[name]}

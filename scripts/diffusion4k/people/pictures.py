@@ -12,19 +12,19 @@ def sources(pairs: Iterable[str]) -> list[tuple[str, Manifest]]:
     return [(model, read(path)) for (model,), path in named]
 
 
-def of(made: Iterable[tuple[str, Manifest]]) -> dict[str, dict[str, Listed]]:
+def of(named: Iterable[tuple[str, Manifest]]) -> dict[str, dict[str, Listed]]:
     """model => prompt's id => its picture, of the manifests of its shards.
 
     Manifests of scripts/draw.py say which picture is of which prompt; in a benchmark's, and in
     those of a folder of one's own, pictures are called as their prompts.
     """
-    found: dict[str, dict[str, Listed]] = {}
-    for model, source in made:
-        own = found.setdefault(model, {})
+    by_model: dict[str, dict[str, Listed]] = {}
+    for model, source in named:
+        own = by_model.setdefault(model, {})
         if "pictures" in source.results:
-            listed = (one for one in source.results["pictures"] if one["row"] == model)
-            own |= {one["id"]: source.listed(source.root / one["file"]) for one in listed}
+            listed = (record for record in source.results["pictures"] if record["row"] == model)
+            own |= {record["id"]: source.listed(source.root / record["file"]) for record in listed}
         else:
             paths = images.pictures(source.paths())
             own |= {path.stem: source.listed(path) for path in paths}
-    return found
+    return by_model

@@ -197,18 +197,18 @@ class PipelineFolder:
         """The pipeline as it lies, from safetensors; a backbone's VAE by itself."""
         import diffusers
 
-        how = {"torch_dtype": dtype, "variant": variant(self.root)} | SAFELY
+        options = {"torch_dtype": dtype, "variant": variant(self.root)} | SAFELY
         if not self.trains:
-            return self.backbone.load(self.root, **how)
+            return self.backbone.load(self.root, **options)
         # what a pipeline was saved without, such as SD3's T5, diffusers wants to be told
         left_out = {part: None for part, entry in self.parts.items() if entry == [None, None]}
         left_out |= {"vae": None} | ({TRANSFORMER: None} if without_transformer else {})
         pipeline_class = getattr(diffusers, self.class_name)
-        pipeline = pipeline_class.from_pretrained(self.root, **how, **left_out)
+        pipeline = pipeline_class.from_pretrained(self.root, **options, **left_out)
         # model_index.json may name a VAE class that is not in diffusers; the weights must fit ours
         folder = vae_folder(self.own_vae) if self.own_vae else self.root / VAE
         vae, info = diffusers.AutoencoderKL.from_pretrained(
-            folder, output_loading_info=True, **how | {"variant": variant(folder)}
+            folder, output_loading_info=True, **options | {"variant": variant(folder)}
         )
         amiss = [f"{key}: {min(map(str, keys))}" for key, keys in info.items() if keys]
         if amiss:
@@ -239,14 +239,14 @@ def vae_folder(record: Manifest) -> Path:
 
 def same_latents(ours: Path, theirs: Path) -> None:
     """UserError unless both folders hold a VAE, of one class and with as many latent channels."""
-    told = []
+    kinds = []
     for folder in (ours, theirs):
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: no VAE there (config.json is missing)")
         config = read_json(folder / "config.json")
-        told.append((config.get("_class_name"), config.get("latent_channels")))
-    if told[0] != told[1]:
-        names = [f"{kind} of {channels} channels" for kind, channels in told]
+        kinds.append((config.get("_class_name"), config.get("latent_channels")))
+    if kinds[0] != kinds[1]:
+        names = [f"{kind} of {channels} channels" for kind, channels in kinds]
         raise UserError(f"{theirs}: a {names[1]} cannot take the place of a {names[0]} ({ours})")
 
 

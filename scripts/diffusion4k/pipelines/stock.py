@@ -40,10 +40,10 @@ class Stock:
         taken = {ours: theirs for ours, theirs in OURS.items() if theirs in self.takes}
         self.defaults = {ours: self.takes[theirs].default for ours, theirs in taken.items()}
 
-    def load(self, root: Path, **how):
-        """The pipeline in `root`; `how`: arguments of diffusers' `from_pretrained`."""
+    def load(self, root: Path, **options):
+        """The pipeline in `root`; `options`: arguments of diffusers' `from_pretrained`."""
         pipeline_class = getattr(diffusers, self.class_name)
-        return pipeline_class.from_pretrained(root, **how)
+        return pipeline_class.from_pretrained(root, **options)
 
     def call_arguments(self, *, t5_tokens: int | None, negative_prompt: str) -> dict[str, Any]:
         """Those of the pipeline's further arguments that it takes and that are set."""

@@ -32,8 +32,8 @@ def text(size: Size) -> str:
 
 def parse(text: str) -> Size:
     """A size from `text`; argparse's error, so as a flag's type, for what is none."""
-    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    numbers = [int(number) for number in found.groups() if number] if found else [0]
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    numbers = [int(number) for number in match.groups() if number] if match else [0]
     if min(numbers) < 1:
         raise argparse.ArgumentTypeError(f"{text}: should be PX or HEIGHTxWIDTH, as 3072x4096")
     return simple(numbers)

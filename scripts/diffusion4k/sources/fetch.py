@@ -39,14 +39,14 @@ def local(path: str | Path, digest: str = "") -> Fetched:
     """A folder or one file that the user has, used where it lies; the file checked by `digest`."""
     path = Path(path).expanduser().absolute()
     if digest and not (path.is_file() and sha256(path).startswith(digest)):
-        found = f"its sha256 is {sha256(path)}" if path.is_file() else "it is no file"
-        raise UserError(f"{path}: {found}, not {digest}; give the file that sha256: means")
+        fault = f"its sha256 is {sha256(path)}" if path.is_file() else "it is no file"
+        raise UserError(f"{path}: {fault}, not {digest}; give the file that sha256: means")
     if path.is_file():
         return Fetched(path.parent, [path])
-    found = whole(path)
-    if not found:
+    files = whole(path)
+    if not files:
         raise UserError(f"{path}: no files there; give the folder or file that holds the source")
-    return Fetched(path, found)
+    return Fetched(path, files)
 
 
 def url(address: str, folder: Path, digest: str = "") -> Fetched:
@@ -69,11 +69,11 @@ def url(address: str, folder: Path, digest: str = "") -> Fetched:
         raise UserError(
             f"{address}: {reason(error)}; run again, or fetch it by hand and give it as path:"
         ) from None
-    found = sha256(part)
-    if not found.startswith(digest):
+    actual = sha256(part)
+    if not actual.startswith(digest):
         part.unlink()
         raise UserError(
-            f"{address}: its sha256 is {found}, not {digest}; look at what the address gives now,"
+            f"{address}: its sha256 is {actual}, not {digest}; look at what the address gives now,"
             " and put the right sha256: into the configuration"
         )
     part.replace(target)

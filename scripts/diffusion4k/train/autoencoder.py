@@ -72,11 +72,11 @@ class ScaleConsistency(Task):
     def prepare(self, accelerator) -> None:
         settings, self.accelerator = self.settings, accelerator
         root = launch.whole(accelerator, self.base, *(["vae"] if self.base.within("vae") else []))
-        how = {"dtype": torch.float32, "device": accelerator.device, "tiling": False}
-        how |= {"encoder": settings.encoder_form, "decoder": settings.decoder_form}
+        options = {"dtype": torch.float32, "device": accelerator.device, "tiling": False}
+        options |= {"encoder": settings.encoder_form, "decoder": settings.decoder_form}
         # the teacher comes from the pipeline whenever a job begins, and is part of no checkpoint
-        self.teacher = reconstruct.load(root, factor=8, **how).requires_grad_(False)
-        student = reconstruct.load(root, factor=16, **how).train()
+        self.teacher = reconstruct.load(root, factor=8, **options).requires_grad_(False)
+        student = reconstruct.load(root, factor=16, **options).train()
         self.trained = scale_consistency.trained(student, encoder=settings.encoder == "trained")
         if settings.gradient_checkpointing:
             student.enable_gradient_checkpointing()

@@ -44,8 +44,8 @@ class FineTuning(Task):
         Bands(settings.wavelet, settings.levels, settings.band_weights)  # refused before loading
         self.job, self.base = job, manifest.read(job.pipeline)
         self.schedule_shift = model.schedule_shift(self.base.root)
-        found, size = samples.listing(job.latents)
-        self.header = samples.header(found[0])
+        stored, size = samples.listing(job.latents)
+        self.header = samples.header(stored[0])
         if self.header.backbone != settings.backbone:
             raise UserError(
                 f"{job.latents[0]}: latents of {self.header.backbone}, but --backbone is "
@@ -59,20 +59,20 @@ class FineTuning(Task):
             u=self.backbone.draw_u,
         )
         self.cached = size <= job.cache
-        self.samples = self._samples(found, draws)
+        self.samples = self._samples(stored, draws)
 
-    def _samples(self, found: list[samples.Sample], draws: samples.Draws) -> samples.Samples:
+    def _samples(self, stored: list[samples.Sample], draws: samples.Draws) -> samples.Samples:
         """Stored latents, or for online ones the images that they are made from in each step."""
         job, header = self.job, self.header
         if not header.online:
-            return samples.Samples(found, draws, cache=self.cached)
+            return samples.Samples(stored, draws, cache=self.cached)
         if job.dataset is None:
             raise UserError(
                 f"{job.latents[0]}: online latents hold texts only; give the images by --dataset"
             )
         pictures = {s.id: s for s in metadata.of(manifest.read(job.dataset), job.folder)}
         return samples.OnlineSamples(
-            found, draws, pictures=pictures, size=header.size, cache=self.cached
+            stored, draws, pictures=pictures, size=header.size, cache=self.cached
         )
 
     def prepare(self, accelerator) -> None:
@@ -149,8 +149,8 @@ class FineTuning(Task):
         settings, several = self.settings, self.accelerator.gradient_accumulation_steps > 1
         if not (several and settings.offload_optimizer and settings.precision == "bfloat16"):
             return []
-        how = "gradients of micro-batches added up in bfloat16 (train.offload_optimizer)"
-        return [f"{settings.backbone}: {how}"]
+        note = "gradients of micro-batches added up in bfloat16 (train.offload_optimizer)"
+        return [f"{settings.backbone}: {note}"]
 
     def export(self) -> Callable[[Path], None]:
         dtype = model.DTYPES[self.job.save_dtype or self.settings.precision]

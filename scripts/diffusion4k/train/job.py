@@ -76,10 +76,10 @@ class Job:
         Files that are measured decide nothing and differ when `start` is made again.
         """
         recipe = {name: value for name, value in asdict(settings).items() if name not in EXECUTION}
-        made = {name: manifest.read(path).files for name, path in self.inputs().items()}
+        listed = {name: manifest.read(path).files for name, path in self.inputs().items()}
         content = {
             name: [(f.name, f.sha256) for f in files if not f.measured]
-            for name, files in made.items()
+            for name, files in listed.items()
         }
         return hashlib.sha256(json.dumps([recipe, content]).encode()).hexdigest()[:16]
 

@@ -35,12 +35,12 @@ def transformer(settings: Settings, backbone, root: Path) -> tuple[nn.Module, to
     low = settings.precision == "bfloat16" and (settings.zero_stage or settings.in_backward)
     dtype = torch.bfloat16 if low else torch.float32
     with loading(root / "transformer", "a transformer that diffusers can load"):
-        made = backbone.load_transformer(root, dtype).train()
+        network = backbone.load_transformer(root, dtype).train()
     if settings.gradient_checkpointing:
-        recompute(made, keep_attention=settings.keep_attention)
+        recompute(network, keep_attention=settings.keep_attention)
     if settings.compile:
-        compile_transformer(made)
-    return made, dtype
+        compile_transformer(network)
+    return network, dtype
 
 
 def recompute(transformer: nn.Module, *, keep_attention: bool) -> None:

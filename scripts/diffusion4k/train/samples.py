@@ -76,25 +76,25 @@ def listing(shards: Sequence[Path]) -> tuple[list[Sample], int]:
                 size += file.bytes
     if not crops:
         raise UserError(f"{', '.join(map(str, shards))}: no latent samples; make the latents again")
-    found = [Sample(id, tuple(p for _, p in sorted(crops[id].items()))) for id in sorted(crops)]
-    return found, size
+    samples = [Sample(id, tuple(p for _, p in sorted(crops[id].items()))) for id in sorted(crops)]
+    return samples, size
 
 
 def header(sample: Sample) -> Header:
     """The header of a sample's first crop."""
     path = sample.crops[0].sound()
     with _opened(path) as file:
-        told = file.metadata() or {}
+        kept = file.metadata() or {}
         online = "mean" not in file.keys()  # noqa: SIM118 (a file, not a dict)
         shape = () if online else file.get_slice("mean").get_shape()
     try:
-        scaling, shift = float(told["vae_scaling_factor"]), float(told["vae_shift_factor"])
+        scaling, shift = float(kept["vae_scaling_factor"]), float(kept["vae_shift_factor"])
         if not online:
-            return Header(told["backbone"], scaling, shift, *shape[-2:])
-        size = parse(told["size"])
+            return Header(kept["backbone"], scaling, shift, *shape[-2:])
+        size = parse(kept["size"])
         latent = (side // FACTOR for side in sides(size))
-        how = {"online": True, "size": size, "encoder": told["encoder"], "dtype": told["dtype"]}
-        return Header(told["backbone"], scaling, shift, *latent, **how)
+        encoding = {"size": size, "encoder": kept["encoder"], "dtype": kept["dtype"]}
+        return Header(kept["backbone"], scaling, shift, *latent, online=True, **encoding)
     except (KeyError, ValueError, ArgumentTypeError) as error:
         raise UserError(f"{path}: no latent sample ({error}); make the latents again") from None
 
@@ -181,8 +181,8 @@ class OnlineSamples(Samples):
         left = int(unit[1] * (image.width - width + 1))
         pixels = torch.from_numpy(np.array(images.crop(image, top, left, size))).permute(2, 0, 1)
         eps = torch.randn(16, height // FACTOR, width // FACTOR, generator=random)
-        found = {"eps": eps, "pixels": pixels.flip(-1) if flip else pixels}
-        return found, self._read(sample.crops[0], False)
+        parts = {"eps": eps, "pixels": pixels.flip(-1) if flip else pixels}
+        return parts, self._read(sample.crops[0], False)
 
 
 def loader(

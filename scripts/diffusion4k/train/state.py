@@ -68,12 +68,12 @@ def load(accelerator: "Accelerator", folder: Path) -> tuple[int, list[Row]]:
         raise UserError(f"{folder}: the checkpoint is missing or damaged; make its step again")
     sharded = accelerator.num_processes if accelerator.deepspeed_plugin else 0
     if sharded != done["sharded_over"]:
-        saved, asked = (
+        saved, current = (
             f"ZeRO over {count} processes" if count else "no ZeRO"
             for count in (done["sharded_over"], sharded)
         )
         raise UserError(
-            f"{folder}: was saved with {saved}, this training has {asked}; continue with as many "
+            f"{folder}: was saved with {saved}, this training has {current}; continue with as many "
             "GPUs and the same train.zero_stage, or begin again: delete the model's folder of "
             "train/ and run once more"
         )
@@ -108,8 +108,8 @@ def others(folder: Path, stop_step: int) -> list[Path]:
     `folder` is …/progress/<key>-<stop step>/checkpoints-<key of the inputs>.
     """
     ends = [path for last, path in _segments(folder) if last == stop_step]
-    found = {path for end in {*ends, folder.parent} for path in end.glob("checkpoints-*")}
-    return sorted(found - {folder})
+    folders = {path for end in {*ends, folder.parent} for path in end.glob("checkpoints-*")}
+    return sorted(folders - {folder})
 
 
 def forget(folder: Path, stop_step: int) -> None:

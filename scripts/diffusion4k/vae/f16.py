@@ -139,8 +139,8 @@ def load_f16(root, *, dtype, device, encoder: str = "stride", decoder: str = "fo
 
     folder = Path(root) / "vae"
     with loading(folder, "a VAE that diffusers can load"):
-        how = {"torch_dtype": dtype, "variant": variant(folder)} | SAFELY
-        vae = AutoencoderKL.from_pretrained(root, subfolder="vae", **how)
+        options = {"torch_dtype": dtype, "variant": variant(folder)} | SAFELY
+        vae = AutoencoderKL.from_pretrained(root, subfolder="vae", **options)
     return make_f16(vae, encoder=encoder, decoder=decoder).to(device).eval().requires_grad_(False)
 
 

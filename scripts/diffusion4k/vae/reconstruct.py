@@ -27,8 +27,8 @@ def load(
 
     folder = root / "vae" if (root / "vae").is_dir() else root
     with loading(folder, "an AutoencoderKL"):
-        how = {"torch_dtype": dtype, "variant": variant(folder)} | SAFELY
-        vae = AutoencoderKL.from_pretrained(folder, **how)
+        options = {"torch_dtype": dtype, "variant": variant(folder)} | SAFELY
+        vae = AutoencoderKL.from_pretrained(folder, **options)
     vae.to(device).eval()
     if factor == 16:
         make_f16(vae, encoder=encoder, decoder=decoder)

@@ -28,12 +28,12 @@ class Errors(Kind):
         maps, records, places = [], [], np.zeros(256, np.int64)
         for photograph, *rebuilt in lines:
             real = np.asarray(photograph.load())
-            of_line = [one and difference(np.asarray(one.load()), real) for one in rebuilt]
-            there = [(one, of) for one, of in zip(rebuilt, of_line, strict=True) if one]
-            for one, of in there:
+            of_line = [p and difference(np.asarray(p.load()), real) for p in rebuilt]
+            there = [(picture, of) for picture, of in zip(rebuilt, of_line, strict=True) if picture]
+            for picture, of in there:
                 places += np.bincount(of.ravel(), minlength=256)
-                label = shown.labels[one.row]
-                records.append(one.record(label) | {"mean_error": float(of.mean())})
+                label = shown.labels[picture.row]
+                records.append(picture.record(label) | {"mean_error": float(of.mean())})
             maps.append(of_line)
         brightest = max(1, int(np.searchsorted(places.cumsum(), BRIGHTEST * places.sum())))
         # of every level of 8 bits its colour, one scale for all maps

@@ -26,12 +26,13 @@ class Gallery(Kind):
         drawn = {row: shown.pictures(row) for row in shown.labels}
         lines: dict[tuple, dict[str, list[Picture]]] = {}
         for row, pictures in drawn.items():
-            for one in pictures:
-                lines.setdefault(_place(one, shown.settings), {}).setdefault(row, []).append(one)
+            for picture in pictures:
+                line = lines.setdefault(_place(picture, shown.settings), {})
+                line.setdefault(row, []).append(picture)
         if shown.photographs:  # of somebody's own pictures no more than of the others
             lines = dict(list(lines.items())[: shown.settings.get("count")])
         if not lines:
-            where = ", ".join(str(made.path) for many in shown.rows.values() for made in many)
+            where = ", ".join(str(source.path) for many in shown.rows.values() for source in many)
             raise UserError(f"{where or 'the rows'}: no pictures in it")
         length = layout.side(
             max(max(key[1:3]) for key in lines), len(lines) * len(shown.labels) * len(seeds)
@@ -47,19 +48,19 @@ class Gallery(Kind):
                 for row in shown.labels
                 for number in range(len(seeds))
             ]
-            there = [one for one in columns if one]
+            there = [picture for picture in columns if picture]
             used += there
             id, height, width = key[:3]
-            images = [one and one.load() for one in columns]
+            images = [picture and picture.load() for picture in columns]
             if shown.photographs:
                 path = shown.photographs[id].sound()
                 images.insert(0, photographs.reference(path, height, width))
-            how = (length, shown.settings.get("zoom"), shown.settings.get("glcm"))
-            of_grid += zoom.lines(_caption(there[0], shown.settings), images, *how)
+            options = (length, shown.settings.get("zoom"), shown.settings.get("glcm"))
+            of_grid += zoom.lines(_caption(there[0], shown.settings), images, *options)
         remarks = [settings(used, shown.labels)]
         if shown.settings.get("zoom"):
             remarks.append(ZOOMED.format("photograph" if shown.photographs else "first picture"))
-        records = [one.record(shown.labels[one.row]) for one in used]
+        records = [picture.record(shown.labels[picture.row]) for picture in used]
         return Drawing(layout.grid(headings, of_grid, length), records, tuple(remarks))
 
 
@@ -68,21 +69,21 @@ ZOOMED = (
 )
 
 
-def _place(one: "Picture", settings: dict) -> tuple:
+def _place(picture: "Picture", settings: dict) -> tuple:
     """The line of a picture; sides second and third."""
-    varied = [getattr(one, name) if name in settings else None for name in LINES]
-    return (one.id, one.height, one.width, *varied)
+    varied = [getattr(picture, name) if name in settings else None for name in LINES]
+    return (picture.id, picture.height, picture.width, *varied)
 
 
-def _caption(one: "Picture", settings: dict) -> str:
+def _caption(picture: "Picture", settings: dict) -> str:
     words = []
     if len(settings.get("sizes", ())) > 1:
-        words.append(f"{one.height} x {one.width} px")
+        words.append(f"{picture.height} x {picture.width} px")
     if len(settings.get("guidance", ())) > 1:
-        words.append(f"guidance {one.guidance:g}")
+        words.append(f"guidance {picture.guidance:g}")
     if len(settings.get("steps", ())) > 1:
-        words.append(f"{one.steps} steps")
-    return ": ".join(filter(None, [", ".join(words), one.prompt]))
+        words.append(f"{picture.steps} steps")
+    return ": ".join(filter(None, [", ".join(words), picture.prompt]))
 
 
 VARIATIONS = ("sizes", "guidance", "steps", "seeds")

@@ -22,12 +22,12 @@ class Mosaic(Kind):
             tiles = []
             pictures = shown.pictures(row)
             used += pictures
-            for one in pictures:
-                image = one.load()
+            for picture in pictures:
+                image = picture.load()
                 image.thumbnail((768, 768), Image.Resampling.LANCZOS)
-                tiles.append(layout.Tile(image, one.prompt))
+                tiles.append(layout.Tile(image, picture.prompt))
             parts.append((label if len(shown.labels) > 1 else "", tiles))
-        records = [one.record(shown.labels[one.row]) for one in used]
+        records = [picture.record(shown.labels[picture.row]) for picture in used]
         return Drawing(layout.mosaic(parts), records, (settings(used, shown.labels),))
 
 

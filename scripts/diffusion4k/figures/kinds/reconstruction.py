@@ -22,20 +22,20 @@ class Reconstruction(Kind):
             max(line[0].width for line in of_photographs), len(of_photographs) * len(shown.labels)
         )
         for columns in of_photographs:
-            images = [one and one.load() for one in columns]
+            images = [picture and picture.load() for picture in columns]
             of_grid += zoom.lines("", images, length, settings.get("zoom"), settings.get("glcm"))
-            used += [one for one in columns if one]
+            used += [picture for picture in columns if picture]
         labels = {"photograph": "photograph"} | shown.labels
         return Drawing(
             layout.grid(list(labels.values()), of_grid, length),
-            [one.record(labels[one.row]) for one in used],
+            [picture.record(labels[picture.row]) for picture in used],
             (ZOOMED.format("photograph"),) if settings.get("zoom") else (),
         )
 
 
 def lines(shown: "Shown") -> list[list["Picture | None"]]:
     """A line a photograph: it, then each row's reconstruction of it, None for one not run."""
-    by_row = {row: {one.id: one for one in shown.pictures(row)} for row in shown.labels}
+    by_row = {row: {picture.id: picture for picture in shown.pictures(row)} for row in shown.labels}
     return [
         [photograph, *(of.get(photograph.id) for of in by_row.values())]
         for photograph in shown.pictures("photograph")

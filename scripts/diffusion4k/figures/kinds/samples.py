@@ -19,10 +19,10 @@ class Samples(Kind):
         parts, records = [], []
         for row, label in shown.labels.items():
             tiles = []
-            for one in shards.spread(shown.samples(row), shown.settings["count"]):
-                image, height, width = photographs.thumbnail(one.sound())
-                tiles.append(layout.Tile(image, one.text))
-                records.append(shown.photograph(row, one, height, width))
+            for sample in shards.spread(shown.samples(row), shown.settings["count"]):
+                image, height, width = photographs.thumbnail(sample.sound())
+                tiles.append(layout.Tile(image, sample.text))
+                records.append(shown.photograph(row, sample, height, width))
             parts.append((label, tiles))
         return Drawing(layout.mosaic(parts, across=4.5), records)
 

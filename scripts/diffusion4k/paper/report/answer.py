@@ -59,26 +59,26 @@ def matrix(
     config: Mapping[str, Any],
 ) -> list[Item]:
     """The 24 items of the paper in its order; `judged`: the claims, as claims.judge gives them."""
-    made = {one.path.stem: one for one in [*tables, *figures]}
+    by_key = {item.path.stem: item for item in [*tables, *figures]}
     items = []
     for key in PAPER:
         section = config.get(f"{key.partition('_')[0]}s") or {}
         name = key.replace("_", " ").capitalize()
         title = section.get(key, {}).get("title", name).partition(": ")[2]
-        if key not in made:
+        if key not in by_key:
             why = "no target of this configuration" if key not in section else "not asked for"
             items.append(Item(key, name, title, ABSENT, why))
             continue
         of_item = [claim for claim in judged if claim["target"] == key]
         state = _table if key.startswith("table") else _figure
-        items.append(Item(key, name, title, *state(made[key], of_item), f"#{key}"))
+        items.append(Item(key, name, title, *state(by_key[key], of_item), f"#{key}"))
     return items
 
 
-def _table(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def _table(table: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """State and detail of a table, from its cells that have a number of the paper or of ours."""
-    rows = [row for row in made.results["rows"] if not row.get("context")]
-    if made.results.get("kind") == "prompts":
+    rows = [row for row in table.results["rows"] if not row.get("context")]
+    if table.results.get("kind") == "prompts":
         return MADE, f"in words: {counted(len(rows), 'prompt')}"
     cells = [cell for row in rows for cell in row["cells"].values()]
     counts = Counter(
@@ -102,21 +102,21 @@ def _table(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, s
     return (JUDGED if decided else MADE), detail
 
 
-def _figure(made: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def _figure(figure: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """State and detail of a figure: claims judge it; without any it is for the eye."""
     decided = Counter(claim["verdict"] for claim in of_item if claim["verdict"] in DECIDED)
-    text = made.settings.get("spec")
-    asked = spec.load(text) if text else {}
-    if reason := asked.get("settings", {}).get("reason"):
+    text = figure.settings.get("spec")
+    request = spec.load(text) if text else {}
+    if reason := request.get("settings", {}).get("reason"):
         return CANNOT, _why([reason])  # drawn, to say so
-    labels = asked.get("labels", {})
-    shown = {name.partition(":")[0] for name in made.inputs}
+    labels = request.get("labels", {})
+    shown = {name.partition(":")[0] for name in figure.inputs}
     lacking = [label for row, label in labels.items() if row not in shown]
     if lacking and len(lacking) < len(labels):
         return PARTLY, f"without {', '.join(lacking)}"
     if decided:
         return JUDGED, ", ".join(f"{count} {verdict}" for verdict, count in decided.items())
-    pictures = len(made.results.get("pictures", []))
+    pictures = len(figure.results.get("pictures", []))
     return MADE, counted(pictures, "picture") if pictures else ""
 
 
@@ -127,7 +127,7 @@ def _why(reasons: Iterable[str]) -> str:
 
 def groups(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The claims by verdict; a detail that all of a group share is said once, as `why`."""
-    made = []
+    parts = []
     for verdict in claims.VERDICTS:
         if not (of_verdict := [claim for claim in judged if claim["verdict"] == verdict]):
             continue
@@ -135,8 +135,8 @@ def groups(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         why = details.pop() if len(details) == 1 and len(of_verdict) > 1 else ""
         sign, kind = SIGNS[verdict]
         own = [claim | {"detail": "" if why else claim["detail"]} for claim in of_verdict]
-        made.append({"verdict": verdict, "sign": sign, "kind": kind, "why": why, "claims": own})
-    return made
+        parts.append({"verdict": verdict, "sign": sign, "kind": kind, "why": why, "claims": own})
+    return parts
 
 
 def states(items: Sequence[Item]) -> list[tuple[str, str, str, int]]:
@@ -151,8 +151,8 @@ def sentence(judged: Sequence[Mapping[str, Any]], items: Sequence[Item], miniatu
     yes = counts[verdicts.REPRODUCED] + counts[claims.DIRECTION]
     decided = sum(counts[verdict] for verdict in DECIDED)
     states = Counter(item.state for item in items)
-    made = sum(states[state] for state in (JUDGED, MADE, PARTLY))
-    text = f"Of the paper's {len(items)} tables and figures this run made {made}"
+    count = sum(states[state] for state in (JUDGED, MADE, PARTLY))
+    text = f"Of the paper's {len(items)} tables and figures this run made {count}"
     text += f" ({states[PARTLY]} in part)" * bool(states[PARTLY]) + ". "
     if not judged:
         return text + "No claims of the paper are configured."

@@ -13,8 +13,8 @@ from diffusion4k.manifest import Manifest
 def write(tables: Iterable[Manifest], run: Path, folder: Path) -> dict[str, Path]:
     """{manifest that a table of `run` has numbers from: its chain's page}, written to `folder`."""
     opened, pages = Run(run), {}
-    sources = (value["manifest"] for made in tables for value in made.results.get("provenance", []))
-    for source in dict.fromkeys(sources):
+    values = (value for table in tables for value in table.results.get("provenance", []))
+    for source in dict.fromkeys(value["manifest"] for value in values):
         path = opened.locate(source)
         name = opened.name(path)
         pages[source] = (

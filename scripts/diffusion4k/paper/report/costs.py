@@ -68,7 +68,7 @@ def behind(manifests: Iterable[Manifest]) -> dict[Path, Manifest]:
     An input that is gone, such as the state of a finished segment, is passed over, and so are
     files of the user's.
     """
-    known = {made.path: made for made in manifests}
+    known = {m.path: m for m in manifests}
     waiting = list(known.values())
     while waiting:
         for path in map(Path, waiting.pop().inputs.values()):
@@ -83,38 +83,38 @@ def works(chain: Mapping[Path, Manifest], known: Known, steps: int) -> list[Work
 
     known: the arithmetic of what the cost model counts. steps: of a whole training.
     """
-    found: dict[tuple[str, str, str], Work] = {}
-    for path, made in sorted(chain.items()):
+    by_stage: dict[tuple[str, str, str], Work] = {}
+    for path, job in sorted(chain.items()):
         stage, key = _place(path)
         if stage is None:
             continue
-        device, gpus = _device(made)
+        device, gpus = _device(job)
         name = key.partition("/")[2]
-        work = found.setdefault((stage, name, device), Work(stage, name, device, gpus=gpus))
+        work = by_stage.setdefault((stage, name, device), Work(stage, name, device, gpus=gpus))
         work.jobs += 1
-        work.paid += made.results.get("cost", 0.0) if stage in ASKS else 0.0
+        work.paid += job.results.get("cost", 0.0) if stage in ASKS else 0.0
         flops, jobs = known.get(key, (0.0, 1))
-        step = made.results.get("step") if key.startswith("train/") else None
+        step = job.results.get("step") if key.startswith("train/") else None
         if step is not None:  # its last manifest has the seconds of all segments
-            work.seconds = max(work.seconds, made.results.get("seconds_training", made.seconds))
+            work.seconds = max(work.seconds, job.results.get("seconds_training", job.seconds))
             work.flops = max(work.flops, flops * step / steps)
         else:
-            work.seconds += made.seconds
+            work.seconds += job.seconds
             work.flops += flops / jobs
     order = {stage: place for place, stage in enumerate(ORDER)}
-    return sorted(found.values(), key=lambda work: (order.get(work.stage, 99), work.name))
+    return sorted(by_stage.values(), key=lambda work: (order.get(work.stage, 99), work.name))
 
 
-def total(found: Iterable[Work]) -> Work:
+def total(parts: Iterable[Work]) -> Work:
     """All of it; GPUs of different kinds together."""
-    every = list(found)
-    gpu_seconds = sum(work.gpus * work.seconds for work in every)
-    seconds = sum(work.seconds for work in every)
-    made = Work("all", "", "", sum(work.jobs for work in every), seconds)
-    made.flops = sum(work.flops for work in every)
-    made.paid = sum(work.paid for work in every)
-    made.gpus = 0 if not gpu_seconds else gpu_seconds / seconds
-    return made
+    parts = list(parts)
+    gpu_seconds = sum(work.gpus * work.seconds for work in parts)
+    seconds = sum(work.seconds for work in parts)
+    whole = Work("all", "", "", sum(work.jobs for work in parts), seconds)
+    whole.flops = sum(work.flops for work in parts)
+    whole.paid = sum(work.paid for work in parts)
+    whole.gpus = 0 if not gpu_seconds else gpu_seconds / seconds
+    return whole
 
 
 def _place(path: Path) -> tuple[str | None, str]:
@@ -137,9 +137,9 @@ def _place(path: Path) -> tuple[str | None, str]:
     return stage, ""
 
 
-def _device(made: Manifest) -> tuple[str, int]:
+def _device(job: Manifest) -> tuple[str, int]:
     """(the device as the manifest has it, GPUs): `8 x NVIDIA H100` are eight, a CPU none."""
-    count = re.match(r"(\d+) x ", made.device)
-    if made.device in ("", "cpu") or "CPU" in made.device:
-        return made.device or "cpu", 0
-    return made.device, int(count[1]) if count else 1
+    count = re.match(r"(\d+) x ", job.device)
+    if job.device in ("", "cpu") or "CPU" in job.device:
+        return job.device or "cpu", 0
+    return job.device, int(count[1]) if count else 1

@@ -70,12 +70,12 @@ class Group:
     @property
     def orders(self) -> dict[str, list[str]]:
         """{label of a model: the scores that its pictures have}, to sort by."""
-        found: dict[str, dict[str, None]] = {}
+        by_label: dict[str, dict[str, None]] = {}
         for item in self.items:
             for tile in item.tiles:
                 if tile.scores:
-                    found.setdefault(tile.label, {}).update(dict.fromkeys(tile.scores))
-        return {label: list(names) for label, names in found.items()}
+                    by_label.setdefault(tile.label, {}).update(dict.fromkeys(tile.scores))
+        return {label: list(names) for label, names in by_label.items()}
 
     @property
     def pictures(self) -> int:
@@ -111,20 +111,20 @@ def scores(family: str, aggregate: Manifest) -> dict[str, dict[str, tuple[float,
     of.derive(columns, shards)
     statistics = of.statistics(columns)
     ids = list(map(str, columns["id"]))
-    found: dict[str, dict[str, tuple[float, str]]] = {id: {} for id in ids}
-    said: list[list[float]] = []
+    by_id: dict[str, dict[str, tuple[float, str]]] = {id: {} for id in ids}
+    earlier: list[list[float]] = []
     for key, column in of.columns.items():
         statistic, names = statistics.get(column.metric or key, (None, ()))
         of_each = ([columns[name][row : row + 1] for name in names] for row in range(len(ids)))
-        values = [float(statistic(*one)) for one in of_each] if statistic else []
-        if values in said:
+        values = [float(statistic(*part)) for part in of_each] if statistic else []
+        if values in earlier:
             continue
-        said.append(values)
+        earlier.append(values)
         for id, value in zip(ids, values, strict=False):
             if np.isfinite(value):
                 shown = f"{value:.{column.digits}f}".replace("-", "−")
-                found[id][column.label] = (value, shown)
-    return found
+                by_id[id][column.label] = (value, shown)
+    return by_id
 
 
 @dataclass(frozen=True)
@@ -161,15 +161,15 @@ def benchmark(
     about: title, folder in the data set, size (see shape), labels of the models. rows: model => its
     shards. scored: model => family => the aggregate of its scores.
     """
-    listed = {one.id: one for one in captions.of(dataset, about["folder"])}
+    listed = {sample.id: sample for sample in captions.of(dataset, about["folder"])}
     files = {model: _pictures(shards) for model, shards in rows.items()}
     numbers = {model: _merged(of_model) for model, of_model in scored.items()}
     texts = {model: _prompts(shards, about["folder"]) for model, shards in rows.items()}
     common = [id for id in listed if any(id in of_model for of_model in files.values())]
     items = []
     for place, id in enumerate(spread(common, PROMPTS)):
-        one = listed[id]
-        tiles = [_photograph(one, *shape.sides(about["size"]), thumbnails, name, place)]
+        sample = listed[id]
+        tiles = [_photograph(sample, *shape.sides(about["size"]), thumbnails, name, place)]
         for model, of_model in files.items():
             if id not in of_model:
                 continue
@@ -178,42 +178,42 @@ def benchmark(
             height, width = images.sides(path)
             where = thumbnails.add(path, name, place, model)
             own = numbers.get(model, {}).get(id, {})
-            said = settings(source.settings, height, width)
-            label, prompt = about["labels"][model], texts[model].get(id, one.text)
+            sampling = settings(source.settings, height, width)
+            label, prompt = about["labels"][model], texts[model].get(id, sample.text)
             tiles.append(Tile(label, prompt, **where, height=height, width=width,
-                              settings=said, scores=own))  # fmt: skip
-        items.append(Item(id, one.text, tiles))
+                              settings=sampling, scores=own))  # fmt: skip
+        items.append(Item(id, sample.text, tiles))
     return Group(name, about["title"], items, len(common))
 
 
-def figure(made: Manifest, thumbnails: Thumbnails) -> Group:
+def figure(drawn: Manifest, thumbnails: Thumbnails) -> Group:
     """The pictures that were drawn for a figure, together by prompt, and the photographs."""
-    inputs, folder = made.inputs, made.settings.get("folder", ".")
+    inputs, folder = drawn.inputs, drawn.settings.get("folder", ".")
     listed: dict[str, CaptionedImage] = {}
     if reference := inputs.get("reference"):
         listed = Shown({}, {}, {}, manifest.read(reference), folder).photographs
     behind = (manifest.read(path) for name, path in inputs.items() if name != "reference")
     sources = {path: source for source in behind for path in source.paths()}
     prompts: dict[str, list[Mapping[str, Any]]] = {}
-    for one in made.results.get("pictures", []):
-        if one.get("steps"):  # drawn here: a photograph has none
-            prompts.setdefault(one["id"], []).append(one)
+    for picture in drawn.results.get("pictures", []):
+        if picture.get("steps"):  # drawn here: a photograph has none
+            prompts.setdefault(picture["id"], []).append(picture)
     items = []
     for place, id in enumerate(spread(list(prompts), PROMPTS)):
         tiles, first = [], prompts[id][0]
         if id in listed:
             sides = first["height"], first["width"]
-            tiles.append(_photograph(listed[id], *sides, thumbnails, made.path.stem, place))
-        for number, one in enumerate(prompts[id]):
-            path = Path(os.path.normpath(one["file"]))
+            tiles.append(_photograph(listed[id], *sides, thumbnails, drawn.path.stem, place))
+        for number, picture in enumerate(prompts[id]):
+            path = Path(os.path.normpath(picture["file"]))
             sources[path].listed(path).sound()
-            where = thumbnails.add(path, made.path.stem, place, number, one["row"])
-            said = settings(one, one["height"], one["width"])
-            tiles.append(Tile(one["label"], one["prompt"], **where, height=one["height"],
-                              width=one["width"], settings=said))  # fmt: skip
+            where = thumbnails.add(path, drawn.path.stem, place, number, picture["row"])
+            sampling = settings(picture, picture["height"], picture["width"])
+            tiles.append(Tile(picture["label"], picture["prompt"], **where, settings=sampling,
+                              height=picture["height"], width=picture["width"]))  # fmt: skip
         items.append(Item(id, first["prompt"], tiles))
-    title = made.results.get("title", made.path.stem)
-    return Group(made.path.stem, title, items, len(prompts))
+    title = drawn.results.get("title", drawn.path.stem)
+    return Group(drawn.path.stem, title, items, len(prompts))
 
 
 def page(template: Path, run: str, groups: Sequence[Group], notes: Iterable[str]) -> str:
@@ -235,23 +235,21 @@ def settings(of: Mapping[str, Any], height: int, width: int) -> str:
 
 
 def _photograph(
-    one: CaptionedImage, height: int, width: int, thumbnails: Thumbnails, *name: object
+    sample: CaptionedImage, height: int, width: int, thumbnails: Thumbnails, *name: object
 ) -> Tile:
     """The photograph of a prompt as references are cropped; its link leads to the whole file."""
-    one.sound()
-    cropped = photographs.reference(one.path, height, width)
-    where = thumbnails.add(one.path, *name, "photograph", picture=cropped)
-    tall, wide = images.sides(one.path)
-    said = f"cropped as it is scored; the original is {tall} × {wide} px"
-    return Tile("Photograph", one.text, **where, height=height, width=width, settings=said)
+    sample.sound()
+    cropped = photographs.reference(sample.path, height, width)
+    where = thumbnails.add(sample.path, *name, "photograph", picture=cropped)
+    tall, wide = images.sides(sample.path)
+    cropping = f"cropped as it is scored; the original is {tall} × {wide} px"
+    return Tile("Photograph", sample.text, **where, height=height, width=width, settings=cropping)
 
 
 def _prompts(shards: Iterable[Manifest], folder: str) -> dict[str, str]:
     """id => the prompt that the pictures were drawn from, which may be of other captions."""
     datasets = {shard.inputs["dataset"] for shard in shards if "dataset" in shard.inputs}
-    return {
-        one.id: one.text for path in datasets for one in captions.of(manifest.read(path), folder)
-    }
+    return {s.id: s.text for path in datasets for s in captions.of(manifest.read(path), folder)}
 
 
 def _pictures(shards: Iterable[Manifest]) -> dict[str, tuple[Path, Manifest]]:
@@ -260,11 +258,11 @@ def _pictures(shards: Iterable[Manifest]) -> dict[str, tuple[Path, Manifest]]:
 
 
 def _merged(of_model: Mapping[str, Manifest]) -> dict[str, dict[str, tuple[float, str]]]:
-    found: dict[str, dict[str, tuple[float, str]]] = {}
+    merged: dict[str, dict[str, tuple[float, str]]] = {}
     for family, aggregate in of_model.items():
         for id, own in scores(family, aggregate).items():
-            found.setdefault(id, {}).update(own)
-    return found
+            merged.setdefault(id, {}).update(own)
+    return merged
 
 
 def _decoded(path: Path) -> Image.Image:

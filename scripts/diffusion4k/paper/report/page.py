@@ -62,14 +62,14 @@ def build(
     shown = [*tables, *figures, *filter(None, (claims, gallery))]
     chain = costs.behind(shown)
     sources = provenance.origins(chain.values())
-    said = dict.fromkeys(note for made in [*shown, *sources] for note in made.notes)
-    warnings = together(note for note in said if PLUMBING.search(note))
+    texts = dict.fromkeys(note for source in [*shown, *sources] for note in source.notes)
+    warnings = together(note for note in texts if PLUMBING.search(note))
     judged = claims.results["claims"] if claims else []
     items = answer.matrix(tables, figures, judged, config)
     works = costs.works(chain, work, config["train"]["steps"])
     price = (config.get("plan") or {}).get("price", 0.0)
-    drawn = [_figure(made, folder) for made in figures]
-    set_out = [_table(made, folder) for made in tables]
+    drawn = [_figure(figure, folder) for figure in figures]
+    set_out = [_table(table, folder) for table in tables]
     common = notes.shared([item["footer"] for item in [*set_out, *drawn]])
     for item in [*set_out, *drawn]:
         own, item["numbers"], item["miniature"] = notes.split(item["footer"], common)
@@ -91,9 +91,9 @@ def build(
         works=[work.line(price) for work in works],
         total=costs.total(works).line(price),
         notes=common,
-        sources=[provenance.source(made, config.get("sources") or {}) for made in sources],
+        sources=[provenance.source(source, config.get("sources") or {}) for source in sources],
         fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],
-        provenance=[provenance.table(made, folder, chains) for made in tables],
+        provenance=[provenance.table(table, folder, chains) for table in tables],
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         citation=CITATION,
     )
@@ -112,42 +112,42 @@ def data_uri(path: Path) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(raw).decode('ascii')}"
 
 
-def _downloads(made: Manifest, folder: Path) -> list[tuple[str, str]]:
+def _downloads(item: Manifest, folder: Path) -> list[tuple[str, str]]:
     """(form, link) of each file of a table or figure."""
-    files = {path.name.removeprefix(f"{made.path.stem}."): path for path in made.paths()}
+    files = {path.name.removeprefix(f"{item.path.stem}."): path for path in item.paths()}
     order = sorted(files, key=lambda form: FORMS.index(form) if form in FORMS else len(FORMS))
     return [(form, Path(os.path.relpath(files[form], folder)).as_posix()) for form in order]
 
 
-def _table(made: Manifest, folder: Path) -> dict[str, Any]:
-    results = made.results
+def _table(table: Manifest, folder: Path) -> dict[str, Any]:
+    results = table.results
     try:
         return {
-            "id": made.path.stem,
+            "id": table.path.stem,
             "title": results["title"],
             "caption": results["caption"],
-            "html": Markup(render.html(results, provenance.chain(made))),
+            "html": Markup(render.html(results, provenance.chain(table))),
             "footer": results["footer"],
-            "downloads": _downloads(made, folder),
+            "downloads": _downloads(table, folder),
         }
     except (KeyError, TypeError) as error:
-        raise UserError(f"{made.path}: not a table ({error}); make it again") from None
+        raise UserError(f"{table.path}: not a table ({error}); make it again") from None
 
 
-def _figure(made: Manifest, folder: Path) -> dict[str, Any]:
-    pictures = [path for path in made.paths() if path.suffix == ".png"]
+def _figure(figure: Manifest, folder: Path) -> dict[str, Any]:
+    pictures = [path for path in figure.paths() if path.suffix == ".png"]
     if not pictures:
-        raise UserError(f"{made.path}: lists no PNG; delete the manifest and run again")
-    made.listed(pictures[0]).sound()
-    title = made.results.get("title", made.path.stem)
-    caption = made.results.get("caption", "")
+        raise UserError(f"{figure.path}: lists no PNG; delete the manifest and run again")
+    figure.listed(pictures[0]).sound()
+    title = figure.results.get("title", figure.path.stem)
+    caption = figure.results.get("caption", "")
     return _picture(pictures[0]) | {
-        "id": made.path.stem,
+        "id": figure.path.stem,
         "title": title,
         "caption": caption,
         "alt": f"{title}. {caption}".strip(),
-        "footer": together(made.notes),
-        "downloads": _downloads(made, folder),
+        "footer": together(figure.notes),
+        "downloads": _downloads(figure, folder),
     }
 
 
@@ -157,10 +157,10 @@ def _picture(path: Path) -> dict[str, Any]:
     return {"data": data_uri(path), "width": width, "height": height}
 
 
-def _gallery(made: Manifest, folder: Path) -> dict[str, Any]:
+def _gallery(gallery: Manifest, folder: Path) -> dict[str, Any]:
     """Where the gallery is, and how many pictures of how many prompts it shows."""
-    pages = [path for path in made.paths() if path.suffix == ".html"]
-    return made.results | {"link": os.path.relpath(pages[0], folder)}
+    pages = [path for path in gallery.paths() if path.suffix == ".html"]
+    return gallery.results | {"link": os.path.relpath(pages[0], folder)}
 
 
 def _scaling(path: Path) -> dict[str, Any]:

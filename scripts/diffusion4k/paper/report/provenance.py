@@ -13,32 +13,32 @@ RESULTS = ("tables", "figures")  # of which some rest on nothing: prompts, publi
 ORIGINS = ("path", "make", "url", "hub")
 
 
-def source(made: Manifest, configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def source(manifest: Manifest, configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Where a source came from: as the config says, and what lies there."""
-    entry = configured.get(made.path.stem) or made.settings
+    entry = configured.get(manifest.path.stem) or manifest.settings
     key = next((key for key in ORIGINS if entry.get(key)), None)
     words = {"make": "made by this workflow", "path": "here", "url": "one file", "hub": "hub"}
     return {
-        "name": made.path.stem,
+        "name": manifest.path.stem,
         "how": words.get(key, ""),
-        "where": str(entry.get(key, "")) if key else str(made.root),
+        "where": str(entry.get(key, "")) if key else str(manifest.root),
         # the commit that was fetched; the configuration may name a branch
-        "revision": str(made.settings.get("revision") or entry.get("revision") or ""),
-        "files": len(made.files),
-        "size": size(sum(file.bytes for file in made.files)),
-        "seconds": duration(made.seconds),
-        "notes": made.notes,
+        "revision": str(manifest.settings.get("revision") or entry.get("revision") or ""),
+        "files": len(manifest.files),
+        "size": size(sum(file.bytes for file in manifest.files)),
+        "seconds": duration(manifest.seconds),
+        "notes": manifest.notes,
     }
 
 
-def table(made: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[str, Any]:
+def table(manifest: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[str, Any]:
     """The manifests behind a table, each once with the values that it gave.
 
     `link` of each leads from the report's `folder` to the manifest, `chain` to the page of what
     that rests on, "" where `pages` has none.
     """
     lines: dict[str, dict[str, Any]] = {}
-    for value in made.results.get("provenance", []):
+    for value in manifest.results.get("provenance", []):
         line = lines.setdefault(
             value["manifest"],
             value
@@ -51,16 +51,16 @@ def table(made: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[str, 
                 "chain": _link(pages[value["manifest"]], folder)
                 if value["manifest"] in pages
                 else "",
-                "anchor": anchor(made.path.stem, value["row"], value["family"]),
+                "anchor": anchor(manifest.path.stem, value["row"], value["family"]),
             },
         )
         _append(line["rows"], value["row"])
         _append(line["families"], value["family"])
     return {
-        "id": made.path.stem,
-        "title": made.results["title"],
-        "path": str(made.path),
-        "command": made.command,
+        "id": manifest.path.stem,
+        "title": manifest.results["title"],
+        "path": str(manifest.path),
+        "command": manifest.command,
         "lines": list(lines.values()),
     }
 
@@ -70,15 +70,15 @@ def anchor(table: str, row: str, family: str) -> str:
     return f"from-{table}-{row}-{family}"
 
 
-def chain(made: Manifest) -> Callable[[str, str], str]:
+def chain(manifest: Manifest) -> Callable[[str, str], str]:
     """A function of (row, column's family) to where a number's chain is shown, "" for nowhere.
 
     The one place that decides where the link of a number leads.
     """
     first: dict[str, str] = {}  # a manifest has one line, whichever value named it first
     places: dict[tuple[str, str], str] = {}
-    for value in made.results.get("provenance", []):
-        own = anchor(made.path.stem, value["row"], value["family"])
+    for value in manifest.results.get("provenance", []):
+        own = anchor(manifest.path.stem, value["row"], value["family"])
         places[value["row"], value["family"]] = first.setdefault(value["manifest"], own)
     return lambda row, family: f"#{places[row, family]}" if (row, family) in places else ""
 
@@ -98,8 +98,8 @@ def commit() -> str:
 
 def origins(chain: Iterable[Manifest]) -> list[Manifest]:
     """The sources among a chain's manifests: what is made of nothing, and read by others."""
-    made = (one for one in chain if not one.inputs and one.path.parent.name not in RESULTS)
-    return sorted(made, key=lambda one: one.path)
+    sources = (m for m in chain if not m.inputs and m.path.parent.name not in RESULTS)
+    return sorted(sources, key=lambda m: m.path)
 
 
 def _link(path: str | Path, folder: Path) -> str:

@@ -59,9 +59,9 @@ MINIATURE = {
 
 def grown(name: str, growth: int) -> Architecture:
     """The miniature of a backbone with its transformer `growth` times as wide and as deep."""
-    one = MINIATURE[name]
+    miniature = MINIATURE[name]
     times = {"num_layers", "num_single_layers", "num_attention_heads", "caption_projection_dim"}
-    config = {k: v * growth if k in times else v for k, v in one.transformer.items()}
+    config = {k: v * growth if k in times else v for k, v in miniature.transformer.items()}
     # a block's weights grow by the square of its width
-    parameters = one.parameters * growth**3
-    return dataclasses.replace(one, transformer=config, parameters=parameters)
+    parameters = miniature.parameters * growth**3
+    return dataclasses.replace(miniature, transformer=config, parameters=parameters)

@@ -129,10 +129,10 @@ def make_inception_clean(folder: Path) -> list[Path]:
 def _without_debug(file: BytesIO) -> bytes:
     """A TorchScript without its debug records: they name the folder that it was traced in."""
     kept = BytesIO()
-    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(kept, "w") as made:
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(kept, "w") as stripped:
         for name in whole.namelist():
             if not name.endswith((".debug_pkl", "/.data/serialization_id")):
-                made.writestr(zipfile.ZipInfo(name), whole.read(name))
+                stripped.writestr(zipfile.ZipInfo(name), whole.read(name))
     return kept.getvalue()
 
 
