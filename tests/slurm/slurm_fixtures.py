@@ -20,6 +20,7 @@ from conftest import ROOT, copy_workflow
 HERE = Path(__file__).resolve().parent
 RECORD = ROOT / "results" / "faults.json"
 MODEL = "results/tiny/train/sd3_f16_wlf"
+VAE_FOLDER = "results/tiny/vae/sd3_vae_sc/train"
 SIZES = ("--configfile", "config/miniature.yaml", "config/tiny.yaml")
 LIMIT = 600  # seconds for anything to happen, on a machine that does other things too
 
@@ -71,10 +72,13 @@ class Run:
 
 
 class Arena:
-    """A checkout on the cluster's shared file system: runs, what they trained, what was seen."""
+    """A checkout on the cluster's shared file system: runs, what they trained, what was seen.
 
-    def __init__(self, folder: Path, slurm: Cluster):
-        self.folder, self.slurm, self.runs = folder, slurm, []
+    trains: the folder of the training that is watched.
+    """
+
+    def __init__(self, folder: Path, slurm: Cluster, trains: str = MODEL):
+        self.folder, self.slurm, self.runs, self.trains = folder, slurm, [], trains
         self.before = len(slurm.submissions())
         # the steps of the training that were seen, by the process that trained: first and last
         self.seen: dict[str, tuple[int, int]] = {}
@@ -103,9 +107,9 @@ class Arena:
 
     # the one training of the tests of faults
 
-    def progress(self, model: str = MODEL) -> dict:
+    def progress(self) -> dict:
         """progress.json of the segment; empty before it starts."""
-        for path in (self.folder / model).glob("progress/*/progress.json"):
+        for path in (self.folder / self.trains).glob("progress/*/progress.json"):
             try:
                 return json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError):
@@ -143,14 +147,16 @@ class Arena:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory) -> Path:
-    """A checkout with the tiny SD3 pipeline and its latents, made without SLURM."""
+    """A checkout with the tiny SD3 pipeline, its latents, a VAE's images, made without SLURM."""
     workflow = copy_workflow(tmp_path_factory.mktemp("prepared"))
     shutil.copy(HERE / "tiny.yaml", workflow.folder / "config")
     progress = workflow.folder / "scripts/diffusion4k/progress.py"
     told = progress.read_text(encoding="utf-8")
     assert "EVERY = 5.0" in told  # here after every step, so that a test sees what was lost
     progress.write_text(told.replace("EVERY = 5.0", "EVERY = 0.0"), encoding="utf-8")
-    workflow.run("--until", "latents", *SIZES, "--", f"{MODEL}/pipeline.json")
+    trainings = f"{MODEL}/pipeline.json", f"{VAE_FOLDER}/step-000100.json"
+    before = ("make_source", "latents", "list_images")
+    workflow.run("--until", *before, *SIZES, "--", *trainings)
     return workflow.folder
 
 

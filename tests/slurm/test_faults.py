@@ -1,8 +1,9 @@
 """Everything that can end a training job, one after another, to one training on a real cluster.
 
-The tests of `training` run in their order on the same segment: each provokes a fault, waits until
-the training has gone on beyond it, and records what the user saw and lost. The last compares the
-weights with an undisturbed run's. What must not be disturbed (the other tests) has its own run.
+The tests of `training` run in their order on the same segment, of a fine-tuning and then of a VAE's
+training: each provokes a fault, waits until the training has gone on beyond it, and records what
+the user saw and lost. The last compares the weights with an undisturbed run's. What must not be
+disturbed (the other tests) has its own run.
 """
 
 import re
@@ -11,36 +12,57 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from cluster import GPU_NODES, until
-from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
+from slurm_fixtures import LIMIT, MODEL, SIZES, VAE_FOLDER, Arena, checkout, configure, trained
 
-TARGET = f"{MODEL}/pipeline.json"
 SAVE_EVERY = 20
-LONG = {"train": {"steps": 700, "segment": 700, "save_every": SAVE_EVERY}}
+LONG = {"steps": 700, "segment": 700, "save_every": SAVE_EVERY}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is trained: its name and folder, what is asked for, its rule, its section of keys."""
+
+    name: str
+    folder: str
+    target: str
+    rule: str
+    section: str
+
+
+FINE_TUNING = Kind("sd3_f16_wlf", MODEL, f"{MODEL}/pipeline.json", "train_kept", "train")
+VAE_STEP = f"{VAE_FOLDER}/step-000700.json"
+VAE = Kind("sd3_vae_sc", VAE_FOLDER, VAE_STEP, "train_vae_kept", "vae_training")
+BOTH = pytest.mark.parametrize("training", [FINE_TUNING, VAE], ids=["model", "vae"], indirect=True)
+ONE = pytest.mark.parametrize("training", [FINE_TUNING], ids=["model"], indirect=True)
 
 
 @dataclass
 class Training:
     """The disturbed training: its arena, its current Snakemake, the run that nobody disturbs."""
 
+    kind: Kind
     arena: Arena
     run: object
+    straight: Path
     undisturbed: subprocess.Popen
 
 
 @pytest.fixture(scope="module")
-def training(slurm, prepared, tmp_path_factory):
-    arena = Arena(checkout(prepared, tmp_path_factory.mktemp("faults")), slurm)
+def training(slurm, prepared, tmp_path_factory, request):
+    kind = request.param
+    arena = Arena(checkout(prepared, tmp_path_factory.mktemp("faults")), slurm, kind.folder)
     straight = checkout(prepared, tmp_path_factory.mktemp("undisturbed"))
     for folder in (arena.folder, straight):
-        configure(folder, LONG)
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *SIZES, "--", TARGET]
+        configure(folder, {kind.section: LONG})
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *SIZES, "--", kind.target]
     with (straight / "run.log").open("wb") as log:
         undisturbed = subprocess.Popen(command, cwd=straight, stdout=log, stderr=log)
-    yield Training(arena, arena.start(TARGET), undisturbed)
+    yield Training(kind, arena, arena.start(kind.target), straight, undisturbed)
     undisturbed.kill()
     for run in arena.runs:
         run.process.kill()
@@ -63,7 +85,8 @@ def fault(training, record):
         told = [run for run in arena.runs[-2:] if saw and re.search(saw, run.text)]
         assert told or not saw, training.run.text
         line = told[-1].says(saw) if told else "nothing"
-        record(name, saw=line, steps_lost=lost, seconds=seconds)
+        if training.kind is FINE_TUNING:
+            record(name, saw=line, steps_lost=lost, seconds=seconds)
 
     return happens
 
@@ -88,9 +111,10 @@ def harmless(training, record):
 
 def again(training: Training) -> None:
     """The same command once more, as the user would type it."""
-    training.run = training.arena.start(TARGET)
+    training.run = training.arena.start(training.kind.target)
 
 
+@BOTH
 def test_scancel(training, fault):
     fault(
         "scancel of the job",
@@ -99,6 +123,7 @@ def test_scancel(training, fault):
     )
 
 
+@BOTH
 def test_time_limit(training, fault):
     fault(
         "time limit",
@@ -107,6 +132,7 @@ def test_time_limit(training, fault):
     )
 
 
+@BOTH
 def test_requeue_as_by_preemption(training, fault):
     jobs = []
 
@@ -119,6 +145,7 @@ def test_requeue_as_by_preemption(training, fault):
     assert training.arena.job() == jobs[0]
 
 
+@ONE
 def test_slurmd_killed_and_back(training, harmless):
     slurm = training.arena.slurm
 
@@ -132,6 +159,7 @@ def test_slurmd_killed_and_back(training, harmless):
     harmless("slurmd killed and back", bounce)
 
 
+@ONE
 def test_controller_restarted(training, harmless):
     slurm = training.arena.slurm
 
@@ -143,6 +171,7 @@ def test_controller_restarted(training, harmless):
     harmless("controller restarted", bounce)
 
 
+@BOTH
 def test_node_lost(training, fault):
     slurm, lost = training.arena.slurm, []
 
@@ -157,6 +186,7 @@ def test_node_lost(training, fault):
     slurm.wait_for_nodes()
 
 
+@BOTH
 def test_snakemake_interrupted(training, fault):
     def interrupt(job):
         training.run.process.send_signal(signal.SIGINT)
@@ -166,6 +196,7 @@ def test_snakemake_interrupted(training, fault):
     fault("snakemake interrupted (Ctrl-C)", interrupt, "Terminating processes on user request")
 
 
+@BOTH
 def test_snakemake_killed_never_two_jobs(training, fault):
     slurm, most = training.arena.slurm, []
 
@@ -181,9 +212,11 @@ def test_snakemake_killed_never_two_jobs(training, fault):
     fault("snakemake killed (kill -9)", kill, "an earlier run was stopped and left jobs")
     assert max(most) == 1
     assert "the lock of a killed run" in training.run.text
-    assert re.search(r"\(train_kept sd3_f16_wlf_000700, running\)", training.run.text)
+    job = f"{training.kind.rule} {training.kind.name}_000700, running"
+    assert f"({job})" in training.run.text
 
 
+@ONE
 def test_a_second_snakemake_is_refused_while_the_first_lives(training):
     second = training.arena.start("results/tiny/train/sd3_f16_finetune/pipeline.json")
     assert second.wait() != 0
@@ -192,6 +225,7 @@ def test_a_second_snakemake_is_refused_while_the_first_lives(training):
     assert training.run.process.poll() is None
 
 
+@BOTH
 def test_snakemake_terminated_waits_for_its_jobs(training, record):
     began = time.monotonic()
     training.arena.training(1)
@@ -199,26 +233,28 @@ def test_snakemake_terminated_waits_for_its_jobs(training, record):
     assert training.run.wait() != 0
     saw = training.run.says(r"Will exit after finishing currently running jobs")
     seconds = round(time.monotonic() - began, 1)
-    record("snakemake terminated (kill)", saw=saw, steps_lost=0, seconds=seconds)
+    if training.kind is FINE_TUNING:
+        record("snakemake terminated (kill)", saw=saw, steps_lost=0, seconds=seconds)
     again(training)
     assert training.run.wait() == 0, training.run.text
 
 
+@BOTH
 def test_afterwards_the_bytes_are_those_of_an_undisturbed_run(training):
     assert training.undisturbed.wait(LIMIT) == 0
-    arena = training.arena
-    straight = arena.folder.parent / "undisturbed0"
-    assert trained(arena.folder) == trained(straight)
-    export = "results/tiny/train/sd3_f16_wlf/pipeline"
-    for path in (straight / export).rglob("*.safetensors"):
-        other = arena.folder / path.relative_to(straight)
-        assert other.read_bytes() == path.read_bytes()
+    ours, theirs = training.arena.folder, training.straight
+    assert trained(ours, training.kind.folder) == trained(theirs, training.kind.folder)
+    weights = [path for path in theirs.rglob("*.safetensors") if training.kind.folder in str(path)]
+    assert weights
+    for path in weights:
+        assert (ours / path.relative_to(theirs)).read_bytes() == path.read_bytes()
 
 
+@BOTH
 def test_nothing_that_was_finished_was_made_again(training):
     arena = training.arena
-    assert len(arena.submitted("train_kept")) >= 5
-    assert len(arena.submitted("export")) == 1
-    assert not arena.submitted("latents") and not arena.submitted("make_source")
-    done = arena.start(TARGET)
+    assert len(arena.submitted(training.kind.rule)) >= 5
+    assert len(arena.submitted("export")) == (training.kind is FINE_TUNING)
+    assert not any(map(arena.submitted, ("latents", "make_source", "list_images")))
+    done = arena.start(training.kind.target)
     assert done.wait() == 0 and "Nothing to be done" in done.text
