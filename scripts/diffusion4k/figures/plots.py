@@ -49,7 +49,7 @@ def curves(losses: Mapping[str, pd.DataFrame]) -> Figure:
         smooth = table["loss"].rolling(window, min_periods=1).mean()
         panel.plot(table["step"], table["loss"], color=colour, alpha=0.25, lw=0.7)
         panel.plot(table["step"], smooth, color=colour, lw=1.6)
-        title = f"{label}: {smooth.iloc[-1]:.3g} at step {table['step'].iloc[-1]:,}"
+        title = f"{label}\n{smooth.iloc[-1]:.3g} at step {table['step'].iloc[-1]:,}"
         panel.set_title(title, **fonts.plain(title))
         panel.title.set(size=9.5, ha="left", position=(0, 1))
         panel.set_xlabel("step", size=9)
