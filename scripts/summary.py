@@ -18,7 +18,10 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     if not (args.run / "report.html").is_file():
         raise UserError(f"{args.run}/report.html: not there; build it with the target `report`")
-    print((args.run / "tables" / f"{args.table}.md").read_text(encoding="utf-8"))
+    table = args.run / "tables" / f"{args.table}.md"
+    if not table.is_file():
+        raise UserError(f"{table}: this run made no such table; name another with --table")
+    print(table.read_text(encoding="utf-8"))
     print("stage        seconds of work")
     for stage in ("sources", "data", "latents", "train", "vae", "generate", "metrics"):
         seconds = [job.seconds for job in check.find(args.run / stage)]

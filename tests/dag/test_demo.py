@@ -3,11 +3,15 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 import demo
+import summary
 from conftest import ROOT, Workflow
+from diffusion4k.errors import UserError
 
 PLANNED = (
     "Job stats:\njob  count\n---  ---\nlatents   2\ntrain   1\nexport   1\nall   1\ntotal   5\n"
@@ -27,6 +31,22 @@ def test_every_rule_that_makes_something_is_of_a_stage():
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
     rules = set(re.findall(r"^ *(?:use )?rule (?:\w+ as )?(\w+)\b.*:\n", text, re.MULTILINE))
     assert rules - set(demo.STAGE) == {"verify", "repair", "crate", "doctor", "plan"}
+
+
+def test_every_demo_ends_with_a_table_that_it_makes(tmp_path):
+    """Each target of the Makefile that runs demo.py, and what summary.py then prints."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = re.findall(r"scripts/demo\.py(.*)\n.*scripts/summary\.py (.*)", text)
+    assert len(recipes) == 3
+    for started, printed in recipes:
+        files = re.findall(r"--config (\S+)", started) or ["config/miniature.yaml"]
+        config = yaml.safe_load((ROOT / files[0]).read_text(encoding="utf-8"))
+        args = summary.parser().parse_args(printed.split())
+        assert args.run == Path("results") / config["run"]
+        assert args.table in config.get("targets", [args.table])
+    (tmp_path / "report.html").touch()
+    with pytest.raises(UserError, match=r"table_s1\.md: this run made no such table"):
+        summary.run(summary.parser().parse_args([str(tmp_path)]))
 
 
 def run(workflow: Workflow) -> subprocess.CompletedProcess:

@@ -103,7 +103,8 @@ def test_the_answer_in_a_sentence():
     assert "made 1 (1 in part)" in text
     assert text.endswith("Of its 4 claims 3 could be judged: 2 reproduced, 1 not reproduced.")
     none = answer.sentence(judged("not judged", "cannot be run"), [item], True)
-    assert none.endswith("this run can judge none: it is made of miniature or random inputs.")
+    reasons = "1 for its miniature or random inputs, 1 cannot be run"
+    assert none.endswith(f"Of its 2 claims this run can judge none: {reasons}.")
     groups = answer.groups(judged("not run", "not judged", "not run"))
     assert [(group["verdict"], len(group["claims"]), group["why"]) for group in groups] == [
         *(("not judged", 1, ""), ("not run", 2, "why"))

@@ -157,8 +157,12 @@ def sentence(judged: Sequence[Mapping[str, Any]], items: Sequence[Item], miniatu
     if not judged:
         return text + "No claims of the paper are configured."
     if not decided:
-        why = ": it is made of miniature or random inputs" if miniature else ""
-        return f"{text}Of its {counted(len(judged), 'claim')} this run can judge none{why}."
+        lacking = counts[verdicts.CANNOT] + counts[verdicts.NOT_RUN]
+        random = f"{len(judged) - lacking} for its miniature or random inputs"
+        why = [random] * (miniature and len(judged) > lacking)
+        why += [f"{counts[v]} {v}" for v in (verdicts.NOT_RUN, verdicts.CANNOT) if counts[v]]
+        reasons = f": {', '.join(why)}" if why else ""
+        return f"{text}Of its {counted(len(judged), 'claim')} this run can judge none{reasons}."
     text += f"Of its {counted(len(judged), 'claim')} {decided} could be judged: {yes} reproduced"
     others = (verdicts.NOT_REPRODUCED, claims.ALIKE)
     return text + "".join(f", {counts[v]} {v}" for v in others if counts[v]) + "."
