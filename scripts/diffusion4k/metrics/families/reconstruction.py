@@ -28,7 +28,7 @@ FAMILY = Reconstruction(
         "root_nmse": Column("root NMSE", "lower", 3),
         "psnr": Column("PSNR (dB)", "higher", 2),
         "ssim": Column("SSIM", "higher", 2),
-        "lpips": Column("LPIPS", "lower", 2),
+        "lpips": Column("LPIPS", "lower", 3),
     },
     rows="vaes",
     manifest="vae/{row}/reconstruction.json",
