@@ -7,6 +7,7 @@ import atexit
 import functools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def snakemake(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess
 def served(*libraries: str) -> Path:
     """The folder of a server, started once a process; without `libraries`, of the scripts' own."""
     folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-W", "ignore", "-c", SERVER, str(folder), *libraries]
     server = subprocess.Popen(command, cwd=SCRIPTS, env=os.environ | ONE_THREAD, process_group=0)
     atexit.register(server.terminate)

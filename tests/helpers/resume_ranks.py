@@ -2,10 +2,10 @@
 
     torchrun --standalone --nproc_per_node=2 tests/helpers/resume_ranks.py INPUTS FOLDER MODE
 
-Trains 20 steps straight, then again killed at each of the steps and resumed each time, all in one
-pair of processes because starting them costs more than the steps. Each rank checks that what comes
-of it is the straight training, bit for bit, and prints a line. The weights are exported in float32,
-which a bfloat16 training has in its optimizer only.
+Trains 20 steps straight, then again killed at each of the steps and resumed each time, and killed
+once and resumed to the end, all in one pair of processes: starting them costs more than the steps.
+Each rank checks that what comes of it is the straight training, bit for bit, and prints a line. The
+weights are exported in float32, which a bfloat16 training has in its optimizer only.
 """
 
 import itertools
@@ -25,6 +25,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.train import launch, trainer
 
 STEPS, EVERY = 20, 3
+DEATHS = (range(STEPS), (4,))  # the steps in which a training dies, after so many finished ones
 MODES = {
     "ddp": {"precision": "float32", "micro_batch": 2, "gradient_checkpointing": False},
     "zero": {"precision": "bfloat16", "micro_batch": 1, "zero_stage": 2},
@@ -114,21 +115,22 @@ def main() -> None:
     expected = states(folder / "straight")
     assert len(expected) > 40
     check_export(folder / "straight" / f"step-{STEPS:06d}", mode)
-    killed = folder / "killed"
-    for stop in range(STEPS):
-        try:
-            run(inputs, killed, mode, stop)
-        except Killed:
-            pass
-        else:
-            raise AssertionError(f"not killed at {stop}")
-    run(inputs, killed, mode)
-    found = states(killed)
-    assert found.keys() == expected.keys()
-    different = [name for name in found if not torch.equal(found[name], expected[name])]
-    assert not different, different[:5]
-    same = training.history(killed / f"step-{STEPS:06d}.json")
-    assert same == training.history(folder / "straight" / f"step-{STEPS:06d}.json")
+    for deaths in DEATHS:
+        killed = folder / f"killed-{len(deaths)}"
+        for stop in deaths:
+            try:
+                run(inputs, killed, mode, stop)
+            except Killed:
+                pass
+            else:
+                raise AssertionError(f"not killed at {stop}")
+        run(inputs, killed, mode)
+        found = states(killed)
+        assert found.keys() == expected.keys()
+        different = [name for name in found if not torch.equal(found[name], expected[name])]
+        assert not different, (deaths, different[:5])
+        same = training.history(killed / f"step-{STEPS:06d}.json")
+        assert same == training.history(folder / "straight" / f"step-{STEPS:06d}.json")
     refused_elsewhere(inputs, folder, mode)
     if mode == "zero":
         refused_in_8_bit(inputs, folder)

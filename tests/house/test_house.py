@@ -99,13 +99,15 @@ def test_no_two_test_files_share_a_name():
 
 def test_what_benchmarks_share_is_named_as_no_script():
     """All of them are imported by name: of two in one process, the first would stand for both."""
-    stems = {
-        path.stem for name in ("scripts", "tests/helpers") for path in (ROOT / name).glob("*.py")
-    }
+    folders = ("scripts", "tests/helpers")
+    others = {path.stem for folder in folders for path in (ROOT / folder).glob("*.py")}
+    twice = others & {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     for path in tracked("benchmarks/*.py"):
-        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        shared = {node.module for node in tree if isinstance(node, ast.ImportFrom)}
-        assert not shared & stems, path
+        nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+        shared = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        imports = [node for node in nodes if isinstance(node, ast.Import)]
+        shared |= {alias.name for node in imports for alias in node.names}
+        assert not shared & twice, path
 
 
 def test_the_trainer_and_the_sampler_know_no_backbone_by_name():

@@ -52,28 +52,29 @@ def inputs(tmp_path_factory):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_at_every_step_one_process(inputs, tmp_path, monkeypatch, variant):
-    """One training that gets no further than a step a life, in its first to its last."""
+    """A training that dies in each of its steps, and one that dies once and goes on to its end."""
     name, changes = VARIANTS[variant]
     settings = recipe(name, **changes)
     where = {"stop_step": STEPS, "save_every": 3}
     straight = job_for(inputs, tmp_path / "straight", name, **where)
     expected = train(settings, straight)
     ailment = monitor.ailment
-    job = job_for(inputs, tmp_path / "killed", name, **where)
-    for stop in range(STEPS):
+    for deaths in resume_ranks.DEATHS:
+        job = job_for(inputs, tmp_path / f"killed-{len(deaths)}", name, **where)
+        for stop in deaths:
 
-        def dying(row, past, stop=stop):
-            if len(past) == stop:
-                raise Killed
-            return ailment(row, past)
+            def dying(row, past, stop=stop):
+                if len(past) == stop:
+                    raise Killed
+                return ailment(row, past)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(monitor, "ailment", dying)
-            with pytest.raises(Killed):
-                train(settings, job)
-    resumed = train(settings, job)
-    assert all(torch.equal(resumed[key], expected[key]) for key in expected)
-    assert history(job.output) == history(straight.output)
+            with monkeypatch.context() as patch:
+                patch.setattr(monitor, "ailment", dying)
+                with pytest.raises(Killed):
+                    train(settings, job)
+        resumed = train(settings, job)
+        assert all(torch.equal(resumed[key], expected[key]) for key in expected), deaths
+        assert history(job.output) == history(straight.output)
 
 
 @pytest.fixture(scope="module")
