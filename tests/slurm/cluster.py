@@ -91,13 +91,19 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
         until(lambda: not self.processes(), 5, "the cluster's processes to end")
 
-    def processes(self) -> list[int]:
-        """Processes of the cluster: what has its slurm.conf or folder in environment or command."""
+    def processes(self, *jobs: str) -> list[int]:
+        """Processes of the cluster (its folder in environment or command), or of these jobs."""
         found, mark = [], str(self.folder).encode()
+        marks = [
+            (f"SLURM_JOB_ID={job}\0".encode(), f"slurmstepd: [{job}.".encode()) for job in jobs
+        ]
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
-                if mark in text and int(entry.name) != os.getpid():
+                environment = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes()
+                of_job = any(of in environment or step in command for of, step in marks)
+                of_cluster = mark in environment + command and int(entry.name) != os.getpid()
+                if of_cluster and (of_job or not jobs):
                     found.append(int(entry.name))
         return found
 
@@ -133,22 +139,20 @@ class Cluster:
         """As when a node loses its power: its slurmd and all that ran on it are gone at once."""
         jobs = self.run("squeue", "-h", "-w", node, "-o", "%A").split()
         self.kill(node)
-        for pid in self.processes():
-            with contextlib.suppress(OSError):
-                environment = Path(f"/proc/{pid}/environ").read_bytes()
-                command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                of_job = any(
-                    f"SLURM_JOB_ID={job}\0".encode() in environment
-                    or f"slurmstepd: [{job}.".encode() in command
-                    for job in jobs
-                )
-                if of_job:
-                    os.kill(pid, signal.SIGKILL)
+        for pid in self.processes(*jobs) if jobs else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def start_now(self, job: str) -> None:
-        """Spare a requeued job the two minutes that SLURM lets it wait."""
+        """Spare a requeued job the two minutes that SLURM lets it wait.
+
+        They are there for a reason: the end of the old start, reported late, would end the new one
+        as failed. So what the old start left must be gone.
+        """
         waits = ("squeue", "-h", "-j", job, "-o", "%T %r")
         until(lambda: "BeginTime" in self.run(*waits), 60, f"job {job} to be requeued")
+        until(lambda: not self.processes(job), 60, f"job {job}'s old processes to end")
+        until(lambda: "PENDING" in self.run(*waits), 60, f"job {job} to wait")
         self.run("scontrol", "update", f"job={job}", "StartTime=now")
 
     # what a test asks

@@ -142,7 +142,7 @@ def test_requeue_as_by_preemption(training, fault):
         training.arena.slurm.start_now(job)
 
     fault("requeue, as by preemption", requeue, waits=120)
-    assert training.arena.job() == jobs[0]
+    assert training.arena.job() == jobs[0], training.run.text
 
 
 @ONE
