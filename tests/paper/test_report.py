@@ -42,7 +42,7 @@ def page(tmp_path):
     """Write a report whose manifests carry `notes`, and return its HTML."""
 
     def write(*notes):
-        hub = made(tmp_path / "sources" / "sd3.json", settings={"revision": "abc123"})
+        hub = made(tmp_path / "sources" / "sd3.json", settings={"revision": "abc123"}, notes=notes)
         made(tmp_path / "sources" / "unused.json")
         before = {"model": hub, "start": tmp_path / "deleted.json"}
         images = made(tmp_path / "generate" / "shard.json", inputs=before)
@@ -57,7 +57,9 @@ def page(tmp_path):
         said = {("sd3_f16", "fid"): tables.Published(43.82)}
         table = tables.assemble(spec, said, {("sd3_f16", "fid"): manifest.read(source)})
         behind = {"sd3_f16:fid": source}
-        first = made(tmp_path / "tables" / "table_3.json", table, notes=notes, inputs=behind)
+        asked = {"spec": json.dumps(spec)}
+        where = tmp_path / "tables" / "table_3.json"
+        first = made(where, table, notes=notes, inputs=behind, settings=asked)
         picture = tmp_path / "figures" / "figure_9.png"
         picture.parent.mkdir(exist_ok=True)
         Image.new("RGB", (40, 30), "red").save(picture)
@@ -122,7 +124,7 @@ def test_the_answer_comes_first_and_pictures_before_tables(page):
 
 
 def test_files_and_provenance_are_links_that_hold(page, tmp_path):
-    text = page()
+    text = page(NOTE)
     assert 'href="figures/figure_9.png">png' in text
     assert (tmp_path / "figures/figure_9.png").is_file()
     # from the number to its line, from the line to the manifest
@@ -133,6 +135,10 @@ def test_files_and_provenance_are_links_that_hold(page, tmp_path):
     assert 'href="report/chains/metrics-fid.html"' in line[: line.index("</tr>")]
     chain = (tmp_path / "report/chains/metrics-fid.html").read_text(encoding="utf-8")
     assert chain.index("generate/shard.json") < chain.index("sources/sd3.json")
+    # which says what was read there, of what worth it is, and leads back
+    assert 'href="../../report.html#provenance"' in chain and (tmp_path / "report.html").is_file()
+    assert "Table 3: FID &amp; &lt;more&gt;: SD3-F16@2048, FID 41.50" in chain
+    assert chain.index(NOTE) < chain.index("generate/shard.json")
     pages = manifest.read(tmp_path / "report" / "chains.json").sound()
     assert pages == [tmp_path / "report/chains/metrics-fid.html"]
 

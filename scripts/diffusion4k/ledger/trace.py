@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,18 @@ def page(of: Cell, links: list[Link]) -> str:
     return document(of.title, links)
 
 
-def document(title: str, links: list[Link]) -> str:
-    """A chain as a page of its own, UTF-8 HTML without anything from elsewhere."""
+def document(
+    title: str,
+    links: list[Link],
+    home: str = "",
+    numbers: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+) -> str:
+    """A chain as a page of its own, UTF-8 HTML without anything from elsewhere.
+
+    `home` is the address of the page that led here; `numbers` are what was read from the chain's
+    first link, `warnings` what is to be known before they are believed.
+    """
     escape = html.escape
     blocks = []
     for link in links:
@@ -137,13 +148,19 @@ def document(title: str, links: list[Link]) -> str:
             f"<p>made from {inputs}</p><pre>{shown}</pre></section>"
         )
     title = escape(title)
+    back = f'<p><a href="{escape(home)}">← The report</a></p>' if home else ""
+    known = "".join(f'<p class="warning">{escape(line)}</p>' for line in warnings)
+    if numbers:
+        items = "".join(f"<li>{escape(number)}</li>" for number in numbers)
+        known += f"<p>Read from it:</p><ul>{items}</ul><p>It rests on:</p>"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><style>'
         ":root{color-scheme:light dark}h1,h2,p,pre{overflow-wrap:anywhere}"
         "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        ".warning{border-left:4px solid #c8862a;padding-left:.7rem}"
         "pre{white-space:pre-wrap}.fault h2{color:#d3344a}</style>"
-        f"<h1>{title}</h1>{''.join(blocks)}</html>\n"
+        f"{back}<h1>{title}</h1>{known}{''.join(blocks)}</html>\n"
     )
 
 
