@@ -21,8 +21,8 @@ DATASET_NOTE = (
     " memorising"
 )
 PIPELINE_NOTE = (
-    "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders, a transformer that"
-    " draws the same for every prompt until it is fine-tuned"
+    "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders, a transformer"
+    " that draws the same for every prompt until it is fine-tuned"
 )
 NETWORK_NOTE = "{} is a miniature network, weights random: its scores mean nothing beyond this run"
 
