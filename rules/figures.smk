@@ -26,9 +26,15 @@ rule rebuild:
         **asks("reconstruct"),
     params:
         code=code("rebuild.py"),
-        flags=lambda w: figures.rebuild_flags(CONFIG, w.figure),
+        of_figure=lambda w: figures.rebuild_flags(CONFIG, w.figure),
+        flags=flags(
+            size=key("reconstruction.size"),
+            vae_tiling=key("reconstruction.vae_tiling"),
+            tf32=key("reconstruction.tf32"),
+        ),
     shell:
-        "{resources.launch} scripts/rebuild.py {params.flags} --output {output} > {log} 2>&1"
+        "{resources.launch} scripts/rebuild.py {params.of_figure} {params.flags}"
+        " --output {output} > {log} 2>&1"
 
 
 rule figure:

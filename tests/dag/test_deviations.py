@@ -7,6 +7,8 @@ import shlex
 import pytest
 import yaml
 
+from diffusion4k.dag import deviations
+
 OF_GUIDANCE = "backbones.sd3.generate: guidance = 5.0 (paper: 7.0)"
 CHANGES = {
     "metrics": {"glcm": {"patch": 32}},
@@ -50,6 +52,30 @@ def test_a_figure_says_it_too(checkout, tmp_path):
         found[spec["title"].partition(":")[0]] = spec["footer"]
     assert found["Figure 3"] == []
     assert found["Figure 9"] == ["fidelity: published", f"Not as in the paper: {OF_GUIDANCE}"]
+
+
+def test_what_is_drawn_or_rebuilt_for_a_figure_alone_says_it_too(checkout, tmp_path):
+    path = tmp_path / "mine.yaml"
+    changes = {
+        "backbones": {"flux": {"generate": {"steps": 10, "guidance": 2.0}}},
+        "reconstruction": {"size": 2048},
+        "vaes": {"sd3": {"decoder": "upsample"}},
+        "figures": {"figure_1": {"sizes": [[2048, 2048]]}},
+    }
+    path.write_text(yaml.safe_dump(changes), encoding="utf-8")
+    overlay = ("--configfile", str(path), "--config", "run=unmade")
+    text = checkout.run("-n", "-p", "figure_1", "figure_4", *overlay).stdout
+    footer = {}
+    for line in re.findall(r"python scripts/figure\.py (.*)", text):
+        words = shlex.split(line)
+        spec = json.loads(words[words.index("--spec") + 1])
+        footer[spec["title"].partition(":")[0]] = spec["footer"][-1]
+    # its own guidance stands before the backbone's
+    assert "backbones.flux.generate: steps = 10 (paper: 50); " in footer["Figure 1"]
+    assert "figures.figure_1: sizes = [[2048, 2048]] (paper: [[4096" in footer["Figure 1"]
+    assert "guidance" not in footer["Figure 1"]
+    assert "reconstruction: size = 2048 (paper: 4096)" in footer["Figure 4"]
+    assert "vaes.sd3: decoder = upsample" in footer["Figure 4"]
 
 
 def test_of_the_papers_configuration_there_is_nothing_to_name(checkout):
@@ -101,7 +127,11 @@ def test_below_the_miniatures_tables_every_key_is_named(checkout):
     found = footers(checkout, "--configfile", "config/miniature.yaml")
     sizes = "splits.eval_2048: count = 12 (paper: 2781), min_side = 128 (paper: 2048)"
     assert found["table_9"][0].startswith(f"Not as in the paper: sources: aesthetic_4k; {sizes}; ")
-    # beyond four of a section the names alone
-    assert found["table_10"][-1].endswith(
-        "precision = float32 (paper: bfloat16), save_every, steps, zero_stage"
-    )
+    assert found["table_10"][-1].endswith("steps = 600 (paper: 20000), zero_stage = 0 (paper: 2)")
+
+
+def test_of_a_section_that_differs_in_much_the_last_are_named_without_values():
+    many = {("train", f"key{i}"): (i, 0) for i in range(deviations.SHOWN + 2)}
+    line = deviations._line(many)
+    assert line.startswith("Not as in the paper: train: key0 = 0 (paper: 0), key1 = 1 (paper: 0)")
+    assert line.endswith(f"(paper: 0), key{len(many) - 2}, key{len(many) - 1}")

@@ -17,7 +17,7 @@ from diffusion4k.dag.lineage import Lineage
 from diffusion4k.metrics import families
 
 PAPER = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
-SHOWN = 4  # values of one section; of further keys the names
+SHOWN = 8  # values of one section; of further keys the names
 
 Path_ = tuple[str, ...]
 
@@ -78,16 +78,25 @@ class Deviations:
             yield from _keys(carriers, keys.names(self._config, wildcards))
             if job.name == "draw":
                 yield from self._sampling(wildcards["shown"])
+            if job.name == "rebuild":
+                yield from figures.rebuild_keys(self._config, wildcards["figure"])
 
     def _sampling(self, shown: str) -> Iterator[tuple[Path_, dict[str, str]]]:
         """Pictures of a benchmark's prompts are drawn as the benchmark's are."""
-        evaluation = draw.entry(self._config, shown).get("evaluation")
-        if evaluation is None:
-            return
+        entry = draw.entry(self._config, shown)
+        own = [knob for knob in draw.OF_SHOWN if knob in entry]
+        if shown in _paper()["figures"]:
+            yield from (((f"figures.{shown}.{knob}",), {}) for knob in own)
         for row in draw.sampled(self._config, shown):
-            shard = generate.manifests(self._config, row, evaluation)[0]
-            job = next(self._lineage.jobs([shard]))
-            yield from _keys(job.rule.params, keys.names(self._config, dict(job.wildcards)))
+            if evaluation := entry.get("evaluation"):
+                shard = generate.manifests(self._config, row, evaluation)[0]
+                job = next(self._lineage.jobs([shard]))
+                yield from _keys(job.rule.params, keys.names(self._config, dict(job.wildcards)))
+                continue
+            known = keys.names(self._config, {"model": row})
+            for knob in draw.SAMPLING:
+                if knob not in own:
+                    yield draw.sampling_keys(knob), known
 
 
 def _keys(carriers: Iterable, known: dict[str, str]) -> Iterator[tuple[Path_, dict[str, str]]]:
@@ -151,4 +160,4 @@ def _bracket(path: Path_, published: Any) -> str:
 
 def _text(value: Any) -> str:
     text = "not set" if value is keys.ABSENT else str(value)
-    return textwrap.shorten(text, 40, placeholder=" …") or '""'
+    return textwrap.shorten(text, 80, placeholder=" …") or '""'

@@ -19,6 +19,8 @@ from diffusion4k.figures import kinds
 PEOPLE = "people-"
 # what a model's own section says of sampling, else its backbone's
 SAMPLING = ("steps", "guidance", "t5_tokens", "vae_tiling")
+# what a figure itself says of its pictures
+OF_SHOWN = ("rows", "prompts", "sizes", "guidance", "steps", "seeds")
 
 
 def showing(config: Config) -> list[str]:
@@ -140,13 +142,17 @@ def flags(config: Config, name: str) -> str:
     )
 
 
+def sampling_keys(knob: str) -> tuple[str, ...]:
+    """Where a knob of SAMPLING is set for a model: the first of these keys that is there."""
+    return f"models.{{model}}.generate.{knob}", f"backbones.{{backbone}}.generate.{knob}"
+
+
 def _row(config: Config, name: str, model: str) -> dict[str, Any]:
     """A model's pipeline, its own prompts, and what of sampling it, or else its backbone, has."""
     known = keys.names(config, {"model": model})
     row = {"model": generate.pipeline(config, model)}
     for knob in SAMPLING:
-        paths = (f"models.{{model}}.generate.{knob}", f"backbones.{{backbone}}.generate.{knob}")
-        values = (keys.look_up(config, path, known) for path in paths)
+        values = (keys.look_up(config, path, known) for path in sampling_keys(knob))
         row[knob] = next((value for value in values if value is not keys.ABSENT), None)
     row["vae_factor"] = config["models"][model].get("vae_factor")
     own = dataset(config, name, model)

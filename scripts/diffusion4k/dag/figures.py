@@ -4,6 +4,7 @@ Most of a figure follows from its kind (figures/kinds); its pictures are drawn f
 """
 
 import json
+from collections.abc import Iterator
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, data, draw, generate, paper, people, sources, train, vae
@@ -61,8 +62,8 @@ def _rebuilt_split(config: Config, figure: str) -> str:
 
 
 def rebuild_flags(config: Config, figure: str) -> str:
-    """The flags of scripts/rebuild.py."""
-    entry, settings = config["figures"][figure], config["reconstruction"]
+    """The flags of scripts/rebuild.py that are those of a figure and its rows."""
+    entry = config["figures"][figure]
     rows, split = {}, _rebuilt_split(config, figure)
     for row in entry["rows"]:
         own = config["vae"] | config["vaes"][row]
@@ -72,11 +73,16 @@ def rebuild_flags(config: Config, figure: str) -> str:
         rows=json.dumps(rows),
         dataset=sources.of_split(config, split),
         folder=config["splits"][split]["folder"],
-        size=settings["size"],
         count=entry["count"],
-        vae_tiling=settings["vae_tiling"],
-        tf32=settings["tf32"],
     )
+
+
+def rebuild_keys(config: Config, figure: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
+    """(alternative keys, names in their braces) that `rebuild_flags` has the rows' forms from."""
+    for row in config["figures"][figure]["rows"]:
+        yield ("vaes.{vae}.factor",), {"vae": row}
+        for form in ("encoder", "decoder"):
+            yield (f"vaes.{{vae}}.{form}", f"vae.{form}"), {"vae": row}
 
 
 # the figure itself
