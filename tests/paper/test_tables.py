@@ -144,12 +144,12 @@ def test_a_standard_error_stands_beside_its_value(tmp_path):
     measured = kid | floor | {"fid": {"value": 91.0, "n": 9}}
     wide = spec | {"columns": [column, *more]}
     table = tables.assemble(wide, {}, {("a", "fid"): made(tmp_path / "c.json", measured)})
-    said = "Floor, of one half of the reference photographs to the other: fid 88.50 (n = 4,"
+    said = "One half of the reference photographs against the other: fid 88.50 (n = 4,"
     assert any(line.startswith(said) for line in table["footer"])
     measured["fid_floor"] = {"value": 50.0, "n": 9, "splits": [{"n": 4}, {"n": 2}, {"n": 1}]}
     at_n = tables.assemble(wide, {}, {("a", "fid"): made(tmp_path / "d.json", measured)})
     said = (
-        "photographs to as many other ones: fid 50.00 (n = 9, extrapolated from disjoint sets of 4"
+        "photographs against as many others: fid 50.00 (n = 9, extrapolated from disjoint sets of 4"
     )
     assert any(said in line for line in at_n["footer"])
     assert "patch FID: 36 crops of 9 images, at full resolution" in table["footer"]

@@ -36,7 +36,8 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
             key = row.get("published_as", row["key"])
             cell = published.get((key, column_key(column)))
             if cell and cell.note and cell.value is not None:
-                noted.setdefault(cell.note, []).append(f"{row['label']} {column['label']}")
+                name = f"{row['label'].partition('@')[0]} {column['label']}"  # sizes are ours
+                noted.setdefault(cell.note, []).append(name)
     notes += [f"Published {', '.join(where)}: {note}" for note, where in noted.items()]
     notes += [
         f"Published beside {row['label']}: the numbers of {row['published_label']}"
@@ -119,12 +120,12 @@ def _floor_line(sizes: tuple[int, ...], labels: Mapping[str, float]) -> str:
     shown = ", ".join(f"{label} {value:.2f}" for label, value in labels.items())
     if n == splits[0]:
         return (
-            f"Floor, of one half of the reference photographs to the other: {shown} (n = {n:,},"
-            " half of the table's); a perfect model would score less with all of them"
+            f"One half of the reference photographs against the other: {shown} (n = {n:,}, half of"
+            " the table's). With more images each would be less: no bound for the numbers above"
         )
     less = ", ".join(f"{size:,}" for size in splits)
     return (
-        f"Floor, of photographs to as many other ones: {shown} (n = {n:,}, extrapolated from"
+        f"Floor, of photographs against as many others: {shown} (n = {n:,}, extrapolated from"
         f" disjoint sets of {less}); a perfect model would score about that"
     )
 

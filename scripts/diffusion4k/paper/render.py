@@ -49,7 +49,7 @@ _FRAGMENT = """\
 <td class="ours{{ first }}">{{ linked(bold(text[1], cell.best[1]), row, column) }}
 {%- if cell.interval %}<span class="interval">{{ interval(cell, column.digits) }}</span>{% endif %}
 {%- if cell.against %}<span class="interval">{{ against(cell, column.digits) }}</span>
-<span class="interval">vs {{ cell.against.label }}</span>{% endif %}</td>
+<span class="interval">{{ versus(cell, row, column) }}</span>{% endif %}</td>
 {%- endif %}{% endfor %}{% endfor %}</tr>
 {%- endfor %}
 </tbody>
@@ -185,13 +185,15 @@ def markdown(table: dict[str, Any]) -> str:
 def html(table: dict[str, Any], link: Callable[[str, str], str] | None = None) -> str:
     """The bare <table>, for the report's style sheet.
 
-    `link` gives the address that a number of ours leads to, of its row and its column's family.
+    `link` gives the address that a number of ours leads to, of its row and its column's family; of
+    a difference to another row the family is `<family>:against`.
     """
     if table.get("kind") == "prompts":
         return prompt_table.html(table)
 
-    def linked(text: str, row: dict[str, Any], column: dict[str, Any]) -> str:
-        where = link(row["key"], column["family"]) if link and not row.get("context") else ""
+    def linked(text: str, row: dict[str, Any], column: dict[str, Any], kind: str = "") -> str:
+        family = f"{column['family']}{kind}"
+        where = link(row["key"], family) if link and not row.get("context") else ""
         return Markup('<a href="{}">{}</a>').format(where, text) if where else text
 
     return _jinja.from_string(_FRAGMENT).render(
@@ -199,6 +201,9 @@ def html(table: dict[str, Any], link: Callable[[str, str], str] | None = None) -
         headings=lambda column: headings(table, column),
         bold=lambda text, best: Markup("<strong>{}</strong>").format(text) if best else text,
         linked=linked,
+        versus=lambda cell, row, column: linked(
+            f"vs {cell['against']['label']}", row, column, ":against"
+        ),
         mark=mark,
         texts=texts,
         interval=interval,

@@ -70,7 +70,7 @@ def assemble(
         ],
         "rows": rows,
         "footer": lines(spec, rows, published, values),
-        "provenance": _provenance(values),
+        "provenance": [*_provenance(values), *_provenance(comparisons, ":against")],
     }
 
 
@@ -199,15 +199,18 @@ def _context_rows(spec: Mapping, context: Iterable[Context]) -> list[dict[str, A
     ]
 
 
-def _provenance(values: Mapping[tuple[str, str], Manifest]) -> list[dict[str, Any]]:
-    """Where each value came from: manifest, when, how long (s), on what, by which code."""
+def _provenance(values: Mapping[tuple[str, str], Manifest], kind: str = "") -> list[dict[str, Any]]:
+    """Where each value came from: manifest, when, how long (s), on what, by which code.
+
+    A training's seconds are those of all its segments. `kind` is put behind the family's name.
+    """
     return [
         {
             "row": row,
-            "family": family,
+            "family": f"{family}{kind}",
             "manifest": str(source.path),
             "made": source.made,
-            "seconds": source.seconds,
+            "seconds": source.results.get("seconds_training", source.seconds),
             "device": source.device,
             "code": source.code or str(source.settings.get("code", "")),
         }

@@ -40,14 +40,18 @@ def _numbers(tables: Iterable[Manifest], run: Run) -> dict[str, list[str]]:
     """Name of a manifest to the numbers that tables have from it, as a person would name them."""
     numbers: dict[str, list[str]] = {}
     for table in tables:
-        rows = {row["key"]: row["label"] for row in table.results["rows"]}
+        rows = {row["key"]: row for row in table.results["rows"]}
         columns = {column["key"]: column for column in table.results["columns"]}
         for cell in trace.cells(table):
             if cell.value is None:
                 continue
             column = columns[cell.column]
-            value = f"{cell.value:.{column['digits']}f}"
-            words = f"{table.results['title']}: {rows[cell.row]}, {column['label']} {value}"
+            name = f"{table.results['title']}: {rows[cell.row]['label']}, {column['label']}"
+            compared = table.inputs.get(f"{cell.row}:{column['family']}:against")
             for source in cell.sources:
-                numbers.setdefault(run.name(run.locate(source)), []).append(words)
+                value = f" {cell.value:.{column['digits']}f}"
+                if source == compared:
+                    against = rows[cell.row]["cells"][cell.column].get("against")
+                    value = f", its difference to {against['label']}" if against else ""
+                numbers.setdefault(run.name(run.locate(source)), []).append(name + value)
     return numbers

@@ -79,6 +79,7 @@ def build(
         run=run,
         made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         commit=provenance.commit(),
+        commits=provenance.commits(chain.values()),
         warnings=warnings,
         sentence=answer.sentence(judged, items, bool(warnings)),
         items=items,

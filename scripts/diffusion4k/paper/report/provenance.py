@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,12 @@ def table(manifest: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[s
             },
         )
         _append(line["rows"], value["row"])
-        _append(line["families"], value["family"])
+        _append(line["families"], value["family"].replace(":against", ", difference"))
     return {
         "id": manifest.path.stem,
         "title": manifest.results["title"],
         "path": str(manifest.path),
+        "link": _link(manifest.path, folder),
         "command": manifest.command,
         "lines": list(lines.values()),
     }
@@ -67,7 +69,7 @@ def table(manifest: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[s
 
 def anchor(table: str, row: str, family: str) -> str:
     """The id of the line on this page that says what a number was read from."""
-    return f"from-{table}-{row}-{family}"
+    return f"from-{table}-{row}-{family.replace(':', '-')}"
 
 
 def chain(manifest: Manifest) -> Callable[[str, str], str]:
@@ -81,6 +83,12 @@ def chain(manifest: Manifest) -> Callable[[str, str], str]:
         own = anchor(manifest.path.stem, value["row"], value["family"])
         places[value["row"], value["family"]] = first.setdefault(value["manifest"], own)
     return lambda row, family: f"#{places[row, family]}" if (row, family) in places else ""
+
+
+def commits(chain: Iterable[Manifest]) -> list[str]:
+    """The commits that what the page shows was made at, 12 digits each, the most frequent first."""
+    known = (manifest.environment.get("commit") for manifest in chain)
+    return [name for name, _ in Counter(c[:12] for c in known if c).most_common()]
 
 
 def commit() -> str:
