@@ -39,6 +39,9 @@ class AutoencoderSettings:
     discriminator_batch: int = flag(
         "further images a step, for the discriminator; 0: it sees the decoder's again", 0
     )
+    adaptive_group: int = flag(
+        "images of the decoder that share an adaptive weight; 0: all of a step", 32
+    )
     micro_batch: int = flag("images a forward pass of one process, at most")
     discriminator_hidden: int = flag("width of the discriminator's last convolution", 512)
     discriminator_depth: int = flag("its convolutions, each halving the sides", 6)
@@ -58,6 +61,19 @@ class AutoencoderSettings:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}: {getattr(self, name)!r} is none of {choices}")
+        if self.decoder_batch < 1:
+            raise UserError("decoder_batch: must be at least 1")
+        if self.decoder_batch % self.group:
+            raise UserError(
+                f"adaptive_group: {self.decoder_batch} images of decoder_batch are no whole groups"
+                f" of {self.group}; choose a divisor, or 0 for all of a step"
+            )
+        if self.discriminator_batch % self.decoder_batch:
+            # or some reconstructions would serve more often than others
+            raise UserError(
+                f"discriminator_batch: {self.discriminator_batch} is neither 0 nor a multiple of"
+                f" decoder_batch, {self.decoder_batch}"
+            )
         if self.size % 32:
             raise UserError(f"size: {self.size} px is no multiple of 32")
         if self.resize < self.size:
@@ -82,21 +98,37 @@ class AutoencoderSettings:
         """Images that a step draws."""
         return self.decoder_batch + self.discriminator_batch
 
-    def share(self, name: str, processes: int) -> range:
-        """The sizes of one process's micro-batches of `decoder_batch` or `discriminator_batch`."""
-        each, rest = divmod(getattr(self, name), processes)
+    @property
+    def group(self) -> int:
+        """Images that share an adaptive weight."""
+        return min(self.adaptive_group or self.decoder_batch, self.decoder_batch)
+
+    def dealt(self, processes: int, process: int = 0) -> tuple[list[list[range]], list[range]]:
+        """The slots of a step that one process has, in micro-batches.
+
+        The decoder's, a list a group, then the discriminator's own. Every group is dealt out to
+        all processes, so that which images share an adaptive weight depends on neither the number
+        of processes nor the micro-batches. UserError where batches do not fit.
+        """
+        firsts = range(0, self.decoder_batch, self.group)
+        name = "decoder_batch" if len(firsts) == 1 else "adaptive_group"
+        groups = [self._parts(name, at, self.group, processes, process) for at in firsts]
+        further = (self.decoder_batch, self.discriminator_batch)
+        return groups, self._parts("discriminator_batch", *further, processes, process)
+
+    def _parts(self, name: str, first: int, images: int, processes: int, process: int):
+        """One process's micro-batches of so many slots from `first` on, each a range."""
+        each, rest = divmod(images, processes)
         micro = min(each, self.micro_batch)
         if rest or (micro and each % micro):
             raise UserError(
-                f"{name}: {getattr(self, name)} images cannot be dealt out as micro-batches of at "
-                f"most {self.micro_batch} to {processes} processes; lower micro_batch, or choose a "
-                f"multiple of {self.micro_batch * processes}"
+                f"{name}: {images} images cannot be dealt out as micro-batches of at most"
+                f" {self.micro_batch} to {processes} processes; lower micro_batch, or choose a"
+                f" multiple of {self.micro_batch * processes}"
             )
-        return range(0, each, micro or 1)
+        begin = first + process * each
+        return [range(at, at + micro) for at in range(begin, begin + each, micro or 1)]
 
     def accumulation(self, processes: int) -> int:
         """Micro-batches of the decoder a process and step; UserError where batches do not fit."""
-        self.share("discriminator_batch", processes)
-        if not (count := len(self.share("decoder_batch", processes))):
-            raise UserError("decoder_batch: must be at least 1")
-        return count
+        return sum(map(len, self.dealt(processes)[0]))

@@ -122,7 +122,11 @@ class VaeTraining(Section):
     decoder_batch: Count
     """images a step that the decoder is trained on, over all GPUs"""
     discriminator_batch: Natural
-    """further images a step, over all GPUs, for the discriminator; 0: it sees the decoder's"""
+    """further images a step, over all GPUs, for the discriminator, a multiple of `decoder_batch`;
+    0: it sees the decoder's"""
+    adaptive_group: Natural
+    """images of `decoder_batch` that share an adaptive weight, from whatever GPUs; 0: all. Where a
+    GPU's part of them does not fit into `micro_batch`, its pictures are decoded once more"""
     micro_batch: Count
     """images a GPU holds at once, at most"""
     gpus: Natural
