@@ -40,9 +40,18 @@ class Deviations:
         changed = {
             path: (own, published)
             for path, (own, published) in used.items()
-            if own != published and not fidelity.described(self._config, ".".join(path))
+            if own != published
+            and not fidelity.described(self._config, ".".join(path))
+            and not (path[0] == "sources" and self._is_the_papers(path[1]))
         }
         return [line for line in (rows, _line(changed)) if line]
+
+    def _is_the_papers(self, source: str) -> bool:
+        """Whether a source is one of the paper's by another name, or a part of it."""
+        whole = [_whole(entry) for entry in _paper()["sources"].values()]
+        return (
+            source in self._config["sources"] and _whole(self._config["sources"][source]) in whole
+        )
 
     def _used(self, target: str) -> dict[Path_, tuple[Any, Any]]:
         """path of a key => (its value, the paper's), ABSENT where it is not set."""
@@ -124,6 +133,11 @@ def _leaves(path: Path_, own: Any, published: Any) -> Iterator[tuple[Path_, Any,
     for name in dict.fromkeys([*own, *theirs]):
         pair = (of.get(name, keys.ABSENT) for of in (own, theirs))
         yield from _leaves((*path, name), *pair)
+
+
+def _whole(source: Config) -> Config:
+    """A source without what says which of its files are fetched."""
+    return {name: value for name, value in source.items() if name != "only"}
 
 
 @cache
