@@ -11,6 +11,7 @@ VAE_EXECUTION = flags(
     processes=key("vae_training.gpus", then=lambda gpus: max(gpus, 1)),
     micro_batch=key("vae_training.micro_batch"),
     gradient_checkpointing=key("vae_training.gradient_checkpointing"),
+    deterministic=key("train.deterministic"),
     save_every=key("vae_training.save_every", then=chains.pace),
     time_limit=resources.time_limit(CONFIG, "train_vae"),
 )

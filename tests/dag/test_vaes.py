@@ -78,7 +78,8 @@ def test_a_backbones_vae_is_that_of_its_models_and_of_its_latents_if_it_encodes(
     [
         (
             {"vaes": {"mine": SC | {"recipe": "own"}}, "vae_recipes": {"own": ENCODING}},
-            "models.flux_sc_wlf.vae: mine has an encoder of its own",
+            "set backbones.flux.vae: mine, which its latents and all its models then take; or"
+            " vae_recipes.own.encoder: frozen",
         ),
         (
             {"vaes": {"mine": SC | {"backbone": "sd3"}}},
@@ -89,6 +90,14 @@ def test_a_backbones_vae_is_that_of_its_models_and_of_its_latents_if_it_encodes(
         ({"vae_training": {"gpus": 3}}, "vae_training.adaptive_group: 32 images cannot"),
         ({"vae_training": {"adaptive_group": 24}}, "vae_training.adaptive_group: 64 images"),
         ({"vae_training": {"discriminator_batch": 96}}, "vae_training.discriminator_batch: 96 is"),
+        (
+            {"vae_training": {"nodes": 3}},
+            "vae_training.nodes: 4 GPUs cannot be spread evenly over 3",
+        ),
+        (
+            {"vae_training": {"split": "eval_4096", "held_out": 300}},
+            "vae_training.held_out: 300 of 195 images (eval_4096) leave none",
+        ),
         ({"vae_training": {"keep": [7]}}, "vae_training.keep: no segment ends at step 7"),
         ({"latents": {"split": "sa_1b"}}, "latents.split: sa_1b has no captions"),
         ({"vae_training": {"size": 96}}, "vae_training.size: crops of 96 px are too small"),
@@ -103,6 +112,20 @@ def test_a_recipes_settings_are_those_of_its_jobs():
     settings = training.vae_settings(with_sc(), "mine")
     assert (settings.decoder_batch, settings.discriminator_batch) == (64, 256)
     assert settings.decoder_form == "published" and settings.ema == 0.9999
+
+
+def test_a_recipe_has_of_sc_what_it_leaves_out():
+    own = {"no_sc": {"scale_consistency": 0.0}}
+    config = resolve(vaes={"mine": SC | {"recipe": "no_sc"}}, vae_recipes=own)
+    recipes = config["vae_recipes"]
+    assert recipes["no_sc"] == recipes["sc"] | own["no_sc"] and recipes["sc"]["scale_consistency"]
+    assert training.vae_settings(config, "mine").scale_consistency == 0
+    assert vae.trained(
+        resolve(vaes={"mine": SC, "other": SC | {"recipe": "no_sc"}}, vae_recipes=own)
+    ) == [
+        "mine",
+        "other",
+    ]
 
 
 def test_both_trainings_are_tried_again_and_ended_alike():

@@ -22,7 +22,6 @@ class AutoencoderSettings:
     zero_stage: ClassVar[int] = 0
     optimizer: ClassVar[str] = "adamw"
     offload_optimizer: ClassVar[bool] = False
-    deterministic: ClassVar[bool] = False
 
     scale_consistency: float = flag("weight of the distance to the F8 teacher's last map", 1.0)
     lpips: float = flag("weight of LPIPS with VGG-16", 0.1)
@@ -54,6 +53,7 @@ class AutoencoderSettings:
     clip: float = flag("largest norm of either network's gradient", 1.0)
     precision: str = flag("bfloat16: mixed, with fp32 weights", "float32")
     gradient_checkpointing: bool = flag("recompute the decoder's activations", True)
+    deterministic: bool = flag("torch's deterministic kernels alone", False)
     flip_probability: float = flag("how often an image is mirrored", 0.5)
     seed: int = flag("of the order of images and of every draw", 0)
 

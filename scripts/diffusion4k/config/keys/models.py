@@ -121,7 +121,8 @@ class Autoencoder(Section):
 
 
 class VaeRecipe(Section):
-    """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md))."""
+    """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md)); what an entry of yours
+    leaves out is as `sc` has it."""
 
     scale_consistency: NotNegative
     """weight of the distance between the decoder's last map, enlarged, and the F8 VAE's"""

@@ -90,8 +90,8 @@ class Training(Section):
     compile: bool
     """compile the transformer with torch.compile: a slow first step; other last bits"""
     deterministic: bool
-    """torch's deterministic kernels alone: on GPUs, too, a resumed training is then the same bit
-    for bit; what that costs was not measured"""
+    """torch's deterministic kernels alone, for VAEs' training as well: on GPUs, too, a resumed
+    training is then the same bit for bit; what that costs was not measured"""
     zero_stage: one_of(*CHOICES["zero_stage"])
     """DeepSpeed ZeRO stage; 0: no DeepSpeed"""
     offload_optimizer: bool
