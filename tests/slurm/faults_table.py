@@ -7,14 +7,14 @@ from pathlib import Path
 HEAD = """# Faults, as the tests saw them
 
 Made by `make faults` from the record of `make test-slurm`; do not edit. Each row is a test that
-provokes the fault on a real SLURM (Debian's 22.05, a cluster of loopback nodes on one machine with
-two cores, miniature SD3 on CPU, where a row says so the training of its VAE) and then compares the
-results with those of an undisturbed run, byte for byte. The seconds are from the fault until a later step was trained; in
-the first five rows and those of *snakemake terminated*, from the fault, or the same command after
-it, until all was done. Most of it is the start of Python and its libraries on a machine that did
-other things too. The two minutes that SLURM lets a requeued job wait are counted, though the tests
-skip them; a cluster adds its queue. Steps lost are those that were trained twice: {save_every} lay between
-two saves.
+provokes the fault on a real SLURM (Debian's 22.05, a cluster of loopback nodes on one machine
+with two cores, miniature SD3 on CPU, where a row says so the training of its VAE) and then
+compares the results with those of an undisturbed run, byte for byte. The seconds are from the
+fault until a later step was trained; in the first five rows and those of *snakemake terminated*,
+from the fault, or the same command after it, until all was done. Most of it is the start of
+Python and its libraries on a machine that did other things too. The two minutes that SLURM lets a
+requeued job wait are counted, though the tests skip them; a cluster adds its queue. Steps lost
+are those that were trained twice: {save_every} lay between two saves.
 
 What to do is in every row the same: nothing, or the same command once more.
 
