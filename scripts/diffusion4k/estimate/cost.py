@@ -24,7 +24,9 @@ from diffusion4k.estimate.basis import (
     Key,
     architecture,
     captions_of,
+    convolutions,
     model_of,
+    narrower,
     picture,
     px,
     split_of,
@@ -36,9 +38,6 @@ from diffusion4k.sources.miniature import architectures as miniature
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # bytes a parameter: weights, their export, fp32 master weights, two moments
 STATE = {"adamw": 2 + 2 + 4 + 8, "adamw_8bit": 2 + 2 + 4 + 2, "adamw_8bit_bf16": 2 + 2 + 2}
-# bytes of a VAE's state: 83.8 M weights, of its decoder's 49.5 M and the discriminator's 6.3 M two
-# moments each, the average, and the result
-VAE_STATE = 4 * (83.8e6 + 2 * 49.5e6 + 3 * 6.3e6 + 49.5e6 + 83.8e6)
 TIMED = 13  # denoising steps of scripts/efficiency.py
 PNG = 1.5  # bytes of RGB over those of a lossless file
 
@@ -51,12 +50,17 @@ def check(config: Config, split: str) -> Cost:
 def train_vae(config: Config, vae: str) -> Cost:
     own, entry = config["vae_training"], config["vaes"][vae]
     backbone, chain = entry["backbone"], reconstructions.CHAIN
+    recipe, network = config["vae_recipes"][entry["recipe"]], architecture(config, backbone).vae
+    trained = recipe["encoder"] == "trained"
     step = autoencoder.step(
-        architecture(config, backbone).vae,
+        network,
         own,
         form=entry.get("decoder", config["vae"]["decoder"]),
-        adversarial=config["vae_recipes"][entry["recipe"]]["adversarial"] > 0,
+        adversarial=recipe["adversarial"] > 0,
+        trained=trained,
+        narrower=narrower(config),
     )
+    state = autoencoder.state(network, own, trained=trained, average=recipe["ema"] > 0)
     _, source = split_of(config, own["split"])
     return Cost(
         ("train_vae", vae),
@@ -65,9 +69,10 @@ def train_vae(config: Config, vae: str) -> Cost:
         flops=own["steps"] * step,
         gpus=own["gpus"],
         chain=True,
-        gb=(len(chain.kept(config)) + 3) * VAE_STATE / 1e9,
+        gb=(len(chain.kept(config)) + 3) * state / 1e9,
         needs=(("check", own["split"]),),
         sources=(source, config["backbones"][backbone]["source"], "vgg16"),
+        precision=convolutions(own["precision"]),
     )
 
 
@@ -91,6 +96,7 @@ def latents(config: Config, backbone: str) -> Cost:
         gb=dtype * (pictures * posterior + max(crops, count) * text) / 1e9,
         needs=(("check", latents["split"]), *needs),
         sources=(source, config["backbones"][backbone]["source"], *vaes),
+        precision=convolutions(latents["dtype"]),
     )
 
 
@@ -140,6 +146,7 @@ def reconstruct(config: Config, vae: str) -> Cost:
         gpus=1,
         needs=(("check", entry["split"]), *needs),
         sources=(source, *sources_read, "inception", "vgg16"),
+        precision=convolutions("float32", tf32=settings["tf32"]),
     )
 
 

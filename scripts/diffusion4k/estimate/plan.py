@@ -12,8 +12,6 @@ from diffusion4k.estimate.basis import Cost, Key
 from diffusion4k.estimate.cost import STAGES
 from diffusion4k.metrics import families
 
-VAES = ("reconstruct", "train_vae")  # stages whose work is named after one of `vaes`
-
 
 class Plan:
     """The work of one configuration, and sums over the part that a target needs."""
@@ -22,19 +20,25 @@ class Plan:
         self.config, self.measured = config, measured or {}
 
     def tflops(self, work: Cost) -> float:
-        """The sustained rate of a GPU at this work: measured, or plan.tflops."""
+        """The sustained rate of a GPU at this work: measured, or plan.tflops or plan.vae_tflops.
+
+        A VAE is the same network whosever it is: what was measured of one backbone's is of all.
+        """
         stage, *of = work.key
+        if work.precision:
+            measured = [rate for key, rate in self.measured.items() if key[0] == stage]
+            return next(iter(measured), basis.vae_rate(self.config, work.precision))
         if stage == "draw" and work.flops:  # of several models in one job
             rows = shown.by_row(self.config, *of).items()
             return work.flops / sum(count / self._rate("generate", row) for row, count in rows)
         return self._rate(stage, *of[:1])
 
     def _rate(self, stage: str, name: str = "") -> float:
-        """Of one stage and model, VAE, entry of `efficiency`, or backbone."""
+        """Of one stage and model, entry of `efficiency`, or backbone."""
         if stage == "efficiency":
             name = self.config["efficiency"][name]["model"]
-        section = self.config["vaes" if stage in VAES else "models"]
-        backbone = basis.backbone_of(self.config, section[name]) if name in section else name
+        models = self.config["models"]
+        backbone = basis.backbone_of(self.config, models[name]) if name in models else name
         return self.measured.get((stage, backbone), basis.rate(self.config, backbone))
 
     @property

@@ -106,11 +106,15 @@ def sources(plan: Plan) -> list[str]:
 
 
 def rates(config: Config) -> str:
-    """plan.tflops, of each backbone where it differs."""
-    known = config["plan"]["tflops"]
+    """plan.tflops, of each backbone where it differs, and plan.vae_tflops, of each precision."""
+    plan = config["plan"]
+    return f"{_rates(plan['tflops'])} TFLOP/s, a VAE's convolutions {_rates(plan['vae_tflops'])}"
+
+
+def _rates(known: float | dict[str, float]) -> str:
     if not isinstance(known, dict):
         return f"{known:g}"
-    return ", ".join(f"{rate:g} ({backbone})" for backbone, rate in known.items())
+    return ", ".join(f"{rate:g} ({name})" for name, rate in known.items())
 
 
 def number(value: float) -> str:

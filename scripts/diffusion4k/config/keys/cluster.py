@@ -23,6 +23,7 @@ GpuModel = matching(
 STEPS = ("source", "check", "latents", "train", "train_vae", "export", "reconstruct", "generate")
 STEPS += ("texture", "features", "distance", "quality")
 Step = Literal[STEPS]
+VaePrecision = Literal["bfloat16", "tf32", "float32"]
 
 
 class Site(Section):
@@ -66,6 +67,12 @@ class Plan(Section):
     tflops: Positive | Annotated[dict[Name, Positive], Field(min_length=1)]
     """TFLOP/s that a GPU sustains, in the stages' own precision: one number, or one a backbone (a
     stage of none takes the lowest)"""
+    vae_tflops: Positive | Annotated[dict[VaePrecision, Positive], Field(min_length=1)]
+    """TFLOP/s that a GPU sustains in a VAE's convolutions, where they are the work (latents, VAE
+    trainings, reconstruction): one number, or one a precision (another takes the lowest). Float32
+    convolutions run in `tf32` on an A100 and later, unless `reconstruction.tf32` is false. Measured
+    by nobody here: 35 % of the GPU's peak in that precision is assumed, the lower of the two shares
+    that the paper's Table 5 implies, since norms between convolutions wait for memory"""
     device: str = ABSENT
     """the GPU that is meant; named as in `benchmarks/results/*.json`, rates measured on it win over
     `tflops`"""
