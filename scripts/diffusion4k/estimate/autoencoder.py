@@ -1,4 +1,4 @@
-"""The scale-consistent VAE's training: operations of a step, counted as in flops.py, and weights."""
+"""The scale-consistent VAE's training: its weights, and a step's operations as in flops.py."""
 
 from collections.abc import Sequence
 from typing import Any
