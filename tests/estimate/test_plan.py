@@ -1,5 +1,6 @@
 """What `plan` reckons: its jobs are Snakemake's, its hours those of the FLOP model."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from snakemake.utils import update_config
 import efficiency
 from diffusion4k import backbones
 from diffusion4k.config import resolve as config
-from diffusion4k.estimate import cost, plan, shown, words
+from diffusion4k.estimate import cost, plan, repositories, shown, words
 
 STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,6 +196,34 @@ def test_a_price_of_a_gpu_hour_is_a_column_more():
         2 * made.gpu_hours(made.everything)
     )
     assert words.heads(plan.Plan(resolved())) == list(words.SUMS)
+
+
+def test_sizes_of_sources_are_summed_and_the_data_set_is_reckoned():
+    made = plan.Plan(resolved())
+    # images x mean height x mean width x 3 bytes of Table 9, a JPEG being an eleventh
+    pixels = 12015 * 4578 * 4838 + 2781 * 3143 * 3746 + 195 * 5269 * 6420
+    assert made.source_gb("aesthetic_4k") == pytest.approx(pixels * 3 / 11 / 1e9)
+    told = "\n".join(words.sources(made))
+    assert re.search(r"^aesthetic_4k .* ≈ 83.3$", told, re.MULTILINE)
+    assert re.search(r"^sana_4k .* \?$", told, re.MULTILINE)
+    assert re.search(r"^all +at least ≈ 179$", told, re.MULTILINE)
+    assert re.search(r"^≈: .*Table 9", told, re.MULTILINE)
+    part = plan.Plan(resolved("small.yaml"))  # the folders that are evaluated
+    assert part.source_gb("aesthetic_4k_eval") == pytest.approx(10.7, abs=0.05)
+    own = plan.Plan(resolved("small.yaml", sources={"aesthetic_4k_eval": {"path": "/mine"}}))
+    assert own.source_gb("aesthetic_4k_eval") == 0
+    assert re.search(r"^all +18$", "\n".join(words.sources(own)), re.MULTILINE)
+    assert "≈" not in "\n".join(words.sources(own))
+
+
+def test_mean_sides_are_those_of_table_9():
+    file = ROOT / "config/published/table_9.csv"
+    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    published = {(row["row"], row["metric"]): int(row["value"]) for row in rows}
+    sizes, splits = repositories.PHOTOGRAPHS["zhang0jhon/Aesthetic-4K"], resolved()["splits"]
+    for split in ("train", "eval_2048", "eval_4096"):
+        mean = tuple(published[split, f"mean_{side}"] for side in ("height", "width"))
+        assert sizes[splits[split]["folder"]] == mean
 
 
 def test_each_backbone_has_its_rate():

@@ -1,6 +1,7 @@
 """What a run takes before it starts: jobs, GPU hours, wall time, disk; a target's and in all."""
 
 import json
+import math
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -120,8 +121,20 @@ class Plan:
             return 0.0
         if url := source.get("url"):
             return repositories.FILES.get(url.rpartition("/")[2])
+        if self.reckoned(name):
+            sizes = repositories.PHOTOGRAPHS[source["hub"]]
+            splits = [split for split in self.config["splits"].values() if split["source"] == name]
+            if not splits or any(split["folder"] not in sizes for split in splits):
+                return None
+            pixels = (split.get("count", 0) * math.prod(sizes[split["folder"]]) for split in splits)
+            return 3 * sum(pixels) / basis.JPEG / 1e9
         known = repositories.REPOSITORIES.get(source.get("hub", ""))
         return known.gb if known else None
+
+    def reckoned(self, name: str) -> bool:
+        """Whether a source's size is that of its splits: images, mean sides, a JPEG's share."""
+        source = self.config["sources"][name]
+        return origin(source) == "hub" and source["hub"] in repositories.PHOTOGRAPHS
 
     def disk(self) -> dict[str, float]:
         """GB of the run at its peak by stage, downloads apart, which lie in HF_HOME."""
