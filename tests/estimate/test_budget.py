@@ -153,9 +153,8 @@ def test_what_is_written_of_a_tier_is_what_the_plan_says(tier):
     gb, disk = round(sum(filter(None, read))), sum(made.disk().values())
     header = (ROOT / f"config/{tier}.yaml").read_text(encoding="utf-8").partition("\nrun:")[0]
     page = (ROOT / f"docs/{tier}.md").read_text(encoding="utf-8")
-    (row,) = re.findall(
-        rf"^\| `config/{tier}.yaml` .*$", (ROOT / "docs/tiers.md").read_text(), re.M
-    )
+    tiers = (ROOT / "docs/tiers.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `config/{tier}.yaml` .*$", tiers, re.MULTILINE)
     for text in (header, page, row):
         assert re.findall(r"([\d,]+)\sGPU-hours", text) == [str(hours)]
     for text in (header, page):
