@@ -21,8 +21,6 @@ from diffusion4k.shape import Size, sides
 GB = 1e9
 DECODE = 16.1 * GB / 4096**2  # bytes a pixel of a picture that the F16 decoder makes, in bfloat16
 FACTOR = {8: 4.0, 16: 1.0}  # an F8 VAE works on maps of four times as many values
-# text encoders and VAE, parameters: SD3's two CLIPs and T5-XXL, Flux's CLIP and T5-XXL
-BESIDE = {"sd3": 5.6e9, "flux": 5.0e9}
 VGG16 = 14.7e6  # weights of LPIPS's network
 # bytes a pixel of a micro-batch of its images, with gradient checkpointing and without
 VAE_PIXEL = {True: 5440.0, False: 10450.0}
@@ -108,7 +106,7 @@ def picture(
     step = pictures * _block(networks, size, own["t5_tokens"], factor)
     decode = 0 if tiled else _decode(config, size, factor)
     transformer = networks.parameters * width
-    beside = BESIDE.get(backbone, 0) * width if networks.parameters > 1e9 else 0
+    beside = networks.beside * width
     if offload:
         return max(transformer + step, decode, beside) / GB
     return (transformer + beside + max(step, decode)) / GB

@@ -10,8 +10,8 @@ from diffusion4k import manifest
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.report.units import duration, scaled
 
-# FLOP/s of bfloat16 matrices without sparsity, added up in float32, as NVIDIA's data sheets have it: a
-# pattern of torch's name of the board => peak. Slower boards of a name have none
+# a pattern of torch's name of the board => FLOP/s of bfloat16 matrices without sparsity, summed in
+# float32, as NVIDIA's data sheets have it. Slower boards of a name have none
 PEAKS = {
     r"H200(?! NVL)": 989e12,
     r"H100(?! (PCIe|NVL))": 989e12,
