@@ -1,7 +1,5 @@
 """What `plan` reckons: its jobs are Snakemake's, its hours those of the FLOP model."""
 
-import csv
-import json
 import re
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from snakemake.utils import update_config
 import efficiency
 from diffusion4k import backbones
 from diffusion4k.config import resolve as config
-from diffusion4k.estimate import cost, plan, repositories, shown, words
+from diffusion4k.estimate import cost, plan, words
 
 STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,122 +194,6 @@ def test_a_price_of_a_gpu_hour_is_a_column_more():
         2 * made.gpu_hours(made.everything)
     )
     assert words.heads(plan.Plan(resolved())) == list(words.SUMS)
-
-
-def test_sizes_of_sources_are_summed_and_the_data_set_is_reckoned(tmp_path):
-    made = plan.Plan(resolved())
-    # images x mean height x mean width x 3 bytes of Table 9, a JPEG being an eleventh
-    pixels = 12015 * 4578 * 4838 + 2781 * 3143 * 3746 + 195 * 5269 * 6420
-    assert made.source_gb("aesthetic_4k") == pytest.approx(pixels * 3 / 11 / 1e9)
-    told = "\n".join(words.sources(made))
-    assert re.search(r"^aesthetic_4k .* ≈ 83.3$", told, re.MULTILINE)
-    assert re.search(r"^sana_4k .* \?$", told, re.MULTILINE)
-    assert re.search(r"^all +at least ≈ 179$", told, re.MULTILINE)
-    assert re.search(r"^≈: .*Table 9", told, re.MULTILINE)
-    part = plan.Plan(resolved("small.yaml"))  # the folders that are evaluated
-    assert part.source_gb("aesthetic_4k_eval") == pytest.approx(10.7, abs=0.05)
-    (tmp_path / "eval").mkdir()
-    own = {"aesthetic_4k_eval": {"path": str(tmp_path)}}
-    own = plan.Plan(resolved("small.yaml", sources=own))
-    assert own.source_gb("aesthetic_4k_eval") == 0
-    assert re.search(r"^all +17.5$", "\n".join(words.sources(own)), re.MULTILINE)
-    assert "≈" not in "\n".join(words.sources(own))
-
-
-def test_mean_sides_are_those_of_table_9():
-    file = ROOT / "config/published/table_9.csv"
-    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    published = {(row["row"], row["metric"]): int(row["value"]) for row in rows}
-    sizes, splits = repositories.PHOTOGRAPHS["zhang0jhon/Aesthetic-4K"], resolved()["splits"]
-    for split in ("train", "eval_2048", "eval_4096"):
-        mean = tuple(published[split, f"mean_{side}"] for side in ("height", "width"))
-        assert sizes[splits[split]["folder"]] == mean
-
-
-def test_each_backbone_has_its_rate():
-    made = plan.Plan(resolved())
-    works = {work.key: work for work in made.everything}
-    for key, rate in (
-        (("train", "sd3_f16_wlf"), 109),
-        (("generate", "flux_f16", "eval_2048"), 170),
-        (("generate", "sd3_f16", "eval_2048"), 109),
-        (("efficiency", "flux_f8", "eval_4096"), 170),
-    ):
-        assert made.tflops(works[key]) == rate, key
-    both = shown.by_row(made.config, "figure_10")
-    hours = sum(count / (109 if row.startswith("sd3") else 170) for row, count in both.items())
-    assert made.tflops(works["draw", "figure_10"]) == pytest.approx(sum(both.values()) / hours)
-    one = plan.Plan(resolved(plan={"tflops": 400, "vae_tflops": 400}))
-    assert {round(one.tflops(work), 6) for work in works.values() if work.flops} == {400}
-
-
-PEAKS = {"bfloat16": 312, "tf32": 156, "float32": 19.5}  # TFLOP/s of an A100, dense
-
-
-@pytest.mark.parametrize("size", [(), ("v2.yaml",)])
-def test_a_vae_costs_the_same_whosever_it_is_and_no_more_than_the_gpu_can_do(size):
-    made = plan.Plan(resolved(*size))
-    works = [work for work in made.everything if work.precision]
-    assert {work.key[0] for work in works} >= {"latents", "reconstruct", "rebuild"}
-    for work in works:
-        assert made.tflops(work) == pytest.approx(0.35 * PEAKS[work.precision], abs=0.5), work.key
-    used = {work.key[0]: work.precision for work in works}
-    assert used["latents"] == "bfloat16" and used["reconstruct"] == "tf32"
-    hours = {work.key: made.gpu_hours([work]) for work in works}
-    assert hours["reconstruct", "sd3"] == hours["reconstruct", "flux"] > 4
-    if size:
-        assert hours["train_vae", "sd3_vae_sc"] == hours["train_vae", "flux_vae_sc"] > 40
-
-
-def test_a_vae_without_tf32_or_in_mixed_precision_has_its_rate():
-    exact = plan.Plan(resolved(reconstruction={"tf32": False}))
-    for key in (("reconstruct", "flux"), ("rebuild", "figure_4")):
-        assert exact.tflops(cost.of(exact.config, key)) == 7
-    mixed = plan.Plan(resolved("v2.yaml", vae_training={"precision": "bfloat16"}))
-    assert mixed.tflops(cost.of(mixed.config, ("train_vae", "sd3_vae_sc"))) == 109
-    one = plan.Plan(resolved(plan={"vae_tflops": 20}))
-    assert one.tflops(cost.of(one.config, ("latents", "sd3"))) == 20
-    rates = {("train_vae", "flux"): 80.0}
-    measured = plan.Plan(resolved("v2.yaml"), rates)
-    assert measured.tflops(cost.of(measured.config, ("train_vae", "sd3_vae_sc"))) == 80
-
-
-def test_the_miniatures_vae_is_reckoned_at_its_own_size():
-    """make demo-sc: 0.26 million weights, LPIPS's network a quarter as wide; minutes of a CPU."""
-    made = plan.Plan(resolved("miniature.yaml", "miniature-sc.yaml"))
-    work = cost.of(made.config, ("train_vae", "flux_vae_sc"))
-    assert 2 < made.gpu_hours([work]) * 60 < 4
-    assert work.gb < 0.05
-    whole = plan.Plan(resolved("v2.yaml"))
-    assert cost.of(whole.config, ("train_vae", "flux_vae_sc")).gb == pytest.approx(5.36, rel=0.01)
-
-
-def test_a_trained_encoder_costs_its_backward_pass():
-    own = {"mine": {"backbone": "flux", "recipe": "sc", "label": "mine"}}
-    frozen, trained = (
-        cost.of(resolved(vaes=own, vae_recipes={"sc": {"encoder": encoder}}), ("train_vae", "mine"))
-        for encoder in ("frozen", "trained")
-    )
-    assert trained.flops > 1.1 * frozen.flops
-    assert trained.gb > frozen.gb
-
-
-def test_measured_rates_of_the_device_win(tmp_path):
-    row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 450.0}
-    for name, device, quick, tflops in (
-        ("old", "NVIDIA H200", False, 400.0),
-        ("new", "NVIDIA H200", False, 450.0),
-        ("quick", "NVIDIA H200", True, 1.0),
-        ("other", "NVIDIA A100", False, 2.0),
-    ):
-        record = {"date": {"old": "2026-01-01"}.get(name, "2026-02-02"), "device": device}
-        rows = [row | {"tflops": tflops}, row | {"side": "reference", "tflops": 3.0}]
-        text = json.dumps(record | {"quick": quick, "rows": rows})
-        (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
-    made = plan.Plan(resolved(), plan.measured(tmp_path, "NVIDIA H200"))
-    assert made.tflops(cost.train(made.config, "flux_f16_wlf")) == 450
-    assert made.tflops(cost.train(made.config, "sd3_f16_wlf")) == 109
-    assert plan.measured(tmp_path, None) == {}
 
 
 def test_the_target_prints_it_and_needs_no_source(workflow):
