@@ -11,7 +11,7 @@ from PIL import Image
 import figure
 from diffusion4k import images, manifest
 from diffusion4k.errors import UserError
-from diffusion4k.figures import kinds, photographs, plots, zoom
+from diffusion4k.figures import kinds, photographs, plots, shown, zoom
 
 NOTE = "random weights (miniature)"
 GLCM = {"patch": 16, "levels": 64, "distances": [1], "angles": [0, 90], "properties": False}
@@ -81,7 +81,11 @@ def test_gallery_puts_photographs_beside_what_models_drew(tmp_path):
     assert found.results["title"] == "Figure 9" and found.results["caption"] == (
         "What it is. Model A: 256 x 256 px, 2 steps, guidance 5, seed 0."
     )
-    assert sorted(path.suffix for path in found.sound()) == [".pdf", ".png"]
+    assert sorted(path.suffix for path in found.sound()) == [".pdf", ".png", ".tex"]
+    tex = (tmp_path / "out" / "figure_9.tex").read_text(encoding="utf-8")
+    assert r"]{figure_9.pdf}" in tex and r"\label{fig:figure_9}" in tex
+    assert rf"\par {NOTE}" in tex
+    assert r"guidance 5, seed 0.}" in tex  # the caption, as in the manifest
     left, top = 190 + 8 + 128, 34 + 128
     assert pixels.shape[:2] == (34 + 2 * 264, 190 + 3 * 264 + 8)
     assert pixels[top, left].tolist() == [0, 0, 200]
@@ -250,7 +254,29 @@ def test_histograms_and_curves_say_what_they_show(tmp_path):
         plots.curves({"sd3": losses})
 
 
-def test_the_same_figure_is_the_same_bytes_in_both_forms(tmp_path):
+FORMS = ("png", "pdf", "tex")
+
+
+def test_what_rows_share_is_said_once_in_a_caption(tmp_path):
+    def picture(row, **own):
+        settings = {"height": 256, "width": 256, "path": tmp_path, "source": None}
+        settings |= {"id": "p", "prompt": "p", "seed": 0, "guidance": 1.0, "steps": 20}
+        return shown.Picture(row=row, **settings | own)
+
+    labels = {"a": "A", "b": "B", "c": "C"}
+    alike = [picture(row) for row in labels]
+    said = "All: 256 x 256 px, 20 steps, guidance 1, seed 0."
+    assert shown.settings(alike, labels) == said
+    other = [*alike[:2], picture("c", guidance=3.5)]
+    said = "All: 256 x 256 px, 20 steps, seed 0; A, B: guidance 1; C: guidance 3.5."
+    assert shown.settings(other, labels) == said
+    lacking = [alike[0], picture("b", seed=None)]
+    said = "All: 256 x 256 px, 20 steps, guidance 1; A: seed 0."
+    assert shown.settings(lacking, labels) == said
+    assert shown.settings([], labels) == ""
+
+
+def test_the_same_figure_is_the_same_bytes_in_every_form(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     path = drawn(tmp_path, [("a", "p", noise, {})])
 
@@ -260,7 +286,7 @@ def test_the_same_figure_is_the_same_bytes_in_both_forms(tmp_path):
 
     first = once()
     time.sleep(1.1)  # a clock's second is in no file
-    assert once() == first and set(first) == {"figure_9.png", "figure_9.pdf"}
+    assert once() == first and set(first) == {f"figure_9.{form}" for form in FORMS}
     pdf = (tmp_path / "out" / "figure_9.pdf").read_bytes()
     assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
     assert b"/Type3" not in pdf and b"/CIDFontType2" in pdf  # letters are TrueType
