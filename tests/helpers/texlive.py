@@ -1,11 +1,13 @@
 """LaTeX documents by Debian's TeX Live, and what their logs must not say."""
 
+import os
 import re
 import shutil
 import subprocess
 
 from absent import absent
 
+WHOLE = os.environ | {"max_print_line": "10000"}  # lines of the log, else broken anywhere
 MOST = 3.0  # pt beyond the margin that nobody sees
 PACKAGES = ("booktabs", "adjustbox", "graphicx")
 FAULTS = ("LaTeX Error", "Undefined", "undefined", "Missing character", "too large for page",
@@ -28,7 +30,7 @@ def document(folder, inputs, preamble=""):
     (folder / "all.tex").write_text(text, encoding="utf-8")
     command = [program, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     for _ in range(2):  # labels are known the second time
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300)
+        done = subprocess.run(command, cwd=folder, env=WHOLE, capture_output=True, timeout=300)
         log = (folder / "all.log").read_text(encoding="utf-8", errors="replace")
         assert done.returncode == 0, log[-4000:]
     wide = [float(pt) for pt in re.findall(r"Overfull \\[hv]box \(([\d.]+)pt too", log)]
