@@ -22,7 +22,8 @@ _FRAGMENT = """\
 <thead>
 <tr><th rowspan="2" scope="col" class="key"></th>
 {%- for column in table.columns %}
-<th colspan="{{ headings(column)|length }}" scope="colgroup">{{ column.label }}
+<th colspan="{{ headings(column)|length }}" scope="colgroup"
+{%- if column.about %} title="{{ column.about }}"{% endif %}>{{ column.label }}
 {%- if arrow(column) %}<span class="arrow">{{ arrow(column) }}</span>{% endif %}</th>
 {%- endfor %}</tr>
 <tr>{% for column in table.columns %}{% for heading in headings(column) %}
