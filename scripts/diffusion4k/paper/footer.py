@@ -7,7 +7,8 @@ from diffusion4k.paper import verdicts
 from diffusion4k.paper.spec import column_key
 
 ALIKE = "≈"  # the difference from the baseline row lies inside its interval
-MARKS = {verdicts.REPRODUCED: "✓", verdicts.NOT_REPRODUCED: "✗"}  # beside the difference
+# beside the difference
+MARKS = {verdicts.REPRODUCED: "✓", verdicts.NOT_REPRODUCED: "✗", verdicts.DIRECTION: "✗→"}
 # how lines begin that speak of published numbers, which the form without them leaves out
 OF_PUBLISHED = ("Published ", "[", *MARKS.values(), "Not judged")
 
@@ -154,6 +155,11 @@ def _judged(rows: list[dict]) -> list[str]:
     signs = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict in present]
     limits = "as published, within rounding and both sides' sampling or the column's tolerance"
     notes = [f"{', '.join(signs)}: {limits}"] if signs else []
+    if verdicts.DIRECTION in present:
+        notes.append(
+            f"{MARKS[verdicts.DIRECTION]}: the value is not as published, its difference to the row"
+            " that it is compared with has the published sign, beyond its interval or tolerance"
+        )
     why: dict[str, None] = {}
     for cell in cells:
         beside = cell["ours"] is not None and cell["published"] is not None
