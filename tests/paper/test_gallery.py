@@ -89,7 +89,9 @@ def test_each_scores_extremes_are_shown():
 
 def test_the_seed_of_each_prompt_is_not_said_to_be_the_runs():
     drawn = {"seed": 3, "seed_policy": "per_prompt", "steps": 20, "guidance": None}
-    assert gallery.settings(drawn, 64, 32) == "64 x 32 px (height x width), seed 3 by prompt, 20 steps"
+    assert (
+        gallery.settings(drawn, 64, 32) == "64 x 32 px (height x width), seed 3 by prompt, 20 steps"
+    )
 
 
 def test_it_reads_what_tables_rest_on_and_draws_nothing_for_itself():
