@@ -26,9 +26,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--spec", default="{}", help="JSON or a file: title, labels, settings …")
     flags.add_argument("--reference", type=Path, help="manifest of the photographs' data set")
     flags.add_argument("--folder", default=".", help="folder in it, e.g. eval/size_4096")
-    flags.add_argument(
-        "--output", type=Path, required=True, help="manifest; its forms beside it"
-    )
+    flags.add_argument("--output", type=Path, required=True, help="manifest; its forms beside it")
     return flags
 
 

@@ -8,8 +8,8 @@ A claim is a mapping: `id`, `text`, and one of these shapes.
                                             of the paper has, rows `fits` do not
     figure, question, better, than, by      of votes: `by` people or a judge
 
-It may have words for readers: `head` of its column, `labels` of its rows; and `published_as`, row =>
-the row whose published numbers are its own.
+It may have words for readers: `head` of its column, `labels` of its rows; and `published_as`, a
+row => the row whose published numbers are its own.
 """
 
 from collections import Counter

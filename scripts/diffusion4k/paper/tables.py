@@ -15,6 +15,7 @@ from diffusion4k.paper.footer import lines
 from diffusion4k.paper.published import Context, Published
 from diffusion4k.paper.spec import check_table, column_key
 
+ABOUT = "This run: "  # begins the line of a footer that says what the run is
 NOT_AS_PUBLISHED = "Not as in the paper"  # begins the line of a footer that lists settings
 ELSEWHERE = "published elsewhere, of no row here"
 
@@ -124,7 +125,7 @@ def _say_settings(spec: Mapping, rows: list[dict]) -> None:
 
 
 def other_settings(footer: Iterable[str]) -> str:
-    """What a miss in a table with these lines below it says besides; "" with the paper's settings."""
+    """What a miss says besides in a table with these lines below it; "" with those of the paper."""
     differ = any(line.startswith(NOT_AS_PUBLISHED) for line in footer)
     return "; settings are not the paper's, see the notes" if differ else ""
 
