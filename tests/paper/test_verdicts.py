@@ -192,7 +192,7 @@ def test_a_value_that_misses_may_still_have_the_papers_direction(tmp_path, ours,
     assert cell(table, "sd3_f16", "clipscore")["verdict"] == "not reproduced"
     # in all forms
     assert ("−1.04 ✗→" in render.markdown(table)) == directed
-    assert ("\n- ✗→: the value is not as published" in render.markdown(table)) == directed
+    assert ("\n- ✗→ direction reproduced: the value is" in render.markdown(table)) == directed
     assert (r"$-$1.04 $\times$$\rightarrow$" in latex.latex(table)) == directed
     assert ('aria-label="direction reproduced"' in render.html(table)) == directed
     assert (",direction reproduced," in render.tidy_csv(table)) == directed

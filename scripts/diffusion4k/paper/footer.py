@@ -152,13 +152,15 @@ def _judged(rows: list[dict]) -> list[str]:
     """What the marks of verdicts mean, and why numbers beside published ones have none."""
     cells = [cell for row in rows if not row.get("context") for cell in row["cells"].values()]
     present = {cell["verdict"] for cell in cells}
-    signs = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict in present]
+    whole = [verdict for verdict in MARKS if verdict in present - {verdicts.DIRECTION}]
+    signs = [f"{MARKS[verdict]} {verdict}" for verdict in whole]
     limits = "as published, within rounding and both sides' sampling or the column's tolerance"
     notes = [f"{', '.join(signs)}: {limits}"] if signs else []
     if verdicts.DIRECTION in present:
         notes.append(
-            f"{MARKS[verdicts.DIRECTION]}: the value is not as published, its difference to the row"
-            " that it is compared with has the published sign, beyond its interval or tolerance"
+            f"{MARKS[verdicts.DIRECTION]} {verdicts.DIRECTION}: the value is not as published, its"
+            " difference to the row that it is compared with has the published sign, and its"
+            " interval, or the tolerance, excludes zero"
         )
     why: dict[str, None] = {}
     for cell in cells:

@@ -78,7 +78,7 @@ def build(
     return templates.named(template).render(
         title=title,
         run=run,
-        about=config.get("about", ""),
+        about=config.get("about", "").rstrip("."),
         made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         commit=provenance.commit(),
         commits=provenance.commits(chain.values()),
@@ -113,6 +113,7 @@ def legend(tables: Sequence[Manifest]) -> list[str]:
         "Ours in bold: best beyond doubt.": any(c["best"][1] for c in cells),
         "Δ: ours minus published.": any(cell["difference"] is not None for cell in cells),
         "✓ reproduced, ✗ not.": bool(verdict & {verdicts.REPRODUCED, verdicts.NOT_REPRODUCED}),
+        "✗→: not the value, but the paper's direction.": verdicts.DIRECTION in verdict,
         "In brackets: the 95 % interval of ours, by bootstrap over pictures.": any(
             "interval" in cell for cell in cells
         ),
