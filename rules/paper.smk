@@ -95,7 +95,7 @@ rule judge_claims:
     conda:
         "../envs/paper.yaml"
     params:
-        code=digests.of("claims.py", also=claims.published(CONFIG)),
+        code=lambda w: digests.of("claims.py", also=claims.published(CONFIG)),
         flags=claims.flags(CONFIG),
     shell:
         "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
