@@ -1,5 +1,5 @@
 # Needs: pictures drawn for figures, photographs, VAEs, checks, training manifests, votes.
-# Gives: figures/<figure>.json (.png .pdf beside it), and a named target for each figure.
+# Gives: figures/<figure>.json (.png .pdf .tex beside it), and a named target for each figure.
 from diffusion4k.dag import figures
 
 
@@ -38,7 +38,7 @@ rule rebuild:
 
 
 rule figure:
-    "Draws one figure, as PNG and PDF."
+    "Draws one figure, as PNG and PDF, and a LaTeX environment with its caption."
     input:
         lambda w: figures.inputs(CONFIG, w.figure),
     output:
@@ -50,6 +50,7 @@ rule figure:
             labels={"figure": "{figure}"},
         ),
         pdf="<results>/figures/{figure}.pdf",
+        tex="<results>/figures/{figure}.tex",
     log:
         "<logs>/figures/{figure}.log",
     benchmark:

@@ -75,6 +75,7 @@ rule prompt_table:
             name="{table}",
             title=key("tables.{table}.title"),
             prompts=lambda w: paper.prompt_files(CONFIG, w.table),
+            about=key("about"),
         ),
     shell:
         "python scripts/prompt_table.py {params.flags} --output {output.manifest} > {log} 2>&1"
@@ -94,7 +95,7 @@ rule judge_claims:
     conda:
         "../envs/paper.yaml"
     params:
-        code=code("claims.py"),
+        code=lambda w: digests.of("claims.py", also=claims.published(CONFIG)),
         flags=claims.flags(CONFIG),
     shell:
         "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
@@ -145,6 +146,7 @@ rule html:
         config=f"{R}/config.yaml",
         scaling=SCALING,
         work=command_line(work=work.of_run(CONFIG)),
+        lacking=lambda w: command_line(lacking=page.lacking(CONFIG)),
         # what the page takes from {params.config} itself
         price=key("plan.price"),
         settings=page.settings(CONFIG),
@@ -152,7 +154,7 @@ rule html:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"
         " --config {params.config} --template report/report.html --scaling {params.scaling}"
-        " {params.work}"
+        " {params.work} {params.lacking}"
         " --chains {output.chains} --output {output.page} > {log} 2>&1"
 
 

@@ -50,7 +50,7 @@ def test_by_default_both_sides_sampling_and_the_papers_rounding_are_allowed(tmp_
     table = assemble(resolved(), "table_3", numbers(tmp_path, "alignment", scores))
     inside, outside = (cell(table, row, "clipscore") for row in ("sd3_f16", "sd3_f16_wlf"))
     assert inside["verdict"] == "reproduced" and "allowed 0.146" in inside["verdict_reason"]
-    assert outside["verdict"] == "not reproduced"
+    assert outside["verdict"] == "direction reproduced"  # 33.90 is well above 31.64
     # no uncertainty and no tolerance: not even the published number itself is judged
     assert cell(table, "flux_f16", "clipscore")["verdict"] == "not judged"
     assert cell(table, "flux_f16_wlf", "clipscore")["verdict"] == "not run"
@@ -66,7 +66,7 @@ def test_a_tolerance_of_the_configuration_decides(tmp_path):
     verdicts = [
         cell(assemble(resolved(), "table_3", values), row, "fid")["verdict"] for row in ROWS
     ]
-    assert verdicts == ["reproduced", "not reproduced", "reproduced", "reproduced"]
+    assert verdicts == ["reproduced", "direction reproduced", "reproduced", "reproduced"]
     strict = resolved(tables={"table_3": {"tolerance": {"fid": 0.5}}})
     assert (
         cell(assemble(strict, "table_3", values), "sd3_f16", "fid")["verdict"] == "not reproduced"
@@ -103,7 +103,7 @@ def test_the_papers_rounding_is_that_of_its_own_digits(tmp_path):
     nmse = {"nmse": {"value": 0.094, "n": 12015, "interval": [0.0939, 0.0941]}}
     table = assemble(resolved(), "table_2", numbers(tmp_path, "reconstruction", {"sd3": nmse}))
     assert cell(table, "sd3", "nmse")["verdict"] == "reproduced"
-    assert "| 0.09 | 0.094 |" in " ".join(render.markdown(table).split())
+    assert "| 0.09 | 0.094 [0.094, 0.094] |" in " ".join(render.markdown(table).split())
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,51 @@ def test_every_form_shows_the_verdict(tmp_path):
     assert r"0.00 $\surd$" in latex.latex(table)
     ours = latex.latex(table, ours_only=True)
     assert "31.50" in ours and "surd" not in ours and "published" not in ours and "Sana" not in ours
+
+
+# the direction of a value that is not as published
+
+
+@pytest.mark.parametrize(
+    ("ours", "ends", "verdict"),
+    [
+        (33.0, [0.9, 1.1], "direction reproduced"),
+        (32.1, [-0.1, 0.3], "not reproduced"),  # the interval holds zero
+        (31.0, [-1.1, -0.9], "not reproduced"),  # the other sign
+        (34.04, [1.9, 2.1], "reproduced"),
+    ],
+)
+def test_a_value_that_misses_may_still_have_the_papers_direction(tmp_path, ours, ends, verdict):
+    """Published 34.04 against 31.50; the paired interval decides, as of claims."""
+    scores = {"sd3_f16": clipscore(32.0, 0.1), "sd3_f16_wlf": clipscore(ours, 0.1)}
+    values = numbers(tmp_path, "alignment", scores)
+    difference = {"clipscore": {"value": ours - 32, "n": 2781, "interval": ends}}
+    against = numbers(tmp_path / "pair", "alignment", {"sd3_f16_wlf": difference})
+    table = assemble(resolved(), "table_3", values, against)
+    found = cell(table, "sd3_f16_wlf", "clipscore")
+    assert found["verdict"] == verdict
+    directed = verdict == "direction reproduced"
+    said = f"to SD3-F16@2048 it is {ours - 32:+.2f} [{ends[0]:+.2f}, {ends[1]:+.2f}]"
+    assert (said in found["verdict_reason"]) == directed
+    # its base misses too, and has no row that it is compared with
+    assert cell(table, "sd3_f16", "clipscore")["verdict"] == "not reproduced"
+    # in all forms
+    assert ("−1.04 ✗→" in render.markdown(table)) == directed
+    assert ("\n- ✗→ direction reproduced: the value is" in render.markdown(table)) == directed
+    assert (r"$-$1.04 $\times$$\rightarrow$" in latex.latex(table)) == directed
+    assert ('aria-label="direction reproduced"' in render.html(table)) == directed
+    assert (",direction reproduced," in render.tidy_csv(table)) == directed
+    assert "→" not in latex.latex(table, ours_only=True)
+
+
+def test_a_direction_needs_both_rows_numbers_and_a_base_that_is_not_miniature(tmp_path):
+    wlf = numbers(tmp_path, "alignment", {"sd3_f16_wlf": clipscore(33.0, 0.1)})
+    alone = assemble(resolved(), "table_3", wlf)
+    assert cell(alone, "sd3_f16_wlf", "clipscore")["verdict"] == "not reproduced"
+    scores = {"sd3_f16": clipscore(32.0, 0.1)}
+    toy = numbers(tmp_path / "toy", "alignment", scores, notes=[NOTE])
+    beside = assemble(resolved(), "table_3", wlf | toy)
+    assert cell(beside, "sd3_f16_wlf", "clipscore")["verdict"] == "not reproduced"
 
 
 # published_as

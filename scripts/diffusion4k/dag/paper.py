@@ -57,6 +57,14 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
     return f"{config['models'][row]['label']}@{size}"
 
 
+def row_label(config: Config, table: str, row: str) -> str:
+    """A row's name in a table; of a table in words the prompt's."""
+    if table in in_words(config):
+        return row.replace("_", " ")
+    evaluation = config["tables"][table].get("evaluation")
+    return label(config, row, evaluation, families_of(config, table))
+
+
 def in_words(config: Config) -> list[str]:
     """The tables of prompts."""
     return [name for name, table in config["tables"].items() if table.get("kind") == "prompts"]

@@ -33,6 +33,11 @@ def judges(config: Config) -> list[str]:
     return [file(config, "people/judge.json")] if "judge" in config else []
 
 
+def asked_of(config: Config, by: str) -> bool:
+    """Whether the configuration has votes `by` people, or a model that judges."""
+    return bool(config.get("votes")) if by == "people" else "judge" in config
+
+
 def judge_code() -> str:
     """Digest of the judge's code and of its prompts."""
     texts = map(prompts.path, ("preference_system", "preference"))

@@ -62,6 +62,9 @@ class Configuration(Section):
         "[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _ . and - only; it names a folder"
     )
     """name of the results folder, `results/<run>/`"""
+    about: str = ABSENT
+    """a short sentence that says what the run is, where it is not the whole paper; it stands at the
+    top of the report, and below every table and figure"""
     base: Name = ABSENT
     """`miniature`: what this file sets stands on top of `config/miniature.yaml`, not of the paper's
     configuration alone; any other file of `config/` too"""

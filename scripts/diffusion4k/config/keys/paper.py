@@ -91,6 +91,8 @@ class Claim(Section):
     """with `cannot`: the memory of the paper's GPU, in GB"""
     question: Literal["visual_aesthetics", "prompt_adherence", "fine_details"] = ABSENT
     """with `figure`: what was asked of the pairs"""
+    by: Literal["people", "judge"] = "people"
+    """with `figure`: whose votes decide, people's or those of a model that judges"""
 
 
 class Unavailable(Section):

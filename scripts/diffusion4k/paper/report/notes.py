@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from diffusion4k.paper.tables import ABOUT
 from diffusion4k.paper.verdicts import PLUMBING
 
-# how lines begin that are read with their own table: its numbers in brackets, its n
-OWN = ("[", "Ours: ")
+# how lines begin that are read with their own table: its numbers in brackets, its n, what it is of
+OWN = ("[", "Ours: ", ABOUT)
 SETTINGS = "Not as in the paper: "
 
 
@@ -34,6 +35,10 @@ def split(footer: Sequence[str], common: Sequence[str]) -> tuple[list[str], list
     Random ones count as miniature.
     """
     numbers = {line: number for number, line in enumerate(common, start=1)}
-    own = [line for line in footer if line not in numbers and not PLUMBING.search(line)]
+    own = [
+        line
+        for line in footer
+        if line not in numbers and (line.startswith(ABOUT) or not PLUMBING.search(line))
+    ]
     miniature = any(map(PLUMBING.search, footer))
     return own, sorted({numbers[line] for line in footer if line in numbers}), miniature
