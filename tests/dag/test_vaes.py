@@ -104,7 +104,7 @@ def test_a_recipes_settings_are_those_of_its_jobs():
 def test_sa_1b_says_that_it_must_be_fetched_by_hand(tmp_path):
     from diffusion4k.dag import sources
 
-    said = preflight.licence(resolve(), "sa_1b")
+    said = sources.to_accept(resolve(), "sa_1b")
     assert "accept its licence" in said and "give sources.sa_1b.path" in said
     mine = resolve(sources={"sa_1b": {"path": str(tmp_path)}})
     assert sources.licence(mine, "sa_1b") == ""
