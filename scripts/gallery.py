@@ -9,7 +9,7 @@ from diffusion4k import cli, files, manifest
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--spec", required=True, help="JSON or a file: run, sets, labels")
+    flags.add_argument("--spec", required=True, help="JSON or a file: run, sets, labels, prompts")
     flags.add_argument("--images", nargs="*", default=[], metavar="MODEL:EVALUATION=MANIFEST")
     flags.add_argument(
         "--scores", nargs="*", default=[], metavar="MODEL:EVALUATION:FAMILY=MANIFEST"
@@ -41,14 +41,17 @@ def run(args: argparse.Namespace) -> None:
                 scored.setdefault(model, {})[family] = aggregate
         inputs[about["dataset"]] = dataset = manifest.read(about["dataset"])
         shown = about | {"labels": labels}
-        groups.append(gallery.benchmark(name, shown, rows, scored, dataset, thumbnails))
+        most = wanted["prompts"]
+        groups.append(gallery.benchmark(name, shown, rows, scored, dataset, thumbnails, most))
     for path in args.figures:
         inputs[str(path)] = figure = manifest.read(path)
-        groups.append(gallery.figure(figure, thumbnails))
+        groups.append(gallery.figure(figure, thumbnails, wanted["prompts"]))
     groups = [group for group in groups if group.items]
     notes = list(dict.fromkeys(note for source in inputs.values() for note in source.notes))
     files.write_text(target, gallery.page(args.template, wanted["run"], groups, notes))
-    tiles = [tile for group in groups for item in group.items for tile in item.tiles]
+    items = [item for group in groups for item in group.items]
+    tiles = [tile for item in items for tile in item.tiles]
+    pictures = sum(tile.label != gallery.PHOTOGRAPH for tile in tiles)
     small = {target.parent / tile.thumbnail for tile in tiles}
     for path in set(thumbnails.folder.glob("*.jpg")) - small:
         path.unlink()  # of what is shown no longer
@@ -58,11 +61,11 @@ def run(args: argparse.Namespace) -> None:
         files=[target, *small],
         inputs={name: source.path for name, source in inputs.items()},
         settings=vars(args),
-        results={"pictures": len(tiles), "prompts": sum(len(group.items) for group in groups)},
+        results={"pictures": pictures, "prompts": len({item.prompt for item in items})},
         started=started,
         notes=notes,
     )
-    print(f"{target}: {len(tiles)} pictures")
+    print(f"{target}: {pictures} pictures")
 
 
 def read(flag: str, pairs: list[str], form: str, inputs: dict[str, manifest.Manifest]) -> dict:

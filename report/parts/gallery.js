@@ -31,15 +31,16 @@ function sort(group) {
   items.sort((a, b) => {
     const [x, y] = [keys.get(a), keys.get(b)];
     if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y); // last
-    return (falling ? y - x : x - y) || a.dataset.place - b.dataset.place;
+    return (falling && name ? y - x : x - y) || a.dataset.place - b.dataset.place;
   });
   list.append(...items);
   for (const value of list.querySelectorAll(".scores [data-name]")) {
     const of = value.closest("figure").querySelector("a").dataset.label;
     value.classList.toggle("chosen", value.dataset.name === name && of === label);
   }
-  const order = falling ? "falling" : "rising";
-  group.querySelector("[role=status]").textContent = `Sorted by ${choice.textContent}, ${order}`;
+  group.querySelector("[data-do=direction]").disabled = !name; // the prompts' order is one
+  const order = name ? `, ${falling ? "falling" : "rising"}` : "";
+  group.querySelector("[role=status]").textContent = `Sorted by ${choice.textContent}${order}`;
 }
 
 for (const tools of document.querySelectorAll(".tools")) {

@@ -57,7 +57,12 @@ def write(run: Path, notes=()) -> Path:
         aggregate = made(own / "texture.json", inputs={"scores-0": part})
         scored.append(f"{model}:eval:texture={aggregate}")
     sets = {"eval": {"title": "Eval", "dataset": str(dataset), "folder": "eval", "size": SIDE}}
-    spec = {"run": "tiny", "sets": sets, "labels": {"a:eval": "A@800", "b:eval": "B@800"}}
+    spec = {
+        "run": "tiny",
+        "sets": sets,
+        "labels": {"a:eval": "A@800", "b:eval": "B@800"},
+        "prompts": 0,
+    }
     words = ["--spec", json.dumps(spec), "--images", *images, "--scores", *scored]
     words += ["--figures", str(figure(run)), "--template", str(ROOT / "report/gallery.html")]
     output = run / "report/gallery.json"

@@ -37,7 +37,7 @@ def order(browser) -> list[str]:
 
 def test_the_manifest_lists_the_page_and_every_thumbnail(page):
     made = manifest.read(page.with_suffix(".json"))
-    assert made.results == {"pictures": 3 * 3 + 2, "prompts": 4}
+    assert made.results == {"pictures": 3 * 2 + 2, "prompts": 4}  # photographs beside
     assert len(made.sound()) == 3 * 3 + 2 + 1
     small = Image.open(next(path for path in made.paths() if path.name == "eval-0-a.jpg"))
     assert max(small.size) == gallery.LENGTH
@@ -69,7 +69,7 @@ def test_a_picture_that_is_another_is_refused(tmp_path):
         about = {"title": "", "folder": "eval", "size": SIDE, "labels": {"a": "A"}}
         dataset = manifest.read(run / "sources/photographs.json")
         beside = gallery.Thumbnails(tmp_path / "thumbnails", tmp_path / "page.html")
-        gallery.benchmark("eval", about, {"a": [source]}, {}, dataset, beside)
+        gallery.benchmark("eval", about, {"a": [source]}, {}, dataset, beside, 0)
 
 
 def test_prompts_are_spread_evenly():
@@ -78,11 +78,20 @@ def test_prompts_are_spread_evenly():
     gaps = {int(b) - int(a) for a, b in zip(chosen, chosen[1:], strict=False)}
     assert (len(chosen), chosen[0], gaps) == (48, "0", {4, 5})
     assert gallery.spread(names[:5], 48) == names[:5]
+    assert gallery.spread(names, 0) == names
+
+
+def test_each_scores_extremes_are_shown():
+    of_a = {str(n): {"GLCM": (abs(n - 7), ""), "CR": (n, "")} for n in range(20)}
+    of_b = {"3": {"GLCM": (1.0, "")}}
+    assert gallery.extremes({"a": of_a, "b": of_b}) == {"7", "19", "0", "3"}
 
 
 def test_the_seed_of_each_prompt_is_not_said_to_be_the_runs():
     drawn = {"seed": 3, "seed_policy": "per_prompt", "steps": 20, "guidance": None}
-    assert gallery.settings(drawn, 64, 32) == "64 × 32 px, seed 3 by prompt, 20 steps"
+    assert (
+        gallery.settings(drawn, 64, 32) == "64 x 32 px (height x width), seed 3 by prompt, 20 steps"
+    )
 
 
 def test_it_reads_what_tables_rest_on_and_draws_nothing_for_itself():
@@ -112,7 +121,8 @@ def test_sorting_by_a_models_score(browser):
         *("GLCM Score 0.90", "GLCM Score 0.50", "GLCM Score 0.10")
     ]
     browser.select_option("#eval select", label="prompts in order")
-    assert order(browser) == list(reversed(PROMPTS))
+    assert order(browser) == list(PROMPTS)  # their own order is neither rising nor falling
+    assert browser.locator("#eval [data-do=direction]").is_disabled()
 
 
 def shown(browser) -> str:
@@ -132,7 +142,7 @@ def test_zoom_by_keys_alone(browser):
     assert image.bounding_box()["width"] == SIDE  # a pixel of the file is one of the screen
     words = browser.locator("dialog p").inner_text()
     assert "A@800: a red apple" in words and "GLCM Score 0.30" in words
-    assert "800 × 800 px, seed 7, guidance 3.5, 20 steps" in words
+    assert "800 x 800 px, seed 7, guidance 3.5, 20 steps" in words
     left = "document.querySelector('.view').scrollLeft"
     browser.evaluate(f"{left} = 90")
     browser.keyboard.press("ArrowRight")

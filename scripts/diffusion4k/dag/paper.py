@@ -180,6 +180,7 @@ def table_spec(config: Config, name: str, footer: list[str]) -> str:
                 "direction": column.direction,
                 "digits": column.digits,
                 **{what: True for what in ("exact", "timed") if getattr(column, what)},
+                **({"about": column.about} if column.about else {}),
                 **({"tolerance": tolerance[key]} if key in tolerance else {}),
                 **({} if family.manifest else {"reason": "nothing here measures it"}),
             }

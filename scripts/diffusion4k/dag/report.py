@@ -105,7 +105,7 @@ def gallery_flags(config: Config) -> str:
         }
     labels = {f"{m}:{e}": paper.label(config, m, e) for m, e in scored(config)}
     return command_line(
-        spec=json.dumps({"run": config["run"], "sets": sets, "labels": labels}),
+        spec=json.dumps({"run": config["run"], "sets": sets, "labels": labels} | config["gallery"]),
         images=[f"{key}={path}" for key, path in images(config)],
         scores=[f"{key}={path}" for key, path in scores(config)],
         figures=figures.manifests(config, drawn(config)),

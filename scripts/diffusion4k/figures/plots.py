@@ -32,10 +32,16 @@ def histograms(sizes: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+CURVES = (
+    "Pale: each step; dark: the mean of the last fiftieth of all steps, whose last value stands"
+    " above. Each panel has its own scale, logarithmic where a loss falls to a twentieth or less."
+)
+
+
 def curves(losses: Mapping[str, pd.DataFrame]) -> Figure:
     """Training loss by step, a panel each: objectives differ, so do their scales.
 
-    Pale is every step, dark the mean over a fiftieth of the steps.
+    Pale is every step, dark the mean over a fiftieth of the steps: CURVES says so to readers.
     """
     across = min(3, len(losses))
     down = -(-len(losses) // across)

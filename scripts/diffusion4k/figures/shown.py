@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from diffusion4k import images
+from diffusion4k import images, shape
 from diffusion4k.data import captions
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
@@ -56,6 +56,13 @@ class Picture:
         return own | {"label": label, "file": str(self.path)}
 
 
+def in_px(*sides: shape.Shape) -> str:
+    """`256 x 256 px`; where one is not square, that the height comes first."""
+    text = ", ".join(f"{height} x {width}" for height, width in sides)
+    square = all(height == width for height, width in sides)
+    return f"{text} px" if square else f"{text} px (height x width)"
+
+
 def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
     """A sentence on how the pictures of each row were drawn; "" where no manifest says it."""
     of: dict[str, list[Picture]] = {}
@@ -65,7 +72,7 @@ def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
     parts = []
     for label, drawn in of.items():
         sides = sorted({(picture.height, picture.width) for picture in drawn})
-        words = [", ".join(f"{height} x {width}" for height, width in sides) + " px"]
+        words = [in_px(*sides)]
         for name in ("steps", "guidance", "seed"):
             values = sorted({getattr(picture, name) for picture in drawn} - {None})
             if 0 < len(values) <= 10:

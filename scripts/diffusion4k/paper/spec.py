@@ -53,6 +53,8 @@ TABLE = {
                     "timed": {"type": "boolean"},
                     # why nothing here measures it: published numbers alone
                     "reason": _TEXT,
+                    # what it measures, for readers
+                    "about": _TEXT,
                 },
             },
         },

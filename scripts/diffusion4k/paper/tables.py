@@ -32,7 +32,7 @@ def assemble(
     "n", "interval"? or "standard_error"?} or a bare number; results["failed"] says why there is
     none. `comparisons` has the paired differences to the row that spec["against"] names. Returns
     {"title", "caption", "columns": [{key, label, direction, digits, intervals, tolerance?, exact?,
-    reason?}], "rows": [{key, label, reason, cells: {metric: {published, published_digits,
+    reason?, about?}], "rows": [{key, label, reason, cells: {metric: {published, published_digits,
     published_note, ours, difference, n, interval?, standard_error?, against?, verdict,
     verdict_reason, best: [published?, ours?]}}}], "footer", "provenance"}. A cell's `against` is
     {row, label, difference, interval, distinguishable}, the last of which is false when the
@@ -64,7 +64,7 @@ def assemble(
                 # what a correlation says is said by its interval: shown in every form
                 "intervals": column["family"] == "correlation",
                 # what a claim needs to tell two rows apart, and columns of others' numbers alone
-                **{k: column[k] for k in ("tolerance", "exact", "reason") if k in column},
+                **{k: column[k] for k in ("tolerance", "exact", "reason", "about") if k in column},
             }
             for column in columns
         ],

@@ -133,6 +133,8 @@ class Configuration(Section):
     """name → prompts of one's own, for figures"""
     figures: dict[figures.FigureName, figures.Figure]
     """name → figure; its name is a target"""
+    gallery: figures.Gallery
+    """the report's page of pictures side by side"""
     site: cluster.Site
     """what SLURM is asked for besides a step's resources; a key left out leaves SLURM's default"""
     plan: cluster.Plan

@@ -78,3 +78,11 @@ class Figure(Section):
     """patches: photographs that they are looked for in, at even distances"""
     size: Side = ABSENT
     """patches: side in pixels of these photographs, resized and cropped as references are"""
+
+
+class Gallery(Section):
+    """The gallery of the report."""
+
+    prompts: Natural
+    """of a benchmark, that are shown: so many at even distances, and those of the highest and the
+    lowest of each model's scores; 0: all"""

@@ -35,7 +35,7 @@ class Curves(Kind):
             curves |= {f"{label}, {VAE_TERMS[name]}": _curve(table, name) for name in terms} or {
                 label: table
             }
-        return Drawing(plots.curves(curves))
+        return Drawing(plots.curves(curves), remarks=(plots.CURVES,))
 
 
 def _curve(table: "pd.DataFrame", name: str) -> "pd.DataFrame":

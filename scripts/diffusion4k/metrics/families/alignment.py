@@ -34,10 +34,27 @@ FAMILY = Alignment(
     "alignment",
     {
         "clipscore": Column(
-            "CLIPScore", "higher", 2, corrected=("metrics.clip_choice", "clipscore_end_token")
+            "CLIPScore",
+            "higher",
+            2,
+            corrected=("metrics.clip_choice", "clipscore_end_token"),
+            about="100 times the cosine of CLIP ViT-B/16's embeddings of picture and prompt, at "
+            "least 0, mean over pictures",
         ),
-        "clipscore_end_token": Column("CLIPScore (end token)", "higher", 2),
-        "aesthetics": Column("Aesthetics", "higher", 2),
+        "clipscore_end_token": Column(
+            "CLIPScore (end token)",
+            "higher",
+            2,
+            about="CLIPScore of prompts cut at 77 tokens with their end token, which the released "
+            "one cuts off",
+        ),
+        "aesthetics": Column(
+            "Aesthetics",
+            "higher",
+            2,
+            about="score of LAION's aesthetic predictor on CLIP ViT-L/14, about 1 to 10, mean "
+            "over pictures",
+        ),
     },
     stage="features",
     generated=True,

@@ -23,9 +23,27 @@ class Distance(Family):
 FAMILY = Distance(
     "distance",
     {
-        "rmse": Column("RMSE", "lower", 3),
-        "distance_psnr": Column("PSNR (dB)", "higher", 2, metric="psnr"),
-        "retrieval": Column("nearest is own", "higher", 2),
+        "rmse": Column(
+            "RMSE",
+            "lower",
+            3,
+            about="root of the mean squared error to the prompt's photograph, both resized to 64 "
+            "px, of values in 0 to 1",
+        ),
+        "distance_psnr": Column(
+            "PSNR (dB)",
+            "higher",
+            2,
+            metric="psnr",
+            about="peak signal-to-noise ratio to the prompt's photograph, both resized to 64 px",
+        ),
+        "retrieval": Column(
+            "nearest is own",
+            "higher",
+            2,
+            about="share of pictures to which, at 16 px, no photograph is nearer than their own "
+            "prompt's",
+        ),
     },
     stage="distance",
     generated=True,

@@ -28,12 +28,43 @@ class Distances(Family):
 FAMILY = Distances(
     "fid",
     {
-        "fid": Column("FID", "lower", 2),
-        "fid_clean": Column("FID (clean-fid)", "lower", 2),
-        "kid": Column("KID", "lower", 4),
-        "kid_usual": Column("KID (usual)", "lower", 4),
-        "patch_fid": Column("patch FID", "lower", 2),
-        "patch_kid": Column("patch KID", "lower", 4),
+        "fid": Column(
+            "FID",
+            "lower",
+            2,
+            about="Fréchet distance of Inception features (299 px) to those of the photographs",
+        ),
+        "fid_clean": Column(
+            "FID (clean-fid)",
+            "lower",
+            2,
+            about="FID with clean-fid's antialiased resizing",
+        ),
+        "kid": Column(
+            "KID",
+            "lower",
+            4,
+            about="kernel distance of the same features, without pairs of a picture and its own "
+            "photograph",
+        ),
+        "kid_usual": Column(
+            "KID (usual)",
+            "lower",
+            4,
+            about="KID as other papers have it, those pairs among the others",
+        ),
+        "patch_fid": Column(
+            "patch FID",
+            "lower",
+            2,
+            about="FID of crops at full resolution",
+        ),
+        "patch_kid": Column(
+            "patch KID",
+            "lower",
+            4,
+            about="KID of crops at full resolution",
+        ),
     },
     stage="features",
     generated=True,

@@ -22,13 +22,38 @@ class Reconstruction(Family):
 FAMILY = Reconstruction(
     "reconstruction",
     {
-        "rfid": Column("rFID", "lower", 2),
-        "patch_rfid": Column("patch rFID", "lower", 2),
-        "nmse": Column("NMSE", "lower", 3),
-        "root_nmse": Column("root NMSE", "lower", 3),
+        "rfid": Column(
+            "rFID",
+            "lower",
+            2,
+            about="FID of reconstructions to their photographs",
+        ),
+        "patch_rfid": Column(
+            "patch rFID",
+            "lower",
+            2,
+            about="rFID of crops at full resolution",
+        ),
+        "nmse": Column(
+            "NMSE",
+            "lower",
+            3,
+            about="squared error over the photograph's squared values",
+        ),
+        "root_nmse": Column(
+            "root NMSE",
+            "lower",
+            3,
+            about="root of NMSE",
+        ),
         "psnr": Column("PSNR (dB)", "higher", 2),
         "ssim": Column("SSIM", "higher", 2),
-        "lpips": Column("LPIPS", "lower", 3),
+        "lpips": Column(
+            "LPIPS",
+            "lower",
+            3,
+            about="perceptual distance by VGG-16",
+        ),
     },
     rows="vaes",
     manifest="vae/{row}/reconstruction.json",

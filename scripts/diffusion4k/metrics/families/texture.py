@@ -34,11 +34,31 @@ FAMILY = Texture(
     "texture",
     {
         "glcm": Column(
-            "GLCM Score", "higher", 2, corrected=("metrics.glcm_choice", "glcm_entropy")
+            "GLCM Score",
+            "higher",
+            2,
+            corrected=("metrics.glcm_choice", "glcm_entropy"),
+            about="entropy of the histogram of the values of the grey-level co-occurrence "
+            "matrix of each patch: the released definition",
         ),
-        "glcm_entropy": Column("GLCM entropy (bits)", "higher", 2),
-        "cr": Column("Compression Ratio", "lower", 2),
-        "cr_mean": Column("mean of ratios", "lower", 2),
+        "glcm_entropy": Column(
+            "GLCM entropy (bits)",
+            "higher",
+            2,
+            about="entropy of the grey-level co-occurrence matrix itself",
+        ),
+        "cr": Column(
+            "Compression Ratio",
+            "lower",
+            2,
+            about="bytes of the raw pictures over those of their JPEGs",
+        ),
+        "cr_mean": Column(
+            "mean of ratios",
+            "lower",
+            2,
+            about="Compression Ratio of each picture, mean over pictures",
+        ),
     },
     stage="texture",
     generated=True,

@@ -14,16 +14,14 @@ from diffusion4k import images, manifest, shape
 from diffusion4k.data import captions
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.figures import photographs
-from diffusion4k.figures.shown import Shown
+from diffusion4k.figures.shown import Shown, in_px
 from diffusion4k.files import atomic
 from diffusion4k.manifest import Manifest
 from diffusion4k.metrics import families
 from diffusion4k.paper.report import templates
 from diffusion4k.paper.verdicts import PLUMBING
 
-# prompts of a benchmark that are shown: at the paper's size all would be 11,124 pictures, hours of
-# decoding and a page that no browser holds; these are at even distances over the benchmark
-PROMPTS = 48
+PHOTOGRAPH = "Photograph"
 LENGTH = 384  # px of a thumbnail's longer side
 
 
@@ -79,14 +77,25 @@ class Group:
 
     @property
     def pictures(self) -> int:
-        return sum(len(item.tiles) for item in self.items)
+        """How many; photographs do not count."""
+        return sum(tile.label != PHOTOGRAPH for item in self.items for tile in item.tiles)
 
 
 def spread(names: Sequence[str], most: int) -> list[str]:
-    """At most `most` of the names, at even distances, the first among them."""
-    if len(names) <= most:
+    """At most `most` of the names, 0 for all, at even distances, the first among them."""
+    if not most or len(names) <= most:
         return list(names)
     return [names[place * len(names) // most] for place in range(most)]
+
+
+def extremes(numbers: Mapping[str, Mapping[str, Mapping[str, tuple[float, str]]]]) -> set[str]:
+    """Ids of the highest and the lowest of scores: {model: {id: {score: (value, as shown)}}}."""
+    ids: set[str] = set()
+    for of_model in numbers.values():
+        for name in {name for own in of_model.values() for name in own}:
+            having = [(own[name][0], id) for id, own in of_model.items() if name in own]
+            ids |= {min(having)[1], max(having)[1]}
+    return ids
 
 
 def scores(family: str, aggregate: Manifest) -> dict[str, dict[str, tuple[float, str]]]:
@@ -155,19 +164,22 @@ def benchmark(
     scored: Mapping[str, Mapping[str, Manifest]],
     dataset: Manifest,
     thumbnails: Thumbnails,
+    most: int,
 ) -> Group:
     """A benchmark's prompts: the photograph and each model's picture.
 
     about: title, folder in the data set, size (see shape), labels of the models. rows: model => its
-    shards. scored: model => family => the aggregate of its scores.
+    shards. scored: model => family => the aggregate of its scores. most: prompts that are shown, 0
+    for all; with them those of each score's extremes.
     """
     listed = {sample.id: sample for sample in captions.of(dataset, about["folder"])}
     files = {model: _pictures(shards) for model, shards in rows.items()}
     numbers = {model: _merged(of_model) for model, of_model in scored.items()}
     texts = {model: _prompts(shards, about["folder"]) for model, shards in rows.items()}
     common = [id for id in listed if any(id in of_model for of_model in files.values())]
+    chosen = extremes(numbers) | set(spread(common, most))
     items = []
-    for place, id in enumerate(spread(common, PROMPTS)):
+    for place, id in enumerate(id for id in common if id in chosen):
         sample = listed[id]
         tiles = [_photograph(sample, *shape.sides(about["size"]), thumbnails, name, place)]
         for model, of_model in files.items():
@@ -186,8 +198,11 @@ def benchmark(
     return Group(name, about["title"], items, len(common))
 
 
-def figure(drawn: Manifest, thumbnails: Thumbnails) -> Group:
-    """The pictures that were drawn for a figure, together by prompt, and the photographs."""
+def figure(drawn: Manifest, thumbnails: Thumbnails, most: int) -> Group:
+    """The pictures that were drawn for a figure, together by prompt, and the photographs.
+
+    most: prompts that are shown, 0 for all.
+    """
     inputs, folder = drawn.inputs, drawn.settings.get("folder", ".")
     listed: dict[str, CaptionedImage] = {}
     if reference := inputs.get("reference"):
@@ -199,7 +214,7 @@ def figure(drawn: Manifest, thumbnails: Thumbnails) -> Group:
         if picture.get("steps"):  # drawn here: a photograph has none
             prompts.setdefault(picture["id"], []).append(picture)
     items = []
-    for place, id in enumerate(spread(list(prompts), PROMPTS)):
+    for place, id in enumerate(spread(list(prompts), most)):
         tiles, first = [], prompts[id][0]
         if id in listed:
             sides = first["height"], first["width"]
@@ -224,7 +239,7 @@ def page(template: Path, run: str, groups: Sequence[Group], notes: Iterable[str]
 
 def settings(of: Mapping[str, Any], height: int, width: int) -> str:
     """256 x 256 px, seed 0, guidance 3.5, 20 steps: as far as they are known."""
-    parts = [f"{height} × {width} px"]
+    parts = [in_px((height, width))]
     # as generate.py has it: with a policy, the seed that each prompt's own is derived from
     own = " by prompt" if of.get("seed_policy") == "per_prompt" else ""
     forms = {"seed": f"seed {{:g}}{own}", "guidance": "guidance {:g}", "steps": "{:g} steps"}
@@ -241,9 +256,8 @@ def _photograph(
     sample.sound()
     cropped = photographs.reference(sample.path, height, width)
     where = thumbnails.add(sample.path, *name, "photograph", picture=cropped)
-    tall, wide = images.sides(sample.path)
-    cropping = f"cropped as it is scored; the original is {tall} × {wide} px"
-    return Tile("Photograph", sample.text, **where, height=height, width=width, settings=cropping)
+    cropping = f"cropped as it is scored; the original is {in_px(images.sides(sample.path))}"
+    return Tile(PHOTOGRAPH, sample.text, **where, height=height, width=width, settings=cropping)
 
 
 def _prompts(shards: Iterable[Manifest], folder: str) -> dict[str, str]:
