@@ -4,7 +4,7 @@ import pytest
 
 from configs import fault, resolve
 from diffusion4k.config import training
-from diffusion4k.dag import generate, latents, preflight, train, vae
+from diffusion4k.dag import generate, latents, sources, train, vae
 
 SC = {"backbone": "flux", "recipe": "sc", "label": "SC"}
 ENCODING = {"scale_consistency": 1.0, "lpips": 0.1, "adversarial": 0.0, "adversarial_start": 0}
@@ -102,8 +102,6 @@ def test_a_recipes_settings_are_those_of_its_jobs():
 
 
 def test_sa_1b_says_that_it_must_be_fetched_by_hand(tmp_path):
-    from diffusion4k.dag import sources
-
     said = sources.to_accept(resolve(), "sa_1b")
     assert "accept its licence" in said and "give sources.sa_1b.path" in said
     mine = resolve(sources={"sa_1b": {"path": str(tmp_path)}})

@@ -86,6 +86,7 @@ class Deviations:
                 continue  # shards are alike
             carriers = list(job.rule.params)
             if "training" in of and "execution" in job.rule.resources:
+                # Snakemake's Resource, of which nothing public gives the function
                 carriers.append(job.rule.resources["execution"]._evaluator)
             yield from _keys(carriers, keys.names(self._config, wildcards))
             if job.name == "draw":
