@@ -88,6 +88,7 @@ def test_a_backbones_vae_is_that_of_its_models_and_of_its_latents_if_it_encodes(
         ({"vae_training": {"keep": [7]}}, "vae_training.keep: no segment ends at step 7"),
         ({"latents": {"split": "sa_1b"}}, "latents.split: sa_1b has no captions"),
         ({"vae_training": {"size": 96}}, "vae_training.size: crops of 96 px are too small"),
+        ({"vae_training": {"size": 500}}, "vae_training.size: 500 px is no multiple of 32"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes, said):

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# what people call the jobs of these rules, in the order data flows; None: no job of its own
+# what people call the jobs of these rules, in the order data flows, of others by the rule's name;
+# None: no job of its own
 STAGES = {
     "fetch_source": "sources", "make_source": "sources", "check_data": "checks",
     "latents": "latents", "train": "training", "train_kept": "training", "export": "export",
@@ -134,9 +135,10 @@ def _ancient(job, name: str) -> bool:
 
 def _by_stage(jobs: list, rerun: set) -> str:
     """All or some jobs of which stages, in words."""
-    of = {job: STAGES[job.rule.name.split("_eval_")[0]] for job in jobs}
+    rules = {job: job.rule.name.split("_eval_")[0] for job in jobs}
+    of = {job: STAGES.get(rule, rule) for job, rule in rules.items()}
     words = []
-    for stage in dict.fromkeys(filter(None, STAGES.values())):
+    for stage in filter(None, dict.fromkeys([*STAGES.values(), *of.values()])):
         every = [job in rerun for job in jobs if of[job] == stage]
         if any(every):
             words.append(f"{stage}{'' if all(every) else ' (some)'}")
