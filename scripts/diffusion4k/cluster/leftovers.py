@@ -23,7 +23,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
 LOCKS, SIGNATURE = Path(".snakemake/locks"), Path(".snakemake/slurm_run.json")
-ENDING = 300.0  # seconds for cancelled jobs to save and end
+TIME_TO_END = 300.0  # seconds for cancelled jobs to save and end
 _others: dict[Path, int] = {}  # lock files that were there before this run took its own
 LOOKS = {"crate", "doctor", "plan", "repair", "verify"}  # targets whose own jobs make nothing
 
@@ -84,7 +84,7 @@ def _cancel(left: list[slurm.Queued]) -> bool:
     for job in left:
         _say(f"  {job}")
     slurm.ask("scancel", *(job.id for job in left))
-    end = time.monotonic() + ENDING
+    end = time.monotonic() + TIME_TO_END
     while waiting := {job.id for job in slurm.jobs(Path.cwd())} & {job.id for job in left}:
         if time.monotonic() > end:
             raise UserError(f"jobs {', '.join(sorted(waiting))} do not end; see squeue, then retry")

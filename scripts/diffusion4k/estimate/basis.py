@@ -35,6 +35,7 @@ class Cost:
     max_cost: float = 0.0  # of their answers, in the prices' currency
 
     def gpu_hours(self, tflops: float) -> float:
+        """Of all jobs together, at `tflops` TFLOP/s a GPU."""
         return self.flops / (tflops * 1e12) / 3600
 
     def wall_hours(self, tflops: float) -> float:

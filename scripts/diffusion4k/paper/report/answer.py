@@ -49,6 +49,7 @@ class Item:
 
     @property
     def sign(self) -> tuple[str, str]:
+        """The sign of its state, and the class that colours it in the page."""
         return SIGNS[self.state]
 
 
