@@ -42,6 +42,7 @@ include: "rules/report.smk"
 include: "rules/checks.smk"
 
 
+# rules/common.smk says where the library is
 from diffusion4k.dag import claims, figures, paper, preflight, report as page
 
 
