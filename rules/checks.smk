@@ -2,6 +2,7 @@
 # Gives: nothing new: each target prints what it found, repair makes again what is broken, and crate
 #        writes crate/, the run as one deposits it.
 import shlex
+import sys
 
 # of the Snakemake that repair starts inside this one: its own arguments, without the target
 AGAIN = shlex.join(word for word in sys.argv[1:] if word not in ("repair", "--"))

@@ -60,18 +60,18 @@ rule figure:
     params:
         code=lambda w: figures.digest(CONFIG, w.figure),
         kind=key("figures.{figure}.kind"),
-        flags=lambda w: figures.flags(CONFIG, w.figure, DEVIATIONS.footer(w.figure)),
+        flags=lambda w: figures.flags(CONFIG, w.figure, footer(w.figure)),
     shell:
         "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 # each figure is a target by its name, which names all that it rests on: Snakemake does not miss an
 # intermediate file whose downstream exists
-for name in CONFIG["figures"]:
+for figure in CONFIG["figures"]:
 
     rule:
         name:
-            name
+            figure
         input:
-            lambda w, of=name: LINEAGE.behind(figures.manifests(CONFIG, [of])),
+            lambda w, of=figure: LINEAGE.behind(figures.manifests(CONFIG, [of])),
         localrule: True

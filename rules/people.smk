@@ -5,8 +5,6 @@
 #        judge.csv. Targets: rating_kit, judge.
 from diffusion4k.dag import people
 
-TEMPLATES = sorted(Path(workflow.basedir, "report", "rating_kit").iterdir())
-
 
 localrules:
     rating_kit,
@@ -23,7 +21,7 @@ rule kit:
     "Builds one page that asks people about pictures, and the key that says who drew them."
     input:
         images=lambda w: [path for _, path in people.pictures(CONFIG, w.purpose)],
-        dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+        dataset=people.dataset(CONFIG),
     output:
         "<results>/people/kit-{purpose}.json",
     log:
@@ -35,7 +33,7 @@ rule kit:
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: digests.of("rating_kit.py", also=TEMPLATES),
+        code=lambda w: people.kit_code(),
         flags=flags(
             people.asked(CONFIG),
             images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, w.purpose)],
@@ -62,7 +60,7 @@ if "judge" in CONFIG:
         "Lets a model judge the pairs by the paper's prompt, each in both orders."
         input:
             images=lambda w: [path for _, path in people.pictures(CONFIG, "pairs")],
-            dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+            dataset=people.dataset(CONFIG),
         output:
             "<results>/people/judge.json",
         log:
@@ -107,7 +105,7 @@ if people.votes(CONFIG):
         "Counts the votes on pairs of pictures: win rates, agreement, strengths."
         input:
             unpack(lambda w: people.voted(CONFIG)),
-            dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+            dataset=people.dataset(CONFIG),
         output:
             "<results>/people/votes.json",
         log:

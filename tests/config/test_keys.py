@@ -1,5 +1,7 @@
 """The keys: strict in their types, each documented, and nothing stale; files read strictly."""
 
+import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -12,9 +14,13 @@ import yaml
 import config_docs
 from configs import ROOT, fault, load, resolve
 from diffusion4k.config.keys import Configuration
+from diffusion4k.config.keys.models import BackboneTraining, Recipe, VaeRecipe
+from diffusion4k.config.keys.stages import Training, VaeTraining
 from diffusion4k.config.keys.types import Section
 from diffusion4k.config.resolve import check_files, read, save, saved
 from diffusion4k.errors import UserError
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.settings import Settings
 
 CONFIG = ROOT / "config"
 
@@ -66,6 +72,44 @@ def test_a_backbone_that_no_code_knows_is_a_fault():
 def test_resolving_needs_no_torch():
     code = "import diffusion4k.config.resolve, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts").returncode == 0
+
+
+# settings of training: a key's meaning and its default stand in the trainer's recipe
+
+# of a person who starts one process by hand, and of no backbone in particular
+BY_HAND = {
+    *("zero_stage", "offload_optimizer", "keep_attention", "discriminator_batch"),
+    *("subtract_shift", "guidance", "repeat_draws_every"),
+}
+RECIPES = [
+    (
+        Settings,
+        (Training, BackboneTraining, Recipe),
+        ("train", "backbones.sd3.train", "recipes.wlf"),
+    ),
+    (AutoencoderSettings, (VaeTraining, VaeRecipe), ("vae_training", "vae_recipes.sc")),
+]
+
+
+@pytest.mark.parametrize(("recipe", "sections", "places"), RECIPES)
+def test_a_setting_of_training_is_told_once_and_its_flag_has_the_papers_value(
+    recipe, sections, places
+):
+    config = resolve()
+    fields = {field.name: field for field in dataclasses.fields(recipe)}
+    told = set()
+    for section, place in zip(sections, places, strict=True):
+        values = functools.reduce(dict.__getitem__, place.split("."), config)
+        for name in section.model_fields.keys() & fields.keys():
+            text, default = section.model_fields[name].description, fields[name].default
+            assert text == fields[name].metadata["help"] or text.startswith("instead of"), name
+            told.add(name)
+            if default is not dataclasses.MISSING and name in values and name not in BY_HAND:
+                as_key = list(default) if isinstance(default, tuple) else default
+                assert values[name] == as_key, f"{place}.{name}"
+    # of the whole configuration, or of a VAE wherever it is used
+    others = {"seed", "backbone", "encoder_form", "decoder_form"}
+    assert fields.keys() - told <= others
 
 
 # documentation

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from diffusion4k import monitor
-from diffusion4k.dag import chains
+from diffusion4k.dag import keys
 from diffusion4k.train import trainer
 from diffusion4k.train.job import pace
 from tiny_training import history, job_for, make_inputs, recipe, train
@@ -46,7 +46,7 @@ def test_the_flag(text, means):
 
 
 def test_the_configurations_value_as_a_flag():
-    assert [pace(str(chains.pace(v))) for v in (250, {"minutes": 30}, {"minutes": 0.25})] == [
+    assert [pace(str(keys.pace(v))) for v in (250, {"minutes": 30}, {"minutes": 0.25})] == [
         250,
         timedelta(minutes=30),
         timedelta(seconds=15),

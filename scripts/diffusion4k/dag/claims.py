@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from diffusion4k.config.resolve import Config
+from diffusion4k.dag import code as digests
 from diffusion4k.dag import paper, people
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
@@ -68,6 +69,11 @@ def published(config: Config) -> list[Path]:
     """The paper's numbers of all tables that claims are read from, for the digest too."""
     named = dict.fromkeys(c["table"] for c in config["claims"].values() if "table" in c)
     return [p for name in named for p in paper.published(config, name) if p.stem == name]
+
+
+def code(config: Config) -> str:
+    """Digest of the code that judges claims, and of the numbers that it reads."""
+    return digests.of("claims.py", also=published(config))
 
 
 def flags(config: Config) -> str:

@@ -23,13 +23,14 @@ Path_ = tuple[str, ...]
 
 
 class Deviations:
-    """`lineage` tells the jobs behind a table; `speed` carries the keys of training's speed.
+    """`lineage` tells the jobs behind a table.
 
-    A rule's params and inputs may be functions with `.keys`, as keys.flags makes them.
+    A rule's params may be functions with `.keys`, as keys.flags makes them; so may its `execution`
+    among resources, how a training is run, on which its speed depends.
     """
 
-    def __init__(self, config: Config, lineage: Lineage, speed: Any):
-        self._config, self._lineage, self._speed = config, lineage, speed
+    def __init__(self, config: Config, lineage: Lineage):
+        self._config, self._lineage = config, lineage
         self.footer = cache(self._footer)
 
     def _footer(self, target: str) -> list[str]:
@@ -85,7 +86,10 @@ class Deviations:
             wildcards = dict(job.wildcards)
             if wildcards.get("shard", "0") != "0":
                 continue  # shards are alike
-            carriers = [*job.rule.params, *([self._speed] * ("training" in of))]
+            carriers = list(job.rule.params)
+            if "training" in of and "execution" in job.rule.resources:
+                # Snakemake's Resource, of which nothing public gives the function
+                carriers.append(job.rule.resources["execution"]._evaluator)
             yield from _keys(carriers, keys.names(self._config, wildcards))
             if job.name == "draw":
                 yield from self._sampling(wildcards["shown"])

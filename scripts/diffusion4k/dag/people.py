@@ -1,6 +1,7 @@
 """What people are asked about, and the files that came back from them."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from diffusion4k import shape
@@ -10,6 +11,7 @@ from diffusion4k.dag.paths import file, root
 from diffusion4k.endpoints import prompts
 from diffusion4k.people import answers
 
+KIT = Path(__file__).resolve().parents[3] / "report" / "rating_kit"  # the page's own files
 NEEDED = "votes needed: the target rating_kit asks for them, `votes` takes them (docs/people.md)"
 CAPTION = (
     "The share of votes that the first model's pictures got. Which models the paper compared, and"
@@ -20,6 +22,11 @@ CAPTION = (
 def kit(config: Config, purpose: str) -> str:
     """The manifest of a kit; `purpose`: pairs or ratings."""
     return f"{root(config)}/people/kit-{purpose}.json"
+
+
+def kit_code() -> str:
+    """Digest of the code that makes a kit, and of the page's own files."""
+    return code.of("rating_kit.py", also=sorted(KIT.iterdir()))
 
 
 def votes(config: Config) -> list[str]:
@@ -87,6 +94,11 @@ def pictures(config: Config, purpose: str) -> list[tuple[str, str]]:
         return draw.drawn(config, f"{draw.PEOPLE}{model}")
 
     return [(model, path) for model in models(config, purpose) for path in of(model)]
+
+
+def dataset(config: Config) -> str:
+    """The data set of the study's prompts."""
+    return generate.dataset(config, config["people"]["evaluation"])
 
 
 def folder(config: Config) -> str:

@@ -1,16 +1,20 @@
 """The report and its gallery: what they read, and which pictures the gallery shows."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from diffusion4k import shape
 from diffusion4k.config import fidelity
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import claims, deviations, figures, generate, paper
+from diffusion4k.dag import claims, code, deviations, figures, generate, paper
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import root
 from diffusion4k.metrics import families
 
+# what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
+SCALING = "benchmarks/results/scaling-simulated.json"
+TEMPLATES = Path(__file__).resolve().parents[3] / "report"
 Scored = tuple[str, str]  # (model, evaluation)
 
 
@@ -109,10 +113,20 @@ def gallery_flags(config: Config) -> str:
     )
 
 
-def modules(config: Config) -> tuple[str, ...]:
-    """The families whose scores the gallery shows, which it imports by name."""
+def templates() -> list[Path]:
+    """The page, the gallery, and what both include."""
+    return sorted([*TEMPLATES.glob("*.html"), *TEMPLATES.joinpath("parts").iterdir()])
+
+
+def gallery_code(config: Config) -> str:
+    """Digest of the code that makes the gallery; it imports its scores' families by name."""
     names = dict.fromkeys(name for of in scored(config).values() for name in of)
-    return tuple(map(families.module, names))
+    return code.of("gallery.py", also=templates(), modules=tuple(map(families.module, names)))
+
+
+def page_code() -> str:
+    """Digest of the code that makes the report, and of what it sets in."""
+    return code.of("report.py", also=[*templates(), TEMPLATES.parent / SCALING])
 
 
 def lacking(config: Config) -> str:

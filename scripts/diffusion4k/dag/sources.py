@@ -1,10 +1,15 @@
 """Sources: where the manifest of each is, what a gated one asks of its user."""
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from diffusion4k.config.resolve import Config, origin
-from diffusion4k.dag import code, data
+from diffusion4k.dag import code
 from diffusion4k.dag.paths import file
+from diffusion4k.data import captions as listed
+from diffusion4k.errors import UserError
+from diffusion4k.sources import hub
 
 
 def manifest(config: Config, source: str) -> str:
@@ -25,12 +30,6 @@ def of_split(config: Config, split: str, captions: str | None = None) -> str:
 def recaptioned(config: Config, captions: str, split: str) -> str:
     """The data set of a split's images under other captions."""
     return file(config, f"captions/{captions}/{split}.json")
-
-
-def of_captioned_splits(config: Config) -> list[str]:
-    """The data sets of all splits that name captions of their own."""
-    names = (name for name, split in config["splits"].items() if "captions" in split)
-    return [of_split(config, name) for name in names]
 
 
 def of_backbone(config: Config, backbone: str) -> str:
@@ -73,6 +72,15 @@ def licence(config: Config, source: str) -> str:
     )
 
 
+def to_accept(config: Config, source: str) -> str | None:
+    """What a source to be downloaded needs its user to accept, and whether a token is there."""
+    need = licence(config, source)
+    if not need or Path(manifest(config, source)).exists() or hub.offline():
+        return None
+    state = "a token is set, tried at the start" if hub.token_is_set() else "no token is set"
+    return f"{need} ({state})"
+
+
 def own_files(config: Config, source: str) -> str:
     """What changes with the files of a source that is the user's, so that they are listed anew.
 
@@ -87,4 +95,25 @@ def own_files(config: Config, source: str) -> str:
     if source.startswith("model_"):
         return code.listing(root)
     splits = [s["folder"] for s in config["splits"].values() if s["source"] == source]
-    return data.content(root, splits) if splits else code.listing(root, times=False)
+    return content(root, splits) if splits else code.listing(root, times=False)
+
+
+def content(root: Path, folders: Iterable[str]) -> str:
+    """Digest of the captions in these folders of a data set, and of the sizes of their images.
+
+    Of nothing else that lies there, and of no times: what was trained on it is made again with it.
+    """
+    total = hashlib.sha256()
+    for folder in sorted(set(folders)):
+        listing = root / folder / listed.LISTING
+        total.update(listing.read_bytes() if listing.is_file() else b"")
+        if (root / folder).is_dir() and not listing.is_file():  # captioned here: `captions`
+            paths = sorted(path for path in (root / folder).iterdir() if path.is_file())
+            total.update(repr([(path.name, path.stat().st_size) for path in paths]).encode())
+        try:
+            samples = listed.read(root, folder)
+        except UserError:
+            samples = []  # the split's check says what is wrong
+        sizes = [s.path.stat().st_size if s.path.is_file() else None for s in samples]
+        total.update(repr((folder, sizes)).encode())
+    return total.hexdigest()[:16]

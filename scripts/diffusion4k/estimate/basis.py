@@ -39,6 +39,7 @@ class Cost:
     precision: str = ""
 
     def gpu_hours(self, tflops: float) -> float:
+        """Of all jobs together, at `tflops` TFLOP/s a GPU."""
         return self.flops / (tflops * 1e12) / 3600
 
     def wall_hours(self, tflops: float) -> float:

@@ -43,11 +43,13 @@ PNG = 1.5  # bytes of RGB over those of a lossless file
 
 
 def check(config: Config, split: str) -> Cost:
+    """The check of a split: every image decoded."""
     count, source = split_of(config, split)
     return Cost(("check", split), 1, count, needs=captions_of(config, split), sources=(source,))
 
 
 def train_vae(config: Config, vae: str) -> Cost:
+    """A VAE's training: all of its segments."""
     own, entry = config["vae_training"], config["vaes"][vae]
     backbone, chain = entry["backbone"], reconstructions.CHAIN
     recipe, network = config["vae_recipes"][entry["recipe"]], architecture(config, backbone).vae
@@ -77,6 +79,7 @@ def train_vae(config: Config, vae: str) -> Cost:
 
 
 def latents(config: Config, backbone: str) -> Cost:
+    """The training set, encoded for a backbone."""
     latents, networks = config["latents"], architecture(config, backbone)
     count, source = split_of(config, latents["split"])
     shape, dtype = px(latents["size"]), BYTES[latents["dtype"]]
@@ -101,6 +104,7 @@ def latents(config: Config, backbone: str) -> Cost:
 
 
 def train(config: Config, model: str) -> Cost:
+    """A fine-tuning: all of its segments."""
     backbone, pixels = config["models"][model]["backbone"], px(config["latents"]["size"])
     train = for_backbone(config, backbone)
     networks, kind = architecture(config, backbone), backbones.get(backbone)
@@ -129,6 +133,7 @@ def train(config: Config, model: str) -> Cost:
 
 
 def reconstruct(config: Config, vae: str) -> Cost:
+    """The photographs that a VAE encodes, decodes and is scored by."""
     settings, entry = config["reconstruction"], config["vaes"][vae]
     own = config["vae"] | {"factor": 16} | entry
     pipeline = entry.get("source") or config["backbones"][entry["backbone"]]["source"]
@@ -151,6 +156,7 @@ def reconstruct(config: Config, vae: str) -> Cost:
 
 
 def generate(config: Config, model: str, evaluation: str) -> Cost:
+    """A model's pictures of an evaluation."""
     settings, entry = config["evaluations"][evaluation], config["models"][model]
     count, source = split_of(config, settings["split"])
     shape = px(settings["size"])
@@ -171,6 +177,7 @@ def generate(config: Config, model: str, evaluation: str) -> Cost:
 
 
 def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
+    """What is timed of an entry of `efficiency`: one picture."""
     entry = config["efficiency"][cost]
     name = entry["model"]
     model, shape = config["models"][name], px(config["evaluations"][evaluation]["size"])

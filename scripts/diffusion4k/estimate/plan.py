@@ -96,6 +96,7 @@ class Plan:
         return sorted(works.values(), key=lambda work: order.index(work.key[0]))
 
     def gpu_hours(self, works: Iterable[Cost]) -> float:
+        """Of all of these together."""
         return sum(work.gpu_hours(self.tflops(work)) for work in works)
 
     def wall_hours(self, works: list[Cost]) -> float:

@@ -17,6 +17,7 @@ from diffusion4k.people.kit import Item, Purpose
 
 PIXELS = 3  # times that a pixel of a patch is enlarged
 GAP = 4  # px between patches, before they are enlarged
+PROGRAM = ("answers.js", "page.js", "keys.js")  # one script of the page, in this order
 
 
 def whole(path: Path, side: int | None = None) -> tuple[bytes, tuple[int, int]]:
@@ -77,9 +78,9 @@ def write(
     """Write the page `<purpose>.html` into `folder`; the files written, the page first.
 
     `layout`: the flags of `whole` for pairs, of `patches` for ratings. `template`: a folder with
-    page.html, kit.css, kit.js. While all pictures together have at most `embed` bytes they are in
-    the page, otherwise in `folder`/pictures, called after their item. What was in `folder` before
-    is removed. UserError for a picture that is not what was made.
+    page.html, kit.css and PROGRAM. While all pictures together have at most `embed` bytes they are
+    in the page, otherwise in `folder`/pictures, called after their item. What was in `folder`
+    before is removed. UserError for a picture that is not what was made.
     """
     encoded: dict[str, tuple[bytes, tuple[int, int]]] = {}
     for item in items:
@@ -132,7 +133,9 @@ def _page(template: Path, data: dict[str, Any]) -> str:
     """The template with its parts filled in; in a script "<" could end it."""
     import jinja2
 
-    parts = {name: (template / f"kit.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    page = jinja2.Template((template / "page.html").read_text(encoding="utf-8"))
+    def read(name: str) -> str:
+        return (template / name).read_text(encoding="utf-8")
+
+    parts = {"css": read("kit.css"), "js": "\n".join(map(read, PROGRAM))}
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    return page.render(**parts, data=text) + "\n"
+    return jinja2.Template(read("page.html")).render(**parts, data=text) + "\n"

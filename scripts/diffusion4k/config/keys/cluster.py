@@ -14,6 +14,8 @@ from diffusion4k.config.keys.types import (
     Section,
     matching,
 )
+from diffusion4k.metrics import families
+from diffusion4k.metrics.families import PerImage
 
 GpuModel = matching(
     "[a-zA-Z0-9_.]+",
@@ -21,7 +23,9 @@ GpuModel = matching(
     " site.gpu_model out and choose GPUs by site.gpu_partition or site.constraint",
 )
 STEPS = ("source", "check", "latents", "train", "train_vae", "export", "reconstruct", "generate")
-STEPS += ("texture", "features", "distance", "quality")
+# the rules that score generated images; what single images need, per_image, asks as texture
+_SCORING = (family.stage for family in families.every().values() if family.generated)
+STEPS += tuple(dict.fromkeys(stage for stage in _SCORING if stage != PerImage.stage))
 Step = Literal[STEPS]
 VaePrecision = Literal["bfloat16", "tf32", "float32"]
 

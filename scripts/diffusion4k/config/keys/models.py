@@ -12,33 +12,29 @@ from diffusion4k.config.keys.types import (
     Natural,
     NotNegative,
     Section,
+    in_words_of,
     one_of,
 )
-from diffusion4k.train.settings import CHOICES
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.settings import CHOICES, Settings
 
 Encoder = Literal["stride", "dilation"]
 Decoder = Literal["published", "folded", "upsample"]
 Factor = one_of(8, 16)
 
 
+@in_words_of(Settings)
 class BackboneTraining(Section):
     """What differs between backbones in training."""
 
     t5_tokens: Count
     """T5 tokens in training"""
     guidance: NotNegative
-    """value of the guidance embedding in training (Flux)"""
     timestep_shift: Literal[CHOICES["timestep_shift"]]
-    """`dynamic`: shifted by the number of tokens"""
     subtract_shift: bool
-    """whether the VAE's shift is subtracted from training latents"""
     global_batch: Count
-    """images a step, over all GPUs"""
     micro_batch: Count
-    """images a GPU holds at once; the rest is gradient accumulation"""
     repeat_draws_every: Natural
-    """draws repeat after so many images of a batch, as ranks with one seed do; 0: every image its
-    own"""
     gpus: Natural
     """GPUs of a training job, 0 for CPU"""
     nodes: Count
@@ -120,36 +116,26 @@ class Autoencoder(Section):
     published. `reconstruction.images` limits every row"""
 
 
+@in_words_of(AutoencoderSettings)
 class VaeRecipe(Section):
     """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md))."""
 
     scale_consistency: NotNegative
-    """weight of the distance between the decoder's last map, enlarged, and the F8 VAE's"""
     lpips: NotNegative
-    """weight of LPIPS with VGG-16; the squared error has weight 1"""
     adversarial: NotNegative
-    """weight of the adversarial term, besides the adaptive one; 0: no discriminator"""
     adversarial_start: Natural
-    """first step with a discriminator"""
     encoder: Literal["frozen", "trained"]
-    """`frozen`: the latents stay the pretrained VAE's, and models trained on them take the new
-    decoder as it is"""
     ema: Annotated[float, Field(ge=0, lt=1)]
-    """decay of the average of the weights, which is what the training gives; it begins lower, as
-    (1 + n) / (10 + n). 0: no average, the last weights"""
 
 
+@in_words_of(Settings)
 class Recipe(Section):
     """An objective of fine-tuning."""
 
     objective: Literal[CHOICES["objective"]]
-    """the loss: of the velocity, or of its sub-bands as released or as in the paper's formula"""
     wavelet: str
-    """a PyWavelets filter"""
     levels: Count
-    """levels of the transform"""
     band_weights: Annotated[list[NotNegative], Field(min_length=4)]
-    """weights of LL, LH, HL, HH"""
 
 
 class ModelSampling(Section):

@@ -1,6 +1,8 @@
 """Types that several sections share, and the base of every section."""
 
+import dataclasses
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -15,6 +17,22 @@ class Section(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def in_words_of(settings: type) -> Callable[[type[Section]], type[Section]]:
+    """A section's keys without a text below them mean what the trainer's flags of their names say.
+
+    settings: the recipe that has them as fields, of train/settings.py.
+    """
+    texts = {field.name: field.metadata["help"] for field in dataclasses.fields(settings)}
+
+    def told(section: type[Section]) -> type[Section]:
+        for name, key in section.model_fields.items():
+            key.description = key.description or texts[name]
+        section.model_rebuild(force=True)
+        return section
+
+    return told
 
 
 def matching(pattern: str, explanation: str) -> Any:

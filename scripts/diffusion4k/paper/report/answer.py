@@ -59,11 +59,10 @@ class Item:
 
     @property
     def sign(self) -> tuple[str, str]:
+        """The sign of its state, and the class that colours it in the page."""
         sign, kind = SIGNS[self.state]
-        return sign, SIGNS[self.judged][1] if self.judged in (
-            PART,
-            verdicts.NOT_REPRODUCED,
-        ) else kind
+        missed = self.judged in (PART, verdicts.NOT_REPRODUCED)
+        return sign, SIGNS[self.judged][1] if missed else kind
 
 
 def matrix(

@@ -43,6 +43,7 @@ class Work:
 
     @property
     def gpu_hours(self) -> float:
+        """Of all its jobs; 0 without a GPU."""
         return self.gpus * self.seconds / 3600
 
     @property
