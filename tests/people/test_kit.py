@@ -110,3 +110,20 @@ def test_a_missing_picture_and_a_pair_of_one_are_refused(study):
     with pytest.raises(UserError, match="p0.jpg: 9 bytes, the manifest says"):
         tiny_study.kit(study, "pairs")
     assert made.path.is_file()
+
+
+@pytest.mark.parametrize("embed", [60, 0])
+def test_answers_that_lie_in_the_kits_folder_stay(study, embed):
+    made = tiny_study.kit(study, "pairs", "--embed-mb", embed)
+    before = tiny_study.page(made, "pairs").read_bytes()
+    answers = made.path.with_suffix("") / "answers/pairs-anna.json"
+    answers.parent.mkdir()
+    answers.write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"kit-pairs: .*answers/pairs-anna\.json in it"):
+        tiny_study.kit(study, "pairs", prompts=4)
+    assert tiny_study.page(made, "pairs").read_bytes() == before and answers.is_file()
+    answers.rename(study / "pairs-anna.json")
+    # Snakemake deletes the manifest before its job
+    made.path.unlink()
+    made = tiny_study.kit(study, "pairs", prompts=4)
+    assert [path.name for path in made.path.with_suffix("").iterdir()] == ["pairs.html"]
