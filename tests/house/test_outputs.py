@@ -1,13 +1,16 @@
 """What lies where an output goes: a folder is made anew of one's own files alone."""
 
 import ast
+import importlib
 import json
 from pathlib import Path
 
 import pytest
 
-from diffusion4k import files
+import tiny_tables
+from diffusion4k import cli, files
 from diffusion4k.errors import UserError
+from diffusion4k.paper import forms
 
 SCRIPTS = Path(files.__file__).resolve().parents[1]
 # they delete what is theirs by its name: unfinished work, and checkpoints
@@ -119,6 +122,44 @@ def test_only_what_was_put_there_is_dropped(tmp_path):
     assert below(tmp_path / "small") == {"b.jpg", "mine.jpg"}
     names = json.loads((tmp_path / ".small.made").read_text("utf-8"))
     assert names == {"b.jpg": False}
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "flag", "name"),
+    [
+        ("ratings", "--answers other.csv x.csv", "answers", "x.csv"),
+        ("votes", "--answers x.csv --pairs a,b --dataset d.json --folder f", "answers", "x.csv"),
+        ("votes", "--judges x.json --pairs a,b --dataset d.json --folder f", "judges", "x.json"),
+        ("judge", "--pairs a,b --images a=b.json m=x.jsonl --dataset d.json --folder f"
+         " --base-url http://127.0.0.1 --model m --max-cost 1 --price 0 0", "images", "x.jsonl"),
+        ("table", "--name table_8 --spec {} --published x.csv", "published", "x.csv"),
+        ("table", "--name table_8 --spec x.json --published y.csv", "spec", "x.json"),
+        ("caption", "--dataset d.json --folder . --captions x.jsonl", "captions", "x.jsonl"),
+        ("prompts", "--file x.txt", "file", "x.txt"),
+        ("check_data", "--dataset x.parquet --folder f --split s", "dataset", "x.parquet"),
+    ],
+)  # fmt: skip
+def test_no_output_takes_an_inputs_place(tmp_path, monkeypatch, script, words, flag, name):
+    """Nor what is written beside it by its name: found before the work, in one line."""
+    module = importlib.import_module(script)
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text("mine", encoding="utf-8")
+    words = [f"{script}.py", *words.split(), "--output", str(tmp_path / "x.json")]
+    work = []
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match=rf"^error: --output .*/x\.json: --{flag} {name} ") as said:
+        cli.main(work.append, module.parser())
+    assert "\n" not in str(said.value) and not work
+    # of that name elsewhere it takes nobody's
+    words[-1] = str(tmp_path / "out/x.json")
+    cli.main(work.append, module.parser())
+    assert len(work) == 1 and Path(name).read_text("utf-8") == "mine"
+
+
+def test_a_table_is_called_as_its_manifest(tmp_path):
+    """So that its name is no other file's, whatever the table is called."""
+    written = forms.write(tiny_tables.assemble({}), tmp_path / "x.json", "table_8")
+    assert {path.name.partition(".")[0] for path in written} == {"x"}
 
 
 def removals(source: str) -> list[int]:
