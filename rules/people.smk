@@ -23,6 +23,7 @@ rule kit:
     "Builds one page that asks people about pictures, and the key that says who drew them."
     input:
         images=lambda w: [path for _, path in people.pictures(CONFIG, w.purpose)],
+        captions=lambda w: [path for _, path in people.captions(CONFIG, w.purpose)],
         dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
     output:
         "<results>/people/kit-{purpose}.json",
@@ -38,7 +39,8 @@ rule kit:
         code=lambda w: digests.of("rating_kit.py", also=TEMPLATES),
         flags=flags(
             people.asked(CONFIG),
-            images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, w.purpose)],
+            images=lambda w: people.named(people.pictures(CONFIG, w.purpose)),
+            captions=lambda w: people.named(people.captions(CONFIG, w.purpose)),
             folder=people.folder(CONFIG),
             prompts=key("people.prompts"),
             embed_mb=key("people.embed_mb"),
@@ -62,6 +64,7 @@ if "judge" in CONFIG:
         "Lets a model judge the pairs by the paper's prompt, each in both orders."
         input:
             images=lambda w: [path for _, path in people.pictures(CONFIG, "pairs")],
+            captions=lambda w: [path for _, path in people.captions(CONFIG, "pairs")],
             dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
         output:
             "<results>/people/judge.json",
@@ -86,7 +89,8 @@ if "judge" in CONFIG:
             code=lambda w: people.judge_code(),
             flags=flags(
                 pairs=key("people.pairs", then=people.joined),
-                images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, "pairs")],
+                images=lambda w: people.named(people.pictures(CONFIG, "pairs")),
+                captions=lambda w: people.named(people.captions(CONFIG, "pairs")),
                 folder=people.folder(CONFIG),
                 prompts=key("people.prompts"),
                 base_url=key("endpoints.{judge.endpoint}.base_url"),
