@@ -95,7 +95,7 @@ rule judge_claims:
         "../envs/paper.yaml"
     params:
         code=code("claims.py"),
-        flags=claims.flags(CONFIG),
+        flags=lambda w: claims.flags(CONFIG),
     shell:
         "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
@@ -115,7 +115,7 @@ rule gallery:
         "../envs/paper.yaml"
     params:
         code=lambda w: digests.of("gallery.py", also=TEMPLATES, modules=page.modules(CONFIG)),
-        flags=page.gallery_flags(CONFIG),
+        flags=lambda w: page.gallery_flags(CONFIG),
     shell:
         "python scripts/gallery.py {params.flags} --template report/gallery.html"
         " --output {output.manifest} > {log} 2>&1"
@@ -144,10 +144,10 @@ rule html:
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
         scaling=SCALING,
-        work=command_line(work=work.of_run(CONFIG)),
+        work=lambda w: command_line(work=work.of_run(CONFIG)),
         # what the page takes from {params.config} itself
         price=key("plan.price"),
-        settings=page.settings(CONFIG),
+        settings=lambda w: page.settings(CONFIG),
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"

@@ -176,10 +176,13 @@ def _people_faults(config: Config) -> Iterator[str]:
 
 
 def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
-    """A line for each path or pattern that is of no file."""
+    """A line for each path or pattern that is of no file, or of one that can be no input."""
     for pattern, paths in answers.files(given).items():
         if not paths:
             yield f"{key}: {pattern} does not exist"
+        for path in paths:
+            if {"{", "}"} & set(str(path)):
+                yield f"{key}: {path}: Snakemake takes braces for a pattern; move or rename it"
 
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
