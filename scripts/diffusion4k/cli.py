@@ -190,4 +190,5 @@ def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator
 def threads() -> int:
     """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
     setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
-    return int(setting) if setting.strip().isdecimal() else os.cpu_count() or 1
+    granted = int(setting) if setting.strip().isdecimal() else 0
+    return granted or os.cpu_count() or 1

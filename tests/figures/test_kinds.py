@@ -94,24 +94,6 @@ def test_gallery_puts_photographs_beside_what_models_drew(tmp_path):
     assert second["prompt"] == "caption q" and second["file"] == str(tmp_path / "qr-0.png")
 
 
-def test_finished_pictures_have_the_text_that_they_were_matched_to(tmp_path):
-    """Which may be of captions of the model's own, and not the photographs'."""
-    photograph = {"p": plain((0, 80, 200))}
-    reference, own = data_set(tmp_path, photograph), data_set(tmp_path, photograph, "own")
-    listing = own.parent / "metadata.jsonl"
-    listing.write_text(json.dumps({"file_name": "p.png", "text": "own text"}), encoding="utf-8")
-    made(own, [listing, own.parent / "p.png"])
-    Image.fromarray(plain(9)).save(tmp_path / "p.jpg")
-    flags = {"settings": {"folder": "."}, "started": time.time(), "files": [tmp_path / "p.jpg"]}
-    for number, dataset in enumerate((reference, own)):
-        path = tmp_path / f"shard-{number}.json"
-        manifest.write(path, root=tmp_path, inputs={"dataset": dataset}, **flags)
-    rows = [(row, tmp_path / f"shard-{number}.json") for number, row in enumerate("ab")]
-    found, _ = draw(tmp_path, "gallery", rows, reference=reference, evaluation="e", count=1)
-    texts = {picture["row"]: picture["prompt"] for picture in found.results["pictures"]}
-    assert (texts["a"], texts["b"]) == ("caption p", "own text")
-
-
 def test_a_gallery_lays_out_every_variation_by_its_shape(tmp_path):
     wide, tall = plain((9, 0, 0), 192, 256), plain((0, 9, 0), 256, 192)
     records = [
