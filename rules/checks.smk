@@ -41,7 +41,7 @@ rule repair:
         mem_mb=1000,  # named, or a handover takes all that there is
     params:
         run=R,
-        again=shlex.quote(AGAIN),
+        again=lambda w: shlex.quote(AGAIN),  # what has braces is no pattern
     shell:
         "python scripts/repair.py {params.run} --workers {threads}"
         " --snakemake={params.again} 2> {log}"

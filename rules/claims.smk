@@ -22,6 +22,6 @@ rule judge_claims:
         "../envs/paper.yaml"
     params:
         code=lambda w: claims.code(CONFIG),
-        flags=claims.flags(CONFIG),
+        flags=lambda w: claims.flags(CONFIG),
     shell:
         "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"

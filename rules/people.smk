@@ -21,6 +21,7 @@ rule kit:
     "Builds one page that asks people about pictures, and the key that says who drew them."
     input:
         images=lambda w: [path for _, path in people.pictures(CONFIG, w.purpose)],
+        captions=lambda w: [path for _, path in people.captions(CONFIG, w.purpose)],
         dataset=people.dataset(CONFIG),
     output:
         "<results>/people/kit-{purpose}.json",
@@ -36,8 +37,9 @@ rule kit:
         code=lambda w: people.kit_code(),
         flags=flags(
             people.asked(CONFIG),
-            images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, w.purpose)],
-            folder=people.folder(CONFIG),
+            images=lambda w: people.named(people.pictures(CONFIG, w.purpose)),
+            captions=lambda w: people.named(people.captions(CONFIG, w.purpose)),
+            folder=lambda w: people.folder(CONFIG),
             prompts=key("people.prompts"),
             embed_mb=key("people.embed_mb"),
             seed=key("seed"),
@@ -60,6 +62,7 @@ if "judge" in CONFIG:
         "Lets a model judge the pairs by the paper's prompt, each in both orders."
         input:
             images=lambda w: [path for _, path in people.pictures(CONFIG, "pairs")],
+            captions=lambda w: [path for _, path in people.captions(CONFIG, "pairs")],
             dataset=people.dataset(CONFIG),
         output:
             "<results>/people/judge.json",
@@ -84,8 +87,9 @@ if "judge" in CONFIG:
             code=lambda w: people.judge_code(),
             flags=flags(
                 pairs=key("people.pairs", then=people.joined),
-                images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, "pairs")],
-                folder=people.folder(CONFIG),
+                images=lambda w: people.named(people.pictures(CONFIG, "pairs")),
+                captions=lambda w: people.named(people.captions(CONFIG, "pairs")),
+                folder=lambda w: people.folder(CONFIG),
                 prompts=key("people.prompts"),
                 base_url=key("endpoints.{judge.endpoint}.base_url"),
                 model=key("endpoints.{judge.endpoint}.model"),
@@ -120,7 +124,7 @@ if people.votes(CONFIG):
             flags=flags(
                 lambda w: people.voted(CONFIG),
                 pairs=key("people.pairs", then=people.joined),
-                folder=people.folder(CONFIG),
+                folder=lambda w: people.folder(CONFIG),
                 partial=key("people.partial"),
                 seed=key("seed"),
             ),

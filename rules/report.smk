@@ -25,7 +25,7 @@ rule gallery:
         "../envs/paper.yaml"
     params:
         code=lambda w: page.gallery_code(CONFIG),
-        flags=page.gallery_flags(CONFIG),
+        flags=lambda w: page.gallery_flags(CONFIG),
     shell:
         "python scripts/gallery.py {params.flags} --template report/gallery.html"
         " --output {output.manifest} > {log} 2>&1"
@@ -58,7 +58,7 @@ rule html:
         lacking=flags(lacking=lambda w: page.lacking(CONFIG)),
         # what the page takes from {params.config} itself
         price=key("plan.price"),
-        settings=page.settings(CONFIG),
+        settings=lambda w: page.settings(CONFIG),
     shell:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"

@@ -12,7 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, files, manifest
 from diffusion4k.data import recaption
 from diffusion4k.endpoints import flags as endpoint
 from diffusion4k.endpoints import prompts
@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    started = time.time()
+    started, root = time.time(), args.output.with_suffix("")
+    files.refuse_others(root)  # before a model is asked
     dataset = manifest.read(args.dataset)
     pictures = recaption.members(dataset, args.folder)
     ids = {picture.path.stem for picture in pictures}
@@ -55,7 +56,6 @@ def run(args: argparse.Namespace) -> None:
                 faults[picture.path.name] = f"refused, {answer.refusal}"
         notes.append(f"{name} captions of {args.output.stem}: by {args.model}")
     recaption.refuse(faults, len(pictures), args.output.with_suffix(".missing.txt"))
-    root = args.output.with_suffix("")
     manifest.write(
         args.output,
         root=root,

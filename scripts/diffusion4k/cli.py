@@ -24,7 +24,8 @@ FILE_SYSTEMS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `run`; a UserError becomes one line and exit status 1.
 
-    A text may begin with "-". What --output names must be writable before the work begins.
+    A text may begin with "-". What --output names must be writable before the work begins, and be
+    no input.
     """
     streams.names_in_utf8()
     streams.prepare()
@@ -37,6 +38,7 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         for path in output if isinstance(output, list) else [output]:
             if path is not None:
                 writable(path)
+                spare_inputs(args, path)
         run(args)
     except SystemExit as ended:  # of which Python itself shows no notes
         print("".join(f"{line}\n" for line in notes(ended)), end="", file=sys.stderr)
@@ -115,6 +117,26 @@ def writable(path: Path, flag: str = "--output") -> None:
         raise UserError(f"{flag} {path}: cannot be written ({error.strerror})") from None
 
 
+def spare_inputs(args: argparse.Namespace, output: Path) -> None:
+    """UserError for a file among the flags that would be overwritten.
+
+    That is the output, or has its name but for the suffix, as what is written beside it.
+    """
+    for flag, value in vars(args).items():
+        for each in value if isinstance(value, list) else [value]:
+            if flag == "output" or not isinstance(each, str | Path):
+                continue
+            path = Path(str(each).rpartition("=")[2])  # MODEL=MANIFEST
+            if path.stem != output.stem or not path.is_file():
+                continue
+            if path.parent.resolve() == output.parent.resolve():
+                flag = flag.replace("_", "-")
+                raise UserError(
+                    f"--output {output}: --{flag} {path} has that name, and would be overwritten by"
+                    " what is written beside it; choose another name or folder"
+                )
+
+
 class _Lines:
     """A log file as tqdm's screen: every refresh is a line of its own, without carriage return."""
 
@@ -168,4 +190,5 @@ def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator
 def threads() -> int:
     """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
     setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
-    return int(setting) if setting.strip().isdecimal() else os.cpu_count() or 1
+    granted = int(setting) if setting.strip().isdecimal() else 0
+    return granted or os.cpu_count() or 1

@@ -9,6 +9,7 @@ from typing import get_args
 
 import jsonschema
 import pytest
+import torch
 import yaml
 
 import config_docs
@@ -19,6 +20,7 @@ from diffusion4k.config.keys.stages import Training, VaeTraining
 from diffusion4k.config.keys.types import Section
 from diffusion4k.config.resolve import check_files, read, save, saved
 from diffusion4k.errors import UserError
+from diffusion4k.generate import flags as shared
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.train.settings import Settings
 
@@ -49,6 +51,28 @@ CONFIG = ROOT / "config"
         ),
         ({"resources": {"trian": {}}}, "resources.trian: 'trian' should be"),
         ({"recipes": {"wlf": {"band_weights": [1, 2]}}}, "recipes.wlf.band_weights: [1, 2]: List"),
+        ({"seed": 2**63}, "seed: 9223372036854775808: should be at most 2^63 - 1"),
+        ({"seed": -1}, "seed: -1 should be greater than or equal to 0"),
+        ({"figures": {"figure_9": {"seeds": [0, 2**64]}}}, "figures.figure_9.seeds.1: 18446"),
+        ({"figures": {"figure_9": {"seeds": [0, 1, 0]}}}, "figures.figure_9.seeds: [0, 1, 0]: 0 c"),
+        ({"tables": {"table_8": {"rows": ["sd3_f16"] * 2}}}, "tables.table_8.rows: ['sd3_f16', "),
+        ({"tables": {"table_8": {"columns": ["cr", "glcm", "cr"]}}}, "tables.table_8.columns: ["),
+        (
+            {"targets": ["table_1", "table_1"]},
+            "targets: ['table_1', 'table_1']: table_1 comes t",
+        ),
+        ({"people": {"rated": ["sd3_f16"] * 2}}, "people.rated: ['sd3_f16', 'sd3_f16']: sd3_f16 c"),
+        (
+            {"models": {"m": {"images": ""}}},
+            "models.m.images: '': empty; it would mean the chec",
+        ),
+        ({"models": {"m": {"pipeline": ""}}}, "models.m.pipeline: '': empty"),
+        ({"sources": {"mine": {"path": ""}}}, "sources.mine.path: '': empty"),
+        ({"captions": {"mine": {"path": ""}}}, "captions.mine.path: '': empty"),
+        ({"prompts": {"mine": {"file": "", "label": ""}}}, "prompts.mine.file: '': empty"),
+        ({"splits": {"train": {"folder": ""}}}, "splits.train.folder: '': empty"),
+        ({"votes": ""}, "votes: '': empty; give a path"),
+        ({"votes": ["a.csv", ""]}, "votes: ['a.csv', '']: empty; give a path"),
         ({"backbones": {"sdxl": {}}}, "backbones.sdxl: missing source, train, generate"),
     ],
 )
@@ -212,3 +236,9 @@ def test_a_runs_configuration_is_told_from_ones_own_file(tmp_path):
     assert saved(path)["run"] == "paper"
     with pytest.raises(UserError, match="weekend.yaml: not the configuration of a run, .*-- plan"):
         saved(CONFIG / "weekend.yaml")
+
+
+def test_the_largest_seed_is_taken_by_what_draws():
+    """Torch's generators take no more: a job would fail, after the training."""
+    torch.Generator().manual_seed(resolve(seed=2**63 - 1)["seed"])
+    assert shared.seed(str(2**63 - 1)) == 2**63 - 1

@@ -143,3 +143,13 @@ def test_a_model_writes_what_the_file_lacks_and_goes_on_where_it_stopped(tmp_pat
     assert made.results["given"] == 1 and made.results["input_tokens"] == 2000
     for path in filter(Path.is_file, tmp_path.rglob("*")):
         assert chat_server.TOKEN.encode() not in path.read_bytes(), path
+
+
+def test_the_users_images_are_not_where_captions_are_made(tmp_path, bare):
+    own = write(tmp_path / "own.jsonl", m0="a", m1="b", m2="c")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    made = bare.rename(tmp_path / "source.json")
+    flags = ("--dataset", made, "--folder", ".", "--captions", own)
+    with pytest.raises(UserError, match=r"mine: is made anew, and m0\.png and 3 more .* deleted"):
+        tiny_dataset.run(caption, *flags, "--output", tmp_path / "mine.json")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == before

@@ -127,7 +127,7 @@ def test_shards_are_the_whole_in_order():
     assert shards.spread(items, 3) == [0, 7, 15] and shards.spread(items, None) == items
 
 
-@pytest.mark.parametrize(("asked", "granted"), [("3", 3), ("4,2", 4), ("", None), ("all", None)])
+@pytest.mark.parametrize(("asked", "granted"), [("3", 3), ("4,2", 4), ("", 0), ("0", 0), ("x", 0)])
 def test_threads_are_those_that_openmp_is_told(monkeypatch, asked, granted):
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert cli.threads() == (granted or os.cpu_count())

@@ -80,6 +80,11 @@ def joined(pairs: Iterable[Iterable[str]]) -> list[str]:
     return [",".join(pair) for pair in pairs]
 
 
+def named(pairs: Iterable[tuple[str, str]]) -> list[str] | None:
+    """Manifests by model as flags have them, MODEL=MANIFEST; None, and so no flag, for none."""
+    return [f"{model}={path}" for model, path in pairs] or None
+
+
 def models(config: Config, purpose: str) -> list[str]:
     """The models that a kit shows."""
     return list(dict.fromkeys(m for group in groups(config, purpose) for m in group))
@@ -99,6 +104,16 @@ def pictures(config: Config, purpose: str) -> list[tuple[str, str]]:
 def dataset(config: Config) -> str:
     """The data set of the study's prompts."""
     return generate.dataset(config, config["people"]["evaluation"])
+
+
+def captions(config: Config, purpose: str) -> list[tuple[str, str]]:
+    """(model, data set) of the models whose pictures are of other captions than the evaluation's.
+
+    What raters read beside a picture is what it was drawn from.
+    """
+    of = config["people"]["evaluation"]
+    read = [(model, generate.dataset(config, of, model)) for model in models(config, purpose)]
+    return [(model, path) for model, path in read if path != generate.dataset(config, of)]
 
 
 def folder(config: Config) -> str:

@@ -4,14 +4,13 @@ What reads a captioned folder reads this one, so that other captions need no cod
 """
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diffusion4k import images
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
-from diffusion4k.files import inside, write_text
+from diffusion4k.files import anew, inside, write_text
 from diffusion4k.manifest import Listed, Manifest
 
 SHOWN = 10  # names in the line for people; a file has them all
@@ -93,19 +92,19 @@ def lay(
     """Make `root/folder` anew: a link to each image, and metadata.jsonl; returns its files.
 
     Images are compared with their manifest first. UserError for captions that later stages cannot
-    take.
+    take, and for a `root` with files that are not of an earlier call.
     """
-    shutil.rmtree(root, ignore_errors=True)
     source, target = inside(dataset.root, folder), inside(root, folder)
     lines, files = [], []
-    for picture in dataset.sound([picture.path for picture in pictures]):
-        name = picture.relative_to(source)
-        link = target / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(picture.absolute())
-        files.append(link)
-        record = {"file_name": name.as_posix(), "text": texts[picture.stem]}
-        lines.append(json.dumps(record, ensure_ascii=False))
-    write_text(target / captions.LISTING, "".join(f"{line}\n" for line in lines))
+    with anew(root) as part:
+        for picture in dataset.sound([picture.path for picture in pictures]):
+            name = picture.relative_to(source)
+            link = inside(part, folder) / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(picture.absolute())
+            files.append(target / name)
+            record = {"file_name": name.as_posix(), "text": texts[picture.stem]}
+            lines.append(json.dumps(record, ensure_ascii=False))
+        write_text(inside(part, folder) / captions.LISTING, "".join(f"{line}\n" for line in lines))
     captions.read(root, folder)
     return [*files, target / captions.LISTING]

@@ -14,7 +14,7 @@ from diffusion4k import images, shape
 from diffusion4k.data import captions
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
-from diffusion4k.manifest import Manifest
+from diffusion4k.manifest import Manifest, read
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ class Shown:
     def pictures(self, row: str) -> list[Picture]:
         """The pictures of a row, in the order of its manifests.
 
-        Those of somebody's own folder have an id alone: the prompt is the photograph's.
+        Those of somebody's own folder have an id alone: its prompt is that of the data set that
+        they were matched to, which may have captions of the model's own.
         """
         pictures = []
         for source in self.rows.get(row, []):
@@ -130,9 +131,13 @@ class Shown:
                     own["path"] = source.root / record["file"]
                     pictures.append(Picture(source=source, **own))
                 continue
+            texts = {}
+            if dataset := source.inputs.get("dataset"):
+                listed = captions.of(read(dataset), source.settings["folder"])
+                texts = {sample.id: sample.text for sample in listed}
             for path in images.pictures(source.paths()):
                 height, width = images.sides(path)
-                text = self.photographs[path.stem].text if self.photographs else ""
+                text = texts.get(path.stem, "")
                 pictures.append(Picture(row, path.stem, text, height, width, path, source))
         return pictures
 

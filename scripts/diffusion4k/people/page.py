@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from diffusion4k import images
-from diffusion4k.files import atomic, write_text
+from diffusion4k.files import anew, atomic, write_text
 from diffusion4k.people import kit, votes
 from diffusion4k.people.kit import Item, Purpose
 
@@ -78,31 +77,31 @@ def write(
     """Write the page `<purpose>.html` into `folder`; the files written, the page first.
 
     `layout`: the flags of `whole` for pairs, of `patches` for ratings. `template`: a folder with
-    page.html, kit.css and PROGRAM. While all pictures together have at most `embed` bytes they are
-    in the page, otherwise in `folder`/pictures, called after their item. What was in `folder`
-    before is removed. UserError for a picture that is not what was made.
+    page.html, kit.css and PROGRAM. While all pictures together have at most `embed` bytes they
+    are in the page, otherwise in `folder`/pictures, called after their item. An earlier page is replaced;
+    UserError for a `folder` with other files, and for a picture that is not what was made.
     """
-    encoded: dict[str, tuple[bytes, tuple[int, int]]] = {}
-    for item in items:
-        for slot, (_, listed) in item.slots.items():
-            path = listed.sound()
-            encoded[item.id + slot] = FORMS[purpose](path, **layout)
-    shutil.rmtree(folder, ignore_errors=True)
     kind, suffix = ("png", ".png") if purpose == "ratings" else ("jpeg", ".jpg")
-    inside = sum(len(data) for data, _ in encoded.values()) <= embed
-    beside, shown = [], {}
-    for name, (data, (width, height)) in encoded.items():
-        if inside:
-            source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-        else:
-            source = f"pictures/{name}{suffix}"
-            beside.append(folder / source)
-            with atomic(beside[-1]) as temporary:
-                temporary.write_bytes(data)
-        shown[name] = {"src": source, "width": width, "height": height}
-    page = folder / f"{purpose}.html"
-    write_text(page, _page(template, _data(items, purpose, layout, shown)))
-    return [page, *beside]
+    with anew(folder) as part:
+        encoded = {
+            item.id + slot: FORMS[purpose](listed.sound(), **layout)
+            for item in items
+            for slot, (_, listed) in item.slots.items()
+        }
+        inside = sum(len(data) for data, _ in encoded.values()) <= embed
+        beside, shown = [], {}
+        for name, (data, (width, height)) in encoded.items():
+            if inside:
+                source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+            else:
+                source = f"pictures/{name}{suffix}"
+                beside.append(source)
+                with atomic(part / source) as temporary:
+                    temporary.write_bytes(data)
+            shown[name] = {"src": source, "width": width, "height": height}
+        page = f"{purpose}.html"
+        write_text(part / page, _page(template, _data(items, purpose, layout, shown)))
+    return [folder / name for name in (page, *beside)]
 
 
 FORMS = {"pairs": whole, "ratings": patches}

@@ -20,7 +20,7 @@ from diffusion4k.config.keys import (
     people,
     stages,
 )
-from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
+from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Section, Seed, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
 
@@ -71,8 +71,8 @@ class Configuration(Section):
     reuse: Name = ABSENT
     """name of another run in `results/`: what it has finished by the same code and settings is read
     from there, and only what differs is made"""
-    seed: Natural
-    """seed of everything that draws: crops, training, images"""
+    seed: Seed
+    """seed of everything that draws: crops, training, images; at most 2^63 - 1"""
     fidelity: Rows
     """`published` (what the released code does), `corrected`, or a mapping of rows to either"""
     sources: dict[Name, data.Source]

@@ -12,6 +12,7 @@ from diffusion4k.config.keys.types import (
     NotNegative,
     Positive,
     Section,
+    Where,
     matching,
 )
 
@@ -68,7 +69,7 @@ class Judge(Section):
 class Captions(Section):
     """Captions for images: yours, written by a model, or never released."""
 
-    path: str = ABSENT
+    path: Where = ABSENT
     """JSONL, a line an image: `text`, and `file_name` or `id`"""
     endpoint: Name = ABSENT
     """one of `endpoints`, which writes those that `path` lacks"""

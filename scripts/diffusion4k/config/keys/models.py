@@ -12,6 +12,7 @@ from diffusion4k.config.keys.types import (
     Natural,
     NotNegative,
     Section,
+    Where,
     in_words_of,
     one_of,
 )
@@ -167,12 +168,12 @@ class Model(Section):
     """a source that is a diffusers pipeline, sampled as it is"""
     transformer: Name = ABSENT
     """with `source`: another source, whose `transformer/` takes the place of the pipeline's own"""
-    pipeline: str = ABSENT
+    pipeline: Where = ABSENT
     """folder of a diffusers pipeline, or hub repository `owner/name`; becomes the source
     `model_<name>`"""
     revision: str = ABSENT
     """with a hub repository: commit, tag or branch"""
-    images: str = ABSENT
+    images: Where = ABSENT
     """folder of finished images named after the prompts' ids, or with a folder for each
     evaluation"""
     captions: Name = ABSENT

@@ -13,6 +13,7 @@ from diffusion4k.config.keys.types import (
     NotNegative,
     Positive,
     Section,
+    each_once,
     matching,
 )
 
@@ -41,10 +42,10 @@ class Table(Section):
     """caption"""
     evaluation: Name = ABSENT
     """benchmark of its columns; of a table without rows, one of `published/context.csv`"""
-    rows: list[Name]
+    rows: each_once(Name, least=0)
     """models, backbones or splits; a row without a model is an error; `[]`: what others published
     (`context`) alone"""
-    columns: list[Name]
+    columns: each_once(Name, least=0)
     """columns of metric families, a module each in scripts/diffusion4k/metrics/families"""
     against: dict[str, Name] = ABSENT
     """row → the row that it is compared with, prompt by prompt; a difference inside its 95 %

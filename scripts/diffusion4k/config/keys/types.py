@@ -48,6 +48,27 @@ def matching(pattern: str, explanation: str) -> Any:
     ]
 
 
+def _once(value: list[Any]) -> list[Any]:
+    for place, item in enumerate(value):
+        if item in value[:place]:
+            raise ValueError(f"{item} comes twice")
+    return value
+
+
+def each_once(of: Any, *, least: int = 1) -> Any:
+    """A list of at least so many different items."""
+    schema = {"uniqueItems": True}
+    return Annotated[
+        list[of], Field(min_length=least, json_schema_extra=schema), AfterValidator(_once)
+    ]
+
+
+def _seed(number: int) -> int:
+    if number >= 2**63:  # torch's generators take no more
+        raise ValueError("should be at most 2^63 - 1")
+    return number
+
+
 def one_of(*numbers: int) -> Any:
     """One of some integers; a Literal of them would take true for 1 and 8.0 for 8."""
 
@@ -86,8 +107,10 @@ _MINUTES = {"type": "number", "exclusiveMinimum": 0}
 _TIME = {"type": "object", "properties": {"minutes": _MINUTES}, "additionalProperties": False}
 
 Name = matching("[a-z0-9_]+", "a name has small letters, digits and _ only")
-Names = Annotated[list[Name], Field(min_length=1)]
+Names = each_once(Name)
+Where = matching(r"[\s\S]+", "empty; it would mean the checkout itself, so give a path")
 Natural = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0), AfterValidator(_seed)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
 Shape, Least = _size(32, 32), _size(1, 1)
