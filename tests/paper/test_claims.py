@@ -192,7 +192,7 @@ def test_people_are_asked_before_judges_and_half_is_no_preference(tmp_path):
     assert "by judge:m" in verdict(votes(0.9, [0.8, 1], by="judge:m"))["detail"]
     other = votes(0.9, [0.8, 1], sides=("sd3_f16_wlf", "sd3_f16"))
     assert verdict(other)["verdict"] == "not run"
-    made_up = verdict(votes(0.62, [0.53, 0.71]), notes=["votes: random, to try the form"])
+    made_up = verdict(votes(0.62, [0.53, 0.71]), notes=[NOTE])
     assert made_up["verdict"] == "not judged"
 
 
