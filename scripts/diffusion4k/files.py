@@ -51,13 +51,14 @@ def link(file: Path, target: Path) -> None:
             shutil.copyfile(file, temporary)
 
 
-def walk(root: str | Path, *, hidden: bool = True) -> list[Path]:
+def walk(root: str | Path, *, hidden: bool = True, most: int | None = None) -> list[Path]:
     """All that lies below `root` but folders, sorted: links are followed, whatever they lead to.
 
     A link to nothing is listed, too. Without `hidden` no file or folder whose name begins with a
-    dot, such as a download's .cache. UserError for a link to a folder that it lies in.
+    dot, such as a download's .cache. Of more than `most` files no more than `most` + 1, any of
+    them. UserError for a link to a folder that it lies in.
     """
-    paths = []
+    paths: list[Path] = []
     for folder, folders, names in os.walk(root, followlinks=True):
         if not hidden:
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -67,7 +68,10 @@ def walk(root: str | Path, *, hidden: bool = True) -> list[Path]:
             link = Path(folder, name)
             if link.is_symlink() and Path(above).is_relative_to(os.path.realpath(link)):
                 raise UserError(f"{link}: a link to a folder that it lies in; remove it")
-        paths += [Path(folder, name) for name in names]
+        room = None if most is None else most + 1 - len(paths)
+        paths += [Path(folder, name) for name in names[:room]]
+        if most is not None and len(paths) > most:
+            break
     return sorted(paths)
 
 

@@ -1,6 +1,7 @@
 """What people are asked about, and the files that came back from them."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from diffusion4k import shape
@@ -112,6 +113,14 @@ def voted(config: Config) -> dict[str, Any]:
 def rated(config: Config) -> dict[str, Any]:
     """What ratings come from: the raters' files, and the kit that they are of."""
     return _returned(config, "ratings", config["ratings"]["path"])
+
+
+def count_code(script: str, returned: dict[str, Any]) -> str:
+    """Digest of the code that counts, and of the bytes of the files that raters sent back.
+
+    A corrected file may be older than the count: what is moved or copied may keep its time.
+    """
+    return code.of(script, also=map(Path, returned["answers"]))
 
 
 def _returned(config: Config, purpose: str, given: str | list[str]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def own_files(config: Config, source: str) -> str:
 
     Of a model's pipeline names, sizes and times. Trainings may depend on everything else, and a
     touch must not train again: of data sets the captions and the sizes of images, in the splits'
-    folders alone; of the rest names, sizes and where links lead to.
+    folders alone, without captions also below them; of the rest names, sizes and links' ends.
     """
     path = config["sources"][source].get("path")
     if not path:
@@ -86,5 +86,9 @@ def own_files(config: Config, source: str) -> str:
     root = Path(path).expanduser()
     if source.startswith("model_"):
         return code.listing(root)
-    splits = [s["folder"] for s in config["splits"].values() if s["source"] == source]
+    splits = [
+        (split["folder"], split.get("captioned", True))
+        for split in config["splits"].values()
+        if split["source"] == source
+    ]
     return data.content(root, splits) if splits else code.listing(root, times=False)

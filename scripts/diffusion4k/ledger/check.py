@@ -82,7 +82,7 @@ def check(
                 report.stale[reader.path] = (
                     f"note: {reader.path} was made from another {source} than is there now;"
                     " snakemake makes it again (-n shows what) unless that was accepted with"
-                    " --touch"
+                    f" --touch: then --forcerun {reader.path} does"
                 )
     return report
 
