@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,11 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` (UTF-8) atomically; bytes of a file's name that are not UTF-8 are escaped."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def alike(name: str) -> str:
+    """A name without what file systems treat alike: case, and how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def shown(name: str | Path) -> str:
