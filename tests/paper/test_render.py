@@ -54,6 +54,22 @@ def test_a_zero_difference_has_no_sign():
     assert tables.shown(-0.006, 2) == "-0.01"
 
 
+def test_what_is_small_is_not_shown_as_nothing(tmp_path):
+    columns = [{"metric": "t", "label": "s/step", "digits": 2, "family": "a", "about": "a step"}]
+    spec = {"title": "t", "columns": columns, "rows": [{"key": "a", "label": "A"}]}
+    for value, printed in ((0.00361, "0.004"), (0.0, "0.00"), (0.261, "0.26")):
+        result = {"t": {"value": value, "n": 3, "interval": [value, value]}}
+        source = tiny_tables.made(tmp_path / f"{value}.json", result)
+        table = tables.assemble(
+            spec, {("a", "t"): tables.Published(None, "OOM")}, {("a", "a"): source}
+        )
+        assert render.texts(table["rows"][0]["cells"]["t"], 2)[1] == printed
+    # of values that are all the same an interval says nothing; a result in words is one
+    assert "all alike" in render.html(table) and 'title="a step"' in render.html(table)
+    (line,) = csv.DictReader(io.StringIO(render.tidy_csv(table)))
+    assert line["published"] == "OOM"
+
+
 def test_a_table_that_the_paper_lacks_shows_ours_alone(values):
     table = tables.assemble(SPEC, {}, values)
     assert "published" not in render.html(table)

@@ -144,6 +144,12 @@ def test_files_and_provenance_are_links_that_hold(page, tmp_path):
     assert pages == [tmp_path / "report/chains/metrics-fid.html"]
 
 
+def test_the_tables_legend_explains_what_occurs_and_nothing_else(page):
+    text = " ".join(page().split())
+    assert "Δ: ours minus published." in text and "@: the size of our pictures" in text
+    assert "Ours in bold" not in text and "by bootstrap" not in text and "±: its" not in text
+
+
 def test_anchors_hold_and_each_is_there_once(page):
     text = page(NOTE)
     ids = re.findall(r'\bid="([^"]+)"', text)

@@ -128,6 +128,8 @@ def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
         # a longer reason stands with the row and in the footer, not in every cell
         return printed, NOT_RUN if cell["verdict"] == NOT_RUN else NOTHING, ""
     measured = _minus(shown(ours, digits))
+    if ours and float(shown(ours, digits)) == 0:
+        measured = _minus(f"{ours:.1g}")  # not nothing, though below the paper's last digit
     if "standard_error" in cell:
         measured += f" ± {shown(cell['standard_error'], digits)}"
     if "against" in cell and not cell["against"]["distinguishable"]:
@@ -143,6 +145,7 @@ def mark(cell: dict[str, Any]) -> str:
 def tidy_csv(table: dict[str, Any]) -> str:
     """One line a cell, unrounded: row, metric, published, ours, difference, n, verdict, its reason.
 
+    Published may be in words, as "OOM".
     Then the standard error and the interval of ours, and the paired difference to the baseline row
     with the ends of its interval, where there are such.
     """
@@ -158,6 +161,8 @@ def tidy_csv(table: dict[str, Any]) -> str:
             ends = against.get("interval", [None, None])
             own = cell.get("standard_error"), *cell.get("interval", [None, None])
             values = [name, column["key"], *(cell[part] for part in header[2:])]
+            if cell["published"] is None:
+                values[2] = cell["published_note"] or None
             lines.append([*values, *own, against.get("difference"), *ends])
     header += ["standard_error", "low", "high", "against", "against_low", "against_high"]
     frame = pd.DataFrame(lines, columns=header).astype({"n": "Int64"})
@@ -225,6 +230,9 @@ def label(column: dict[str, Any]) -> str:
 
 
 def interval(cell: dict[str, Any], digits: int) -> str:
+    """The interval of ours; of pictures that all score the same there is none to give."""
+    if len(set(cell["interval"])) == 1:
+        return "all alike"
     low, high = (_minus(shown(value, digits)) for value in cell["interval"])
     return f"[{low}, {high}]"
 

@@ -17,7 +17,7 @@ from PIL import Image
 from diffusion4k.config.fidelity import states
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
-from diffusion4k.paper import render
+from diffusion4k.paper import render, verdicts
 from diffusion4k.paper.footer import together
 from diffusion4k.paper.report import answer, costs, notes, provenance, templates
 from diffusion4k.sources.miniature.notes import plumbing
@@ -86,6 +86,7 @@ def build(
         states=answer.states(items),
         groups=answer.groups(judged),
         tables=set_out,
+        legend=legend(tables),
         figures=drawn,
         gallery=_gallery(gallery, folder) if gallery else None,
         scaling=_scaling(scaling) if scaling else None,
@@ -98,6 +99,33 @@ def build(
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         citation=CITATION,
     )
+
+
+def legend(tables: Sequence[Manifest]) -> list[str]:
+    """What the signs in the tables mean, a sentence each, of those that occur."""
+    rows = [row for table in tables for row in table.results["rows"] if "cells" in row]
+    cells = [cell for row in rows for cell in row["cells"].values()]
+    verdict = {cell["verdict"] for cell in cells}
+    sentences = {
+        "Bold: the best of the paper's own numbers, as printed.": any(c["best"][0] for c in cells),
+        "Ours in bold: best beyond doubt.": any(c["best"][1] for c in cells),
+        "Δ: ours minus published.": any(cell["difference"] is not None for cell in cells),
+        "✓ reproduced, ✗ not.": bool(verdict & {verdicts.REPRODUCED, verdicts.NOT_REPRODUCED}),
+        "In brackets: the 95 % interval of ours, by bootstrap over pictures.": any(
+            "interval" in cell for cell in cells
+        ),
+        "±: its standard error.": any("standard_error" in cell for cell in cells),
+        "Below it: the difference to the row that “vs” names, on the same prompts.": any(
+            "against" in cell for cell in cells
+        ),
+        "@: the size of our pictures in px; published numbers are of the paper's.": any(
+            "@" in row["label"] for row in rows
+        ),
+        "A number of ours links to what it was read from.": any(
+            cell["ours"] is not None for cell in cells
+        ),
+    }
+    return [sentence for sentence, occurs in sentences.items() if occurs]
 
 
 def data_uri(path: Path) -> str:
@@ -129,6 +157,9 @@ def _table(table: Manifest, folder: Path) -> dict[str, Any]:
             "caption": results["caption"],
             "html": Markup(render.html(results, provenance.chain(table))),
             "footer": results["footer"],
+            "columns": [
+                (c["label"], c["about"]) for c in results.get("columns", ()) if c.get("about")
+            ],
             "downloads": _downloads(table, folder),
         }
     except (KeyError, TypeError) as error:
