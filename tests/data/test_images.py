@@ -97,30 +97,6 @@ def test_tiff_without_compression_is_deep_too(tmp_path):
             images.rgb_sides(tmp_path / "a.tiff")
 
 
-@pytest.mark.parametrize("compression", [None, "zlib"])
-@pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("order", "<>")
-def test_tiff_in_planes_is_read_right_or_refused(tmp_path, compression, channels, order):
-    """Pillow takes 16-bit planes for 8-bit ones unless libtiff decodes them."""
-    import tifffile
-
-    path, across = tmp_path / "a.tiff", np.arange(8, dtype=np.uint8) * 30
-    eight = np.stack([np.tile(across, (8, 1)) + n for n in range(3)] + [np.full((8, 8), 255)])
-    eight = eight[:channels].astype(np.uint8)
-    more = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
-    layout = {"photometric": "rgb", "planarconfig": "separate", "compression": compression} | more
-    tifffile.imwrite(path, eight, **layout, byteorder=order)
-    assert images.rgb_sides(path) == (8, 8)
-    assert np.array_equal(np.asarray(load(path)), np.moveaxis(eight[:3], 0, -1))
-    tifffile.imwrite(path, eight.astype(np.uint16) * 257, **layout, byteorder=order)
-    with pytest.raises(UserError, match="more than 8 bits"):
-        images.rgb_sides(path)
-    try:
-        assert np.array_equal(np.asarray(load(path)), np.moveaxis(eight[:3], 0, -1))
-    except UserError as error:
-        assert "more than 8 bits a channel, each channel in a plane" in str(error)
-
-
 @pytest.mark.parametrize("name", ["a.png", "a.tiff"])
 def test_a_16_bit_photograph_is_read_as_the_released_code_reads_it(tmp_path, name):
     write_deep(tmp_path / name, (8, 6, 3))

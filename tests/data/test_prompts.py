@@ -61,6 +61,8 @@ def test_files_that_are_no_text(tmp_path):
     with pytest.raises(UserError, match="latin.txt: not UTF-8"):
         prompts.read(tmp_path / "latin.txt")
     with pytest.raises(UserError, match="no such file of prompts"):
+        prompts.read(tmp_path)
+    with pytest.raises(UserError, match="no such file of prompts"):
         prompts.read(tmp_path / "none.txt")
 
 

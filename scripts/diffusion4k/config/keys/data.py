@@ -4,7 +4,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, WithJsonSchema, model_validator
 
-from diffusion4k.config.keys.types import ABSENT, Count, Least, Name, Section, Shape, Side, matching
+from diffusion4k.config.keys.types import (
+    ABSENT,
+    Count,
+    Least,
+    Line,
+    Name,
+    Section,
+    Shape,
+    Side,
+    matching,
+)
 
 # Where a source can come from, the winner first: what you have beats what is made or fetched.
 ORIGINS = ("path", "make", "url", "hub", "by_hand")
@@ -75,7 +85,7 @@ class Split(Section):
     min_side: Least = ABSENT
     """least length of the shorter side in pixels, or least [height, width]; unset where the data
     set promises none"""
-    label: str
+    label: Line
     """name in Table 9"""
     captions: Name = ABSENT
     """one of `captions`, in place of the folder's; it then needs no `metadata.jsonl`"""
