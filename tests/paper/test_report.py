@@ -16,6 +16,7 @@ from diffusion4k import manifest
 from diffusion4k.errors import UserError
 from diffusion4k.paper import tables
 from diffusion4k.paper.report import page as report
+from diffusion4k.paper.report import provenance
 from diffusion4k.sources.miniature import notes
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "report" / "report.html"
@@ -213,3 +214,14 @@ def test_what_is_no_table_is_named(tmp_path):
     (tmp_path / "config.yaml").write_text(json.dumps([1]))
     with pytest.raises(UserError, match="not a mapping"):
         script.read_config(tmp_path / "config.yaml")
+
+
+def test_prompts_come_from_the_configuration_or_a_file_of_it(tmp_path):
+    listed = {"file": None, "texts": ["a cat", "a dog"]}
+    texts = manifest.read(made(tmp_path / "prompts" / "mine.json", settings=listed))
+    in_file = made(tmp_path / "prompts" / "words.json", settings={"file": "config/words.jsonl"})
+    origins = [provenance.source(m, {}) for m in (texts, manifest.read(in_file))]
+    assert [(o["how"], o["where"]) for o in origins] == [
+        ("the configuration,", "prompts.mine.texts"),
+        ("here", "config/words.jsonl"),
+    ]

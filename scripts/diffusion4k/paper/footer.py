@@ -1,5 +1,6 @@
 """What stands below a table: choices, n, floors, cut prompts, comparisons, notes."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from diffusion4k.manifest import Manifest
@@ -36,7 +37,8 @@ def lines(spec: Mapping, rows: list, published: Mapping, values: Mapping) -> lis
             key = row.get("published_as", row["key"])
             cell = published.get((key, column_key(column)))
             if cell and cell.note and cell.value is not None:
-                name = f"{row['label'].partition('@')[0]} {column['label']}"  # sizes are ours
+                label = re.sub(r"@\d+(x\d+)?", "", row["label"])  # a size is ours
+                name = f"{label} {column['label']}"
                 noted.setdefault(cell.note, []).append(name)
     notes += [f"Published {', '.join(where)}: {note}" for note, where in noted.items()]
     notes += [

@@ -11,7 +11,7 @@ from diffusion4k.manifest import Manifest
 from diffusion4k.paper.report.units import duration, size
 
 RESULTS = ("tables", "figures")  # of which some rest on nothing: prompts, published numbers
-ORIGINS = ("path", "make", "url", "hub")
+ORIGINS = ("path", "make", "url", "hub", "file", "texts")
 
 
 def source(manifest: Manifest, configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -19,10 +19,12 @@ def source(manifest: Manifest, configured: Mapping[str, Mapping[str, Any]]) -> d
     entry = configured.get(manifest.path.stem) or manifest.settings
     key = next((key for key in ORIGINS if entry.get(key)), None)
     words = {"make": "made by this workflow", "path": "here", "url": "one file", "hub": "hub"}
+    words |= {"file": "here", "texts": "the configuration,"}
+    places = entry | {"texts": f"prompts.{manifest.path.stem}.texts"}
     return {
         "name": manifest.path.stem,
         "how": words.get(key, ""),
-        "where": str(entry.get(key, "")) if key else str(manifest.root),
+        "where": str(places[key] if key else manifest.root),
         # the commit that was fetched; the configuration may name a branch
         "revision": str(manifest.settings.get("revision") or entry.get("revision") or ""),
         "files": len(manifest.files),
