@@ -120,7 +120,7 @@ if people.votes(CONFIG):
         conda:
             "../envs/paper.yaml"
         params:
-            code=code("votes.py"),
+            code=lambda w: people.count_code("votes.py", people.voted(CONFIG)),
             flags=flags(
                 lambda w: people.voted(CONFIG),
                 pairs=key("people.pairs", then=people.joined),
@@ -150,7 +150,7 @@ if "ratings" in CONFIG:
         conda:
             "../envs/paper.yaml"
         params:
-            code=code("ratings.py"),
+            code=lambda w: people.count_code("ratings.py", people.rated(CONFIG)),
             flags=flags(
                 lambda w: people.rated(CONFIG),
                 partial=key("people.partial"),

@@ -39,9 +39,8 @@ def run(args: argparse.Namespace) -> None:
     files.refuse_others(root)  # before a model is asked
     dataset = manifest.read(args.dataset)
     pictures = recaption.members(dataset, args.folder)
-    ids = {picture.path.stem for picture in pictures}
     given = recaption.read(args.captions) if args.captions else {}
-    texts = {id: text for id, text in given.items() if id in ids}
+    texts = recaption.of_images(given, (p.path.stem for p in pictures), args.captions)
     missing = [picture for picture in pictures if picture.path.stem not in texts]
     results = {"images": len(pictures), "given": len(texts)}
     notes, name = list(dataset.notes), args.output.parent.name
@@ -66,7 +65,9 @@ def run(args: argparse.Namespace) -> None:
         started=started,
         notes=notes,
     )
-    print(f"{args.output}: {len(pictures)} captions, {len(given)} given")
+    print(f"{args.output}: {len(pictures)} captions, {results['given']} given")
+    if elsewhere := len(given) - results["given"]:
+        print(f"{args.captions}: {elsewhere} captions are of no image here")
 
 
 def write(args: argparse.Namespace, pictures: list, results: dict) -> list:

@@ -19,6 +19,7 @@ from diffusion4k.errors import UserError
 
 # what a file system refuses, and no fault of a program's
 FILE_SYSTEMS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
@@ -45,10 +46,26 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         raise
     except UserError as error:
         sys.exit("\n".join([f"error: {error}", *notes(error)]))
-    except OSError as error:
-        if error.errno not in FILE_SYSTEMS or not error.filename:
-            raise
-        sys.exit("\n".join([f"error: {error.filename}: {error.strerror}", *notes(error)]))
+    except Exception as error:
+        if reason := refusal(error):
+            where = getattr(error, "filename", None) or getattr(args, "output", None)
+            where = where[0] if isinstance(where, list) else where
+            lines = [f"error: {f'{where}: ' if where else ''}{reason}", *notes(error)]
+            sys.exit("\n".join(lines))
+        raise
+
+
+def refusal(error: Exception) -> str:
+    """What a file system refuses, where an exception says no more than that; "" for all others.
+
+    Of a full disk libraries tell in their own words, safetensors and Arrow by its text.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if code in FILE_SYSTEMS and error.filename:
+        return error.strerror
+    if full := next((c for c in FULL if c == code or os.strerror(c) in str(error)), None):
+        return f"{os.strerror(full)}; make room there and run again"
+    return ""
 
 
 def notes(error: BaseException) -> list[str]:
@@ -188,7 +205,7 @@ def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator
 
 
 def threads() -> int:
-    """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
+    """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it; all of none, or of 0."""
     setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
     granted = int(setting) if setting.strip().isdecimal() else 0
     return granted or os.cpu_count() or 1

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,11 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` (UTF-8) atomically; bytes of a file's name that are not UTF-8 are escaped."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def alike(name: str) -> str:
+    """A name without what file systems treat alike: case, and how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def shown(name: str | Path) -> str:
@@ -129,13 +135,14 @@ def _list(folder: Path, entries: dict[str, bool]) -> None:
     write_text(_made(folder), json.dumps(entries, indent=0, sort_keys=True) + "\n")
 
 
-def walk(root: str | Path, *, hidden: bool = True) -> list[Path]:
+def walk(root: str | Path, *, hidden: bool = True, most: int | None = None) -> list[Path]:
     """All that lies below `root` but folders, sorted: links are followed, whatever they lead to.
 
     A link to nothing is listed, too. Without `hidden` no file or folder whose name begins with a
-    dot, such as a download's .cache. UserError for a link to a folder that it lies in.
+    dot, such as a download's .cache. Of more than `most` files no more than `most` + 1, any of
+    them. UserError for a link to a folder that it lies in.
     """
-    paths = []
+    paths: list[Path] = []
     for folder, folders, names in os.walk(root, followlinks=True):
         if not hidden:
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -145,7 +152,10 @@ def walk(root: str | Path, *, hidden: bool = True) -> list[Path]:
             link = Path(folder, name)
             if link.is_symlink() and Path(above).is_relative_to(os.path.realpath(link)):
                 raise UserError(f"{link}: a link to a folder that it lies in; remove it")
-        paths += [Path(folder, name) for name in names]
+        room = None if most is None else most + 1 - len(paths)
+        paths += [Path(folder, name) for name in names[:room]]
+        if most is not None and len(paths) > most:
+            break
     return sorted(paths)
 
 

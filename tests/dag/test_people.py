@@ -1,7 +1,10 @@
 """What asking people plans: pictures alone, and a kit where there are answers to it."""
 
+import os
+
 import pytest
 
+import simulated
 from configs import resolve
 from diffusion4k.dag import draw, people
 from diffusion4k.errors import UserError
@@ -25,6 +28,23 @@ def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
     assert plan["votes"] == plan["kit"] == 1 and plan["draw"] == 4
     command = workflow.command("results/miniature/people/votes.json", *flags)
     assert "--answers answers/ann.json answers/own.csv" in command and "--kit" in command
+
+
+@pytest.mark.parametrize("name", ["votes", "ratings"])
+def test_a_corrected_file_is_counted_though_it_is_older(workflow, name):
+    flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
+    (workflow.folder / "mine.yaml").write_text(
+        "votes: mine.csv\nratings: { path: mine.csv, evaluation: eval_2048, models: [sd3_f16] }\n",
+        encoding="utf-8",
+    )
+    file, target = workflow.folder / "mine.csv", f"results/miniature/people/{name}.json"
+    file.write_text("model,id,rating\nsd3_f16,a,1\n", encoding="utf-8")
+    os.utime(file, (1000, 1000))
+    simulated.finish(workflow, *flags, target=target)
+    assert workflow.plan(target, *flags) == {}
+    file.write_text("model,id,rating\nsd3_f16,a,2\n", encoding="utf-8")
+    os.utime(file, (900, 900))
+    assert workflow.plan(target, *flags)[name] == 1
 
 
 def test_a_kit_draws_what_it_shows_and_no_benchmark(checkout):

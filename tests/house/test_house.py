@@ -32,8 +32,9 @@ ROOMS = {
     "metrics": {"data"},
     "people": {"data", "endpoints"},
     "figures": {"data", "metrics", "people"},
-    # the report shows pictures with their scores, and what stands behind numbers
-    "paper": {"config", "data", "endpoints", "figures", "ledger", "metrics", "people"},
+    # the report shows pictures with their scores, what stands behind numbers, and whether that is
+    # the miniature
+    "paper": {"config", "data", "endpoints", "figures", "ledger", "metrics", "people", "sources"},
     # what there is of backbones, metric families and kinds of figures is asked where it is defined
     "config": {"backbones", "data", "endpoints", "figures", "metrics", "people", "train"},
     "dag": {

@@ -11,6 +11,7 @@ from diffusion4k.config import resolve as resolve_
 from diffusion4k.dag import report
 from diffusion4k.paper import claims
 from diffusion4k.paper.report import answer, notes
+from diffusion4k.sources.miniature import notes as miniature
 
 
 def cell(verdict, ours=1.0, published=1.0, reason=""):
@@ -187,7 +188,7 @@ def test_every_verdict_and_state_has_a_sign_beside_its_word():
 
 def test_notes_are_said_once():
     footers = [["fidelity: published", "Ours: n = 6", "[1] a"], ["fidelity: published", "[1] a"],
-               ["Ours: n = 6", "sd3 is a miniature pipeline"]]  # fmt: skip
+               ["Ours: n = 6", miniature.PIPELINE.format("sd3")]]  # fmt: skip
     common = notes.shared(footers)
     assert common == ["fidelity: published"]
     assert notes.split(footers[0], common) == (["Ours: n = 6", "[1] a"], [1], False)

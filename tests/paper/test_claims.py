@@ -198,7 +198,7 @@ def test_people_and_a_judge_have_claims_of_their_own_and_half_is_no_preference(t
     assert needed["verdict"] == "cannot be run" and "a model that judges" in needed["detail"]
     other = votes(0.9, [0.8, 1], sides=("sd3_f16_wlf", "sd3_f16"))
     assert verdict(other)["verdict"] == "not run"
-    made_up = verdict(votes(0.62, [0.53, 0.71]), notes=["votes: random, to try the form"])
+    made_up = verdict(votes(0.62, [0.53, 0.71]), notes=[NOTE])
     assert made_up["verdict"] == "not judged"
     assert "assumed pair" in found["text"] and "assumed pair" in made_up["text"]
 

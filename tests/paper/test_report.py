@@ -17,9 +17,10 @@ from diffusion4k.errors import UserError
 from diffusion4k.paper import tables
 from diffusion4k.paper.report import page as report
 from diffusion4k.paper.report import provenance
+from diffusion4k.sources.miniature import notes
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "report" / "report.html"
-NOTE = "random weights (miniature)"
+NOTE = notes.NETWORK.format("clip")
 ABOUT = "a weekend's: 5,000 of 20,000 steps, <batch> 16"
 BANNER = "The numbers here prove the plumbing, not the paper."
 

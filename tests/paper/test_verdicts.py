@@ -10,6 +10,8 @@ from configs import resolve as resolved
 from diffusion4k.config import resolve
 from diffusion4k.dag import paper
 from diffusion4k.paper import latex, published, render, tables
+from diffusion4k.paper.report import notes as notes_below
+from diffusion4k.sources.miniature import notes
 from tiny_tables import NOTE, PUBLISHED, made
 
 ROWS = ("sd3_f16", "sd3_f16_wlf", "flux_f16", "flux_f16_wlf")
@@ -125,11 +127,32 @@ def test_out_of_memory_is_a_result(tmp_path):
     assert cell(table, "sd3_f16", "memory_gb")["verdict"] == "not reproduced"
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        "/data/random seeds: 6 pictures are PNG; encoded here as JPEG of quality 95, 4:2:0",
+        "miniature captions of train: by Random-7B",
+        "tiny-random-sd3: revision main",
+        "photographs of A800 cards: 6 pictures are PNG",
+    ],
+)
+def test_words_of_peoples_own_in_a_note_decide_no_verdict(tmp_path, note):
+    sizes = {"mean_height": {"value": 4578.0, "n": 36}}
+    table = assemble(
+        resolved(), "table_9", numbers(tmp_path, "sizes", {"train": sizes}, notes=[note])
+    )
+    assert cell(table, "train", "mean_height")["verdict"] == "reproduced"
+    assert notes_below.split([note], []) == ([note], [], False)
+    timed = {"sd3_f16_wlf": {"step": 20000, "images_per_second": 0.6}}
+    values = numbers(tmp_path, "training", timed, device="NVIDIA H100", notes=[note])
+    table = assemble(resolved(), "table_10", values)
+    assert cell(table, "sd3_f16_wlf", "images_per_second")["verdict"] == "not judged"
+
+
 def test_what_rests_on_miniature_or_random_inputs_is_not_judged(tmp_path):
     sizes = {"mean_height": {"value": 274.0, "n": 36}}
-    values = numbers(
-        tmp_path, "sizes", {"train": sizes}, notes=["Aesthetic-4K is a miniature: crops"]
-    )
+    note = notes.DATASET.format("Aesthetic-4K")
+    values = numbers(tmp_path, "sizes", {"train": sizes}, notes=[note])
     values |= numbers(tmp_path, "sizes", {"eval_2048": sizes}, notes=[NOTE])
     table = assemble(resolved(), "table_9", values)
     for row in ("train", "eval_2048"):

@@ -14,6 +14,7 @@ from diffusion4k import images, manifest
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.sources.miniature import architectures, dataset, metric_networks, text_models
+from diffusion4k.sources.miniature.notes import plumbing
 from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 
 CAPTIONS = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
@@ -249,7 +250,7 @@ def test_vgg16_has_torchvisions_convolutions(sources):
 
 def test_manifest_says_that_it_is_a_miniature(sources):
     for what in ("aesthetic_4k", "sd3", "aesthetics_head"):
-        assert any("miniature" in note for note in sources(what).notes)
+        assert all(map(plumbing, sources(what).notes))
 
 
 def test_sizes_that_no_pipeline_could_draw_are_refused(tmp_path):

@@ -146,6 +146,14 @@ def rated(config: Config) -> dict[str, Any]:
     return _returned(config, "ratings", config["ratings"]["path"])
 
 
+def count_code(script: str, returned: dict[str, Any]) -> str:
+    """Digest of the code that counts, and of the bytes of the files that raters sent back.
+
+    A corrected file may be older than the count: what is moved or copied may keep its time.
+    """
+    return code.of(script, also=map(Path, returned["answers"]))
+
+
 def _returned(config: Config, purpose: str, given: str | list[str]) -> dict[str, Any]:
     paths = list(dict.fromkeys(p for matches in answers.files(given).values() for p in matches))
     returned = {"answers": [str(path) for path in paths]}

@@ -4,12 +4,16 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from diffusion4k import images
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.dag import code
 from diffusion4k.dag.paths import file
 from diffusion4k.data import captions as listed
 from diffusion4k.errors import UserError
+from diffusion4k.files import walk
 from diffusion4k.sources import hub
+
+WATCHED = 1_000_000  # files of a folder without captions, beyond which none is looked at
 
 
 def manifest(config: Config, source: str) -> str:
@@ -86,7 +90,7 @@ def own_files(config: Config, source: str) -> str:
 
     Of a model's pipeline names, sizes and times. Trainings may depend on everything else, and a
     touch must not train again: of data sets the captions and the sizes of images, in the splits'
-    folders alone; of the rest names, sizes and where links lead to.
+    folders alone, without captions also below them; of the rest names, sizes and links' ends.
     """
     path = config["sources"][source].get("path")
     if not path:
@@ -94,22 +98,39 @@ def own_files(config: Config, source: str) -> str:
     root = Path(path).expanduser()
     if source.startswith("model_"):
         return code.listing(root)
-    splits = [s["folder"] for s in config["splits"].values() if s["source"] == source]
+    splits = [
+        (split["folder"], split.get("captioned", True))
+        for split in config["splits"].values()
+        if split["source"] == source
+    ]
     return content(root, splits) if splits else code.listing(root, times=False)
 
 
-def content(root: Path, folders: Iterable[str]) -> str:
+def _below(folder: Path) -> list[tuple[str, int]]:
+    """(name, bytes) of the images below a folder; none where there are too many to look at.
+
+    Snakemake asks each time that it plans: a million files take it seconds.
+    """
+    paths = walk(folder, hidden=False, most=WATCHED)
+    if len(paths) > WATCHED:
+        return []
+    pictures = (p for p in paths if p.suffix.lower() in images.SUFFIXES and p.is_file())
+    return [(p.relative_to(folder).as_posix(), p.stat().st_size) for p in pictures]
+
+
+def content(root: Path, folders: Iterable[tuple[str, bool]]) -> str:
     """Digest of the captions in these folders of a data set, and of the sizes of their images.
 
-    Of nothing else that lies there, and of no times: what was trained on it is made again with it.
+    `folders`: each with whether it is captioned; else, and where it has no metadata.jsonl, all
+    images below it count, by name. Of nothing else that lies there, and of no times: what was
+    trained on it is made again with it.
     """
     total = hashlib.sha256()
-    for folder in sorted(set(folders)):
+    for folder, captioned in sorted(set(folders)):
         listing = root / folder / listed.LISTING
         total.update(listing.read_bytes() if listing.is_file() else b"")
-        if (root / folder).is_dir() and not listing.is_file():  # captioned here: `captions`
-            paths = sorted(path for path in (root / folder).iterdir() if path.is_file())
-            total.update(repr([(path.name, path.stat().st_size) for path in paths]).encode())
+        if not captioned or not listing.is_file():  # captioned here: `captions`
+            total.update(repr(_below(root / folder)).encode() if (root / folder).is_dir() else b"")
         try:
             samples = listed.read(root, folder)
         except UserError:

@@ -23,6 +23,7 @@ from diffusion4k.paper.tables import other_settings, shown
 from diffusion4k.paper.verdicts import (
     CANNOT,
     DIRECTION,
+    NO_MEMORY,
     NOT_JUDGED,
     NOT_REPRODUCED,
     NOT_RUN,
@@ -199,7 +200,7 @@ def _fitting(claim: Mapping, cells: Mapping[str, Cell], labels: Mapping[str, str
     """Without memory, or with more than the paper's GPU has, is too large for it."""
     limit = claim["memory_gb"]
     without = {
-        row: cell["ours"] is None and "memory" in cell["verdict_reason"]
+        row: cell["ours"] is None and cell["verdict_reason"].startswith(NO_MEMORY)
         for row, cell in cells.items()
     }
     ours = []

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.published import Published
+from diffusion4k.sources.miniature import notes
 
 REPRODUCED = "reproduced"
 DIRECTION = "direction reproduced"  # the paper's sign of a difference, and ours excludes zero
@@ -24,8 +25,7 @@ NOT_JUDGED = "not judged"
 VERDICTS = (REPRODUCED, DIRECTION, NOT_REPRODUCED, NOT_RUN, CANNOT, NOT_JUDGED)
 MISSES = (DIRECTION, NOT_REPRODUCED)  # of a cell: its value is not as published
 
-# what makes a run's numbers say nothing about the paper
-PLUMBING = re.compile(r"\b(miniature|random)\b", re.IGNORECASE)
+NO_MEMORY = "out of GPU memory"  # how efficiency.py begins why there is no number
 RESTS_ON = "rests on miniature or random inputs"
 Z = 1.96  # of a 95 % interval
 GPU = re.compile(r"\b(?:[ABHLV]\d{2,4}|RTX ?\d{4})")
@@ -56,7 +56,7 @@ class Gap(NamedTuple):
 
 def plumbing(source: Manifest | None) -> bool:
     """Whether a manifest's notes call something that it rests on random or miniature."""
-    return source is not None and any(map(PLUMBING.search, source.notes))
+    return source is not None and any(map(notes.plumbing, source.notes))
 
 
 def standard_error(cell: Mapping[str, Any]) -> float | None:
@@ -116,7 +116,7 @@ def judge(
     sampled; `timed`, where only the same GPU gives the same number.
     """
     failed = source.results.get("failed", "") if source else ""
-    if cell["ours"] is None and "memory" not in failed:
+    if cell["ours"] is None and not failed.startswith(NO_MEMORY):
         return (CANNOT, reason) if reason else (NOT_RUN, "")
     if plumbing(source):
         return NOT_JUDGED, RESTS_ON
@@ -157,8 +157,7 @@ def _allowed(cell: Mapping, column: Mapping) -> tuple[float | None, str]:
 
 def _same_gpu(source: Manifest | None, note: str) -> bool:
     """Whether ours was measured on the GPU that the note on the published number names."""
-    ours = " ".join([source.device, *source.notes]) if source else ""
-    return bool(set(GPU.findall(note)) & set(GPU.findall(ours)))
+    return bool(source and set(GPU.findall(note)) & set(GPU.findall(source.device)))
 
 
 def judge_directions(

@@ -78,8 +78,8 @@ def write(
 
     `layout`: the flags of `whole` for pairs, of `patches` for ratings. `template`: a folder with
     page.html, kit.css and PROGRAM. While all pictures together have at most `embed` bytes they
-    are in the page, otherwise in `folder`/pictures, called after their item. An earlier page is replaced;
-    UserError for a `folder` with other files, and for a picture that is not what was made.
+    are in the page, otherwise in `folder`/pictures, called after their item. An earlier page is
+    replaced. UserError for a `folder` with other files, and for a picture that is another.
     """
     kind, suffix = ("png", ".png") if purpose == "ratings" else ("jpeg", ".jpg")
     with anew(folder) as part:

@@ -8,6 +8,7 @@ from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
     Least,
+    Line,
     Name,
     Section,
     Shape,
@@ -85,7 +86,7 @@ class Split(Section):
     min_side: Least = ABSENT
     """least length of the shorter side in pixels, or least [height, width]; unset where the data
     set promises none"""
-    label: str
+    label: Line
     """name in Table 9"""
     captions: Name = ABSENT
     """one of `captions`, in place of the folder's; it then needs no `metadata.jsonl`"""

@@ -7,6 +7,7 @@ from pydantic import model_validator
 from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
+    Line,
     Name,
     Natural,
     NotNegative,
@@ -75,7 +76,7 @@ class Captions(Section):
     """one of `endpoints`, which writes those that `path` lacks"""
     max_cost: NotNegative = ABSENT
     """with `endpoint`: as of `judge`, for each split"""
-    reason: str = ABSENT
+    reason: Line = ABSENT
     """why there are none; rows of tables that need them say so until `path` or `endpoint` is
     given"""
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
+    Line,
     Name,
     Names,
     Natural,
@@ -36,7 +37,7 @@ class PromptSet(Section):
     """text file with a prompt a line, or `.jsonl` with objects of `text` and perhaps `id`; UTF-8"""
     texts: some(str) = ABSENT
     """the prompts themselves, instead of a file"""
-    label: str
+    label: Line
     """whose prompts they are; captions of figures say it"""
 
 
@@ -48,7 +49,7 @@ class Figure(Section):
     prompt, a column a model), `mosaic` (a picture a prompt, in their own shapes), `samples` and
     `patches` of photographs, `reconstruction` and its `errors`, `histogram` of sizes, `curves` of
     losses, `votes` of people"""
-    title: str
+    title: Line
     """what stands above it"""
     caption: str = ABSENT
     """what stands below it, before what its kind adds"""

@@ -8,6 +8,7 @@ from diffusion4k.config.keys.cluster import TrainingRequest
 from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
+    Line,
     Name,
     Natural,
     NotNegative,
@@ -104,7 +105,7 @@ class Autoencoder(Section):
     """one of `vae_recipes`"""
     split: Name = ABSENT
     """split whose images it reconstructs; by default `reconstruction.split`"""
-    label: str
+    label: Line
     """name in the tables"""
     factor: Factor = 16
     """pixels a latent, each way: 16 (the two forms below) or 8, as it was trained"""
@@ -155,7 +156,7 @@ class ModelSampling(Section):
 class Model(Section):
     """What makes pictures: a backbone's pipeline, another one, or a folder of finished images."""
 
-    label: str = ABSENT
+    label: Line = ABSENT
     """name in the tables; the model's own name by default"""
     backbone: Name = ABSENT
     """one of `backbones`"""

@@ -8,6 +8,7 @@ from diffusion4k.config.keys.figures import FigureName
 from diffusion4k.config.keys.models import Factor
 from diffusion4k.config.keys.types import (
     ABSENT,
+    Line,
     Name,
     Names,
     NotNegative,
@@ -23,7 +24,7 @@ TableName = matching("table_[a-z0-9]+", "a table is called table_…, small lett
 class Cost(Section):
     """A way to sample a picture whose memory and time are measured."""
 
-    label: str
+    label: Line
     """name in the table"""
     model: Name
     """a model with a pipeline"""
@@ -38,7 +39,7 @@ class Table(Section):
 
     kind: Literal["numbers", "prompts"] = "numbers"
     """`prompts`: rows are prompts in words, files of `config/prompts`, and there are no columns"""
-    title: str
+    title: Line
     """caption"""
     evaluation: Name = ABSENT
     """benchmark of its columns; of a table without rows, one of `published/context.csv`"""
@@ -70,7 +71,7 @@ class Table(Section):
 class Claim(Section):
     """One claim of the paper."""
 
-    text: str
+    text: Line
     """the claim, for readers"""
     table: TableName = ABSENT
     """the table that it is read from"""
@@ -99,7 +100,7 @@ class Claim(Section):
 class Unavailable(Section):
     """A row that no run can fill."""
 
-    label: str
+    label: Line
     """name in the table"""
-    reason: str
+    reason: Line
     """what the table says instead of a number"""

@@ -107,6 +107,8 @@ _MINUTES = {"type": "number", "exclusiveMinimum": 0}
 _TIME = {"type": "object", "properties": {"minutes": _MINUTES}, "additionalProperties": False}
 
 Name = matching("[a-z0-9_]+", "a name has small letters, digits and _ only")
+# a line break would end a row of a Markdown table
+Line = matching(r"[^\n\r]*", "should be one line (YAML's >- makes one of several)")
 Names = each_once(Name)
 Where = matching(r"[\s\S]+", "empty; it would mean the checkout itself, so give a path")
 Natural = Annotated[int, Field(ge=0)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from diffusion4k.paper.tables import ABOUT
-from diffusion4k.paper.verdicts import PLUMBING
+from diffusion4k.sources.miniature.notes import plumbing
 
 # how lines begin that are read with their own table: its numbers in brackets, its n, what it is of
 OWN = ("[", "Ours: ", ABOUT)
@@ -18,7 +18,7 @@ def shared(footers: Sequence[Sequence[str]], least: int = 2) -> list[str]:
     counts: dict[str, int] = {}
     for footer in footers:
         for line in dict.fromkeys(footer):
-            if not line.startswith(OWN) and not PLUMBING.search(line):
+            if not line.startswith(OWN) and not plumbing(line):
                 counts[line] = counts.get(line, 0) + 1
     return [line for line, count in counts.items() if count >= least]
 
@@ -38,7 +38,7 @@ def split(footer: Sequence[str], common: Sequence[str]) -> tuple[list[str], list
     own = [
         line
         for line in footer
-        if line not in numbers and (line.startswith(ABOUT) or not PLUMBING.search(line))
+        if line not in numbers and (line.startswith(ABOUT) or not plumbing(line))
     ]
-    miniature = any(map(PLUMBING.search, footer))
+    miniature = any(map(plumbing, footer))
     return own, sorted({numbers[line] for line in footer if line in numbers}), miniature

@@ -20,7 +20,7 @@ from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render, verdicts
 from diffusion4k.paper.footer import together
 from diffusion4k.paper.report import answer, costs, notes, provenance, templates
-from diffusion4k.paper.verdicts import PLUMBING
+from diffusion4k.sources.miniature.notes import plumbing
 
 LARGEST_PNG = 300_000  # bytes; a larger figure holds photographs, which JPEG keeps well
 WIDEST = 2000  # px of an embedded picture
@@ -64,7 +64,7 @@ def build(
     chain = costs.behind(shown)
     sources = provenance.origins(chain.values())
     texts = dict.fromkeys(note for source in [*shown, *sources] for note in source.notes)
-    warnings = together(note for note in texts if PLUMBING.search(note))
+    warnings = together(note for note in texts if plumbing(note))
     judged = claims.results["claims"] if claims else []
     items = answer.matrix(tables, figures, judged, config, lacking)
     works = costs.works(chain, work, config["train"]["steps"])
