@@ -32,7 +32,7 @@ from diffusion4k.sources.miniature import architectures as miniature
 from diffusion4k.train import launch
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
-from diffusion4k.vae import scale_consistency
+from diffusion4k.vae import discriminator, scale_consistency
 from diffusion4k.vae.discriminator import Discriminator, gradient_penalty, hinge
 from diffusion4k.vae.f16 import make_f16
 
@@ -129,10 +129,11 @@ def count_memory(settings: AutoencoderSettings, accelerator: Accelerator, *, qui
         alive = memory.Alive([*held, *made.ema.shadow_params])
         weights = alive.now
         with alive:
+            vectors = discriminator.vectors(made.opponent)
             for _ in range(2):  # in the second the gradients of the first are there
                 alive.peak = 0
                 batch = made._to_device(pictures(settings))
-                made.train_decoder(batch, 2, fighting=True)
+                made.train_decoder([batch], 2, vectors)
                 del batch
         gradients = sum(p.grad.untyped_storage().nbytes() for p in made.trained)
         states = 8 * sum(p.numel() for p in (*made.trained, *made.opponent.parameters()))

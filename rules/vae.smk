@@ -66,6 +66,7 @@ rule train_vae:
             processes=key("vae_training.gpus", then=lambda gpus: max(gpus, 1)),
             micro_batch=key("vae_training.micro_batch"),
             gradient_checkpointing=key("vae_training.gradient_checkpointing"),
+            deterministic=key("train.deterministic"),
             save_every=key("vae_training.save_every", then=pace),
             time_limit=vae.time_limit(CONFIG),
         ),

@@ -7,7 +7,7 @@ import pytest
 
 from configs import load, merge
 from diffusion4k import files
-from diffusion4k.cluster import doctor
+from diffusion4k.cluster import doctor, trainings
 from diffusion4k.config import resolve as config
 
 
@@ -45,5 +45,5 @@ def test_torchruns_limit_counts_where_it_is_launched(tmp_path, monkeypatch, gpus
     record = {"seconds_per_step": 10.0, "seconds_saving": 690.0}
     path.write_text(json.dumps(record), encoding="utf-8")
     own = {"train": {"gpus": gpus}}
-    finding = doctor._notice(configuration(backbones={"flux": own, "sd3": own}), tmp_path)
+    finding = trainings.notice(configuration(backbones={"flux": own, "sd3": own}), tmp_path)
     assert finding.ok is ok and ("torchrun" in finding.detail) is not ok

@@ -33,6 +33,18 @@ def test_row_sc_gradients(monkeypatch):
     assert [len(batch) for batch in published] == [32] * 10
 
 
+def test_row_sc_weight_group():
+    """How many images of a step share an adaptive weight: a released micro-batch's, or all."""
+    published, corrected = (
+        AutoencoderSettings(
+            decoder_batch=64, micro_batch=16, adaptive_group=s["vae_training"]["adaptive_group"]
+        )
+        for s in both("sc_weight_group")
+    )
+    assert (published.group, corrected.group) == (32, 64)
+    assert [len(s.dealt(1)[0]) for s in (published, corrected)] == [2, 1]
+
+
 def test_row_sc_alternation(monkeypatch):
     """Whether the discriminator has photographs of its own."""
     published, corrected = (batches_of(s, monkeypatch) for s in both("sc_alternation"))

@@ -10,12 +10,13 @@ import pytest
 import edits
 from diffusion4k import digest
 
-MINIATURE = ("--configfile", "config/miniature.yaml")
+MINIATURE = ("--configfile", "config/miniature-sc.yaml")  # it trains a VAE, too
 ROOT = Path(__file__).resolve().parents[2]
 # a trunk script, which is a command line and does not count, and the module that does its work
 TRUNK = {
     "latents.py": "diffusion4k/latents/shard.py",
     "train.py": "diffusion4k/train/finetune.py",
+    "train_vae.py": "diffusion4k/train/autoencoder.py",
     "export.py": "diffusion4k/pipelines/export.py",
     "generate.py": "diffusion4k/generate/shard.py",
 }
@@ -80,6 +81,7 @@ LEFT_OUT = {
         "cache": 1.0, "workers": any,  # how fast
         "save_dtype": None, "dataset": None, "folder": "train", "start": None,  # of no use here
     },
+    "train_vae.py": {"workers": any, "start": None},
     "export.py": {"vae": None},
     "generate.py": {
         "device": "auto", "offload": False,
@@ -92,6 +94,7 @@ LEFT_OUT = {
 OUTPUTS = {
     "latents.py": "latents/sd3/shard-0-of-1.json",
     "train.py": "train/sd3_f16_wlf/step-000300.json",
+    "train_vae.py": "vae/flux_vae_sc/train/step-000225.json",
     "export.py": "train/sd3_f16_wlf/pipeline.json",
     "generate.py": "generate/sd3_f16_wlf/eval_4096/shard-0-of-1.json",
 }

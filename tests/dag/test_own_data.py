@@ -9,7 +9,7 @@ import yaml
 import simulated
 from conftest import Workflow, copy_workflow
 from diffusion4k import files
-from diffusion4k.dag import data, generate, sources
+from diffusion4k.dag import generate, sources
 
 FLAGS = ("--configfile", "config/miniature.yaml", "mine.yaml")
 

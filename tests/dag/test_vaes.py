@@ -1,8 +1,10 @@
 """VAEs that are trained: who takes one, what follows it, what is shared and what is refused."""
 
+import re
+
 import pytest
 
-from configs import fault, resolve
+from configs import ROOT, fault, resolve
 from diffusion4k.config import training
 from diffusion4k.dag import generate, latents, sources, train, vae
 
@@ -76,7 +78,8 @@ def test_a_backbones_vae_is_that_of_its_models_and_of_its_latents_if_it_encodes(
     [
         (
             {"vaes": {"mine": SC | {"recipe": "own"}}, "vae_recipes": {"own": ENCODING}},
-            "models.flux_sc_wlf.vae: mine has an encoder of its own",
+            "set backbones.flux.vae: mine, which its latents and all its models then take; or"
+            " vae_recipes.own.encoder: frozen",
         ),
         (
             {"vaes": {"mine": SC | {"backbone": "sd3"}}},
@@ -84,7 +87,17 @@ def test_a_backbones_vae_is_that_of_its_models_and_of_its_latents_if_it_encodes(
         ),
         ({"vaes": {"mine": {"label": "x"}}}, "vaes.mine: needs a source, or a backbone"),
         ({"vaes": {"mine": SC | {"recipe": "wlf"}}}, "vaes.mine.recipe: no vae_recipes entry"),
-        ({"vae_training": {"gpus": 3}}, "vae_training.discriminator_batch: 256 images cannot"),
+        ({"vae_training": {"gpus": 3}}, "vae_training.adaptive_group: 32 images cannot"),
+        ({"vae_training": {"adaptive_group": 24}}, "vae_training.adaptive_group: 64 images"),
+        ({"vae_training": {"discriminator_batch": 96}}, "vae_training.discriminator_batch: 96 is"),
+        (
+            {"vae_training": {"nodes": 3}},
+            "vae_training.nodes: 4 GPUs cannot be spread evenly over 3",
+        ),
+        (
+            {"vae_training": {"split": "eval_4096", "held_out": 300}},
+            "vae_training.held_out: 300 of 195 images (eval_4096) leave none",
+        ),
         ({"vae_training": {"keep": [7]}}, "vae_training.keep: no segment ends at step 7"),
         ({"latents": {"split": "sa_1b"}}, "latents.split: sa_1b has no captions"),
         ({"vae_training": {"size": 96}}, "vae_training.size: crops of 96 px are too small"),
@@ -100,6 +113,35 @@ def test_a_recipes_settings_are_those_of_its_jobs():
     settings = training.vae_settings(with_sc(), "mine")
     assert (settings.decoder_batch, settings.discriminator_batch) == (64, 256)
     assert settings.decoder_form == "published" and settings.ema == 0.9999
+
+
+def test_a_recipe_has_of_sc_what_it_leaves_out():
+    own = {"no_sc": {"scale_consistency": 0.0}}
+    config = resolve(vaes={"mine": SC | {"recipe": "no_sc"}}, vae_recipes=own)
+    recipes = config["vae_recipes"]
+    assert recipes["no_sc"] == recipes["sc"] | own["no_sc"] and recipes["sc"]["scale_consistency"]
+    assert training.vae_settings(config, "mine").scale_consistency == 0
+    assert vae.trained(
+        resolve(vaes={"mine": SC, "other": SC | {"recipe": "no_sc"}}, vae_recipes=own)
+    ) == [
+        "mine",
+        "other",
+    ]
+
+
+def test_both_trainings_are_tried_again_and_ended_alike():
+    """So what tests/slurm shows of one rule's slots, memory and time budget holds for the other."""
+    asked, budgets = [], []
+    for name in ("train", "vae"):
+        text = (ROOT / f"rules/{name}.smk").read_text(encoding="utf-8")
+        text = text.replace("VAE_", "").replace("train_vae", "train").replace("lambda w: ", "")
+        text = re.sub(r"( *#.*\n)|, w\)", lambda m: ")" if m[0] == ", w)" else "", text)
+        asked.append(re.search(r"^    retries:.*?^    params:", text, re.M | re.S)[0])
+        budgets.append(re.search(r"time_limit=.*", text)[0])
+        shell = " ".join(re.findall(r'"(.*)"', text))
+        assert re.search(r"\{resources.execution\}\s+--attempt \{resources.attempt\}", shell)
+    assert asked[0] == asked[1] and "ended_slots" in asked[0] and "execution=" in asked[0]
+    assert budgets[0] == budgets[1]
 
 
 def test_sa_1b_says_that_it_must_be_fetched_by_hand(tmp_path):

@@ -27,15 +27,6 @@ class Alone:
         return value
 
 
-def apart(ours: dict, theirs: dict) -> float:
-    """How far two sets of gradients are apart, relative to the second's norm."""
-    assert ours.keys() == theirs.keys()
-    difference = torch.cat([(ours[name] - theirs[name]).flatten() for name in ours])
-    return float(
-        difference.norm() / torch.cat([value.flatten() for value in theirs.values()]).norm()
-    )
-
-
 def main() -> None:
     torch.set_num_threads(1)
     vgg16 = Path(sys.argv[1])
@@ -48,8 +39,8 @@ def main() -> None:
     _, expected_row, expected = parity_sc.stepped(vgg16, Alone(), 1, whole)
     _, _, own = parity_sc.stepped(vgg16, Alone(), 1, half)
     for name in ("decoder", "discriminator"):
-        assert apart(averaged[name], expected[name]) < 1e-5, name
-        assert apart(own[name], expected[name]) > 1e-2, name
+        assert parity_sc.apart(averaged[name], expected[name]) < 1e-5, name
+        assert parity_sc.apart(own[name], expected[name]) > 1e-2, name
     for name, value in expected_row.items():
         assert abs(row[name] - value) <= 1e-5 * abs(value), (name, row[name], value)
     print("two processes are one", flush=True)

@@ -69,6 +69,15 @@ def save_vgg16(path: Path) -> Path:
     return path
 
 
+def apart(ours: dict, theirs: dict) -> float:
+    """How far two sets of gradients are apart, relative to the second's norm."""
+    assert ours.keys() == theirs.keys()
+    difference = torch.cat([(ours[name] - theirs[name]).flatten() for name in ours])
+    return float(
+        difference.norm() / torch.cat([value.flatten() for value in theirs.values()]).norm()
+    )
+
+
 def stepped(vgg16_file, accelerator, processes, batches, form="published", **changes):
     """Our task after one step: it, its row, and the gradients that its optimizers got."""
     values = {"decoder_batch": BATCH, "discriminator_batch": BATCH, "micro_batch": BATCH}

@@ -103,6 +103,13 @@ def job_for(inputs, folder, name="sd3", **changes):
     return Job(**values | changes)
 
 
+def vae_flags(job, **changes):
+    """The flags of scripts/train_vae.py for `recipe("vae", **changes)` on the job's inputs."""
+    inputs = {key: getattr(job, key) for key in ("dataset", "images", "vgg16")}
+    values = VAE | changes | inputs
+    return [f"--{k.replace('_', '-')}={v}" for k, v in values.items() if v is not True]
+
+
 def train(settings, job):
     """Train in this process, with one thread; the weights by name.
 

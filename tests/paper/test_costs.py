@@ -32,7 +32,7 @@ def test_gpus_count_and_time_is_what_all_segments_took(run):
     step = run / f"train/sd3_f16_wlf/step-{config['train']['steps']:06d}.json"
     last = made(step, 100, "2 x NVIDIA H100 80GB HBM3", results=trained)
     known = json.loads(estimate.of_run(config))
-    (work,) = costs.works({step: last}, known, config["train"]["steps"])
+    (work,) = costs.works({step: last}, known)
     assert (work.jobs, work.seconds, work.gpus, work.gpu_hours) == (1, 7200, 2, 4)
     assert work.flops == cost.of(config, ("train", "sd3_f16_wlf")).flops
     line = work.line(price=2.5)
@@ -41,13 +41,31 @@ def test_gpus_count_and_time_is_what_all_segments_took(run):
     assert line["share"] == f"{work.flops / 7200 / 2 / 989e12:.0%}"
 
 
+def test_a_vaes_training_is_a_line_of_its_own_with_its_arithmetic(run):
+    """Half of it is done; what is reconstructed by it, and which images it saw, is other work."""
+    config = resolve(vaes={"mine": {"backbone": "flux", "recipe": "sc", "label": "mine"}})
+    step = config["vae_training"]["steps"] // 2
+    ends = {"step": step, "seconds_training": 7200.0}
+    paths = [run / f"vae/mine/train/step-{step:06d}.json", run / "vae/images.json"]
+    paths += [run / "vae/mine/reconstruction-0-of-1.json"]
+    device = "4 x NVIDIA H100 80GB HBM3"
+    chain = {paths[0]: made(paths[0], 100, device, results=ends)}
+    chain |= {path: made(path, 50, device) for path in paths[1:]}
+    works = costs.works(chain, json.loads(estimate.of_run(config)))
+    shown = [(work.stage, work.name, work.jobs) for work in works]
+    assert shown == [("train_vae", "mine", 1), ("vae", "", 1), ("vae", "mine", 1)]
+    assert (works[0].seconds, works[0].gpu_hours) == (7200, 8)
+    assert works[0].flops == pytest.approx(cost.of(config, ("train_vae", "mine")).flops / 2)
+    assert costs.total(works).seconds == pytest.approx(7300, abs=2)
+
+
 def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
     config = resolve()
     shards = [run / f"generate/flux_f16/eval_4096/shard-{n}-of-10.json" for n in range(2)]
     chain = {path: made(path, 50) for path in shards}
     score = run / "metrics/flux_f16/eval_4096/texture-0-of-10.json"
     chain[score] = made(score, 10)
-    drawn, scored = costs.works(chain, json.loads(estimate.of_run(config)), 1)
+    drawn, scored = costs.works(chain, json.loads(estimate.of_run(config)))
     assert (drawn.stage, drawn.name, drawn.jobs) == ("generate", "flux_f16/eval_4096", 2)
     assert drawn.seconds == pytest.approx(100, abs=1)
     every = cost.of(config, ("generate", "flux_f16", "eval_4096")).flops
@@ -83,7 +101,7 @@ def test_a_boards_peak_is_found_by_the_name_that_torch_gives_it(device, tera):
 def test_what_answers_were_paid_is_part_of_the_cost(run):
     judged = made(run / "people/judge.json", 1, results={"cost": 3.25})
     other = made(run / "metrics/sd3_f16/eval_4096/fid.json", 1, results={"cost": 99.0})
-    works = costs.works({judged.path: judged, other.path: other}, {}, 1)
+    works = costs.works({judged.path: judged, other.path: other}, {})
     assert [work.line(2)["cost"] for work in works] == ["", "3.25"]
     assert costs.total(works).line(2)["cost"] == "3.25"
 

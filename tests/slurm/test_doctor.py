@@ -10,7 +10,7 @@ import pytest
 from cluster import Cluster
 from configs import load, merge
 from conftest import ROOT, copy_workflow
-from diffusion4k.cluster import doctor, probe
+from diffusion4k.cluster import doctor, probe, trainings
 from diffusion4k.config import resolve as config
 from diffusion4k.dag.preflight import use_own_interpreter
 from diffusion4k.estimate import plan
@@ -80,67 +80,6 @@ def test_a_limit_of_the_partition(here):
         assert examined(site={"max_runtime": 60})["time limits"].ok
     finally:
         here.run("scontrol", "update", "partitionname=gpu", "maxtime=2880")
-
-
-def slots(benchmarks: Path = ROOT / "benchmarks/results", **changes) -> dict[str, doctor.Finding]:
-    found = doctor._slots(configuration(**changes), benchmarks)
-    return {finding.what: finding for finding in found}
-
-
-def test_segments_that_do_not_fit_their_slots():
-    """Estimated: a Flux step takes 37.9 s, 32 images of 4 x 402.3 TFLOP on 8 GPUs."""
-    assert slots()["slots"].ok
-    (short,) = slots(site={"max_runtime": 240}).values()
-    assert str(short).startswith("FIX  slots of flux_f16_wlf: estimated: at 37.9 s a step (170 ")
-    assert "12 jobs of 220 minutes are 4,183 of a segment's 5,000 steps" in short.detail
-    ways = "train.segment: 4183 or less, train.slots: 15, or site.max_runtime: 283"
-    assert short.detail.endswith(f"; set {ways}")
-    for change in ({"train": {"segment": 4000}}, {"train": {"slots": 15}}):
-        assert slots(site={"max_runtime": 240}, **change)["slots"].ok
-    assert slots(site={"max_runtime": 283})["slots"].ok
-    (short,) = slots(resources={"train": {"runtime": 240}}).values()
-    assert "or resources.train.runtime: 283" in short.detail
-    own = {"flux": {"train": {"resources": {"runtime": 240}}}}
-    (short,) = slots(backbones=own).values()
-    assert "or backbones.flux.train.resources.runtime: 283" in short.detail
-
-
-def test_an_offloaded_optimizer_that_does_not_fit_what_is_asked_for():
-    """Flux: 11.9 billion weights of 16 bytes, on two GPUs of 60 GB of the node's memory each."""
-    assert not [*doctor._memory(configuration())]
-    two = {"gpus": 2}
-    (short,) = doctor._memory(configuration(backbones={"flux": {"train": two}}))
-    assert str(short).startswith(
-        "FIX  memory of flux_f16_wlf: asks for 120 GB a node, weights and optimizer take 190 GB "
-    )
-    assert "raise backbones.flux.train.resources.mem_mb" in short.detail
-    two["resources"] = {"mem_mb": 120000}
-    assert not [*doctor._memory(configuration(backbones={"flux": {"train": two}}))]
-    # on the GPUs: a resumed rank reads its share of masters and moments, 12 bytes a weight, first
-    two |= {"offload_optimizer": False, "resources": {"mem_mb": 60000}}
-    (short,) = doctor._memory(configuration(backbones={"flux": {"train": two}}))
-    assert "asks for 120 GB a node, weights and optimizer take 143 GB there" in short.detail
-    two["resources"] = {"mem_mb": 72000}
-    assert not [*doctor._memory(configuration(backbones={"flux": {"train": two}}))]
-
-
-def test_weights_that_do_not_fit_what_is_asked_for():
-    """Flux in full on one GPU: 11.9 billion weights of 4 bytes, and of 2 in the file."""
-    own = {"gpus": 1, "zero_stage": 0, "optimizer": "adamw_8bit", "offload_optimizer": False}
-    (short,) = doctor._memory(configuration(backbones={"flux": {"train": own}}))
-    assert "asks for 60 GB a node, weights and optimizer take 71 GB there" in short.detail
-    own["resources"] = {"mem_mb": 96000}
-    assert not [*doctor._memory(configuration(backbones={"flux": {"train": own}}))]
-
-
-def test_segments_at_a_rate_that_was_measured(tmp_path):
-    row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 400.0}
-    record = {"date": "2026-01-01", "device": "H200", "rows": [row]}
-    (tmp_path / "h200.json").write_text(json.dumps(record), encoding="utf-8")
-    short = {"site": {"max_runtime": 240}, "plan": {"device": "H200"}}
-    assert slots(tmp_path, **short)["slots"].ok
-    found = slots(tmp_path, **short, train={"slots": 4})["slots of flux_f16_wlf"]
-    assert "(400 TFLOP/s a GPU, measured on H200)" in found.detail
 
 
 def test_a_partition_with_two_kinds_of_nodes(tmp_path, monkeypatch):
@@ -268,18 +207,20 @@ def test_the_doctor_and_the_plan_count_the_same_disk():
     assert sum(plan.Plan(configuration("miniature.yaml")).disk().values()) < 1
 
 
+@pytest.mark.parametrize("of", ["train/m", "vae/m/train"])
 @pytest.mark.parametrize(("saving", "ok"), [(None, True), (4.0, True), (400.0, False)])
-def test_a_save_that_takes_longer_than_slurm_waits_is_told(here, tmp_path, saving, ok):
+def test_a_save_that_takes_longer_than_slurm_waits_is_told(here, tmp_path, saving, ok, of):
+    section = "train" if of == "train/m" else "vae_training"
     if saving:
-        path = tmp_path / "train/m/progress/k-000300/progress.json"
+        path = tmp_path / of / "progress/k-000300/progress.json"
         path.parent.mkdir(parents=True)
         record = {"seconds_per_step": 1.0, "seconds_saving": saving}
         path.write_text(json.dumps(record), encoding="utf-8")
-    finding = doctor._notice(configuration(), tmp_path)
+    finding = trainings.notice(configuration(), tmp_path)
     assert finding.ok is ok
     assert "KillWait" in finding.detail
     assert ("goes back up to 30 minutes" in finding.detail) is not ok
-    steps = doctor._notice(configuration(train={"save_every": 250}), tmp_path)
+    steps = trainings.notice(configuration(**{section: {"save_every": 250}}), tmp_path)
     assert ("goes back up to 250 steps" in steps.detail) is not ok
 
 
@@ -290,7 +231,7 @@ def test_a_save_that_takes_longer_than_torchrun_waits_is_told(here, tmp_path, mo
     path.parent.mkdir(parents=True)
     record = {"seconds_per_step": 10.0, "seconds_saving": 690.0}
     path.write_text(json.dumps(record), encoding="utf-8")
-    short = doctor._notice(configuration(), tmp_path)
+    short = trainings.notice(configuration(), tmp_path)
     assert not short.ok and "torchrun its ranks after 600 s" in short.detail
     assert "raise train.time_margin" in short.detail
-    assert doctor._notice(configuration(train={"time_margin": 25}), tmp_path).ok
+    assert trainings.notice(configuration(train={"time_margin": 25}), tmp_path).ok

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -15,7 +14,7 @@ from configs import load, merge
 from conftest import ROOT
 from diffusion4k.cluster import submission
 from diffusion4k.config import resolve as config
-from diffusion4k.dag import resources, train
+from diffusion4k.dag import resources, train, vae
 from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
@@ -138,14 +137,25 @@ def test_what_needs_no_cluster_is_local():
     assert {"fetch_source", "aggregate", "table", "prompts", "figure", "html"} <= local
 
 
-def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(tmp_path, monkeypatch):
-    made = resolved()
+@pytest.mark.parametrize(
+    ("chain", "name", "gpus"),
+    [(train.CHAIN, "flux_f16_wlf", 8), (vae.CHAIN, "mine", 4)],
+    ids=["model", "vae"],
+)
+def test_a_slot_that_ended_in_time_is_no_reason_for_more_memory(
+    tmp_path, monkeypatch, chain, name, gpus
+):
+    made = resolved(vaes={"mine": {"backbone": "flux", "recipe": "sc", "label": "mine"}})
     monkeypatch.chdir(tmp_path)
-    segment = SimpleNamespace(model="flux_f16_wlf", step=f"{train.CHAIN.segments(made)[0]:06d}")
-    told = Path(train.CHAIN.progress_folder(made, segment), "progress.json")
-    for ended, memory in ((0, 800000), (1, 640000), (2, 480000), (5, 480000)):
+    segment = submission.wildcards(made, chain.rule, name)
+    told = Path(chain.progress_folder(made, segment), "progress.json")
+    for ended, memory in ((0, 100_000), (1, 80_000), (2, 60_000), (5, 60_000)):
         write_text(told, json.dumps({"slots": ended}))
-        assert f"--mem {memory} " in sbatch(made, "train", segment.model, attempt=3)
+        assert f"--mem {memory * gpus} " in sbatch(made, chain.rule, name, attempt=3)
+    assert (
+        submission.asked(made, chain.rule, name, 5)["runtime"]
+        == (made["resources"][chain.rule]["runtime"])
+    )
 
 
 def test_ranks_have_the_time_to_save_after_a_signal():

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import parity
 import parity_sc
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.vae import scale_consistency
 from diffusion4k.vae.discriminator import Discriminator
 from tiny_training import fresh
@@ -133,6 +134,41 @@ def test_the_small_map_alone_gives_the_consistency_and_its_gradient():
         loss.backward()
         gradients.append((loss.detach(), s.grad))
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_micro_batches_are_one_with_the_whole_batch(ours, vgg16):
+    """Gradients, the adaptive weight, the power iterations: of two pictures, one at a time."""
+    fresh()
+    halves = [
+        {key: value[index : index + 1] for key, value in batch.items()}
+        for batch in (parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")})
+        for index in range(2)
+    ]
+    task, row, gradients = parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, halves, micro_batch=1)
+    for name, value in ours[1].items():
+        assert_close(row[name], torch.as_tensor(value))
+    for network, expected in ours[2].items():
+        assert parity_sc.apart(gradients[network], expected) < CLOSE, network
+    for vector, expected in zip(task.opponent.buffers(), ours[0].opponent.buffers(), strict=True):
+        assert torch.equal(vector, expected)
+    # what the images of a weight are, does matter
+    fresh()
+    each = {"micro_batch": 1, "adaptive_group": 1}
+    _, row, gradients = parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, halves, **each)
+    assert parity_sc.apart(gradients["decoder"], ours[2]["decoder"]) > 100 * CLOSE
+    assert abs(row["adaptive_weight"] / ours[1]["adaptive_weight"] - 1) > 100 * CLOSE
+
+
+@pytest.mark.parametrize(("processes", "micro"), [(1, 32), (1, 4), (4, 32), (2, 2)])
+def test_which_images_share_a_weight_does_not_depend_on_how_they_are_dealt_out(processes, micro):
+    settings = AutoencoderSettings(decoder_batch=64, discriminator_batch=128, micro_batch=micro)
+    dealt = [settings.dealt(processes, process) for process in range(processes)]
+    groups = zip(*(groups for groups, _ in dealt), strict=True)
+    slots = [sorted(s for parts in group for part in parts for s in part) for group in groups]
+    assert slots == [[*range(32)], [*range(32, 64)]]
+    further = sorted(s for _, parts in dealt for part in parts for s in part)
+    assert further == [*range(64, 192)]
+    assert all(len(part) <= micro for groups, _ in dealt for parts in groups for part in parts)
 
 
 def test_two_processes_are_one_with_the_whole_batch(vgg16, tmp_path):

@@ -22,7 +22,16 @@ from absent import absent
 from diffusion4k import monitor, progress
 from diffusion4k.errors import UserError
 from diffusion4k.train import state
-from tiny_training import fresh, history, job_for, make_inputs, recipe, train, weights
+from tiny_training import (
+    fresh,
+    history,
+    job_for,
+    make_inputs,
+    recipe,
+    train,
+    vae_flags,
+    weights,
+)
 from two_ranks import ENVIRONMENT, HELPERS, ROOT, TORCHRUN
 
 STEPS = 20
@@ -136,14 +145,20 @@ def unsealed(folder: Path) -> list[Path]:
     return [*folder.glob("checkpoints-*/.checkpoint-*.tmp")]
 
 
-def sharded(job, save_every: int) -> list[str]:
-    """scripts/train.py on two ranks under ZeRO, with loading processes as at full size."""
+def on_two_ranks(name: str, job, save_every: int) -> list[str]:
+    """A training's script on two ranks, with loading processes as at full size; SD3 under ZeRO."""
+    if name == "vae":
+        own = ["train_vae.py", *vae_flags(job, micro_batch=1)]
+    else:
+        own = [
+            "train.py", "--backbone", "sd3", "--learning-rate", "1e-3", "--global-batch", "4",
+            "--micro-batch", "1", "--guidance", "3.5", "--no-gradient-checkpointing",
+            "--zero-stage", "2", "--latents", *map(str, job.latents), "--cache", "0",
+        ]  # fmt: skip
     return [
-        *TORCHRUN, str(ROOT / "scripts" / "train.py"), "--backbone", "sd3", "--processes", "2",
-        "--learning-rate", "1e-3", "--global-batch", "4", "--micro-batch", "1", "--guidance", "3.5",
-        "--no-gradient-checkpointing", "--zero-stage", "2", "--pipeline", str(job.pipeline),
-        "--latents", *map(str, job.latents), "--stop-step", str(STEPS),
-        "--save-every", str(save_every), "--cache", "0", "--workers", "1",
+        *TORCHRUN, str(ROOT / "scripts" / own[0]), *own[1:], "--processes", "2",
+        "--pipeline", str(job.pipeline), "--stop-step", str(STEPS),
+        "--save-every", str(save_every), "--workers", "1",
         "--progress-folder", str(job.progress_folder), "--output", str(job.output),
     ]  # fmt: skip
 
@@ -157,23 +172,29 @@ def check_goes_on(command: list[str], folder: Path, straight: Path) -> None:
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_two_processes_killed_while_they_save_their_shards(inputs, tmp_path, killed_ranks):
-    """SIGKILL to launcher and ranks of scripts/train.py, a ZeRO checkpoint half-written."""
-    job = job_for(inputs, tmp_path, stop_step=STEPS)
-    command = sharded(job, save_every=1)
+RANKS = pytest.mark.parametrize(("name", "mode"), [("sd3", "zero"), ("vae", "vae")])
+
+
+@RANKS
+def test_two_processes_killed_while_they_save(inputs, tmp_path, killed_ranks, name, mode):
+    """SIGKILL to launcher and ranks of a training's script, a checkpoint half-written: of ZeRO, or
+    of a VAE with its discriminator and average."""
+    job = job_for(inputs, tmp_path, name, stop_step=STEPS)
+    command = on_two_ranks(name, job, save_every=1)
     with (tmp_path / "log").open("w") as log:
         first = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
         unfinished = kill_in_a_save(first, tmp_path / "progress")
     assert unfinished, (tmp_path / "log").read_text()
     reached = newest(job, STEPS)
     assert 0 < reached < STEPS and f"{reached + 1:06d}" in unfinished[0].name
-    check_goes_on(command, tmp_path, killed_ranks("zero") / "straight")
+    check_goes_on(command, tmp_path, killed_ranks(mode) / "straight")
 
 
-def test_a_terminated_launcher_loses_no_step(inputs, tmp_path, killed_ranks):
+@RANKS
+def test_a_terminated_launcher_loses_no_step(inputs, tmp_path, killed_ranks, name, mode):
     """torchrun passes SIGTERM on to the whole process group of each rank, loaders included."""
-    job = job_for(inputs, tmp_path, stop_step=STEPS)
-    command = sharded(job, save_every=4)
+    job = job_for(inputs, tmp_path, name, stop_step=STEPS)
+    command = on_two_ranks(name, job, save_every=4)
     with (tmp_path / "log").open("w") as log:
         first = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
         while not newest(job, STEPS):
@@ -185,7 +206,7 @@ def test_a_terminated_launcher_loses_no_step(inputs, tmp_path, killed_ranks):
     said, saved = (tmp_path / "log").read_text(), newest(job, STEPS)
     assert 4 <= saved < STEPS and f"saved at step {saved}; run again" in said, said
     assert told["state"] == "saved" and told["step"] == told["saved_step"] == saved
-    check_goes_on(command, tmp_path, killed_ranks("zero") / "straight")
+    check_goes_on(command, tmp_path, killed_ranks(mode) / "straight")
 
 
 def child(work) -> int:

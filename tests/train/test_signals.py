@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from diffusion4k import progress, signals
 from diffusion4k.train import samples, state
-from tiny_training import VAE, fresh, history, job_for, make_inputs, recipe, train, weights
+from tiny_training import fresh, history, job_for, make_inputs, recipe, train, vae_flags, weights
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 STEPS = 60
@@ -111,9 +111,7 @@ def straight(request, inputs, tmp_path_factory):
 def own_flags(name: str, job) -> list[str]:
     """The script of a training, with the flags of `recipe(name)`."""
     if name == "vae":
-        inputs = {key: getattr(job, key) for key in ("dataset", "images", "vgg16")}
-        words = [f"--{k.replace('_', '-')}={v}" for k, v in (VAE | inputs).items() if v is not True]
-        return [str(SCRIPTS / "train_vae.py"), *words]
+        return [str(SCRIPTS / "train_vae.py"), *vae_flags(job)]
     return [
         *(str(SCRIPTS / "train.py"), "--backbone", "sd3", "--learning-rate", "1e-3"),
         *("--global-batch", "4", "--micro-batch", "4", "--precision", "float32"),

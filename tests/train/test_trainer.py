@@ -32,6 +32,9 @@ from tiny_training import (
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 
 
+BOTH = pytest.mark.parametrize("name", ["sd3", "vae"])
+
+
 class Killed(BaseException):
     """As SIGKILL: nothing catches it."""
 
@@ -63,23 +66,24 @@ def assert_same(ours, theirs):
 
 @pytest.fixture(scope="module")
 def straight(inputs, tmp_path_factory):
-    """Each backbone's uninterrupted training: its manifest's path."""
+    """Each backbone's and a VAE's uninterrupted training: its manifest's path."""
     made = {}
-    for name in VARIANTS:
+    for name in (*VARIANTS, "vae"):
         job = job_for(inputs, tmp_path_factory.mktemp(name), name)
         train(recipe(name), job)
         made[name] = job.output
     return made
 
 
-def test_a_chain_of_segments_is_straight(inputs, straight, tmp_path):
-    first = job_for(inputs, tmp_path, stop_step=3)
-    train(recipe(), first)
-    second = job_for(inputs, tmp_path, start=first.output)
-    assert_same(train(recipe(), second), weights(straight["sd3"]))
-    assert history(second.output) == history(straight["sd3"])
+@BOTH
+def test_a_chain_of_segments_is_straight(inputs, straight, tmp_path, name):
+    first = job_for(inputs, tmp_path, name, stop_step=3)
+    train(recipe(name), first)
+    second = job_for(inputs, tmp_path, name, start=first.output)
+    assert_same(train(recipe(name), second), weights(straight[name]))
+    assert history(second.output) == history(straight[name])
     # nor does the manifest know another: a repair that trains again must come out with its digest
-    ends = [manifest.read(path) for path in (second.output, straight["sd3"])]
+    ends = [manifest.read(path) for path in (second.output, straight[name])]
     assert ends[0].digest == ends[1].digest
 
 
@@ -139,13 +143,14 @@ def test_autocast_keeps_no_second_copy_of_the_weights():
     assert model(torch.ones(2))[1:] == (True, False)
 
 
+@BOTH
 @pytest.mark.parametrize("damage", ["unfinished", "cut short", "no seal"])
-def test_damaged_checkpoint_is_ignored(inputs, straight, tmp_path, monkeypatch, damage):
-    job = job_for(inputs, tmp_path)
+def test_damaged_checkpoint_is_ignored(inputs, straight, tmp_path, monkeypatch, damage, name):
+    job = job_for(inputs, tmp_path, name)
     with monkeypatch.context() as patch:
         kill_at(patch, 5)
         with pytest.raises(Killed):
-            train(recipe(), job)
+            train(recipe(name), job)
     (newest,) = job.progress_folder.glob("checkpoints-*/checkpoint-000004")
     if damage == "unfinished":
         newest.rename(newest.with_name(".checkpoint-000004.tmp"))
@@ -154,19 +159,24 @@ def test_damaged_checkpoint_is_ignored(inputs, straight, tmp_path, monkeypatch, 
     else:
         os.truncate(newest / "state" / "optimizer.bin", 100)
     assert state.latest(newest.parent).name == "checkpoint-000002"
-    assert_same(train(recipe(), job), weights(straight["sd3"]))
+    assert_same(train(recipe(name), job), weights(straight[name]))
 
 
-def test_other_settings_never_resume(inputs, tmp_path, monkeypatch, capsys):
-    job = job_for(inputs, tmp_path)
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("sd3", {"learning_rate": 1e-4}), ("vae", {"adaptive_group": 1})],
+    ids=["sd3", "vae"],
+)
+def test_other_settings_never_resume(inputs, tmp_path, monkeypatch, capsys, name, other):
+    job = job_for(inputs, tmp_path, name)
     with monkeypatch.context() as patch:
         kill_at(patch, 3)
         with pytest.raises(Killed):
-            train(recipe(), job)
-    changed = train(recipe(learning_rate=1e-4), job)
+            train(recipe(name), job)
+    changed = train(recipe(name, **other), job)
     assert "not resumed" in capsys.readouterr().err
-    fresh = job_for(inputs, tmp_path / "fresh")
-    assert_same(changed, train(recipe(learning_rate=1e-4), fresh))
+    fresh = job_for(inputs, tmp_path / "fresh", name)
+    assert_same(changed, train(recipe(name, **other), fresh))
 
 
 @pytest.mark.parametrize("micro_batch", [1, 2])

@@ -16,6 +16,7 @@ from diffusion4k.pipelines.export import export
 from diffusion4k.pipelines.folder import PipelineFolder, vae_folder
 from diffusion4k.train import autoencoder, photographs
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.vae import discriminator
 from tiny_training import job_for, make_vae_inputs, recipe, train
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
@@ -93,10 +94,10 @@ ROW = {"discriminator_real": 0.5, "discriminator_fake": 0.4, "adaptive_weight": 
 )
 def test_a_collapsed_discriminator_stops_the_training(change, said):
     rows = [ROW | change] * monitor.WINDOW
-    found = autoencoder.collapse(rows)
+    found = discriminator.collapse(rows)
     assert (found is None) if said is None else (said in found)
-    assert autoencoder.collapse(rows[1:]) is None
-    assert autoencoder.collapse([*rows[1:], ROW]) is None
+    assert discriminator.collapse(rows[1:]) is None
+    assert discriminator.collapse([*rows[1:], ROW]) is None
     settings = AutoencoderSettings(decoder_batch=1, micro_batch=1)
     task = autoencoder.ScaleConsistency(settings)
     whole = [row | {"loss": 1.0} for row in rows]

@@ -3,7 +3,6 @@
 What can be asked from the login node is here; what only a job can tell is in probe.py.
 """
 
-import math
 import re
 import shlex
 import shutil
@@ -14,14 +13,14 @@ from typing import Any
 
 import yaml
 
-from diffusion4k import files, progress
-from diffusion4k.cluster import slurm, submission
+from diffusion4k import files
+from diffusion4k.cluster import slurm, submission, trainings
 from diffusion4k.cluster.finding import Finding
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import paths, resources, sources, train
+from diffusion4k.dag import paths, resources, sources
 from diffusion4k.dag.resources import RAISED
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import cost, memory, plan
+from diffusion4k.estimate import plan
 from diffusion4k.sources import access, hub
 
 LONGEST_PAUSE = 180  # seconds between two looks of the executor plugin at its jobs
@@ -55,11 +54,11 @@ def examine(config: dict[str, Any], folder: Path) -> Iterator[Finding]:
         if all(finding.ok for finding in named):
             yield from _gpus(config, by_name)
             yield from _times(config, by_name)
-            yield from _slots(config, folder / "benchmarks/results")
-            yield from _memory(config)
+            yield from trainings.slots(config, folder / "benchmarks/results")
+            yield from trainings.memory(config)
             yield from _accepted(config, folder)
         yield _polling()
-        yield _notice(config, folder / paths.root(config))
+        yield trainings.notice(config, folder / paths.root(config))
     yield _trial(folder)
     yield _disk(config, folder / paths.root(config))
     whole = plan.Plan(config)
@@ -151,49 +150,6 @@ def _times(config: Config, by_name: dict[str, Partition]) -> Iterator[Finding]:
     yield Finding(True, "time limits", f"training ends itself, saved, {margin} minutes before its")
 
 
-def _slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
-    """Estimate whether a segment of each training fits the jobs that it may take."""
-    settings = config["train"]
-    device = config["plan"].get("device")
-    estimate = plan.Plan(config, plan.measured(benchmarks, device))
-    slots, segment = settings["slots"], min(settings["segment"], settings["steps"])
-    short, rates = False, ""
-    for model in train.trained(config):
-        job = submission.wildcards(config, "train", model)
-        minutes, key = resources.time_limit(config, "train", job), resources.slot_key(config, job)
-        work = cost.train(config, model)
-        tflops = estimate.tflops(work)
-        known = ("train", config["models"][model]["backbone"]) in estimate.measured
-        rate = f"measured on {device}" if known else "plan.tflops"
-        seconds = work.wall_hours(tflops) * 3600 / settings["steps"]
-        most, needed = int(slots * minutes * 60 / seconds), segment * seconds / 60
-        rates = f"{rates}, {model} {seconds:.3g} s a step"
-        if most < segment:
-            short = True
-            yield Finding(
-                False, f"slots of {model}",
-                f"estimated: at {seconds:.1f} s a step ({tflops:g} TFLOP/s a GPU, {rate}) {slots} "
-                f"jobs of {minutes} minutes are {most:,} of a segment's {segment:,} steps; set "
-                f"train.segment: {most} or less, train.slots: {math.ceil(needed / minutes)}, or "
-                f"{key}: {math.ceil(needed / slots) + settings['time_margin']}",
-            )  # fmt: skip
-    if not short:
-        yield Finding(True, "slots", f"estimated{rates}: {segment:,} steps fit {slots} jobs each")
-
-
-def _memory(config: Config) -> Iterator[Finding]:
-    """Whether a training asks for what its weights and optimizer take of a node's own memory."""
-    for model in train.trained(config):
-        backbone = config["models"][model]["backbone"]
-        limit = submission.asked(config, "train", model)["mem_mb"] / 1e3
-        if limit < (needed := memory.host(config, model)):
-            yield Finding(
-                False, f"memory of {model}",
-                f"asks for {limit:.0f} GB a node, weights and optimizer take {needed:.0f} GB there"
-                f"; raise backbones.{backbone}.train.resources.mem_mb, which is of each GPU",
-            )  # fmt: skip
-
-
 def _accepted(config: Config, folder: Path) -> Iterator[Finding]:
     """Ask the scheduler itself about one job of each kind, in the words of the plugin."""
     kinds, refused = submission.kinds(config), {}
@@ -236,28 +192,6 @@ def _polling() -> Finding:
         f"{LONGEST_PAUSE} s apart: a finished job would be waited for without end; where "
         "accounting is on, set slurm-status-command: sacct in profiles/slurm/config.yaml",
     )  # fmt: skip
-
-
-def _notice(config: Config, run: Path) -> Finding:
-    """Whether a training that SLURM ends has the time to save, of SLURM and then of torchrun."""
-    wait = int((re.match(r"\d+", slurm.setting("KillWait")) or "0")[0])
-    records = map(progress.read, run.glob(f"train/*/progress/*/{progress.NAME}"))
-    needed = max(filter(None, map(progress.notice, records)), default=None)
-    limits, ranks = f"SLURM kills {wait} s after its signal (KillWait)", math.inf
-    kinds = (submission.wildcards(config, "train", model) for model in train.trained(config))
-    if any(resources.world(config, "train", kind)[0] > 1 for kind in kinds):  # else plain python
-        ranks = resources.shutdown_timeout(config)
-        limits += f", torchrun its ranks after {ranks} s"
-    if needed is None:
-        return Finding(True, "notice", f"{limits}; no training has saved yet here")
-    detail = f"a step and a save took {needed:.0f} s, {limits}"
-    if needed <= min(wait, ranks):
-        return Finding(True, "notice", detail)
-    lost = f"a training that is cancelled or preempted goes back up to {resources.lost(config)}"
-    change = "ask for more of SLURM, or lower train.save_every"
-    if ranks < needed:
-        change = "raise train.time_margin, of which torchrun leaves half"
-    return Finding(False, "notice", f"{detail}: {lost}; {change}")
 
 
 def _trial(folder: Path) -> Finding:

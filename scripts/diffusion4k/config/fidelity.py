@@ -42,6 +42,7 @@ ROWS: dict[str, dict[str, tuple[Any, Any]]] = {
     "flips": {"train.flip_probability": (0.5, 0.0)},
     "image_seed": {"generate.seed_policy": ("published", "per_prompt")},
     "sc_gradients": {"vae_training.decoder_batch": (64, 256)},
+    "sc_weight_group": {"vae_training.adaptive_group": (32, 0)},
     "sc_alternation": {"vae_training.discriminator_batch": (256, 0)},
     "score_input": {"metrics.score_input": ("memory", "jpeg")},
 }

@@ -28,7 +28,7 @@ INDEX = "model_index.json"
 
 def expand(config: dict[str, Any]) -> None:
     """In place: labels, models' rows in tables, a source for each sound `pipeline:`; the VAE of a
-    backbone for its models, the split of a VAE.
+    backbone for its models, the split of a VAE, what a recipe of VAEs leaves out, as `sc` has it.
 
     A model is added to the `tables` that it names; yours that names none and stands in none, to
     those that are `open` (of finished pictures: of the evaluation that they are of). The
@@ -37,6 +37,10 @@ def expand(config: dict[str, Any]) -> None:
     for `faults` to explain.
     """
     sources = config["sources"]
+    recipes = config.get("vae_recipes", {})
+    for recipe in recipes.values():
+        for key, value in recipes.get("sc", {}).items():
+            recipe.setdefault(key, value)
     for entry in config.get("vaes", {}).values():
         if split := config.get("reconstruction", {}).get("split"):
             entry.setdefault("split", split)
@@ -132,9 +136,11 @@ def _vae_faults(config: dict[str, Any], name: str, model: dict[str, Any]) -> Ite
     recipe = config["vae_recipes"].get(own.get("recipe"), {"encoder": "trained"})
     if "recipe" in model and own and own is not config["vaes"].get(backbone.get("vae")):
         if recipe["encoder"] == "trained":
+            frozen = f"; or vae_recipes.{own.get('recipe')}.encoder: frozen" * ("recipe" in own)
             yield (
                 f"models.{name}.vae: {model['vae']} has an encoder of its own, so that the latents"
-                f" would be others; make it backbones.{model['backbone']}.vae"
+                f" would be others; set backbones.{model['backbone']}.vae: {model['vae']}, which"
+                f" its latents and all its models then take{frozen}"
             )
         elif "vae" in backbone:
             yield (

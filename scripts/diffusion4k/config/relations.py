@@ -92,20 +92,27 @@ def _vae_faults(config: Config) -> Iterator[str]:
     for name, backbone in config["backbones"].items():
         if "vae" in backbone:
             yield from unknown(config, f"backbones.{name}.vae", backbone["vae"], "vaes")
-    yield from unknown(config, "vae_training.split", config["vae_training"]["split"], "splits")
+    training = config["vae_training"]
+    yield from unknown(config, "vae_training.split", training["split"], "splits")
+    count = config["splits"].get(training["split"], {}).get("count")
+    if count is not None and training["held_out"] >= count:
+        yield (
+            f"vae_training.held_out: {training['held_out']} of {count} images ({training['split']})"
+            " leave none to train on; give less"
+        )
 
 
 def _training_faults(config: Config) -> Iterator[str]:
     known = backbone_names()
+    worlds = {"vae_training": config["vae_training"]}
     for name, backbone in config["backbones"].items():
         if name not in known:
             yield f"backbones.{name}: no such backbone; there are {', '.join(known)}"
-        gpus, nodes = backbone["train"]["gpus"], backbone["train"]["nodes"]
+        worlds[f"backbones.{name}.train"] = backbone["train"]
+    for key, own in worlds.items():
+        gpus, nodes = own["gpus"], own["nodes"]
         if max(gpus, 1) % nodes:
-            yield (
-                f"backbones.{name}.train.nodes: {gpus} GPUs cannot be spread evenly over"
-                f" {nodes} nodes"
-            )
+            yield f"{key}.nodes: {gpus} GPUs cannot be spread evenly over {nodes} nodes"
     for job, section in (("train", "train"), ("train_vae", "vae_training")):
         margin = config["train"]["time_margin"]
         homes = {f"resources.{job}.runtime": config["resources"].get(job, {}).get("runtime")}

@@ -72,18 +72,18 @@ def slot(config: Config, step: str, wildcards=None) -> int:
     return min(minutes, config["site"].get("max_runtime", minutes))
 
 
-def slot_key(config: Config, wildcards) -> str:
-    """The key that says how long a job of fine-tuning is."""
-    if slot(config, "train", wildcards) < wanted(config, "train", wildcards)["runtime"]:
+def slot_key(config: Config, step: str, wildcards) -> str:
+    """The key that says how long a job of a training is."""
+    if slot(config, step, wildcards) < wanted(config, step, wildcards)["runtime"]:
         return "site.max_runtime"
-    own = f"backbones.{config['models'][wildcards.model]['backbone']}.train."
-    here = "runtime" in _training(config, wildcards).get("resources", {})
-    return own * here + "resources." + "train." * (not here) + "runtime"
+    if step == "train" and "runtime" in _training(config, wildcards).get("resources", {}):
+        return f"backbones.{config['models'][wildcards.model]['backbone']}.train.resources.runtime"
+    return f"resources.{step}.runtime"
 
 
-def lost(config: Config) -> str:
-    """What lies between two saves of a fine-tuning, for people."""
-    interval = config["train"]["save_every"]
+def lost(config: Config, section: str) -> str:
+    """What lies between two saves of a section's trainings, for people."""
+    interval = config[section]["save_every"]
     return f"{interval['minutes']:g} minutes" if isinstance(interval, dict) else f"{interval} steps"
 
 

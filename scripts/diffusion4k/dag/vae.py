@@ -86,6 +86,7 @@ def recipe(config: Config):
         resize=key("vae_training.resize"),
         size=key("vae_training.size"),
         decoder_batch=key("vae_training.decoder_batch"),
+        adaptive_group=key("vae_training.adaptive_group"),
         discriminator_batch=key("vae_training.discriminator_batch"),
         discriminator_hidden=key("vae_training.discriminator_hidden"),
         discriminator_depth=key("vae_training.discriminator_depth"),

@@ -7,6 +7,7 @@ rank's own.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,7 +34,18 @@ TERMS = ("loss_mse", "loss_lpips", "loss_scale_consistency", "loss_adversarial",
 OF_DISCRIMINATOR = ("loss_discriminator", "loss_gradient_penalty")
 OF_DISCRIMINATOR += ("discriminator_real", "discriminator_fake")
 DRAWN = 4  # held-out photographs, at each save
-SATURATED = 1e-3  # of a probability: the sigmoid passes a thousandth of its gradient
+
+
+@dataclasses.dataclass
+class View:
+    """A micro-batch's pictures, (B, 3, H, W) in [-1, 1], and what the terms would do to them."""
+
+    picture: Tensor
+    terms: Tensor  # (3,): squared error, LPIPS, adversarial
+    steady: Tensor  # gradient of the first two, as the picture's
+    adversarial: Tensor | None  # of the third
+    pulls: Tensor | None  # (2, …): of LPIPS and the adversarial term, of the last convolution
+    decoded: tuple[Tensor, Tensor] | None  # picture and scale consistency with what made them
 
 
 def run(recipe: AutoencoderSettings, job: Job) -> None:
@@ -59,14 +71,8 @@ class ScaleConsistency(Task):
             raise UserError("--dataset, --images, --vgg16: a VAE's training needs all three")
         training, held_out = listing.read(manifest.read(job.images), manifest.read(job.dataset))
         self.held_out = shards.spread(held_out, DRAWN)
-        self.photographs = Photographs(
-            training,
-            seed=settings.seed,
-            a_step=settings.images,
-            resize=settings.resize,
-            size=settings.size,
-            flip=settings.flip_probability,
-        )
+        how = {"resize": settings.resize, "size": settings.size, "flip": settings.flip_probability}
+        self.photographs = Photographs(training, seed=settings.seed, a_step=settings.images, **how)
         (self.vgg16,) = manifest.read(job.vgg16).sound()
 
     def prepare(self, accelerator) -> None:
@@ -91,16 +97,10 @@ class ScaleConsistency(Task):
             accelerator.prepare_model(network, evaluation_mode=True)
             for network in (student, opponent)
         )
-        rates = settings.learning_rate, settings.discriminator_learning_rate
+        other = dataclasses.replace(settings, learning_rate=settings.discriminator_learning_rate)
         self.optimizer, self.opponents_optimizer = (
-            accelerator.prepare_optimizer(
-                launch.optimizer_for(
-                    dataclasses.replace(settings, learning_rate=rate), list(parameters)
-                )
-            )
-            for rate, parameters in zip(
-                rates, (self.trained, self.opponent.parameters()), strict=True
-            )
+            accelerator.prepare_optimizer(launch.optimizer_for(own, list(parameters)))
+            for own, parameters in ((settings, self.trained), (other, self.opponent.parameters()))
         )
         if self.ema:
             self.ema.to(accelerator.device)
@@ -112,39 +112,33 @@ class ScaleConsistency(Task):
 
     def batches(self, steps: range) -> Iterator[Batch]:
         """Of each step the decoder's micro-batches, then the discriminator's own."""
-        settings, processes = self.settings, self.job.processes
-        keys = []
-        for step in steps:
-            first = 0
-            for name in ("decoder_batch", "discriminator_batch"):
-                total = getattr(settings, name)
-                share = settings.share(name, processes)
-                begin = first + self.accelerator.process_index * share.stop
-                mine = range(begin, begin + share.stop)
-                keys += samples.keys(range(step, step + 1), mine, share.step)
-                first += total
+        groups, own = self.settings.dealt(self.job.processes, self.accelerator.process_index)
+        parts = [*itertools.chain(*groups), *own]
+        keys = [[(step, slot) for slot in part] for step in steps for part in parts]
         return samples.loading(self.photographs, keys, workers=self.job.workers)
 
     def step(self, number: int, batches: Iterator[Batch]) -> Row:
-        settings, processes = self.settings, self.job.processes
+        settings = self.settings
         fighting = settings.adversarial > 0 and number >= settings.adversarial_start
-        count = len(settings.share("decoder_batch", processes))
-        of_discriminator = len(settings.share("discriminator_batch", processes))
+        groups, further = settings.dealt(self.job.processes)
+        if not fighting:  # nothing is shared
+            groups = [[part] for part in itertools.chain(*groups)]
+        vectors = adversary.vectors(self.opponent) if fighting else None
         terms, real, fake = 0, [], []
-        for _ in range(count):
-            batch = self._to_device(next(batches))
-            values, picture = self.train_decoder(batch, count, fighting=fighting)
-            terms = terms + values / count
-            real.append(batch["pixels"])
-            fake.append(picture)
+        for group in groups:
+            parts = [self._to_device(next(batches)) for _ in group]
+            values, pictures = self.train_decoder(parts, len(groups), vectors)
+            terms = terms + values / len(groups)
+            real += [part["pixels"] for part in parts]
+            fake += pictures
         norm = self._update(self.optimizer, self.trained)
         row = dict(zip(TERMS, self.accelerator.reduce(terms, "mean").tolist(), strict=True))
-        if of_discriminator:
-            real = [self._to_device(next(batches))["pixels"] for _ in range(of_discriminator)]
+        if further:
+            real = [self._to_device(next(batches))["pixels"] for _ in further]
         row |= self._train_discriminator(real, fake) if fighting else {}
         if self.ema:
             # the released code counts its discriminator's steps too, which have images of their own
-            for _ in range(2 if fighting and of_discriminator else 1):
+            for _ in range(2 if fighting and further else 1):
                 self.ema.step(self.trained)
         loss = row["loss_mse"] + settings.lpips * row["loss_lpips"]
         loss += settings.scale_consistency * row["loss_scale_consistency"]
@@ -152,63 +146,89 @@ class ScaleConsistency(Task):
         head = {"loss": loss, "gradient_norm": norm, "learning_rate": settings.learning_rate}
         return head | row
 
-    def train_decoder(self, batch: Batch, count: int, *, fighting: bool) -> tuple[Tensor, Tensor]:
-        """One micro-batch of `count`: adds to the decoder's gradients.
+    def train_decoder(
+        self, parts: Sequence[Batch], groups: int, vectors: Sequence[Tensor] | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """One of `groups` groups, which have an adaptive weight each: adds to the gradients.
 
-        batch: pixels (B, 3, H, W) in [-1, 1], eps and teacher_eps. Returns TERMS, (5,) without
-        gradient, and the pictures, clamped to [-1, 1]. One pass through the decoder, and one
-        backward pass through every network: what each term does to the pictures is known before.
+        parts: its micro-batches, pixels (B, 3, H, W) in [-1, 1], eps and teacher_eps. vectors: the
+        discriminator's, that each begins with; None: it takes no part yet. Returns TERMS, (5,)
+        without gradient, and the pictures, clamped to [-1, 1]. What each term does to the pictures
+        is known before the one backward pass. The weight is of all parts, so where these are
+        several, all go forward once before, without the teacher.
         """
-        settings, photograph = self.settings, batch["pixels"]
-        picture, consistency = self.reconstruct(batch)
-        seen = picture.detach().requires_grad_()
-        mse = F.mse_loss(seen, photograph)
-        lpips = self.lpips(seen, photograph).mean()
-        (of_mse,) = torch.autograd.grad(mse, seen)
-        (of_lpips,) = torch.autograd.grad(lpips, seen)
-        total = of_mse + settings.lpips * of_lpips
-        adversarial = weight = torch.zeros((), device=seen.device)
-        if fighting:
-            self.opponent.requires_grad_(False)
-            adversarial = -self.opponent(seen).mean()
-            self.opponent.requires_grad_(True)
-            (of_adversarial,) = torch.autograd.grad(adversarial, seen)
-            weight = self._adaptive_weight(picture, of_lpips, of_adversarial)
-            total = total + settings.adversarial * weight * of_adversarial
-        torch.autograd.backward(
-            [picture, consistency],
-            [total / count, torch.full_like(consistency, settings.scale_consistency / count)],
-        )
-        values = torch.stack([mse, lpips, consistency, adversarial, weight]).detach()
-        return values.float(), seen.detach()
+        alone, share = len(parts) == 1, len(parts) * groups
+        views = [self._view(part, vectors, compare=alone) for part in parts]
+        weight = views[0].terms.new_zeros(())
+        if vectors:
+            pulls = torch.stack([view.pulls for view in views]).mean(0)
+            pulls = self.accelerator.reduce(pulls, "mean")  # of all processes
+            weight = scale_consistency.adaptive_weight(*pulls).float()
+        terms = 0
+        for part, view in zip(parts, views, strict=True):
+            consistency = self._pull(view.decoded or self.reconstruct(part), view, weight, share)
+            view.decoded = None
+            values = torch.stack([*view.terms[:2], consistency, view.terms[2], weight])
+            terms = terms + values / len(parts)
+        return terms, [view.picture for view in views]
 
-    def reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def reconstruct(self, batch: Batch, *, compare: bool = True) -> tuple[Tensor, Tensor | None]:
         """The student's pictures (B, 3, H, W), float32 in [-1, 1], and the scale consistency."""
         with self.accelerator.autocast():
             with torch.set_grad_enabled(self.settings.encoder == "trained"):
                 z = scale_consistency.latents(self.student, batch["pixels"], batch["eps"])
-            with torch.no_grad():
-                teacher_z = scale_consistency.latents(
-                    self.teacher, batch["pixels"], batch["teacher_eps"]
-                )
-                _, teacher_map = scale_consistency.decode(self.teacher, teacher_z)
+            if compare:
+                with torch.no_grad():
+                    teacher_z = scale_consistency.latents(
+                        self.teacher, batch["pixels"], batch["teacher_eps"]
+                    )
+                    _, teacher_map = scale_consistency.decode(self.teacher, teacher_z)
             unclamped, own_map = scale_consistency.decode(self.student, z)
-            consistency = scale_consistency.consistency(own_map, teacher_map)
+            consistency = scale_consistency.consistency(own_map, teacher_map) if compare else None
         return unclamped.float().clamp(-1, 1), consistency
 
-    def _adaptive_weight(self, picture: Tensor, *of_terms: Tensor) -> Tensor:
-        """Of all processes' micro-batches together."""
-        last = self.student.decoder.conv_out.weight
-        pulls = [
-            torch.autograd.grad(picture, last, of_term, retain_graph=True)[0]
-            for of_term in of_terms
-        ]
-        pulls = self.accelerator.reduce(torch.stack(pulls), "mean")
-        return scale_consistency.adaptive_weight(*pulls)
+    def _view(self, batch: Batch, vectors: Sequence[Tensor] | None, *, compare: bool) -> View:
+        """What the terms do to the pictures; with `compare` all that goes backward is kept."""
+        photograph = batch["pixels"]
+        decoded = self.reconstruct(batch, compare=compare)
+        seen = decoded[0].detach().requires_grad_()
+        mse = F.mse_loss(seen, photograph)
+        lpips = self.lpips(seen, photograph).mean()
+        (of_mse,) = torch.autograd.grad(mse, seen)
+        (of_lpips,) = torch.autograd.grad(lpips, seen)
+        steady = of_mse + self.settings.lpips * of_lpips
+        adversarial, of_adversarial, pulls = torch.zeros_like(mse), None, None
+        if vectors:
+            adversary.restore(self.opponent, vectors)
+            self.opponent.requires_grad_(False)
+            adversarial = -self.opponent(seen).mean()
+            self.opponent.requires_grad_(True)
+            (of_adversarial,) = torch.autograd.grad(adversarial, seen)
+            last = self.student.decoder.conv_out.weight
+            pulls = torch.stack([
+                torch.autograd.grad(decoded[0], last, of_term, retain_graph=True)[0]
+                for of_term in (of_lpips, of_adversarial)
+            ])  # fmt: skip
+        terms = torch.stack([mse, lpips, adversarial]).detach().float()
+        kept = decoded if compare else None
+        return View(seen.detach(), terms, steady, of_adversarial, pulls, kept)
+
+    def _pull(
+        self, decoded: tuple[Tensor, Tensor], view: View, weight: Tensor, share: int
+    ) -> Tensor:
+        """The backward pass of a micro-batch, one of `share`; its scale consistency."""
+        picture, consistency = decoded
+        total = view.steady
+        if view.adversarial is not None:
+            total = total + self.settings.adversarial * weight * view.adversarial
+        of_consistency = torch.full_like(consistency, self.settings.scale_consistency / share)
+        torch.autograd.backward([picture, consistency], [total / share, of_consistency])
+        return consistency.detach().float()
 
     def _train_discriminator(self, real: list[Tensor], fake: list[Tensor]) -> Row:
-        terms = 0
+        terms, vectors = 0, adversary.vectors(self.opponent)
         for index, photograph in enumerate(real):
+            adversary.restore(self.opponent, vectors)
             photograph = photograph.detach().requires_grad_()
             of_real = self.opponent(photograph)
             of_fake = self.opponent(fake[index % len(fake)])
@@ -245,7 +265,7 @@ class ScaleConsistency(Task):
         for name, value in row.items():
             if not math.isfinite(value):
                 return f"{name} {value}"
-        return collapse([*history[1 - monitor.WINDOW :], row])
+        return adversary.collapse([*history[1 - monitor.WINDOW :], row])
 
     def ids(self, number: int) -> Sequence[str]:
         return self.photographs.ids(number)
@@ -273,26 +293,3 @@ class ScaleConsistency(Task):
             student.save_pretrained(folder / "vae")
 
         return write
-
-
-def collapse(rows: Sequence[Row]) -> str | None:
-    """What says, of the last hundred steps all, that the discriminator teaches nothing any more.
-
-    It answers the same to photographs and reconstructions, at an end of the sigmoid, where that
-    has no gradient; or the adaptive weight stands at its largest for want of one.
-    """
-    if len(rows) < monitor.WINDOW or any("discriminator_real" not in row for row in rows):
-        return None
-    if all(row["adaptive_weight"] >= scale_consistency.LARGEST_WEIGHT for row in rows):
-        return "the discriminator has collapsed: the adaptive weight stands at its largest"
-    answers = ("discriminator_real", "discriminator_fake")
-    ends = {_end(row[name]) for row in rows for name in answers}
-    if len(ends) == 1 and None not in ends:
-        answer = rows[-1]["discriminator_real"]
-        return f"the discriminator has collapsed: it answers {answer:.4f} to every picture"
-    return None
-
-
-def _end(probability: float) -> int | None:
-    """0 or 1 for a probability there, None for one between."""
-    return round(probability) if min(probability, 1 - probability) < SATURATED else None

@@ -22,7 +22,6 @@ class AutoencoderSettings:
     zero_stage: ClassVar[int] = 0
     optimizer: ClassVar[str] = "adamw"
     offload_optimizer: ClassVar[bool] = False
-    deterministic: ClassVar[bool] = False
 
     scale_consistency: float = flag(
         "weight of the distance between the decoder's last map, enlarged, and the F8 VAE's", 1.0
@@ -48,7 +47,15 @@ class AutoencoderSettings:
     size: int = flag("side of the random square crops in px", 512)
     decoder_batch: int = flag("images a step that the decoder is trained on, over all GPUs")
     discriminator_batch: int = flag(
-        "further images a step, over all GPUs, for the discriminator; 0: it sees the decoder's", 0
+        "further images a step, over all GPUs, for the discriminator, a multiple of "
+        "`decoder_batch`; 0: it sees the decoder's",
+        0,
+    )
+    adaptive_group: int = flag(
+        "images of `decoder_batch` that share an adaptive weight, from whatever GPUs; 0: all. "
+        "Where a GPU's part of them does not fit into `micro_batch`, its pictures are decoded "
+        "once more",
+        32,
     )
     micro_batch: int = flag("images a GPU holds at once, at most")
     discriminator_hidden: int = flag("width of the discriminator's last convolution", 512)
@@ -62,6 +69,9 @@ class AutoencoderSettings:
     clip: float = flag("largest norm of either network's gradient", 1.0)
     precision: str = flag("`float32`, or `bfloat16` (mixed, with float32 weights)", "float32")
     gradient_checkpointing: bool = flag("recompute the decoder's activations, for memory", True)
+    deterministic: bool = flag(
+        "torch's deterministic kernels alone, as `train.deterministic`", False
+    )
     flip_probability: float = flag("of horizontal flips", 0.5)
     seed: int = flag("of the order of images and of every draw", 0)
 
@@ -69,6 +79,19 @@ class AutoencoderSettings:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}: {getattr(self, name)!r} is none of {choices}")
+        if self.decoder_batch < 1:
+            raise UserError("decoder_batch: must be at least 1")
+        if self.decoder_batch % self.group:
+            raise UserError(
+                f"adaptive_group: {self.decoder_batch} images of decoder_batch are no whole groups"
+                f" of {self.group}; choose a divisor, or 0 for all of a step"
+            )
+        if self.discriminator_batch % self.decoder_batch:
+            # or some reconstructions would serve more often than others
+            raise UserError(
+                f"discriminator_batch: {self.discriminator_batch} is neither 0 nor a multiple of"
+                f" decoder_batch, {self.decoder_batch}"
+            )
         if self.size % 32:
             raise UserError(f"size: {self.size} px is no multiple of 32")
         if self.resize < self.size:
@@ -93,21 +116,37 @@ class AutoencoderSettings:
         """Images that a step draws."""
         return self.decoder_batch + self.discriminator_batch
 
-    def share(self, name: str, processes: int) -> range:
-        """The sizes of one process's micro-batches of `decoder_batch` or `discriminator_batch`."""
-        each, rest = divmod(getattr(self, name), processes)
+    @property
+    def group(self) -> int:
+        """Images that share an adaptive weight."""
+        return min(self.adaptive_group or self.decoder_batch, self.decoder_batch)
+
+    def dealt(self, processes: int, process: int = 0) -> tuple[list[list[range]], list[range]]:
+        """The slots of a step that one process has, in micro-batches.
+
+        The decoder's, a list a group, then the discriminator's own. Every group is dealt out to
+        all processes, so that which images share an adaptive weight depends on neither the number
+        of processes nor the micro-batches. UserError where batches do not fit.
+        """
+        firsts = range(0, self.decoder_batch, self.group)
+        name = "decoder_batch" if len(firsts) == 1 else "adaptive_group"
+        groups = [self._parts(name, at, self.group, processes, process) for at in firsts]
+        further = (self.decoder_batch, self.discriminator_batch)
+        return groups, self._parts("discriminator_batch", *further, processes, process)
+
+    def _parts(self, name: str, first: int, images: int, processes: int, process: int):
+        """One process's micro-batches of so many slots from `first` on, each a range."""
+        each, rest = divmod(images, processes)
         micro = min(each, self.micro_batch)
         if rest or (micro and each % micro):
             raise UserError(
-                f"{name}: {getattr(self, name)} images cannot be dealt out as micro-batches of at "
-                f"most {self.micro_batch} to {processes} processes; lower micro_batch, or choose a "
-                f"multiple of {self.micro_batch * processes}"
+                f"{name}: {images} images cannot be dealt out as micro-batches of at most"
+                f" {self.micro_batch} to {processes} processes; lower micro_batch, or choose a"
+                f" multiple of {self.micro_batch * processes}"
             )
-        return range(0, each, micro or 1)
+        begin = first + process * each
+        return [range(at, at + micro) for at in range(begin, begin + each, micro or 1)]
 
     def accumulation(self, processes: int) -> int:
         """Micro-batches of the decoder a process and step; UserError where batches do not fit."""
-        self.share("discriminator_batch", processes)
-        if not (count := len(self.share("decoder_batch", processes))):
-            raise UserError("decoder_batch: must be at least 1")
-        return count
+        return sum(map(len, self.dealt(processes)[0]))

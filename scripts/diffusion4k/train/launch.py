@@ -52,6 +52,7 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
         raise UserError(
             f"--processes {processes}, but {accelerator.num_processes} started ({kind}); launch "
             f"with `torchrun --standalone --nproc_per_node={processes} scripts/train.py …`"
+            " (of a VAE scripts/train_vae.py)"
         )
     return accelerator
 

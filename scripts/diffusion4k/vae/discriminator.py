@@ -1,9 +1,16 @@
 """The discriminator of the scale-consistent VAE's training."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import spectral_norm
+
+from diffusion4k import monitor
+from diffusion4k.vae.scale_consistency import LARGEST_WEIGHT
+
+SATURATED = 1e-3  # of a probability: the sigmoid passes a thousandth of its gradient
 
 
 class Discriminator(nn.Module):
@@ -37,6 +44,21 @@ class Discriminator(nn.Module):
         return torch.sigmoid(self.shuffle(self.encoder(x)))
 
 
+def vectors(discriminator: nn.Module) -> list[Tensor]:
+    """The vectors of the power iterations as they are now, two a convolution."""
+    return [vector.clone() for vector in discriminator.buffers()]
+
+
+@torch.no_grad()
+def restore(discriminator: nn.Module, values: Sequence[Tensor]) -> None:
+    """Put them back: what is called next takes the same iterations, and so sees the same weights.
+
+    Micro-batches that each begin like this are what one pass of them all would be.
+    """
+    for vector, value in zip(discriminator.buffers(), values, strict=True):
+        vector.copy_(value)
+
+
 def hinge(real: Tensor, fake: Tensor) -> Tensor:
     """The discriminator's loss: what it said of photographs and of reconstructions => scalar.
 
@@ -53,3 +75,26 @@ def gradient_penalty(images: Tensor, output: Tensor, weight: float = 10.0) -> Te
     """
     (slope,) = torch.autograd.grad(output.sum(), images, create_graph=True)
     return weight * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def collapse(rows: Sequence[Mapping[str, float]]) -> str | None:
+    """What says, of the last hundred steps all, that the discriminator teaches nothing any more.
+
+    It answers the same to photographs and reconstructions, at an end of the sigmoid, where that
+    has no gradient; or the adaptive weight stands at its largest for want of one.
+    """
+    if len(rows) < monitor.WINDOW or any("discriminator_real" not in row for row in rows):
+        return None
+    if all(row["adaptive_weight"] >= LARGEST_WEIGHT for row in rows):
+        return "the discriminator has collapsed: the adaptive weight stands at its largest"
+    answers = ("discriminator_real", "discriminator_fake")
+    ends = {_end(row[name]) for row in rows for name in answers}
+    if len(ends) == 1 and None not in ends:
+        answer = rows[-1]["discriminator_real"]
+        return f"the discriminator has collapsed: it answers {answer:.4f} to every picture"
+    return None
+
+
+def _end(probability: float) -> int | None:
+    """0 or 1 for a probability there, None for one between."""
+    return round(probability) if min(probability, 1 - probability) < SATURATED else None

@@ -120,7 +120,8 @@ class Autoencoder(Section):
 
 @in_words_of(AutoencoderSettings)
 class VaeRecipe(Section):
-    """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md))."""
+    """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md)); what an entry of yours
+    leaves out is as `sc` has it."""
 
     scale_consistency: NotNegative
     lpips: NotNegative

@@ -102,6 +102,7 @@ class VaeTraining(Section):
     """steps between the saves that a killed job resumes from, or `{minutes: 30}`"""
     decoder_batch: Count
     discriminator_batch: Natural
+    adaptive_group: Natural
     micro_batch: Count
     gpus: Natural
     """GPUs of a training job, 0 for CPU"""

@@ -37,7 +37,7 @@ FAMILY = Reconstruction(
         "nmse": Column(
             "NMSE",
             "lower",
-            3,
+            5,
             about="squared error over the photograph's squared values",
         ),
         "root_nmse": Column(

@@ -18,11 +18,13 @@ PEAKS = {
     r"A[18]00": 312e12,
     r"RTX 4090(?! (D|Laptop))": 165.2e12,
 }
+TRAININGS = ("train/", "train_vae/")  # what a key of segments begins with
 ASKS = ("captions", "people")  # stages that ask models behind an address
-# stage/model…: FLOPs of all its jobs, and how many those are (estimate/work.py)
+# stage/model…: FLOPs of all its jobs, and how many those are; of a training, how many steps
+# (estimate/work.py)
 Known = Mapping[str, tuple[float, int]]
-ORDER = ("sources", "captions", "data", "prompts", "latents", "train", "generate", "pictures")
-ORDER += ("vae", "efficiency", "metrics", "people", "tables", "figures")
+ORDER = ("sources", "captions", "data", "prompts", "train_vae", "latents", "train", "generate")
+ORDER += ("pictures", "vae", "efficiency", "metrics", "people", "tables", "figures")
 
 
 @dataclass
@@ -92,10 +94,10 @@ def behind(manifests: Iterable[Manifest]) -> dict[Path, Manifest]:
     return known
 
 
-def works(chain: Mapping[Path, Manifest], known: Known, steps: int) -> list[Work]:
+def works(chain: Mapping[Path, Manifest], known: Known) -> list[Work]:
     """The work of every stage, in the order data flows.
 
-    known: the arithmetic of what the cost model counts. steps: of a whole training.
+    known: the arithmetic of what the cost model counts.
     """
     by_stage: dict[tuple[str, str, str], Work] = {}
     for path, job in sorted(chain.items()):
@@ -107,14 +109,14 @@ def works(chain: Mapping[Path, Manifest], known: Known, steps: int) -> list[Work
         work = by_stage.setdefault((stage, name, device), Work(stage, name, device, gpus=gpus))
         work.jobs += 1
         work.paid += job.results.get("cost", 0.0) if stage in ASKS else 0.0
-        flops, jobs = known.get(key, (0.0, 1))
-        step = job.results.get("step") if key.startswith("train/") else None
+        flops, count = known.get(key, (0.0, 1))
+        step = job.results.get("step") if key.startswith(TRAININGS) else None
         if step is not None:  # its last manifest has the seconds of all segments
             work.seconds = max(work.seconds, job.results.get("seconds_training", job.seconds))
-            work.flops = max(work.flops, flops * step / steps)
+            work.flops = max(work.flops, flops * step / count)
         else:
             work.seconds += job.seconds
-            work.flops += flops / jobs
+            work.flops += flops / count
     order = {stage: place for place, stage in enumerate(ORDER)}
     return sorted(by_stage.values(), key=lambda work: (order.get(work.stage, 99), work.name))
 
@@ -142,6 +144,8 @@ def _place(path: Path) -> tuple[str | None, str]:
     stage, *rest = below
     if stage == "train" and rest[-1].startswith("step"):
         return stage, f"train/{rest[0]}"
+    if stage == "vae" and rest[1:2] == ["train"]:
+        return "train_vae", f"train_vae/{rest[0]}"
     if stage == "generate" and len(rest) == 3:
         return stage, f"generate/{rest[0]}/{rest[1]}"
     if stage == "latents":

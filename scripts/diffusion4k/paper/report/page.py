@@ -67,7 +67,7 @@ def build(
     warnings = together(note for note in texts if plumbing(note))
     judged = claims.results["claims"] if claims else []
     items = answer.matrix(tables, figures, judged, config, lacking)
-    works = costs.works(chain, work, config["train"]["steps"])
+    works = costs.works(chain, work)
     price = (config.get("plan") or {}).get("price", 0.0)
     drawn = [_figure(figure, folder) for figure in figures]
     set_out = [_table(table, folder) for table in tables]
