@@ -37,7 +37,13 @@ include: "rules/metrics.smk"
 include: "rules/people.smk"
 include: "rules/figures.smk"
 include: "rules/paper.smk"
+include: "rules/claims.smk"
+include: "rules/report.smk"
 include: "rules/checks.smk"
+
+
+# rules/common.smk says where the library is
+from diffusion4k.dag import claims, figures, paper, preflight, report as page
 
 
 localrules:
@@ -76,7 +82,9 @@ rule report:
 
 
 # a file that is asked for is a target as those are: it names all that it rests on
-for word, path in LINEAGE.asked(COMMAND).items() if workflow.is_main_process else ():
+for word, path in (
+    LINEAGE.asked(preflight.command_line()).items() if workflow.is_main_process else ()
+):
 
     rule:
         name:

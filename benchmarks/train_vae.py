@@ -7,7 +7,8 @@ Ours is the trainer's own step (train/autoencoder.py), decoder and discriminator
 are in memory, in one process, without accelerate's launch, logging and saving; the reference
 computes the same terms as the released script: the decoder twice, the enlarged map kept, VGG-16 and
 the discriminator once more backward for the adaptive weight. Random weights at the real size, the
-optimizers included. `limit_tflops` is the device's matrix products; `of_limit` the share reached.
+optimizers included. `limit_tflops` is the device's matrix products in the convolutions' precision.
+The plan takes what is measured in float32, the workflow's default; bfloat16 has a JSON of its own.
 
 `--memory` counts the GB of the decoder's part of a step, which takes the most, without a GPU, as
 memory.py does: of one image, since those of a micro-batch add up; `--keep`: without checkpointing.
@@ -171,6 +172,7 @@ def main() -> None:
             print(f"| {part} | {size:.6f} |" if args.quick else f"| {part} | {size:.1f} |")
         return
     dtype = getattr(torch, args.dtype)
+    chosen = [] if args.dtype == "float32" else [args.dtype]
     limit = harness.limit(device, dtype, quick=args.quick)
     network = miniature.VAE if args.quick else VAE
     count = arithmetic.step(
@@ -181,8 +183,8 @@ def main() -> None:
         made = task(settings, accelerator, quick=args.quick)
         released = Released(made, sample)
         ours = lambda made=made: made.step(0, iter([sample]))  # noqa: E731
-        found = {"case": f"batch {batch}, {size} px", "side": side, "stage": "train_vae"}
-        found |= {"backbone": "flux"}
+        found = {"case": f"batch {batch}, {size} px", "side": side}
+        found |= {"stage": "train_vae", "backbone": "flux"} if args.dtype == "float32" else {}
         try:
             found |= harness.measure(
                 ours if side == "ours" else released, device, repeats=args.repeats
@@ -195,7 +197,7 @@ def main() -> None:
         rows.append(harness.achieved(found, count, limit))
         del made, released, ours
     harness.report(
-        "train_vae", args, harness.device_name(device), rows,
+        "train_vae", args, harness.device_name(device), rows, chosen,
         dtype=str(dtype), limit_tflops=limit, settings=dataclasses.asdict(settings),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 # Gives: nothing new: each target prints what it found, repair makes again what is broken, and crate
 #        writes crate/, the run as one deposits it.
 import shlex
+import sys
 
 # of the Snakemake that repair starts inside this one: its own arguments, without the target
 AGAIN = shlex.join(word for word in sys.argv[1:] if word not in ("repair", "--"))
@@ -40,7 +41,7 @@ rule repair:
         mem_mb=1000,  # named, or a handover takes all that there is
     params:
         run=R,
-        again=shlex.quote(AGAIN),
+        again=lambda w: shlex.quote(AGAIN),  # what has braces is no pattern
     shell:
         "python scripts/repair.py {params.run} --workers {threads}"
         " --snakemake={params.again} 2> {log}"

@@ -11,7 +11,7 @@ from diffusion4k.dag import data
 rule caption:
     "Lays out a split's images under other captions: yours, and those that a model writes."
     input:
-        lambda w: sources.manifest(CONFIG, CONFIG["splits"][w.split]["source"]),
+        lambda w: data.photographs(CONFIG, w.split),
     output:
         "<results>/captions/{captions}/{split}.json",
     log:
@@ -52,14 +52,14 @@ rule caption:
 rule captions:
     "The captions of every split that names some: nothing else is made of them yet."
     input:
-        lambda w: LINEAGE.behind(sources.of_captioned_splits(CONFIG)),
+        lambda w: LINEAGE.behind(data.captioned(CONFIG)),
     localrule: True
 
 
 rule check_data:
     "Decodes every image of a split, checks its captions and counts, and lists heights and widths."
     input:
-        lambda w: sources.of_split(CONFIG, w.split),
+        lambda w: data.dataset(CONFIG, w.split),
     output:
         "<results>/data/{split}.json",
     log:

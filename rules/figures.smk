@@ -1,5 +1,5 @@
 # Needs: pictures drawn for figures, photographs, VAEs, checks, training manifests, votes.
-# Gives: figures/<figure>.json (.png .pdf beside it), and a named target for each figure.
+# Gives: figures/<figure>.json (.png .pdf .tex beside it), and a named target for each figure.
 from diffusion4k.dag import figures
 
 
@@ -38,7 +38,7 @@ rule rebuild:
 
 
 rule figure:
-    "Draws one figure, as PNG and PDF."
+    "Draws one figure, as PNG and PDF, and a LaTeX environment with its caption."
     input:
         lambda w: figures.inputs(CONFIG, w.figure),
     output:
@@ -50,6 +50,7 @@ rule figure:
             labels={"figure": "{figure}"},
         ),
         pdf="<results>/figures/{figure}.pdf",
+        tex="<results>/figures/{figure}.tex",
     log:
         "<logs>/figures/{figure}.log",
     benchmark:
@@ -59,18 +60,18 @@ rule figure:
     params:
         code=lambda w: figures.digest(CONFIG, w.figure),
         kind=key("figures.{figure}.kind"),
-        flags=lambda w: figures.flags(CONFIG, w.figure, DEVIATIONS.footer(w.figure)),
+        flags=lambda w: figures.flags(CONFIG, w.figure, footer(w.figure)),
     shell:
         "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
 # each figure is a target by its name, which names all that it rests on: Snakemake does not miss an
 # intermediate file whose downstream exists
-for name in CONFIG["figures"]:
+for figure in CONFIG["figures"]:
 
     rule:
         name:
-            name
+            figure
         input:
-            lambda w, of=name: LINEAGE.behind(figures.manifests(CONFIG, [of])),
+            lambda w, of=figure: LINEAGE.behind(figures.manifests(CONFIG, [of])),
         localrule: True

@@ -108,7 +108,7 @@ for evaluation in CONFIG["evaluations"]:
         name:
             f"import_images_{evaluation}"
         input:
-            dataset=generate.dataset(CONFIG, evaluation),
+            dataset=lambda w, of=evaluation: generate.dataset(CONFIG, of, w.model),
         output:
             generate.manifests(CONFIG, "{model}", evaluation),
         log:

@@ -3,16 +3,14 @@
 from diffusion4k import shape
 from diffusion4k.dag import latents
 
-SPLIT = CONFIG["latents"]["split"]
-
 
 rule latents:
     "Encodes one shard of the training set: latents of its crops, embeddings of its captions."
     input:
         unpack(lambda w: latents.vae_of(CONFIG, w.backbone)),
-        pipeline=lambda w: sources.of_backbone(CONFIG, w.backbone),
-        dataset=sources.of_split(CONFIG, SPLIT),
-        check=ancient(data.checked(CONFIG, SPLIT)),
+        pipeline=lambda w: latents.pipeline(CONFIG, w.backbone),
+        dataset=latents.dataset(CONFIG),
+        check=ancient(latents.check(CONFIG)),
     output:
         "<results>/latents/{backbone}/shard-{shard}-of-{shards}.json",
     log:

@@ -8,15 +8,12 @@
 # that scores single images needs no rule of its own, see per_image.
 from diffusion4k import shape
 from diffusion4k.dag import metrics
-from diffusion4k.metrics import families
-
-NETWORKS = metrics.networks(CONFIG, "features")
 
 
 rule texture:
     "Scores GLCM and Compression Ratio of each generated JPEG."
     input:
-        partial(generate.shard, CONFIG),
+        lambda w: metrics.pictures(CONFIG, w),
     output:
         "<results>/metrics/{model}/{evaluation}/texture-{shard}-of-{shards}.json",
     log:
@@ -44,7 +41,7 @@ rule texture:
 rule per_image:
     "Scores each generated image by a function of its pixels: a family without a rule of its own."
     input:
-        partial(generate.shard, CONFIG),
+        lambda w: metrics.pictures(CONFIG, w),
     output:
         "<results>/metrics/{model}/{evaluation}/{family}-{shard}-of-{shards}.json",
     log:
@@ -52,7 +49,7 @@ rule per_image:
     benchmark:
         "<benchmarks>/metrics/{model}/{evaluation}/{family}-{shard}-of-{shards}.tsv"
     wildcard_constraints:
-        family=alternatives(family.name for family in families.scored_by("per_image")),
+        family=alternatives(metrics.per_image()),
     conda:
         "../envs/metrics.yaml"
     threads: threads("texture")
@@ -68,9 +65,9 @@ rule per_image:
 rule features:
     "Everything neural in one pass: CLIPScore, Aesthetics, and the features of FID and KID."
     input:
-        **NETWORKS,
-        images=partial(generate.shard, CONFIG),
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
+        **metrics.networks(CONFIG, "features"),
+        images=lambda w: metrics.pictures(CONFIG, w),
+        dataset=lambda w: metrics.dataset(CONFIG, w.evaluation, w.model),
     output:
         "<results>/metrics/{model}/{evaluation}/features-{shard}-of-{shards}.json",
     log:
@@ -85,7 +82,7 @@ rule features:
         batch=flags(batch=key("metrics.batch")),
     params:
         code=code("features.py"),
-        networks=flags(**NETWORKS),
+        networks=flags(**metrics.networks(CONFIG, "features")),
         flags=flags(
             folder=key("splits.{split}.folder"),
             score_input=key("metrics.score_input"),
@@ -100,9 +97,9 @@ rule features:
 rule reference_features:
     "The same networks on the photographs, once an evaluation for every model."
     input:
-        **NETWORKS,
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
-        check=lambda w: ancient(data.checked(CONFIG, CONFIG["evaluations"][w.evaluation]["split"])),
+        **metrics.networks(CONFIG, "features"),
+        dataset=lambda w: metrics.dataset(CONFIG, w.evaluation),
+        check=lambda w: ancient(metrics.check(CONFIG, w.evaluation)),
     output:
         "<results>/metrics/reference/{evaluation}/features-{shard}-of-{shards}.json",
     log:
@@ -117,7 +114,7 @@ rule reference_features:
         batch=flags(batch=key("metrics.batch")),
     params:
         code=code("features.py"),
-        networks=flags(**NETWORKS),
+        networks=flags(**metrics.networks(CONFIG, "features")),
         flags=flags(
             folder=key("splits.{split}.folder"),
             size=key("evaluations.{evaluation}.size", then=shape.text),
@@ -133,8 +130,8 @@ rule reference_features:
 rule distance:
     "Compares each generated picture with its prompt's photograph, pixel by pixel."
     input:
-        images=partial(generate.shard, CONFIG),
-        dataset=lambda w: generate.dataset(CONFIG, w.evaluation),
+        images=lambda w: metrics.pictures(CONFIG, w),
+        dataset=lambda w: metrics.dataset(CONFIG, w.evaluation),
     output:
         "<results>/metrics/{model}/{evaluation}/distance-{shard}-of-{shards}.json",
     log:
@@ -161,7 +158,7 @@ rule quality:
     "MUSIQ and MANIQA, in an environment of their own: conda's, or what `make env-iqa` makes."
     input:
         **metrics.networks(CONFIG, "quality"),
-        images=partial(generate.shard, CONFIG),
+        images=lambda w: metrics.pictures(CONFIG, w),
     output:
         "<results>/metrics/{model}/{evaluation}/quality-{shard}-of-{shards}.json",
     log:
@@ -174,7 +171,7 @@ rule quality:
     resources:
         **asks("quality"),
         # not params: the same packages, wherever they are
-        path="$PATH" if CONDA else f"'{IQA_BIN}':$PATH",
+        path=metrics.iqa_path(CONDA),
     params:
         code=code("quality.py"),
         flags=flags(size=key("evaluations.{evaluation}.size", then=shape.text)),
@@ -199,7 +196,7 @@ rule aggregate:
     benchmark:
         "<benchmarks>/metrics/{model}/{evaluation}/{family}.tsv"
     wildcard_constraints:
-        family=alternatives(families.generated()),
+        family=alternatives(metrics.generated()),
     conda:
         "../envs/metrics.yaml"
     params:
@@ -225,7 +222,7 @@ rule compare:
     benchmark:
         "<benchmarks>/metrics/{model}/{evaluation}/{family}-against-{other}.tsv"
     wildcard_constraints:
-        family=alternatives(families.paired()),
+        family=alternatives(metrics.paired()),
         other=alternatives(CONFIG["models"]),
     conda:
         "../envs/metrics.yaml"
@@ -255,7 +252,7 @@ if "ratings" in CONFIG:
         benchmark:
             "<benchmarks>/metrics/ratings/{metric}.tsv"
         wildcard_constraints:
-            metric=alternatives(families.rated()),
+            metric=alternatives(metrics.correlated()),
         localrule: True
         conda:
             "../envs/metrics.yaml"

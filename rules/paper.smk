@@ -1,25 +1,12 @@
-# Needs: aggregates, image sizes, training manifests, figures, pictures and their scores;
-#        config/published/*.csv.
-# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), claims.json and .md,
-#        report.html, report/gallery.json (.html and thumbnails beside it), report/chains.json (the
-#        pages that numbers lead to), and a named target for each table.
-from diffusion4k.dag import claims, deviations, paper, report as page
-from diffusion4k.dag.flags import command_line
-from diffusion4k.estimate import work
-
-# what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
-SCALING = "benchmarks/results/scaling-simulated.json"
-# the page, the gallery, and what both include
-TEMPLATES = [*sorted(Path("report").glob("*.html")), *sorted(Path("report/parts").iterdir())]
-DEVIATIONS = deviations.Deviations(CONFIG, LINEAGE, EXECUTION)
+# Needs: aggregates, comparisons, checks, training manifests; config/published/*.csv.
+# Gives: tables/<table>.json (.csv .html .md .tex .ours.tex beside it), and a named target for each
+#        table.
+from diffusion4k.dag import paper
 
 
 localrules:
     table,
     prompt_table,
-    judge_claims,
-    gallery,
-    html,
 
 
 rule table:
@@ -44,8 +31,8 @@ rule table:
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: digests.of("table.py", also=paper.published(CONFIG, w.table)),
-        flags=lambda w: paper.table_flags(CONFIG, w.table, DEVIATIONS.footer(w.table)),
+        code=lambda w: paper.table_code(CONFIG, w.table),
+        flags=lambda w: paper.table_flags(CONFIG, w.table, footer(w.table)),
     shell:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
@@ -70,99 +57,24 @@ rule prompt_table:
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: digests.of("prompt_table.py", also=paper.prompt_files(CONFIG, w.table)),
+        code=lambda w: paper.prompt_code(CONFIG, w.table),
         flags=flags(
             name="{table}",
             title=key("tables.{table}.title"),
             prompts=lambda w: paper.prompt_files(CONFIG, w.table),
+            about=key("about"),
         ),
     shell:
         "python scripts/prompt_table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 
 
-rule judge_claims:
-    "Says of each claim of the paper what this run found; the target `claims` makes all it rests on."
-    input:
-        claims.read_by(CONFIG),
-    output:
-        manifest="<results>/claims.json",
-        text="<results>/claims.md",
-    log:
-        "<logs>/claims.log",
-    benchmark:
-        "<benchmarks>/claims.tsv"
-    conda:
-        "../envs/paper.yaml"
-    params:
-        code=code("claims.py"),
-        flags=claims.flags(CONFIG),
-    shell:
-        "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
-
-
-rule gallery:
-    "Sets the run's pictures side by side, with thumbnails, prompts, settings and scores."
-    input:
-        page.gallery_inputs(CONFIG),
-    output:
-        manifest="<results>/report/gallery.json",
-        page="<results>/report/gallery.html",
-    log:
-        "<logs>/gallery.log",
-    benchmark:
-        "<benchmarks>/gallery.tsv"
-    conda:
-        "../envs/paper.yaml"
-    params:
-        code=lambda w: digests.of("gallery.py", also=TEMPLATES, modules=page.modules(CONFIG)),
-        flags=page.gallery_flags(CONFIG),
-    shell:
-        "python scripts/gallery.py {params.flags} --template report/gallery.html"
-        " --output {output.manifest} > {log} 2>&1"
-
-
-rule html:
-    "Sets the answer, all figures and all tables of the run into one page."
-    input:
-        **page.inputs(CONFIG),
-    output:
-        page=report(
-            "<results>/report.html",
-            category="Report",
-            caption="../report/captions/report.rst",
-            labels={"page": "report"},
-        ),
-        chains="<results>/report/chains.json",
-    log:
-        "<logs>/report.log",
-    benchmark:
-        "<benchmarks>/report.tsv"
-    conda:
-        "../envs/paper.yaml"
-    params:
-        code=lambda w: digests.of("report.py", also=[*TEMPLATES, Path(SCALING)]),
-        run=CONFIG["run"],
-        config=f"{R}/config.yaml",
-        scaling=SCALING,
-        work=command_line(work=work.of_run(CONFIG)),
-        # what the page takes from {params.config} itself
-        price=key("plan.price"),
-        settings=page.settings(CONFIG),
-    shell:
-        "python scripts/report.py --run {params.run} --tables {input.tables}"
-        " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"
-        " --config {params.config} --template report/report.html --scaling {params.scaling}"
-        " {params.work}"
-        " --chains {output.chains} --output {output.page} > {log} 2>&1"
-
-
 # each table is a target by its name, which names all that it rests on: Snakemake does not miss an
 # intermediate file whose downstream exists
-for name in CONFIG["tables"]:
+for table in CONFIG["tables"]:
 
     rule:
         name:
-            name
+            table
         input:
-            lambda w, of=name: LINEAGE.behind(paper.tables(CONFIG, [of])),
+            lambda w, of=table: LINEAGE.behind(paper.tables(CONFIG, [of])),
         localrule: True

@@ -5,8 +5,6 @@
 #        judge.csv. Targets: rating_kit, judge.
 from diffusion4k.dag import people
 
-TEMPLATES = sorted(Path(workflow.basedir, "report", "rating_kit").iterdir())
-
 
 localrules:
     rating_kit,
@@ -23,7 +21,8 @@ rule kit:
     "Builds one page that asks people about pictures, and the key that says who drew them."
     input:
         images=lambda w: [path for _, path in people.pictures(CONFIG, w.purpose)],
-        dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+        captions=lambda w: [path for _, path in people.captions(CONFIG, w.purpose)],
+        dataset=people.dataset(CONFIG),
     output:
         "<results>/people/kit-{purpose}.json",
     log:
@@ -35,11 +34,12 @@ rule kit:
     conda:
         "../envs/paper.yaml"
     params:
-        code=lambda w: digests.of("rating_kit.py", also=TEMPLATES),
+        code=lambda w: people.kit_code(),
         flags=flags(
             people.asked(CONFIG),
-            images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, w.purpose)],
-            folder=people.folder(CONFIG),
+            images=lambda w: people.named(people.pictures(CONFIG, w.purpose)),
+            captions=lambda w: people.named(people.captions(CONFIG, w.purpose)),
+            folder=lambda w: people.folder(CONFIG),
             prompts=key("people.prompts"),
             embed_mb=key("people.embed_mb"),
             seed=key("seed"),
@@ -62,7 +62,8 @@ if "judge" in CONFIG:
         "Lets a model judge the pairs by the paper's prompt, each in both orders."
         input:
             images=lambda w: [path for _, path in people.pictures(CONFIG, "pairs")],
-            dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+            captions=lambda w: [path for _, path in people.captions(CONFIG, "pairs")],
+            dataset=people.dataset(CONFIG),
         output:
             "<results>/people/judge.json",
         log:
@@ -86,8 +87,9 @@ if "judge" in CONFIG:
             code=lambda w: people.judge_code(),
             flags=flags(
                 pairs=key("people.pairs", then=people.joined),
-                images=lambda w: [f"{m}={path}" for m, path in people.pictures(CONFIG, "pairs")],
-                folder=people.folder(CONFIG),
+                images=lambda w: people.named(people.pictures(CONFIG, "pairs")),
+                captions=lambda w: people.named(people.captions(CONFIG, "pairs")),
+                folder=lambda w: people.folder(CONFIG),
                 prompts=key("people.prompts"),
                 base_url=key("endpoints.{judge.endpoint}.base_url"),
                 model=key("endpoints.{judge.endpoint}.model"),
@@ -107,7 +109,7 @@ if people.votes(CONFIG):
         "Counts the votes on pairs of pictures: win rates, agreement, strengths."
         input:
             unpack(lambda w: people.voted(CONFIG)),
-            dataset=generate.dataset(CONFIG, CONFIG["people"]["evaluation"]),
+            dataset=people.dataset(CONFIG),
         output:
             "<results>/people/votes.json",
         log:
@@ -118,11 +120,11 @@ if people.votes(CONFIG):
         conda:
             "../envs/paper.yaml"
         params:
-            code=code("votes.py"),
+            code=lambda w: people.count_code("votes.py", people.voted(CONFIG)),
             flags=flags(
                 lambda w: people.voted(CONFIG),
                 pairs=key("people.pairs", then=people.joined),
-                folder=people.folder(CONFIG),
+                folder=lambda w: people.folder(CONFIG),
                 partial=key("people.partial"),
                 seed=key("seed"),
             ),
@@ -148,7 +150,7 @@ if "ratings" in CONFIG:
         conda:
             "../envs/paper.yaml"
         params:
-            code=code("ratings.py"),
+            code=lambda w: people.count_code("ratings.py", people.rated(CONFIG)),
             flags=flags(
                 lambda w: people.rated(CONFIG),
                 partial=key("people.partial"),

@@ -2,7 +2,7 @@
 # Gives: sources/<source>.json, a manifest whose root is the folder that holds the source. A hub's
 #        files lie in its own cache (HF_HOME). A download that fails goes on in the next try;
 #        that it waits is said on the terminal too.
-from diffusion4k.dag import preflight, sources
+from diffusion4k.dag import sources
 
 
 localrules:
@@ -26,7 +26,7 @@ rule fetch_source:
     resources:
         **asks("source"),
         # shown with the job: what a gated repository needs
-        licence=lambda w: preflight.licence(CONFIG, w.source),
+        licence=lambda w: sources.to_accept(CONFIG, w.source),
     params:
         # no digest of the code: revision and checksums decide the bytes, not how they were brought
         flags=flags(

@@ -6,31 +6,16 @@
 # A segment that is killed goes on from its last periodic save. Those saves lie in a folder that
 # is no output (Snakemake deletes outputs before it tries again), named after the digest of the
 # code and settings, so that a stale one is never resumed.
-from diffusion4k.dag import chains, train
-
-TRAINING = train.CHAIN
-of_backbone = partial(train.of_backbone, CONFIG)
-EXECUTION = flags(
-    processes=key("backbones.{backbone}.train.gpus", then=lambda gpus: max(gpus, 1)),
-    micro_batch=key("backbones.{backbone}.train.micro_batch"),
-    gradient_checkpointing=of_backbone("gradient_checkpointing"),
-    keep_attention=of_backbone("keep_attention"),
-    compile=of_backbone("compile"),
-    deterministic=key("train.deterministic"),
-    zero_stage=of_backbone("zero_stage"),
-    offload_optimizer=of_backbone("offload_optimizer"),
-    save_every=key("train.save_every", then=chains.pace),
-    time_limit=lambda w: resources.time_limit(CONFIG, "train", w),
-)
+from diffusion4k.dag import train
 
 
 rule train:
     "Trains a model from one segment's end to the next, or from its pipeline to the first."
     input:
-        unpack(lambda w: TRAINING.start(CONFIG, w)),
+        unpack(lambda w: train.CHAIN.start(CONFIG, w)),
         unpack(lambda w: train.dataset(CONFIG)),
-        pipeline=lambda w: sources.of_model(CONFIG, w.model),
-        latents=lambda w: latents.manifests(CONFIG, CONFIG["models"][w.model]["backbone"]),
+        pipeline=lambda w: train.pipeline(CONFIG, w.model),
+        latents=lambda w: train.latent_shards(CONFIG, w.model),
     output:
         manifest=temp("<results>/train/{model}/step-{step}.json"),
         state=temp(directory("<results>/train/{model}/step-{step}")),
@@ -39,9 +24,7 @@ rule train:
     benchmark:
         "<benchmarks>/train/{model}/step-{step}.tsv"
     wildcard_constraints:
-        step=alternatives(
-            chains.names([s for s in TRAINING.segments(CONFIG) if s not in TRAINING.kept(CONFIG)])
-        ),
+        step=alternatives(train.CHAIN.other_steps(CONFIG)),
     priority: 5
     # inside a SLURM job Snakemake runs once more, and would use all retries up in that one job
     retries: CONFIG["train"]["slots"] - 1 if workflow.is_main_process else 0
@@ -49,9 +32,20 @@ rule train:
         "../envs/gpu.yaml"
     threads: lambda w: threads("train", w)
     resources:
-        **asks("train", ended_slots=lambda w: TRAINING.ended_slots(CONFIG, w)),
+        **asks("train", ended_slots=lambda w: train.CHAIN.ended_slots(CONFIG, w)),
         # how, not what: no params, since to run on fewer processes is no reason to train again
-        execution=EXECUTION,
+        execution=flags(
+            processes=key("backbones.{backbone}.train.gpus", then=lambda gpus: max(gpus, 1)),
+            micro_batch=key("backbones.{backbone}.train.micro_batch"),
+            gradient_checkpointing=train.of_backbone(CONFIG, "gradient_checkpointing"),
+            keep_attention=train.of_backbone(CONFIG, "keep_attention"),
+            compile=train.of_backbone(CONFIG, "compile"),
+            deterministic=key("train.deterministic"),
+            zero_stage=train.of_backbone(CONFIG, "zero_stage"),
+            offload_optimizer=train.of_backbone(CONFIG, "offload_optimizer"),
+            save_every=key("train.save_every", then=pace),
+            time_limit=lambda w: train.time_limit(CONFIG, w),
+        ),
         # a segment that made no progress in this run of Snakemake's attempts is given up
         attempt=lambda w, attempt: attempt,
     params:
@@ -60,12 +54,12 @@ rule train:
         # because `make status` asks for it too
         flags=train.recipe(CONFIG),
         images=lambda w, input: (
-            f"--dataset {input.dataset} --folder {CONFIG['splits'][SPLIT]['folder']}"
+            f"--dataset {input.dataset} --folder {train.folder(CONFIG)}"
             if "dataset" in input.keys()
             else ""
         ),
         start=lambda w, input: f"--start {input.start}" if "start" in input.keys() else "",
-        progress=lambda w: TRAINING.progress_folder(CONFIG, w),
+        progress=lambda w: train.CHAIN.progress_folder(CONFIG, w),
     shell:
         "{resources.launch} scripts/train.py --pipeline {input.pipeline} --latents {input.latents}"
         " {params.images} {params.start} --stop-step {wildcards.step} {params.flags} {resources.execution}"
@@ -78,14 +72,14 @@ use rule train as train_kept with:
         manifest="<results>/train/{model}/step-{step}.json",
         state=directory("<results>/train/{model}/step-{step}"),
     wildcard_constraints:
-        step=alternatives(chains.names(TRAINING.kept(CONFIG))),
+        step=alternatives(train.CHAIN.kept_steps(CONFIG)),
 
 
 rule export:
     "Puts a transformer and a VAE, fine-tuned or another source's, into a pipeline of its own."
     input:
         unpack(lambda w: train.parts(CONFIG, w.model)),
-        pipeline=lambda w: sources.of_model(CONFIG, w.model),
+        pipeline=lambda w: train.pipeline(CONFIG, w.model),
     output:
         "<results>/train/{model}/pipeline.json",
     log:

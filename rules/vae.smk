@@ -4,24 +4,14 @@
 #        vae/images.json, the images to train on and those that are held out.
 #        vae/<vae>/reconstruction-<i>-of-<n>.json, scores and features of each image reconstructed
 #        by one of `vaes`, and their aggregate vae/<vae>/reconstruction.json.
-from diffusion4k.dag import chains, vae
-
-VAE_TRAINING = vae.CHAIN
-VAE_EXECUTION = flags(
-    processes=key("vae_training.gpus", then=lambda gpus: max(gpus, 1)),
-    micro_batch=key("vae_training.micro_batch"),
-    gradient_checkpointing=key("vae_training.gradient_checkpointing"),
-    deterministic=key("train.deterministic"),
-    save_every=key("vae_training.save_every", then=chains.pace),
-    time_limit=resources.time_limit(CONFIG, "train_vae"),
-)
+from diffusion4k.dag import vae
 
 
 rule list_images:
     "Lists the images that VAEs are trained on, and those that are held out."
     input:
-        dataset=sources.of_split(CONFIG, CONFIG["vae_training"]["split"]),
-        check=ancient(data.checked(CONFIG, CONFIG["vae_training"]["split"])),
+        dataset=vae.training_set(CONFIG),
+        check=ancient(vae.training_check(CONFIG)),
     output:
         "<results>/vae/images.json",
     log:
@@ -49,11 +39,11 @@ rule list_images:
 rule train_vae:
     "Trains a VAE from one segment's end to the next, or from its pipeline's to the first."
     input:
-        unpack(lambda w: VAE_TRAINING.start(CONFIG, w)),
+        unpack(lambda w: vae.CHAIN.start(CONFIG, w)),
         pipeline=lambda w: vae.pipeline(CONFIG, w.vae),
-        dataset=sources.of_split(CONFIG, CONFIG["vae_training"]["split"]),
+        dataset=vae.training_set(CONFIG),
         images=vae.images(CONFIG),
-        vgg16=sources.manifest(CONFIG, "vgg16"),
+        vgg16=vae.network(CONFIG, "vgg16"),
     output:
         manifest=temp("<results>/vae/{vae}/train/step-{step}.json"),
         state=temp(directory("<results>/vae/{vae}/train/step-{step}")),
@@ -63,11 +53,7 @@ rule train_vae:
         "<benchmarks>/vae/{vae}/train/step-{step}.tsv"
     wildcard_constraints:
         vae=alternatives(vae.trained(CONFIG)),
-        step=alternatives(
-            chains.names(
-                [s for s in VAE_TRAINING.segments(CONFIG) if s not in VAE_TRAINING.kept(CONFIG)]
-            )
-        ),
+        step=alternatives(vae.CHAIN.other_steps(CONFIG)),
     priority: 9
     # as in train.smk, whose remarks hold here too
     retries: CONFIG["train"]["slots"] - 1 if workflow.is_main_process else 0
@@ -75,15 +61,22 @@ rule train_vae:
         "../envs/gpu.yaml"
     threads: threads("train_vae")
     resources:
-        **asks("train_vae", ended_slots=lambda w: VAE_TRAINING.ended_slots(CONFIG, w)),
-        execution=VAE_EXECUTION,
+        **asks("train_vae", ended_slots=lambda w: vae.CHAIN.ended_slots(CONFIG, w)),
+        execution=flags(
+            processes=key("vae_training.gpus", then=lambda gpus: max(gpus, 1)),
+            micro_batch=key("vae_training.micro_batch"),
+            gradient_checkpointing=key("vae_training.gradient_checkpointing"),
+            deterministic=key("train.deterministic"),
+            save_every=key("vae_training.save_every", then=pace),
+            time_limit=vae.time_limit(CONFIG),
+        ),
         attempt=lambda w, attempt: attempt,
     params:
         code=code(vae.CODE),
         # a line a flag: `recipe` in scripts/diffusion4k/dag/vae.py
         flags=vae.recipe(CONFIG),
         start=lambda w, input: f"--start {input.start}" if "start" in input.keys() else "",
-        progress=lambda w: VAE_TRAINING.progress_folder(CONFIG, w),
+        progress=lambda w: vae.CHAIN.progress_folder(CONFIG, w),
     shell:
         "{resources.launch} scripts/train_vae.py --pipeline {input.pipeline} --dataset {input.dataset}"
         " --images {input.images} --vgg16 {input.vgg16} {params.start} --stop-step {wildcards.step}"
@@ -97,17 +90,17 @@ use rule train_vae as train_vae_kept with:
         state=directory("<results>/vae/{vae}/train/step-{step}"),
     wildcard_constraints:
         vae=alternatives(vae.trained(CONFIG)),
-        step=alternatives(chains.names(VAE_TRAINING.kept(CONFIG))),
+        step=alternatives(vae.CHAIN.kept_steps(CONFIG)),
 
 
 rule reconstruct:
     "Encodes and decodes one shard of photographs by a VAE, and scores what came of them."
     input:
         vae=lambda w: vae.manifest(CONFIG, w.vae),
-        dataset=lambda w: sources.of_split(CONFIG, CONFIG["vaes"][w.vae]["split"]),
-        check=lambda w: ancient(data.checked(CONFIG, CONFIG["vaes"][w.vae]["split"])),
-        inception=sources.manifest(CONFIG, "inception"),
-        vgg16=sources.manifest(CONFIG, "vgg16"),
+        dataset=lambda w: vae.dataset(CONFIG, w.vae),
+        check=lambda w: ancient(vae.check(CONFIG, w.vae)),
+        inception=vae.network(CONFIG, "inception"),
+        vgg16=vae.network(CONFIG, "vgg16"),
     output:
         "<results>/vae/{vae}/reconstruction-{shard}-of-{shards}.json",
     log:

@@ -12,7 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, files, manifest
 from diffusion4k.data import recaption
 from diffusion4k.endpoints import flags as endpoint
 from diffusion4k.endpoints import prompts
@@ -35,12 +35,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    started = time.time()
+    started, root = time.time(), args.output.with_suffix("")
+    files.refuse_others(root)  # before a model is asked
     dataset = manifest.read(args.dataset)
     pictures = recaption.members(dataset, args.folder)
-    ids = {picture.path.stem for picture in pictures}
     given = recaption.read(args.captions) if args.captions else {}
-    texts = {id: text for id, text in given.items() if id in ids}
+    texts = recaption.of_images(given, (p.path.stem for p in pictures), args.captions)
     missing = [picture for picture in pictures if picture.path.stem not in texts]
     results = {"images": len(pictures), "given": len(texts)}
     notes, name = list(dataset.notes), args.output.parent.name
@@ -55,7 +55,6 @@ def run(args: argparse.Namespace) -> None:
                 faults[picture.path.name] = f"refused, {answer.refusal}"
         notes.append(f"{name} captions of {args.output.stem}: by {args.model}")
     recaption.refuse(faults, len(pictures), args.output.with_suffix(".missing.txt"))
-    root = args.output.with_suffix("")
     manifest.write(
         args.output,
         root=root,
@@ -66,7 +65,9 @@ def run(args: argparse.Namespace) -> None:
         started=started,
         notes=notes,
     )
-    print(f"{args.output}: {len(pictures)} captions, {len(given)} given")
+    print(f"{args.output}: {len(pictures)} captions, {results['given']} given")
+    if elsewhere := len(given) - results["given"]:
+        print(f"{args.captions}: {elsewhere} captions are of no image here")
 
 
 def write(args: argparse.Namespace, pictures: list, results: dict) -> list:

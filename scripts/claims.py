@@ -21,18 +21,22 @@ def parser() -> argparse.ArgumentParser:
         help="paired differences between a claim's two rows",
     )
     flags.add_argument("--votes", type=Path, help="manifest of win rates, for the figure's claims")
+    flags.add_argument(
+        "--published", nargs="*", default=[], metavar="TABLE=CSV", help="the paper's numbers"
+    )
     flags.add_argument("--output", type=Path, required=True, help="manifest; CLAIMS.md beside it")
     return flags
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import claims
+    from diffusion4k.paper import claims, published
 
     started = time.time()
     tables = {path.stem: manifest.read(path) for path in args.tables}
     pairs = cli.named("--comparisons", args.comparisons, "CLAIM=MANIFEST")
     comparisons = {claim: manifest.read(path) for (claim,), path in pairs}
     votes = manifest.read(args.votes) if args.votes else None
+    said = {table: path for (table,), path in cli.named("--published", args.published, "TABLE=CSV")}
     try:
         listed = json.loads(args.claims)
     except ValueError as error:
@@ -42,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
         {name: table.results for name, table in tables.items()},
         comparisons,
         votes,
+        {table: published.read(path) for table, path in said.items()},
     )
     text = args.output.with_suffix(".md")
     files.write_text(text, claims.markdown(results))
@@ -51,7 +56,8 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=args.output.parent,
         files=[text],
-        inputs={name: source.path for name, source in sources.items()},
+        inputs={name: source.path for name, source in sources.items()}
+        | {f"{table}:published": path for table, path in said.items()},
         settings=vars(args),
         results=results,
         started=started,

@@ -16,26 +16,24 @@ import yaml
 from diffusion4k import cli, streams
 
 MINIATURE = Path("config/miniature.yaml")
-STAGES = {
-    "sources": "fetch_source make_source",
-    "data": "check_data list_images captions caption",
-    "latents": "latents",
-    "train": "train train_kept train_vae train_vae_kept export",
-    "generate": "generate efficiency",
-    "metrics": "texture per_image features reference_features distance quality aggregate compare"
-    " correlate reconstruct aggregate_reconstruction",
-    "people": "rating_kit kit judge judge_pairs votes ratings",
-    "tables": "table prompt_table judge_claims",
-    "figures": "prompts draw rebuild figure gallery html",
-}
-STAGE = {rule: stage for stage, rules in STAGES.items() for rule in rules.split()}
 INTRODUCTION = """\
 The paper in miniature, on this machine's CPU and without a network. Snakemake makes photographs
 and small networks (sources), encodes the photographs (latents), fine-tunes SD3 and Flux on them
 (train), draws pictures from their captions (generate), scores these (metrics), and sets what came
 of it beside the paper's numbers. It takes about four minutes on two cores.
 """
+RULE = r"^ *(?:use )?rule (?:\w+ as )?(\w+)\b.*:$"
 GOING_ON = "Ctrl-C stops it; the same command goes on. What Snakemake says is in {log}.\n"
+
+
+def stages() -> dict[str, str]:
+    """Rule => its stage, in the order data flows: the name of its file in rules/."""
+    included = re.findall(r'^include: "(.*)"$', Path("Snakefile").read_text(encoding="utf-8"), re.M)
+    return {
+        rule: Path(file).stem
+        for file in included
+        for rule in re.findall(RULE, Path(file).read_text(encoding="utf-8"), re.M)
+    }
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,17 +113,18 @@ class Progress:
 
     def __init__(self):
         self.began = time.monotonic()
+        self.stages = stages()
         self.left: dict[str, int] = {}
         self.jobs: dict[str, int] = {}
 
     def read(self, line: str) -> None:
         """A line of Snakemake's: of the table of jobs, or of a job's end."""
         if counted := re.fullmatch(r"(\w+) +(\d+)\n", line):
-            if stage := STAGE.get(counted[1]):
+            if stage := self.stages.get(counted[1]):
                 self.jobs[stage] = self.jobs.get(stage, 0) + int(counted[2])
                 self.left = dict(self.jobs)
         elif (ended := re.match(r"Finished jobid: \d+ \(Rule: (\w+)\)", line)) and (
-            stage := STAGE.get(ended[1])
+            stage := self.stages.get(ended[1])
         ):
             self.left[stage] -= 1
             self.show(stage)

@@ -1,4 +1,4 @@
-"""Draw one figure of the paper, as PNG and PDF: what it shows is its kind's.
+"""Draw one figure of the paper, as PNG, PDF and LaTeX: what it shows is its kind's.
 
   python scripts/figure.py gallery --spec spec.json --rows sd3_f16=pictures.json --output out.json
 
@@ -10,7 +10,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, files, manifest
 from diffusion4k.figures import kinds
 
 
@@ -26,13 +26,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--spec", default="{}", help="JSON or a file: title, labels, settings …")
     flags.add_argument("--reference", type=Path, help="manifest of the photographs' data set")
     flags.add_argument("--folder", default=".", help="folder in it, e.g. eval/size_4096")
-    flags.add_argument("--output", type=Path, required=True, help="manifest; PNG, PDF beside it")
+    flags.add_argument("--output", type=Path, required=True, help="manifest; its forms beside it")
     return flags
 
 
 def run(args: argparse.Namespace) -> None:
     from diffusion4k.figures import canvas, shown
-    from diffusion4k.paper import spec
+    from diffusion4k.paper import spec, tex
 
     started = time.time()
     wanted = spec.load(args.spec)
@@ -49,6 +49,13 @@ def run(args: argparse.Namespace) -> None:
     sources = {f"{row}:{i}": source for row, many in rows.items() for i, source in enumerate(many)}
     if reference:
         sources["reference"] = reference
+    title = wanted.get("title", args.output.stem)
+    caption = " ".join(filter(None, [wanted.get("caption"), *drawing.remarks]))
+    of_sources = (note for source in sources.values() for note in source.notes)
+    notes = list(dict.fromkeys([*wanted.get("footer", []), *of_sources]))
+    bulk["tex"] = args.output.with_suffix(".tex")
+    text = tex.figure(args.output.stem, bulk["pdf"].name, title, caption, notes)
+    files.write_text(bulk["tex"], text)
     manifest.write(
         args.output,
         root=args.output.parent,
@@ -57,14 +64,12 @@ def run(args: argparse.Namespace) -> None:
         settings=vars(args),
         results={
             "kind": args.kind,
-            "title": wanted.get("title", args.output.stem),
-            "caption": " ".join(filter(None, [wanted.get("caption"), *drawing.remarks])),
+            "title": title,
+            "caption": caption,
             "pictures": drawing.pictures,
         },
         started=started,
-        notes=dict.fromkeys(
-            [*wanted.get("footer", []), *(n for source in sources.values() for n in source.notes)]
-        ),
+        notes=notes,
     )
     print(f"{bulk['png']}: {args.kind} of {', '.join(labels.values())}")
 

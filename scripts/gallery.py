@@ -53,8 +53,7 @@ def run(args: argparse.Namespace) -> None:
     tiles = [tile for item in items for tile in item.tiles]
     pictures = sum(tile.label != gallery.PHOTOGRAPH for tile in tiles)
     small = {target.parent / tile.thumbnail for tile in tiles}
-    for path in set(thumbnails.folder.glob("*.jpg")) - small:
-        path.unlink()  # of what is shown no longer
+    files.keep_only(thumbnails.folder, small)
     manifest.write(
         args.output,
         root=args.output.parent,

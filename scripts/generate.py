@@ -24,7 +24,7 @@ from diffusion4k.pipelines.folder import PipelineFolder
 
 
 def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(
+    flags = shared.LikeParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     flags.add_argument(
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "--output", type=Path, help="the picture (by default a new one, named after prompt and "
         "seed), or the manifest to write for a data set"
     )  # fmt: skip
-    flags.add_argument("--like", action=shared.Like, metavar="MODEL", help="or MANIFEST")
+    flags.add_argument("--like", metavar="MODEL", help="or MANIFEST")
     shared.add_sampling(flags)
     shared.add_loading(flags, dtype="auto")
     flags.add_argument(

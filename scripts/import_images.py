@@ -46,10 +46,13 @@ def run(args: argparse.Namespace) -> None:
     started = time.time()
     if not args.images.is_dir():
         raise UserError(f"--images {args.images}: no such folder")
+    root = args.output[0].parent
+    if args.images.resolve() == (root / "images").resolve():
+        raise UserError(f"--output {args.output[0]}: pictures would be written among yours, into"
+                        f" {args.images}; choose another folder")  # fmt: skip
     dataset = manifest.read(args.dataset)
     ids = [sample.id for sample in captions.of(dataset, args.folder)]
     pictures, faults = own_images.match(args.images, ids)
-    root = args.output[0].parent
     targets = {id: root / "images" / f"{id}.jpg" for id in pictures}
 
     def take(id: str) -> tuple[str, str]:

@@ -32,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the prompts' data")
     flags.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_4096")
+    flags.add_argument(
+        "--captions", nargs="+", default=[], metavar="MODEL=MANIFEST",
+        help="models of other captions: their data set under these",
+    )  # fmt: skip
     flags.add_argument("--prompts", type=int, help="so many at even distances (default: all)")
     flags.add_argument("--system", type=Path, default=prompts.path("preference_system"))
     flags.add_argument("--question", type=Path, default=prompts.path("preference"))
@@ -49,7 +53,8 @@ def run(args: argparse.Namespace) -> None:
     sources = pictures.sources(args.images)
     of = pictures.of(sources)
     pairs = [two(pair, of) for pair in args.pairs]
-    shown = judge.shown(pairs, samples)
+    captioned = pictures.own_captions(args.captions)
+    shown = judge.shown(pairs, samples, pictures.texts(captioned, args.folder))
     questions = [judge.question(pair, of, system, asked) for pair in shown]
     coming = chat.answer_all(questions, args.workers)
     answers = list(cli.progress(coming, total=len(questions), desc="judge", unit="answer"))
@@ -65,7 +70,8 @@ def run(args: argparse.Namespace) -> None:
         root=args.output.parent,
         files=[table, replies],
         inputs={"dataset": args.dataset}
-        | {f"{model}:{i}": source.path for i, (model, source) in enumerate(sources)},
+        | {f"{model}:{i}": source.path for i, (model, source) in enumerate(sources)}
+        | {f"{model}:captions": source.path for model, source in captioned},
         settings=vars(args),
         results={
             "answers": len(answers),
@@ -77,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
         }
         | chat.spent(answers),
         started=started,
-        notes=[*dataset.notes, *(note for _, source in sources for note in source.notes)],
+        notes=[*dataset.notes, *(n for _, m in (*captioned, *sources) for n in m.notes)],
     )
     print(f"{table}: {len(cast)} votes of {args.model}, {sum(refused.values())} answers refused")
 

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, files, manifest
 from diffusion4k.data import listing
 
 
@@ -27,13 +27,14 @@ def run(args: argparse.Namespace) -> None:
     photographs = listing.of(dataset, args.folder, captioned=args.captioned)
     parts = listing.divide(photographs, args.held_out, seed=args.seed)
     folder = args.output.with_suffix("")
-    files = [folder / name for name in (listing.TRAINING, listing.HELD_OUT)]
-    for path, part in zip(files, parts, strict=True):
-        listing.write(path, part, dataset.root)
+    names = (listing.TRAINING, listing.HELD_OUT)
+    with files.anew(folder) as place:
+        for name, part in zip(names, parts, strict=True):
+            listing.write(place / name, part, dataset.root)
     manifest.write(
         args.output,
         root=folder,
-        files=files,
+        files=[folder / name for name in names],
         inputs={"dataset": args.dataset},
         settings=vars(args),
         results={"training": len(parts[0]), "held_out": len(parts[1])},

@@ -11,20 +11,11 @@ from pathlib import Path
 
 from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
+from diffusion4k.sources.miniature import notes
 from diffusion4k.sources.miniature.architectures import MINIATURE
 
 NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean", "vgg16")
 WHATS = ("aesthetic_4k", *MINIATURE, *NETWORKS)
-DATASET_NOTE = (
-    "Aesthetic-4K is a miniature: crops of the photographs in scikit-image and scikit-learn, those"
-    " of the evaluations from the training photographs, with their captions: scores measure"
-    " memorising"
-)
-PIPELINE_NOTE = (
-    "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders, a transformer"
-    " that draws the same for every prompt until it is fine-tuned"
-)
-NETWORK_NOTE = "{} is a miniature network, weights random: its scores mean nothing beyond this run"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,11 +47,11 @@ def run(args: argparse.Namespace) -> None:
     if args.what == "aesthetic_4k":
         from diffusion4k.sources.miniature import dataset
 
-        note = DATASET_NOTE
+        note = notes.DATASET.format("Aesthetic-4K")
         sizes = {"size": args.size, "small_size": args.small_size}
         files, results = dataset.make(args.folder, seed=args.seed, **sizes)
     elif args.what in NETWORKS:
-        note = NETWORK_NOTE.format(args.what)
+        note = notes.NETWORK.format(args.what)
         files, results = make_network(args), {}
     else:
         import torch
@@ -69,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
 
         # on one thread whatever is granted: the number of threads would change the bytes
         torch.set_num_threads(1)
-        note = PIPELINE_NOTE.format(args.what)
+        note = notes.PIPELINE.format(args.what)
         seed = own_seed(args.what, args.seed)
         sizes = {"size": args.size, "vae_size": args.vae_size or args.size // 2}
         sizes |= {"vae_steps": args.vae_steps, "growth": args.growth}

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"In all, of which there are ready, {reuse.note(config)}\n")
     print("\n".join(words.every(estimate)))
     print(
-        f"Hours: {words.rates(config)} TFLOP/s, sustained (plan.tflops), on {device or 'a GPU'}"
+        f"Hours: {words.rates(config)}, sustained (plan), on {device or 'a GPU'}"
         + (", but for what was measured on it.\n" if estimate.measured else ".\n")
         + "Wall time: the longest chain of jobs, each finding its GPUs free; transfers, loading and"
         " scoring not counted.\nGB: at the peak of the run, sources apart. –: not modelled."

@@ -15,6 +15,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--prompts", type=Path, nargs="+", required=True, help="files, in this order"
     )
+    flags.add_argument("--about", default="", help="what the run is, said below")
     flags.add_argument(
         "--output", type=Path, required=True, help="manifest, R/tables/table_11.json"
     )
@@ -22,10 +23,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import forms, prompt_table, render
+    from diffusion4k.paper import forms, prompt_table, render, tables
 
     started = time.time()
-    table = prompt_table.assemble(args.title, map(prompts.read, args.prompts))
+    footer = [f"{tables.ABOUT}{args.about}"] if args.about else []
+    table = prompt_table.assemble(args.title, map(prompts.read, args.prompts), footer)
     manifest.write(
         args.output,
         root=args.output.parent,

@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> None:
     # named as pictures of theirs would be: who reads captions reads prompts
     lines = [{"file_name": f"{prompt.id}.jpg", "text": prompt.text} for prompt in listed]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    files.write_text(root / LISTING, text)
+    with files.anew(root) as part:
+        files.write_text(part / LISTING, text)
     manifest.write(
         args.output,
         root=root,

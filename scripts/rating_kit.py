@@ -22,6 +22,10 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     flags.add_argument("--dataset", type=Path, required=True, help="manifest, of the captions")
     flags.add_argument("--folder", required=True, help="folder in it, e.g. eval/size_2048")
+    flags.add_argument(
+        "--captions", nargs="+", default=[], metavar="MODEL=MANIFEST",
+        help="models of other captions: their data set under these"
+    )  # fmt: skip
     flags.add_argument("--prompts", type=int, default=20, help="of the evaluation, evenly spread")
     flags.add_argument("--side", type=int, help="pairs: px of a picture's longer side at most")
     flags.add_argument("--patch", type=int, default=64, help="ratings: px of a patch")
@@ -41,7 +45,11 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--groups {','.join(wrong[0])}: pairs have two models, ratings one")
     dataset, sources = manifest.read(args.dataset), pictures.sources(args.images)
     texts = {sample.id: sample.text for sample in captions.of(dataset, args.folder)}
-    items = kit.items(pictures.of(sources), texts, groups, prompts=args.prompts, seed=args.seed)
+    captioned = pictures.own_captions(args.captions)
+    items = kit.items(
+        pictures.of(sources), texts, groups, prompts=args.prompts, seed=args.seed,
+        own=pictures.texts(captioned, args.folder),
+    )  # fmt: skip
     layout = {"patch": args.patch, "across": args.across}
     if args.purpose == "pairs":
         layout = {"side": args.side} if args.side else {}
@@ -55,11 +63,11 @@ def run(args: argparse.Namespace) -> None:
         root=args.output.parent,
         files=[key, *bulk],
         inputs={"dataset": dataset.path}
-        | {f"{model}:{source.path}": source.path for model, source in sources},
+        | {f"{model}:{source.path}": source.path for model, source in (*captioned, *sources)},
         settings=vars(args),
         results={"items": len(items), "kit": kit.digest(args.purpose, items, layout)},
         started=started,
-        notes=[note for m in [dataset, *(source for _, source in sources)] for note in m.notes],
+        notes=[*dataset.notes, *(n for _, m in (*captioned, *sources) for n in m.notes)],
     )
     send = f"the folder {folder}" if len(bulk) > 1 else str(bulk[0])
     print(f"{len(items)} items; give raters {send}, and keep {key} to yourself")

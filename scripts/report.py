@@ -24,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--config", type=Path, required=True, help="the resolved config of the run")
     flags.add_argument("--template", type=Path, required=True, help="report/report.html")
     flags.add_argument("--work", default="{}", help="JSON: stage/model to FLOPs, jobs")
+    flags.add_argument(
+        "--lacking", default="{}", help="JSON: table or figure to rows of the paper's that it lacks"
+    )
     flags.add_argument("--scaling", type=Path, help="JSON of benchmarks/scaling.py, PNG beside it")
     flags.add_argument(
         "--chains", type=Path, required=True, help="manifest of the pages that numbers lead to"
@@ -54,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
         config=read_config(args.config),
         folder=args.output.parent,
         scaling=args.scaling,
+        lacking=json.loads(args.lacking),
     )
     manifest.write(
         args.chains,

@@ -19,12 +19,14 @@ from diffusion4k.errors import UserError
 
 # what a file system refuses, and no fault of a program's
 FILE_SYSTEMS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `run`; a UserError becomes one line and exit status 1.
 
-    A text may begin with "-". What --output names must be writable before the work begins.
+    A text may begin with "-". What --output names must be writable before the work begins, and be
+    no input.
     """
     streams.names_in_utf8()
     streams.prepare()
@@ -37,16 +39,33 @@ def main(run: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         for path in output if isinstance(output, list) else [output]:
             if path is not None:
                 writable(path)
+                spare_inputs(args, path)
         run(args)
     except SystemExit as ended:  # of which Python itself shows no notes
         print("".join(f"{line}\n" for line in notes(ended)), end="", file=sys.stderr)
         raise
     except UserError as error:
         sys.exit("\n".join([f"error: {error}", *notes(error)]))
-    except OSError as error:
-        if error.errno not in FILE_SYSTEMS or not error.filename:
-            raise
-        sys.exit("\n".join([f"error: {error.filename}: {error.strerror}", *notes(error)]))
+    except Exception as error:
+        if reason := refusal(error):
+            where = getattr(error, "filename", None) or getattr(args, "output", None)
+            where = where[0] if isinstance(where, list) else where
+            lines = [f"error: {f'{where}: ' if where else ''}{reason}", *notes(error)]
+            sys.exit("\n".join(lines))
+        raise
+
+
+def refusal(error: Exception) -> str:
+    """What a file system refuses, where an exception says no more than that; "" for all others.
+
+    Of a full disk libraries tell in their own words, safetensors and Arrow by its text.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if code in FILE_SYSTEMS and error.filename:
+        return error.strerror
+    if full := next((c for c in FULL if c == code or os.strerror(c) in str(error)), None):
+        return f"{os.strerror(full)}; make room there and run again"
+    return ""
 
 
 def notes(error: BaseException) -> list[str]:
@@ -115,6 +134,26 @@ def writable(path: Path, flag: str = "--output") -> None:
         raise UserError(f"{flag} {path}: cannot be written ({error.strerror})") from None
 
 
+def spare_inputs(args: argparse.Namespace, output: Path) -> None:
+    """UserError for a file among the flags that would be overwritten.
+
+    That is the output, or has its name but for the suffix, as what is written beside it.
+    """
+    for flag, value in vars(args).items():
+        for each in value if isinstance(value, list) else [value]:
+            if flag == "output" or not isinstance(each, str | Path):
+                continue
+            path = Path(str(each).rpartition("=")[2])  # MODEL=MANIFEST
+            if path.stem != output.stem or not path.is_file():
+                continue
+            if path.parent.resolve() == output.parent.resolve():
+                flag = flag.replace("_", "-")
+                raise UserError(
+                    f"--output {output}: --{flag} {path} has that name, and would be overwritten by"
+                    " what is written beside it; choose another name or folder"
+                )
+
+
 class _Lines:
     """A log file as tqdm's screen: every refresh is a line of its own, without carriage return."""
 
@@ -166,6 +205,7 @@ def parallel(function: Callable, items: Sequence[Any], workers: int) -> Iterator
 
 
 def threads() -> int:
-    """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it, else all."""
+    """Cores granted to this process: OMP_NUM_THREADS as Snakemake sets it; all of none, or of 0."""
     setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2": of nested levels
-    return int(setting) if setting.strip().isdecimal() else os.cpu_count() or 1
+    granted = int(setting) if setting.strip().isdecimal() else 0
+    return granted or os.cpu_count() or 1

@@ -1,13 +1,17 @@
 """Files that are whole or absent: atomic writes, checksums, names that stay in their folder."""
 
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diffusion4k.errors import UserError
+
+DESKTOPS = (".DS_Store", "Thumbs.db")  # which a desktop puts wherever somebody looks
 
 
 @contextmanager
@@ -37,6 +41,11 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def alike(name: str) -> str:
+    """A name without what file systems treat alike: case, and how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def shown(name: str | Path) -> str:
     r"""`name` as text that can be printed and stored: bytes that are not UTF-8 as \udcXX."""
     return str(name).encode("utf-8", "backslashreplace").decode()
@@ -51,13 +60,89 @@ def link(file: Path, target: Path) -> None:
             shutil.copyfile(file, temporary)
 
 
-def walk(root: str | Path, *, hidden: bool = True) -> list[Path]:
+@contextmanager
+def anew(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty folder; on success it takes the place of `folder`, else that is as it was.
+
+    What lies in `folder` is deleted then. UserError, before the block too, unless all of it is what
+    an earlier call put there: see `refuse_others`.
+    """
+    folder = Path(os.path.realpath(folder))
+    part = folder.with_name(f".{folder.name}.tmp")
+    refuse_others(folder)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        refuse_others(folder)
+        # of both, since a kill may come before the one takes the other's place
+        old, new = _listed(folder), dict(_below(part))
+        shared = {name: new[name] and old[name] for name in new.keys() & old.keys()}
+        _list(folder, old | new | shared)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def refuse_others(folder: str | Path) -> None:
+    """UserError when a folder that is to be made anew holds what `anew` did not put there.
+
+    What it did is listed beside the folder, in .NAME.made: the manifest, which Snakemake deletes
+    before a job, cannot tell. A file in place of a link counts as another.
+    """
+    folder = Path(os.path.realpath(folder))
+    listed = _listed(folder)
+    others = sorted(n for n, link in _below(folder) if n not in listed or listed[n] and not link)
+    if folder.is_file():
+        raise UserError(f"{folder}: a file; a folder is to be written there, choose another name")
+    if others:
+        more = f" and {len(others) - 1} more files" if len(others) > 1 else ""
+        raise UserError(
+            f"{folder}: is made anew, and {shown(others[0])}{more} in it would be deleted, which"
+            " nothing says were made here; move the folder away, or choose another output"
+        )
+
+
+def keep_only(folder: Path, paths: Iterable[Path]) -> None:
+    """Delete what earlier calls left in `folder` but `paths`; what else lies there stays."""
+    kept = {path.relative_to(folder).as_posix() for path in paths}
+    for name in _listed(folder).keys() - kept:
+        inside(folder, name).unlink(missing_ok=True)
+    _list(folder, dict.fromkeys(kept, False))
+
+
+def _below(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Every file below a folder, and whether it is a link; links to folders are not followed."""
+    for where, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(where, name).is_symlink()]
+        for path in (Path(where, name) for name in [*names, *links]):
+            if path.name not in DESKTOPS:
+                yield path.relative_to(folder).as_posix(), path.is_symlink()
+
+
+def _made(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.made")
+
+
+def _listed(folder: Path) -> dict[str, bool]:
+    """Name of each file that was put into a folder => whether it is a link."""
+    path = _made(folder)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _list(folder: Path, entries: dict[str, bool]) -> None:
+    write_text(_made(folder), json.dumps(entries, indent=0, sort_keys=True) + "\n")
+
+
+def walk(root: str | Path, *, hidden: bool = True, most: int | None = None) -> list[Path]:
     """All that lies below `root` but folders, sorted: links are followed, whatever they lead to.
 
     A link to nothing is listed, too. Without `hidden` no file or folder whose name begins with a
-    dot, such as a download's .cache. UserError for a link to a folder that it lies in.
+    dot, such as a download's .cache. Of more than `most` files no more than `most` + 1, any of
+    them. UserError for a link to a folder that it lies in.
     """
-    paths = []
+    paths: list[Path] = []
     for folder, folders, names in os.walk(root, followlinks=True):
         if not hidden:
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -67,7 +152,10 @@ def walk(root: str | Path, *, hidden: bool = True) -> list[Path]:
             link = Path(folder, name)
             if link.is_symlink() and Path(above).is_relative_to(os.path.realpath(link)):
                 raise UserError(f"{link}: a link to a folder that it lies in; remove it")
-        paths += [Path(folder, name) for name in names]
+        room = None if most is None else most + 1 - len(paths)
+        paths += [Path(folder, name) for name in names[:room]]
+        if most is not None and len(paths) > most:
+            break
     return sorted(paths)
 
 

@@ -1,5 +1,6 @@
 """Every benchmark still runs, tiny and on the CPU; no time is asserted."""
 
+import importlib
 import json
 import runpy
 import sys
@@ -43,6 +44,34 @@ def test_it_measures_side_by_side_and_writes_json(script, monkeypatch, tmp_path,
     assert all(f"| {row['case']} | {row['side']} |" in text for row in record["rows"])
     if script.stem in ("generate", "train", "train_vae", "latents", "score", "vae", "slurm"):
         assert {"ours", "reference"} <= {row["side"] for row in record["rows"]}
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+def test_the_limit_is_measured_in_the_precision_of_convolutions(monkeypatch, tf32):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    harness, matmul = importlib.import_module("harness"), torch.backends.cuda.matmul
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", tf32)
+    before, seen = matmul.allow_tf32, []
+
+    def measure(*_, **__):
+        seen.append(matmul.allow_tf32)
+        return {"seconds": 1.0}
+
+    monkeypatch.setattr(harness, "measure", measure)
+    harness.limit(torch.device("cpu"), torch.float32, quick=True)
+    assert set(seen) == {tf32} and matmul.allow_tf32 == before
+
+
+def test_a_step_in_another_precision_is_no_rate_of_the_plan(monkeypatch, tmp_path):
+    for flags in ((), ("--dtype", "bfloat16")):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        run(BENCHMARKS / "train_vae.py", monkeypatch, "--repeats", 1, "--output", tmp_path, *flags)
+    whole, mixed = sorted(tmp_path.glob("train_vae-*.json"), key=lambda p: "bfloat16" in p.name)
+    stages = [
+        {row.get("stage") for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
+        for path in (whole, mixed)
+    ]
+    assert stages == [{"train_vae"}, {None}]
 
 
 def test_the_released_optimizer_in_the_cpus_memory_is_adamw_with_clipping(monkeypatch):

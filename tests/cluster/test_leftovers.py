@@ -77,7 +77,7 @@ def test_a_run_signs_with_its_own_locks_only(locked, monkeypatch):
     monkeypatch.setattr(slurm, "jobs", lambda _folder: [])
     takeover.release_dead_lock()
     mine = lock(1)
-    takeover.settle(run())
+    takeover.end_unwatched_jobs(run())
     signed = json.loads(takeover.SIGNATURE.read_text(encoding="utf-8"))
     assert signed["locks"] == {mine.name: mine.stat().st_mtime_ns} and signed["pid"] == ME.pid
 
@@ -85,7 +85,7 @@ def test_a_run_signs_with_its_own_locks_only(locked, monkeypatch):
 def test_a_run_without_slurm_takes_a_dead_signature_away(locked, monkeypatch):
     monkeypatch.setattr(slurm, "jobs", lambda _folder: [])
     sign(ME.pid, ME.create_time() - 100)
-    takeover.settle(run("local"))
+    takeover.end_unwatched_jobs(run("local"))
     assert not takeover.SIGNATURE.exists()
 
 
@@ -93,7 +93,7 @@ def test_looking_cancels_nothing(locked, monkeypatch):
     monkeypatch.setattr(slurm, "jobs", lambda _folder: pytest.fail("SLURM was asked"))
     sign(ME.pid, ME.create_time() - 100)
     for targets in (["doctor"], ["plan"], ["verify", "plan"]):
-        takeover.settle(run("slurm", targets=targets))
+        takeover.end_unwatched_jobs(run("slurm", targets=targets))
     assert takeover.SIGNATURE.exists()
 
 
@@ -102,11 +102,11 @@ def test_another_login_node_is_asked_about_and_never_presumed_dead(locked):
     takeover.release_dead_lock()
     assert locked.exists()
     with pytest.raises(UserError, match=r"process \d+ on login2.*if it no longer runs there, rem"):
-        takeover.settle(run())
+        takeover.end_unwatched_jobs(run())
 
 
 def test_a_run_without_slurm_asks_no_cluster_and_signs_nothing(locked, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    takeover.settle(run("local"))
-    takeover.settle(run("slurm", touch=True))
+    takeover.end_unwatched_jobs(run("local"))
+    takeover.end_unwatched_jobs(run("slurm", touch=True))
     assert not takeover.SIGNATURE.exists()

@@ -136,6 +136,8 @@ def pairs(*given):
             ["tables.table_3.rows: sd3_f16 and mine are both called SD3-F16", "models.mine.label"],
         ),
         ({"fidelity": "exact"}, ["fidelity", "exact"]),
+        ({"models": {"sd3_f16": {"label": "SD3\nF16"}}}, ["models.sd3_f16.label", "one line"]),
+        ({"tables": {"table_3": {"title": "a\r\nb"}}}, ["tables.table_3.title", "one line"]),
         ({"run": "../elsewhere"}, ["run", "elsewhere"]),
     ],
 )

@@ -192,8 +192,8 @@ def test_row_glcm_entropy():
     assert found == [values["glcm"], values["glcm_entropy"]]
     assert 3 < found[0] < 4 and 10 < found[1] < 12
     published, corrected = (shown(s, "table_4") for s in both("glcm_entropy"))
-    assert published == ["glcm", "glcm_entropy", "cr", "cr_mean"]
-    assert corrected == ["glcm_entropy", "glcm", "cr", "cr_mean"]
+    assert published[:2] == ["glcm", "glcm_entropy"]
+    assert corrected == ["glcm_entropy", "glcm", *published[2:]]
 
 
 def shown(settings, table: str) -> list[str]:

@@ -1,5 +1,7 @@
 """The keys: strict in their types, each documented, and nothing stale; files read strictly."""
 
+import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -7,14 +9,20 @@ from typing import get_args
 
 import jsonschema
 import pytest
+import torch
 import yaml
 
 import config_docs
 from configs import ROOT, fault, load, resolve
 from diffusion4k.config.keys import Configuration
+from diffusion4k.config.keys.models import BackboneTraining, Recipe, VaeRecipe
+from diffusion4k.config.keys.stages import Training, VaeTraining
 from diffusion4k.config.keys.types import Section
 from diffusion4k.config.resolve import check_files, read, save, saved
 from diffusion4k.errors import UserError
+from diffusion4k.generate import flags as shared
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.settings import Settings
 
 CONFIG = ROOT / "config"
 
@@ -43,6 +51,28 @@ CONFIG = ROOT / "config"
         ),
         ({"resources": {"trian": {}}}, "resources.trian: 'trian' should be"),
         ({"recipes": {"wlf": {"band_weights": [1, 2]}}}, "recipes.wlf.band_weights: [1, 2]: List"),
+        ({"seed": 2**63}, "seed: 9223372036854775808: should be at most 2^63 - 1"),
+        ({"seed": -1}, "seed: -1 should be greater than or equal to 0"),
+        ({"figures": {"figure_9": {"seeds": [0, 2**64]}}}, "figures.figure_9.seeds.1: 18446"),
+        ({"figures": {"figure_9": {"seeds": [0, 1, 0]}}}, "figures.figure_9.seeds: [0, 1, 0]: 0 c"),
+        ({"tables": {"table_8": {"rows": ["sd3_f16"] * 2}}}, "tables.table_8.rows: ['sd3_f16', "),
+        ({"tables": {"table_8": {"columns": ["cr", "glcm", "cr"]}}}, "tables.table_8.columns: ["),
+        (
+            {"targets": ["table_1", "table_1"]},
+            "targets: ['table_1', 'table_1']: table_1 comes t",
+        ),
+        ({"people": {"rated": ["sd3_f16"] * 2}}, "people.rated: ['sd3_f16', 'sd3_f16']: sd3_f16 c"),
+        (
+            {"models": {"m": {"images": ""}}},
+            "models.m.images: '': empty; it would mean the chec",
+        ),
+        ({"models": {"m": {"pipeline": ""}}}, "models.m.pipeline: '': empty"),
+        ({"sources": {"mine": {"path": ""}}}, "sources.mine.path: '': empty"),
+        ({"captions": {"mine": {"path": ""}}}, "captions.mine.path: '': empty"),
+        ({"prompts": {"mine": {"file": "", "label": ""}}}, "prompts.mine.file: '': empty"),
+        ({"splits": {"train": {"folder": ""}}}, "splits.train.folder: '': empty"),
+        ({"votes": ""}, "votes: '': empty; give a path"),
+        ({"votes": ["a.csv", ""]}, "votes: ['a.csv', '']: empty; give a path"),
         ({"backbones": {"sdxl": {}}}, "backbones.sdxl: missing source, train, generate"),
     ],
 )
@@ -66,6 +96,44 @@ def test_a_backbone_that_no_code_knows_is_a_fault():
 def test_resolving_needs_no_torch():
     code = "import diffusion4k.config.resolve, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts").returncode == 0
+
+
+# settings of training: a key's meaning and its default stand in the trainer's recipe
+
+# of a person who starts one process by hand, and of no backbone in particular
+BY_HAND = {
+    *("zero_stage", "offload_optimizer", "keep_attention", "discriminator_batch"),
+    *("subtract_shift", "guidance", "repeat_draws_every"),
+}
+RECIPES = [
+    (
+        Settings,
+        (Training, BackboneTraining, Recipe),
+        ("train", "backbones.sd3.train", "recipes.wlf"),
+    ),
+    (AutoencoderSettings, (VaeTraining, VaeRecipe), ("vae_training", "vae_recipes.sc")),
+]
+
+
+@pytest.mark.parametrize(("recipe", "sections", "places"), RECIPES)
+def test_a_setting_of_training_is_told_once_and_its_flag_has_the_papers_value(
+    recipe, sections, places
+):
+    config = resolve()
+    fields = {field.name: field for field in dataclasses.fields(recipe)}
+    told = set()
+    for section, place in zip(sections, places, strict=True):
+        values = functools.reduce(dict.__getitem__, place.split("."), config)
+        for name in section.model_fields.keys() & fields.keys():
+            text, default = section.model_fields[name].description, fields[name].default
+            assert text == fields[name].metadata["help"] or text.startswith("instead of"), name
+            told.add(name)
+            if default is not dataclasses.MISSING and name in values and name not in BY_HAND:
+                as_key = list(default) if isinstance(default, tuple) else default
+                assert values[name] == as_key, f"{place}.{name}"
+    # of the whole configuration, or of a VAE wherever it is used
+    others = {"seed", "backbone", "encoder_form", "decoder_form"}
+    assert fields.keys() - told <= others
 
 
 # documentation
@@ -168,3 +236,9 @@ def test_a_runs_configuration_is_told_from_ones_own_file(tmp_path):
     assert saved(path)["run"] == "paper"
     with pytest.raises(UserError, match="weekend.yaml: not the configuration of a run, .*-- plan"):
         saved(CONFIG / "weekend.yaml")
+
+
+def test_the_largest_seed_is_taken_by_what_draws():
+    """Torch's generators take no more: a job would fail, after the training."""
+    torch.Generator().manual_seed(resolve(seed=2**63 - 1)["seed"])
+    assert shared.seed(str(2**63 - 1)) == 2**63 - 1

@@ -18,7 +18,8 @@ PLANNED = (
 )
 
 
-def test_a_stage_has_its_line_when_its_last_job_has_ended(capsys):
+def test_a_stage_has_its_line_when_its_last_job_has_ended(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
     progress = demo.Progress()
     for line in PLANNED.splitlines(keepends=True):
         progress.read(line)
@@ -27,10 +28,16 @@ def test_a_stage_has_its_line_when_its_last_job_has_ended(capsys):
     assert re.fullmatch(r"\s+0:00  train +2 of 2 jobs\n", capsys.readouterr().out)
 
 
-def test_every_rule_that_makes_something_is_of_a_stage():
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
-    rules = set(re.findall(r"^ *(?:use )?rule (?:\w+ as )?(\w+)\b.*:\n", text, re.MULTILINE))
-    assert rules - set(demo.STAGE) == {"verify", "repair", "crate", "doctor", "plan"}
+def test_every_job_of_the_miniature_is_of_a_stage_in_the_order_data_flows(checkout, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    plan = checkout.plan("all", "--configfile", "config/miniature.yaml", "--config", "run=unmade")
+    of = demo.stages()
+    assert set(plan) - set(of) == {"all"}
+    order = list(dict.fromkeys(of.values()))
+    assert [s for s in order if s in {of.get(rule) for rule in plan}] == [
+        *("sources", "data", "latents", "train", "vae", "generate", "draw", "metrics", "figures"),
+        *("paper", "claims", "report"),
+    ]
 
 
 def test_every_demo_ends_with_a_table_that_it_makes(tmp_path):

@@ -105,7 +105,7 @@ def changed(checkout, tmp_path_factory):
         # a row that was corrected is named by its name, and by nothing else
         ("encoder = dilation", set()),
         # what exports put into a pipeline, but no training and no image sizes
-        ("vae: decoder = upsample (paper: published)",
+        ("vae: decoder = upsample (released code: published)",
          {f"table_{n}" for n in (2, 3, 4, 5, 6, 7, 8, "s1", "s2", "fid2048", "fid4096", "vae")}),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """What an edit of each module makes run again: the table that people approve, and the DAG."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,12 +24,28 @@ TRUNK = {
 BY_HAND = {"diffusion4k/generate/flags.py", "diffusion4k/generate/single.py"}
 
 
-def test_the_table_says_what_an_edit_of_each_module_runs_again():
-    making = [sys.executable, ROOT / "tests/helpers/edits.py"]
+def tried(*flags: str) -> str:
+    making = [sys.executable, ROOT / "tests/helpers/edits.py", *flags]
     done = subprocess.run(making, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_table_says_what_an_edit_of_each_module_runs_again():
     approved = edits.TABLE.read_text(encoding="utf-8")
-    assert done.stdout.splitlines() == approved.splitlines(), edits.__doc__
+    assert tried().splitlines() == approved.splitlines(), edits.__doc__
+
+
+def test_an_edit_of_a_page_makes_that_page_again_and_nothing_else():
+    made_by = {
+        "report/rating_kit/": ["kit"],
+        "report/captions/": [],  # of Snakemake's own report
+        "report/": ["gallery", "html"],
+    }
+    rules = json.loads(tried("--pages"))
+    assert {name.rpartition("/")[0] + "/" for name in rules} >= made_by.keys()
+    for name, again in rules.items():
+        assert again == next(of for folder, of in made_by.items() if name.startswith(folder)), name
 
 
 def test_what_tells_checks_and_records_runs_nothing_again():

@@ -1,7 +1,13 @@
 """What asking people plans: pictures alone, and a kit where there are answers to it."""
 
+import os
+
+import pytest
+
+import simulated
 from configs import resolve
-from diffusion4k.dag import draw
+from diffusion4k.dag import draw, people
+from diffusion4k.errors import UserError
 
 
 def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
@@ -24,6 +30,23 @@ def test_votes_plan_the_kit_that_they_are_of_and_no_metric(workflow):
     assert "--answers answers/ann.json answers/own.csv" in command and "--kit" in command
 
 
+@pytest.mark.parametrize("name", ["votes", "ratings"])
+def test_a_corrected_file_is_counted_though_it_is_older(workflow, name):
+    flags = ("--configfile", "config/miniature.yaml", "mine.yaml")
+    (workflow.folder / "mine.yaml").write_text(
+        "votes: mine.csv\nratings: { path: mine.csv, evaluation: eval_2048, models: [sd3_f16] }\n",
+        encoding="utf-8",
+    )
+    file, target = workflow.folder / "mine.csv", f"results/miniature/people/{name}.json"
+    file.write_text("model,id,rating\nsd3_f16,a,1\n", encoding="utf-8")
+    os.utime(file, (1000, 1000))
+    simulated.finish(workflow, *flags, target=target)
+    assert workflow.plan(target, *flags) == {}
+    file.write_text("model,id,rating\nsd3_f16,a,2\n", encoding="utf-8")
+    os.utime(file, (900, 900))
+    assert workflow.plan(target, *flags)[name] == 1
+
+
 def test_a_kit_draws_what_it_shows_and_no_benchmark(checkout):
     flags = ("--config", "run=unmade")
     plan = checkout.plan("rating_kit", *flags)
@@ -40,15 +63,24 @@ def test_many_prompts_are_drawn_by_as_many_jobs_as_the_benchmarks():
     assert draw.count(config, "people-sd3_f16") == 500
 
 
-def test_a_model_with_captions_of_its_own_is_drawn_of_them(tmp_path):
+@pytest.fixture
+def of_laion(tmp_path):
+    """What resolves a run whose kits show a pair of models and rate the first."""
     (tmp_path / "l.jsonl").write_text("", encoding="utf-8")
-    laion = {"laion": {"path": str(tmp_path / "l.jsonl")}}
-    pairs = [["sd3_f16", "sd3_f16_laion"]]
-    config = resolve(
-        captions=laion,
-        people={"pairs": pairs, "rated": ["sd3_f16"]},
-        figures={"figure_6": {"rows": ["sd3_f16"]}},
-    )
+
+    def resolved(*pair: str):
+        return resolve(
+            captions={"laion": {"path": str(tmp_path / "l.jsonl")}},
+            models={"mine": {"backbone": "sd3", "captions": "laion"}},
+            people={"pairs": [[*pair]], "rated": [pair[0], "sd3_f16"]},
+            figures={"figure_6": {"rows": [pair[0]]}},
+        )
+
+    return resolved
+
+
+def test_a_model_with_captions_of_its_own_is_drawn_of_them(of_laion):
+    config = of_laion("mine", "sd3_f16_laion")
     own = "results/paper/captions/laion/eval_2048.json"
     assert own in draw.inputs(config, "people-sd3_f16_laion") and own in draw.flags(
         config, "people-sd3_f16_laion"
@@ -72,3 +104,34 @@ def test_targets_of_people_name_all_that_they_rest_on(workflow):
     named, made = workflow.lineage("table_1", *flags)
     assert named == made
     assert {f"{run}/people/kit-ratings.json", f"{run}/people/ratings.csv"} <= named
+
+
+def test_raters_and_judge_read_the_text_that_pictures_are_drawn_from(of_laion):
+    config, own = of_laion("mine", "sd3_f16_laion"), "results/paper/captions/laion/eval_2048.json"
+    assert people.captions(config, "pairs") == [("mine", own), ("sd3_f16_laion", own)]
+    assert people.captions(config, "ratings") == [("mine", own)]
+    assert people.captions(resolve(), "pairs") == []
+    with pytest.raises(UserError, match=r"people.pairs: mine and sd3_f16: drawn from other texts"):
+        of_laion("mine", "sd3_f16")
+
+
+def test_jobs_of_people_are_given_the_captions_of_models(workflow):
+    (workflow.folder / "l.jsonl").write_text("", encoding="utf-8")
+    (workflow.folder / "shots").mkdir()
+    (workflow.folder / "mine.yaml").write_text(
+        "captions: { laion: { path: l.jsonl } }\n"
+        "models: { mine: { images: shots, captions: laion, tables: [] } }\n"
+        "people: { pairs: [[sd3_f16_laion, mine]], rated: [sd3_f16] }\n"
+        "figures: { figure_6: { rows: [sd3_f16_laion] } }\n"
+        "endpoints: { e: { base_url: http://x, model: m, price: { input: 0, output: 0 } } }\n"
+        "judge: { endpoint: e, max_cost: 1 }\n",
+        encoding="utf-8",
+    )
+    flags, run = ("--configfile", "config/miniature.yaml", "mine.yaml"), "results/miniature"
+    own = f"{run}/captions/laion/eval_2048.json"
+    for name in ("kit-pairs", "judge"):
+        command = workflow.command(f"{run}/people/{name}.json", *flags)
+        assert f"--captions sd3_f16_laion={own} mine={own}" in command
+    assert "--captions" not in workflow.command(f"{run}/people/kit-ratings.json", *flags)
+    pictures = f"{run}/generate/mine/eval_2048/shard-0-of-1.json"
+    assert f"--dataset {own}" in workflow.command(pictures, *flags)

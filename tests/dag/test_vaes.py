@@ -6,7 +6,7 @@ import pytest
 
 from configs import ROOT, fault, resolve
 from diffusion4k.config import training
-from diffusion4k.dag import generate, latents, preflight, train, vae
+from diffusion4k.dag import generate, latents, sources, train, vae
 
 SC = {"backbone": "flux", "recipe": "sc", "label": "SC"}
 ENCODING = {"scale_consistency": 1.0, "lpips": 0.1, "adversarial": 0.0, "adversarial_start": 0}
@@ -101,6 +101,7 @@ def test_a_backbones_vae_is_that_of_its_models_and_of_its_latents_if_it_encodes(
         ({"vae_training": {"keep": [7]}}, "vae_training.keep: no segment ends at step 7"),
         ({"latents": {"split": "sa_1b"}}, "latents.split: sa_1b has no captions"),
         ({"vae_training": {"size": 96}}, "vae_training.size: crops of 96 px are too small"),
+        ({"vae_training": {"size": 500}}, "vae_training.size: 500 px is no multiple of 32"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes, said):
@@ -144,9 +145,7 @@ def test_both_trainings_are_tried_again_and_ended_alike():
 
 
 def test_sa_1b_says_that_it_must_be_fetched_by_hand(tmp_path):
-    from diffusion4k.dag import sources
-
-    said = preflight.licence(resolve(), "sa_1b")
+    said = sources.to_accept(resolve(), "sa_1b")
     assert "accept its licence" in said and "give sources.sa_1b.path" in said
     mine = resolve(sources={"sa_1b": {"path": str(tmp_path)}})
     assert sources.licence(mine, "sa_1b") == ""

@@ -137,3 +137,31 @@ def test_greyscale_would_be_another_compression_ratio(tmp_path):
     sizes = [compression.sizes(tmp_path / f"{name}.jpg")[2] for name in ("rgb", "grey")]
     assert sizes[1] < 0.97 * sizes[0]
     assert inputs.folder(tmp_path)[0].id == "grey"
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("order", "<>")
+def test_tiff_in_planes_is_read_right_or_refused(tmp_path, compression, channels, order):
+    """Pillow takes 16-bit planes for 8-bit ones unless libtiff decodes them."""
+    import tifffile
+
+    path, across = tmp_path / "a.tiff", np.arange(8, dtype=np.uint8) * 30
+    eight = np.stack([np.tile(across, (8, 1)) + n for n in range(3)] + [np.full((8, 8), 255)])
+    eight = eight[:channels].astype(np.uint8)
+    more = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
+    layout = {"photometric": "rgb", "planarconfig": "separate", "compression": compression} | more
+    tifffile.imwrite(path, eight, **layout, byteorder=order)
+    assert images.rgb_sides(path) == (8, 8)
+    assert np.array_equal(
+        np.asarray(images.load_rgb(path, exif_transpose=True)), np.moveaxis(eight[:3], 0, -1)
+    )
+    tifffile.imwrite(path, eight.astype(np.uint16) * 257, **layout, byteorder=order)
+    with pytest.raises(UserError, match="more than 8 bits"):
+        images.rgb_sides(path)
+    try:
+        assert np.array_equal(
+            np.asarray(images.load_rgb(path, exif_transpose=True)), np.moveaxis(eight[:3], 0, -1)
+        )
+    except UserError as error:
+        assert "more than 8 bits a channel, each channel in a plane" in str(error)

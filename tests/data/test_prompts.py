@@ -60,8 +60,9 @@ def test_files_that_are_no_text(tmp_path):
     (tmp_path / "latin.txt").write_bytes("Füchse".encode("latin-1"))
     with pytest.raises(UserError, match="latin.txt: not UTF-8"):
         prompts.read(tmp_path / "latin.txt")
-    with pytest.raises(UserError, match="no such file of prompts"):
-        prompts.read(tmp_path / "none.txt")
+    for name in ("none.txt", "."):
+        with pytest.raises(UserError, match="no such file of prompts"):
+            prompts.read(tmp_path / name)
 
 
 def test_a_set_reads_as_a_data_set_without_photographs(tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,52 @@ def test_a_folder_without_images_is_refused(tmp_path, bare):
         recaption.members(manifest.read(bare), "other")
 
 
+FORMS = [("NFC", "NFD"), ("NFD", "NFC")]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), FORMS)
+def test_accents_may_be_composed_otherwise_in_the_captions(tmp_path, ours, theirs):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    names = [unicodedata.normalize(ours, name) for name in ("café", "naïve")]
+    for i, name in enumerate(names):
+        images.save_png(folder / f"{name}.png", tiny_dataset.photograph(i))
+    source = tiny_dataset.source(tmp_path, "mine")
+    texts = {unicodedata.normalize(theirs, name): f"my {i}" for i, name in enumerate(names)}
+    own, output = write(tmp_path / "own.jsonl", **texts), tmp_path / "captions/own/mine.json"
+    flags = ("--dataset", source, "--folder", ".", "--captions", own, "--output", output)
+    made = tiny_dataset.run(caption, *flags)
+    assert {s.id: s.text for s in captions.of(made, ".")} == {names[0]: "my 0", names[1]: "my 1"}
+    assert made.results == {"images": 2, "given": 2}
+
+
+def test_names_in_another_case_are_refused_before_a_model_is_asked(tmp_path, bare):
+    own, output = write(tmp_path / "own.jsonl", M0="a", m1="b"), tmp_path / "captions/own/mine.json"
+    flags = ("--dataset", bare, "--folder", ".", "--captions", own, "--output", output)
+    with pytest.raises(UserError, match=r"own\.jsonl: names differ .* in case \(M0 for m0\)"):
+        tiny_dataset.run(caption, *flags, "--model", "m", "--base-url", "http://127.0.0.1:1")
+
+
+def test_images_in_folders_below_have_captions_and_names_of_their_own(tmp_path, bare, capsys):
+    deep = tmp_path / "mine" / "a" / "b"
+    deep.mkdir(parents=True)
+    images.save_png(deep / "d.png", tiny_dataset.photograph(4))
+    tiny_dataset.source(tmp_path, "mine")
+    own = write(tmp_path / "own.jsonl", m0="a", m1="b", m2="c", d="deep", x="of another set")
+    output = tmp_path / "captions/own/mine.json"
+    flags = ("--dataset", bare, "--folder", ".", "--captions", own, "--output", output)
+    made = tiny_dataset.run(caption, *flags)
+    assert {s.id: s.text for s in captions.of(made, ".")}["d"] == "deep"
+    assert "4 captions, 4 given" in (said := capsys.readouterr().out)
+    assert "1 captions are of no image" in said
+    images.save_png(deep / "m0.png", tiny_dataset.photograph(5))
+    tiny_dataset.source(tmp_path, "mine")
+    with pytest.raises(
+        UserError, match=r"m0\.png: its name is .*a/b/m0\.png's too|a/b/m0\.png: its"
+    ):
+        tiny_dataset.run(caption, *flags)
+
+
 @pytest.mark.parametrize(
     ("said", "plain"),
     [
@@ -143,3 +190,13 @@ def test_a_model_writes_what_the_file_lacks_and_goes_on_where_it_stopped(tmp_pat
     assert made.results["given"] == 1 and made.results["input_tokens"] == 2000
     for path in filter(Path.is_file, tmp_path.rglob("*")):
         assert chat_server.TOKEN.encode() not in path.read_bytes(), path
+
+
+def test_the_users_images_are_not_where_captions_are_made(tmp_path, bare):
+    own = write(tmp_path / "own.jsonl", m0="a", m1="b", m2="c")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    made = bare.rename(tmp_path / "source.json")
+    flags = ("--dataset", made, "--folder", ".", "--captions", own)
+    with pytest.raises(UserError, match=r"mine: is made anew, and m0\.png and 3 more .* deleted"):
+        tiny_dataset.run(caption, *flags, "--output", tmp_path / "mine.json")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == before

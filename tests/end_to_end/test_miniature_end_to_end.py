@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import texlive
 from conftest import Workflow, copy_workflow
 from diffusion4k.ledger import chain, trace
 
@@ -234,7 +235,19 @@ def test_the_report_says_what_is_miniature_and_needs_no_network(demo):
         assert title in html
 
 
-def test_every_figure_has_both_forms_and_links_its_pictures(demo):
+def test_a_latex_document_of_every_table_and_figure_compiles(demo, tmp_path):
+    names = []
+    for kind in ("tables", "figures"):
+        shutil.copytree(demo.folder / RUN / kind, tmp_path / kind)
+        files = sorted((tmp_path / kind).glob("*.tex"))
+        names += [f"{kind}/{path.name}" for path in files if not path.name.endswith(".ours.tex")]
+    assert {f"tables/table_{n}.tex" for n in range(1, 12)} <= set(names)
+    assert {f"figures/figure_{n}.tex" for n in range(1, 14)} <= set(names)
+    log = texlive.document(tmp_path, names, r"\graphicspath{{figures/}}")
+    assert all(f"/figure_{n}.pdf Graphic file" in log for n in range(1, 14))
+
+
+def test_every_figure_has_all_forms_and_links_its_pictures(demo):
     found = {}
     for path in (demo.folder / RUN / "figures").glob("*.json"):
         found[path.stem] = json.loads(path.read_text(encoding="utf-8"))["results"]

@@ -1,13 +1,18 @@
 """The FLOP model of a step of the scale-consistent VAE against torch's own count."""
 
 import pytest
+import torch
 from accelerate import Accelerator
+from diffusers import AutoencoderKL
 from torch.utils.flop_counter import FlopCounterMode
 
 import parity_sc
 import tiny
+from diffusion4k.backbones.architecture import VAE
 from diffusion4k.estimate import autoencoder
+from diffusion4k.sources.miniature import architectures as miniature
 from diffusion4k.train.autoencoder import ScaleConsistency
+from diffusion4k.vae.discriminator import Discriminator
 from tiny_training import fresh
 
 
@@ -23,8 +28,10 @@ class NoModules:
         return None
 
 
-@pytest.mark.parametrize("adversarial", [0.0, 0.05])
-def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial):
+@pytest.mark.parametrize(
+    ("adversarial", "encoder"), [(0.0, "frozen"), (0.05, "frozen"), (0.05, "trained")]
+)
+def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial, encoder):
     counter, step = FlopCounterMode(display=False), ScaleConsistency.step
     counter.mod_tracker = NoModules()
 
@@ -36,7 +43,7 @@ def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial):
     fresh()
     batches = [parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")}]
     vgg16 = parity_sc.save_vgg16(tmp_path / "model.safetensors")
-    how = {"form": "folded", "adversarial": adversarial}
+    how = {"form": "folded", "adversarial": adversarial, "encoder": encoder}
     parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, batches, **how)
     fresh()
     training = {
@@ -48,8 +55,32 @@ def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial):
         "discriminator_depth": parity_sc.DEPTH,
     }
     config = dict(tiny.vae().config)
-    expected = autoencoder.step(config, training, form="folded", adversarial=adversarial > 0)
-    assert counter.get_total_flops() == pytest.approx(expected, rel=2e-3)
+    expected = autoencoder.step(
+        config,
+        training,
+        form="folded",
+        adversarial=adversarial > 0,
+        trained=encoder == "trained",
+    )
+    # of a trained encoder no gradient of the photograph is asked for
+    assert counter.get_total_flops() == pytest.approx(
+        expected, rel=2e-3 if encoder == "frozen" else 2e-2
+    )
+
+
+@pytest.mark.parametrize("config", [VAE, miniature.VAE])
+def test_weights_of_the_vae_and_its_discriminator(config):
+    with torch.device("meta"):
+        vae, opponent = AutoencoderKL(**config), Discriminator(64, 4)
+    counts = [sum(p.numel() for p in n.parameters()) for n in (vae.encoder, vae.decoder, opponent)]
+    found = [*autoencoder.parameters(config), autoencoder.discriminator_parameters(64, 4)]
+    assert found == counts
+    assert sum(autoencoder.parameters(VAE)) == pytest.approx(83.8e6, rel=1e-3)
+
+
+def test_a_narrower_perceptual_network_takes_the_square_less():
+    # but for the three colours that it sees
+    assert autoencoder.vgg16(256) / autoencoder.vgg16(256, 4) == pytest.approx(16, rel=0.1)
 
 
 def test_the_whole_discriminators_arithmetic_grows_with_the_picture():

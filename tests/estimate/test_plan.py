@@ -1,6 +1,5 @@
 """What `plan` reckons: its jobs are Snakemake's, its hours those of the FLOP model."""
 
-import json
 import re
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from snakemake.utils import update_config
 import efficiency
 from diffusion4k import backbones
 from diffusion4k.config import resolve as config
-from diffusion4k.estimate import cost, plan, shown, words
+from diffusion4k.estimate import cost, plan, words
 
 STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,44 +194,6 @@ def test_a_price_of_a_gpu_hour_is_a_column_more():
         2 * made.gpu_hours(made.everything)
     )
     assert words.heads(plan.Plan(resolved())) == list(words.SUMS)
-
-
-def test_each_backbone_has_its_rate():
-    made = plan.Plan(resolved())
-    works = {work.key: work for work in made.everything}
-    for key, rate in (
-        (("train", "sd3_f16_wlf"), 109),
-        (("generate", "flux_f16", "eval_2048"), 170),
-        (("generate", "sd3_f16", "eval_2048"), 109),
-        (("reconstruct", "flux"), 170),
-        (("reconstruct", "sd3_f8"), 109),
-        (("efficiency", "flux_f8", "eval_4096"), 170),
-        (("latents", "sd3"), 109),
-    ):
-        assert made.tflops(works[key]) == rate, key
-    both = shown.by_row(made.config, "figure_10")
-    hours = sum(count / (109 if row.startswith("sd3") else 170) for row, count in both.items())
-    assert made.tflops(works["draw", "figure_10"]) == pytest.approx(sum(both.values()) / hours)
-    one = plan.Plan(resolved(plan={"tflops": 400}))
-    assert {round(one.tflops(work), 6) for work in works.values() if work.flops} == {400}
-
-
-def test_measured_rates_of_the_device_win(tmp_path):
-    row = {"side": "ours", "stage": "train", "backbone": "flux", "tflops": 450.0}
-    for name, device, quick, tflops in (
-        ("old", "NVIDIA H200", False, 400.0),
-        ("new", "NVIDIA H200", False, 450.0),
-        ("quick", "NVIDIA H200", True, 1.0),
-        ("other", "NVIDIA A100", False, 2.0),
-    ):
-        record = {"date": {"old": "2026-01-01"}.get(name, "2026-02-02"), "device": device}
-        rows = [row | {"tflops": tflops}, row | {"side": "reference", "tflops": 3.0}]
-        text = json.dumps(record | {"quick": quick, "rows": rows})
-        (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
-    made = plan.Plan(resolved(), plan.measured(tmp_path, "NVIDIA H200"))
-    assert made.tflops(cost.train(made.config, "flux_f16_wlf")) == 450
-    assert made.tflops(cost.train(made.config, "sd3_f16_wlf")) == 109
-    assert plan.measured(tmp_path, None) == {}
 
 
 def test_the_target_prints_it_and_needs_no_source(workflow):

@@ -97,6 +97,14 @@ def test_pictures_need_not_be_square(data, tmp_path):
         take(data, folder, tmp_path / "square", shards=1)
 
 
+def test_pictures_are_not_written_among_those_of_the_user(data, folder, tmp_path):
+    own = folder.rename(tmp_path / "images")
+    before = {path.name: path.read_bytes() for path in own.iterdir()}
+    with pytest.raises(UserError, match="would be written among yours, into .*images; choose"):
+        take(data, own, tmp_path)
+    assert {path.name: path.read_bytes() for path in own.iterdir()} == before
+
+
 def test_metrics_take_it_unchanged(data, folder, tmp_path):
     records = take(data, folder, tmp_path / "out", shards=1)
     output = tmp_path / "texture.json"

@@ -5,6 +5,7 @@ import os
 import pytest
 from PIL import Image
 
+import generate
 from diffusion4k import manifest
 from diffusion4k.generate import single
 from diffusion4k.metrics import inputs
@@ -64,6 +65,35 @@ def test_a_picture_is_made_again_from_what_stands_beside_it(sources, tmp_path, m
     assert [picture.id for picture in inputs.folder(tmp_path)] == ["b", "c", "d"]
     with pytest.raises(SystemExit):
         run("--like", sources / "sd3.json")
+
+
+OTHERS = {"prompt": "b", "model": "m", "steps": 9, "guidance": 2.0, "t5_tokens": 7}
+OTHERS |= {"revision": "v", "height": 64, "width": 96, "negative_prompt": "n", "seed": 5}
+OTHERS |= {"seed_policy": "per_prompt", "vae_factor": 8, "encoder": "dilation"}
+OTHERS |= {"decoder": "published", "dtype": "float16", "vae_tiling": True, "attention": "auto"}
+OTHERS |= {"compile": True}
+
+
+def test_what_is_given_wins_before_like_and_behind_it_if_it_is_the_default(tmp_path):
+    """Else a picture that was asked for with seed 0 has another's."""
+    path, parser = tmp_path / "other.json", generate.parser()
+    manifest.write(path, root=tmp_path, files=[], inputs={}, settings=OTHERS, started=0)
+    assert set(OTHERS) == set(parser.TAKEN)
+    assert vars(parser.parse_args(["--like", str(path)])).items() >= OTHERS.items()
+    for name in parser.TAKEN:
+        default = parser.get_default(name)
+        value = "given" if default is None and name in ("model", "prompt") else default
+        if value is None:  # any of its values
+            value = {"encoder": "stride", "decoder": "folded"}.get(name, 16)
+        flag = "--" + name.replace("_", "-")
+        given = [f"--no-{name.replace('_', '-')}"] if value is False else [flag, str(value)]
+        for words in ([*given, "--like", str(path)], ["--like", str(path), *given]):
+            read = vars(parser.parse_args(words))
+            assert read[name] == value != OTHERS[name], name
+            assert {k: read[k] for k in OTHERS if k != name} == {
+                k: value for k, value in OTHERS.items() if k != name
+            }
+    assert parser.parse_args([]).seed == 0 and parser.parse_args([]).prompt is None
 
 
 def test_the_settings_of_a_row_are_taken_by_the_models_name(sources, tmp_path, monkeypatch, capsys):

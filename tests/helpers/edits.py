@@ -1,6 +1,7 @@
 """Which jobs an edit of each module makes run again, on the real DAG of the paper.
 
     python tests/helpers/edits.py > tests/dag/edits.txt     and read what has changed in it
+    python tests/helpers/edits.py --pages                   of each file of report/, the rules
 
 Each file of scripts/ is edited in turn, in a copy, and the digest in every job's params taken
 again. A job runs again when its digest has changed, or when it reads what such a job makes.
@@ -8,13 +9,15 @@ again. A job runs again when its digest has changed, or when it reads what such 
 
 import contextlib
 import io
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# what people call the jobs of these rules, in the order data flows; None: no job of its own
+# what people call the jobs of these rules, in the order data flows, of others by the rule's name;
+# None: no job of its own
 STAGES = {
     "fetch_source": "sources", "make_source": "sources", "check_data": "checks",
     "latents": "latents", "train": "training", "train_kept": "training", "export": "export",
@@ -39,8 +42,8 @@ def groups() -> dict[str, list[str]]:
     return {b.splitlines()[0]: [n.strip() for n in b.splitlines()[1:]] for b in blocks}
 
 
-def dag(folder: Path):
-    """The jobs of the paper's `all` in `folder`, where nothing has run, by Snakemake."""
+def dag(folder: Path, *targets: str):
+    """The jobs of the paper's `targets` in `folder`, where nothing has run, by Snakemake."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.types import (
         ConfigSettings,
@@ -61,25 +64,17 @@ def dag(folder: Path):
             config_settings=ConfigSettings(config={"run": "unmade"}),
             snakefile=Path("Snakefile"),
         )
-        workflow.dag(DAGSettings(targets={"all"})).printrulegraph()
+        workflow.dag(DAGSettings(targets=set(targets))).printrulegraph()
         return workflow._workflow.dag
 
 
 def planned(folder: Path) -> Iterator[tuple[str, str]]:
     """For each file of scripts/: its name, and of which stages an edit runs jobs again."""
-    graph = dag(folder)
-    from diffusion4k import digest  # the copy's, which Snakemake imported
-
-    assert folder.samefile(digest.SCRIPTS.parent), "edits.py: imported after another checkout"
+    graph = dag(folder, "all")
     jobs = list(graph.jobs)
-    codes = {job: code for job in jobs if (code := getattr(job.rule.params, "code", None))}
+    digest, digests = _digests(folder, jobs)
     files, read = {}, digest._read
     digest._read = lambda path: files.get(path) or files.setdefault(path, read(path))
-
-    def digests() -> dict:
-        digest.digest.cache_clear()
-        return {job: code(job.wildcards) for job, code in codes.items()}
-
     before = digests()
     for path in sorted(digest.SCRIPTS.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
@@ -90,6 +85,35 @@ def planned(folder: Path) -> Iterator[tuple[str, str]]:
         path.write_text(text, encoding="utf-8")
         files.pop(path, None)
         yield path.relative_to(digest.SCRIPTS).as_posix(), _by_stage(jobs, _follow(graph, rerun))
+
+
+def pages(folder: Path) -> dict[str, list[str]]:
+    """Of each file of report/ the rules whose jobs an edit runs again."""
+    graph = dag(folder, "all", "rating_kit")
+    _, digests = _digests(folder, list(graph.jobs))
+    before, rules = digests(), {}
+    for path in sorted(file for file in (folder / "report").rglob("*") if file.is_file()):
+        text = path.read_bytes()
+        path.write_bytes(text + b" ")
+        rerun = {job for job, code in digests().items() if code != before[job]}
+        path.write_bytes(text)
+        names = {job.rule.name for job in _follow(graph, rerun)} - {"all", "rating_kit"}
+        rules[path.relative_to(folder).as_posix()] = sorted(names)
+    return rules
+
+
+def _digests(folder: Path, jobs: list):
+    """The module `digest`, and what takes anew the digest of code of each of these jobs."""
+    from diffusion4k import digest  # the copy's, which Snakemake imported
+
+    assert folder.samefile(digest.SCRIPTS.parent), "edits.py: imported after another checkout"
+    codes = {job: code for job in jobs if (code := getattr(job.rule.params, "code", None))}
+
+    def digests() -> dict:
+        digest.digest.cache_clear()
+        return {job: code(job.wildcards) for job, code in codes.items()}
+
+    return digest, digests
 
 
 def _follow(graph, rerun: set) -> set:
@@ -111,9 +135,10 @@ def _ancient(job, name: str) -> bool:
 
 def _by_stage(jobs: list, rerun: set) -> str:
     """All or some jobs of which stages, in words."""
-    of = {job: STAGES[job.rule.name.split("_eval_")[0]] for job in jobs}
+    rules = {job: job.rule.name.split("_eval_")[0] for job in jobs}
+    of = {job: STAGES.get(rule, rule) for job, rule in rules.items()}
     words = []
-    for stage in dict.fromkeys(filter(None, STAGES.values())):
+    for stage in filter(None, dict.fromkeys([*STAGES.values(), *of.values()])):
         every = [job in rerun for job in jobs if of[job] == stage]
         if any(every):
             words.append(f"{stage}{'' if all(every) else ' (some)'}")
@@ -134,4 +159,5 @@ if __name__ == "__main__":
     from conftest import copy_workflow
 
     with tempfile.TemporaryDirectory() as folder:
-        sys.stdout.write(table(copy_workflow(Path(folder)).folder))
+        copy = copy_workflow(Path(folder)).folder
+        sys.stdout.write(json.dumps(pages(copy)) if "--pages" in sys.argv else table(copy))

@@ -86,7 +86,8 @@ def stepped(vgg16_file, accelerator, processes, batches, form="published", **cha
     task.accelerator, task.job = accelerator, SimpleNamespace(processes=processes)
     task.teacher = vae().requires_grad_(False)
     task.student = make_f16(vae(), decoder=form).train()
-    task.trained = scale_consistency.trained(task.student, encoder=False)
+    trained = task.settings.encoder == "trained"
+    task.trained = scale_consistency.trained(task.student, encoder=trained)
     task.lpips = lpips_vgg(vgg16_file)
     task.opponent = fill_discriminator(Discriminator(HIDDEN, DEPTH))
     task.ema = EMAModel(task.trained, decay=task.settings.ema)

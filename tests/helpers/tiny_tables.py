@@ -5,9 +5,10 @@ from pathlib import Path
 
 from diffusion4k import manifest
 from diffusion4k.paper import published, tables
+from diffusion4k.sources.miniature import notes
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "config" / "published"
-NOTE = "random weights (miniature)"
+NOTE = notes.NETWORK.format("clip")
 SAID = "train: 2 images come twice"  # a note that takes no number its meaning
 SPEC = {
     "title": "Table 3: Aesthetic-Eval@2048",

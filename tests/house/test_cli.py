@@ -1,6 +1,7 @@
 """What every script shares: values with dashes, outputs that are tried, text in every locale."""
 
 import argparse
+import errno
 import os
 import shlex
 import shutil
@@ -180,3 +181,34 @@ def test_a_pipe_that_is_read_as_utf_8_is_written_so_in_any_locale(monkeypatch):
     command = [sys.executable, "-c", "print('\\u00e9')"]
     done = subprocess.run(command, capture_output=True, env=streams.piped())
     assert done.stdout.decode("utf-8") == "\u00e9\n"
+
+
+def test_what_a_file_system_refuses_is_one_line_and_what_a_program_does_wrong_is_not(monkeypatch):
+    parser = argparse.ArgumentParser()
+    monkeypatch.setattr("sys.argv", ["script.py"])
+    with pytest.raises(SystemExit, match=r"error: .*x{300}: File name too long"):
+        cli.main(lambda args: Path("x" * 300).write_text(""), parser)
+    with pytest.raises(FileNotFoundError):
+        cli.main(lambda args: Path("/no/such").read_text(), parser)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/data/a"),
+        # as safetensors and Arrow say it
+        RuntimeError('IoError(Os { code: 28, message: "No space left on device" })'),
+        OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"),
+    ],
+)
+def test_a_full_disk_is_one_line_whoever_tells_of_it(monkeypatch, tmp_path, error):
+    def run(args):
+        raise error
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", type=Path)
+    monkeypatch.setattr("sys.argv", ["script.py", "--output", str(tmp_path / "out.json")])
+    where = error.filename or tmp_path / "out.json" if isinstance(error, OSError) else "/.*out.json"
+    with pytest.raises(SystemExit, match=rf"^error: {where}: .*; make room there and run again$"):
+        cli.main(run, parser)

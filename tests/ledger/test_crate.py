@@ -107,3 +107,15 @@ def test_every_manifest_is_an_action_between_manifests_and_the_bulk_stays_out(cr
     files = {path.relative_to(crate).as_posix() for path in crate.rglob("*") if path.is_file()}
     assert {"Snakefile", "rules/train.smk", "config.yaml", "tables/table_3.md"} <= files
     assert not any("bulk.txt" in name or "__pycache__" in name for name in files)
+
+
+def test_a_crate_is_made_again_and_nothing_but_a_crate_is_replaced(crate):
+    command = [sys.executable, SCRIPTS / "crate.py", crate.parent, "--output"]
+
+    def make(target: Path) -> subprocess.CompletedProcess:
+        return subprocess.run([*command, target], capture_output=True, text=True, encoding="utf-8")
+
+    assert make(crate).returncode == 0 and (crate / "ro-crate-metadata.json").is_file()
+    done = make(crate.parent)
+    assert done.returncode == 1 and "would be deleted" in done.stderr
+    assert (crate.parent / "config.yaml").is_file()

@@ -186,3 +186,18 @@ def test_time_does_not_count_in_what_a_link_is(run):
     tiny_run.link(path, {}, text="latents/sd3")
     after = manifest.read(path)
     assert after.made != before.made and after.digest == before.digest
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", '"root": "figures"}'])
+@pytest.mark.parametrize("name", ["claims.json", "figures/figure_13.json"])
+def test_a_damaged_manifest_that_nothing_was_made_from_is_found(tmp_path, name, text):
+    run = tiny_run.write(tmp_path / "results/tiny")
+    known, apart = {m.path for m in check.find(run)}, run / "train/a/progress/0f-10/progress.json"
+    for path in (run / name, apart):  # a training's own file, which it looks after
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    damaged = {}
+    assert {m.path for m in check.find(run, damaged)} == known and set(damaged) == {run / name}
+    assert str(run / name) in damaged[run / name]
+    with pytest.raises(UserError, match=name):
+        check.find(run)

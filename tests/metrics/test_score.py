@@ -102,6 +102,22 @@ def test_fid(folder, tmp_path, inception_weights, capsys):
     )
 
 
+def test_images_are_pairs_by_name_whatever_their_formats(tmp_path, inception_weights, capsys):
+    """p0.jpg comes before p0.k.jpg, and p0.png after p0.k.png."""
+    values = []
+    for suffix in ("png", "jpg"):
+        drawn, reference = tmp_path / suffix / "drawn", tmp_path / suffix / "reference"
+        drawn.mkdir(parents=True)
+        for i, name in enumerate(("p0", "p0.k", "p1")):
+            images.save_png(drawn / f"{name}.png", np.asarray(picture(i, 64, 64)))
+            images.save_png(reference / f"{name}.png", np.asarray(picture(50 + i, 64, 64)))
+            if suffix == "jpg":  # a PNG's bytes, read by what they are
+                (reference / f"{name}.png").rename(reference / f"{name}.jpg")
+        run("fid", drawn, reference, *fid_flags(inception_weights))
+        values.append(numbers(capsys.readouterr().out))
+    assert values[0] == values[1]
+
+
 def test_fid_prepares_photographs_as_the_workflow_does(folder, tmp_path, inception_weights):
     reference = tmp_path / "reference"
     exif = Image.Exif()

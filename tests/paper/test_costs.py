@@ -75,6 +75,29 @@ def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
     assert costs.total([drawn, scored]).jobs == 3
 
 
+@pytest.mark.parametrize(
+    ("device", "tera"),
+    [
+        ("NVIDIA H200", 989),
+        ("8 x NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("2 x NVIDIA A800-SXM4-80GB", 312),
+        ("NVIDIA A100-PCIE-40GB", 312),
+        ("NVIDIA GeForce RTX 4090", 165.2),
+        # slower boards of the same names
+        ("NVIDIA GeForce RTX 4090 D", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
+        ("AMD EPYC CPU", None),
+    ],
+)
+def test_a_boards_peak_is_found_by_the_name_that_torch_gives_it(device, tera):
+    assert costs.peak_of(device) == (tera and pytest.approx(tera * 1e12))
+    work = costs.Work("generate", "x", device, seconds=1, gpus=1, flops=1e14)
+    assert work.line(0)["share"] == (f"{100 / tera:.0%}" if tera else "")
+
+
 def test_what_answers_were_paid_is_part_of_the_cost(run):
     judged = made(run / "people/judge.json", 1, results={"cost": 3.25})
     other = made(run / "metrics/sd3_f16/eval_4096/fid.json", 1, results={"cost": 99.0})

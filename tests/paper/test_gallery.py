@@ -13,6 +13,7 @@ from diffusion4k import manifest
 from diffusion4k.dag import report as dag
 from diffusion4k.errors import UserError
 from diffusion4k.paper.report import gallery
+from diffusion4k.sources.miniature import notes
 from tiny_gallery import PROMPTS, SIDE
 
 WORDS = "of miniature or random networks"
@@ -55,7 +56,9 @@ def test_links_are_relative_and_lead_to_originals(page):
 
 def test_what_was_random_is_said_on_the_page(page, tmp_path):
     assert WORDS not in page.read_text(encoding="utf-8")
-    other = tiny_gallery.write(tmp_path / "run", notes=["sd3 is a miniature pipeline"])
+    own = tiny_gallery.write(tmp_path / "own", notes=["/random seeds: 6 pictures are PNG"])
+    assert WORDS not in own.read_text(encoding="utf-8")
+    other = tiny_gallery.write(tmp_path / "run", notes=[notes.PIPELINE.format("sd3")])
     assert WORDS in other.read_text(encoding="utf-8")
 
 

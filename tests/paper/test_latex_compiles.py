@@ -1,17 +1,16 @@
-"""Every table as a LaTeX document, by Debian's TeX Live: no error, nothing wider than the page."""
+"""Every table, and figures, as LaTeX documents: no error, nothing wider than the page."""
 
 import json
-import re
-import shutil
-import subprocess
 import unicodedata
 
 import pytest
+from PIL import Image
 
-from absent import absent
+import texlive
 from configs import resolve
 from diffusion4k.dag import paper
-from diffusion4k.paper import latex, published, tables
+from diffusion4k.endpoints import prompts
+from diffusion4k.paper import latex, prompt_table, published, tables, tex
 from tiny_tables import PUBLISHED, made
 
 BARE = {"caption": "", "columns": [], "rows": [], "footer": []}
@@ -23,7 +22,6 @@ def settable(character):
     return unicodedata.category(character)[0] != "C" and not text.startswith("% XeLaTeX")
 
 
-MOST = 3.0  # pt beyond the margin that nobody sees
 HOSTILE = [
     r"50 % & #1_2 $x$ {a} ~ b ^ c \input{x}",
     'say "so" `now` <a|b> [1] *best --flag--- ↑ ± ≈ ✓ ✗ × ≥ Δ Σ →',
@@ -31,16 +29,7 @@ HOSTILE = [
     " ".join(c for c in map(chr, [*range(0xA1, 0x180), *range(0x2010, 0x2032)]) if settable(c)),
     "a very long name of a model that somebody has given to it " * 4,
 ]
-INTERVALS = r"\newcommand{\interval}[1]{{\scriptsize #1}}"
-
-
-@pytest.fixture(scope="module")
-def pdflatex():
-    """Without Debian's packages a skip, in CI a failure."""
-    if not (found := shutil.which("pdflatex")):
-        text = "no pdflatex: apt-get install texlive-latex-recommended texlive-latex-extra"
-        absent(text)
-    return found
+PLAIN = r"\newcommand{\interval}[1]{}"
 
 
 def results(spec, family, at):
@@ -80,6 +69,9 @@ def every_table(folder):
         path = PUBLISHED / f"{name}.csv"
         said = published.read(path) if path.is_file() else {}
         found[name] = assembled(spec, said, folder / name)
+    for name in paper.in_words(config):
+        words = map(prompts.read, paper.prompt_files(config, name))
+        found[name] = prompt_table.assemble(config["tables"][name]["title"], words)
     columns = [
         {"metric": f"m{i}", "family": "fid", "label": text, "digits": i, "direction": direction}
         for i, (text, direction) in enumerate(
@@ -94,25 +86,27 @@ def every_table(folder):
     return found
 
 
-@pytest.mark.parametrize("preamble", ["", INTERVALS], ids=["plain", "intervals"])
+@pytest.mark.parametrize("preamble", ["", PLAIN], ids=["intervals", "plain"])
 @pytest.mark.parametrize("ours_only", [False, True], ids=["published", "ours"])
-def test_a_document_of_every_table_compiles(pdflatex, tmp_path, preamble, ours_only):
-    lines = [r"\documentclass{article}", r"\usepackage{booktabs,adjustbox}", preamble]
-    lines += [r"\begin{document}", "Tables."]
+def test_a_document_of_every_table_compiles(tmp_path, preamble, ours_only):
+    names = []
     for name, table in every_table(tmp_path / "made").items():
         text = latex.latex(table, name, ours_only=ours_only)
         assert not text.startswith("% XeLaTeX")
-        file = tmp_path / f"{name}{'.ours' * ours_only}.tex"
-        file.write_text(text, encoding="utf-8")
-        lines += [rf"\input{{{file.name}}}", r"\clearpage"]
-    document = tmp_path / "all.tex"
-    document.write_text("\n".join([*lines, r"\end{document}", ""]), encoding="utf-8")
-    command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
-    log = (tmp_path / "all.log").read_text(encoding="utf-8", errors="replace")
-    assert done.returncode == 0, log[-4000:]
-    assert (tmp_path / "all.pdf").stat().st_size > 10_000
-    wide = [float(pt) for pt in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide", log)]
-    assert max(wide, default=0) <= MOST, log
-    for fault in ("LaTeX Error", "Undefined", "Missing character", "too large for page"):
-        assert fault not in log, re.findall(rf"^.*{fault}.*$", log, flags=re.MULTILINE)
+        names.append(f"{name}{'.ours' * ours_only}.tex")
+        (tmp_path / names[-1]).write_text(text, encoding="utf-8")
+    assert {f"table_{n}{'.ours' * ours_only}.tex" for n in range(1, 12)} <= set(names)
+    texlive.document(tmp_path, names, preamble)
+
+
+def test_a_document_with_figures_of_any_shape_and_text_compiles(tmp_path):
+    shapes = {"wide": (900, 100), "tall": (100, 900), "hostile": (40, 30)}
+    for name, size in shapes.items():
+        Image.new("RGB", size, "red").save(tmp_path / f"{name}.pdf")
+        text = "It is one." if name != "hostile" else " ".join(HOSTILE)
+        title = f"Figure 9: {name}" if name != "hostile" else HOSTILE[0]
+        own = tex.figure(name, f"{name}.pdf", title, text, HOSTILE)
+        (tmp_path / f"{name}.tex").write_text(own, encoding="utf-8")
+    assert r"\caption{Wide. It is one.}" in (tmp_path / "wide.tex").read_text(encoding="utf-8")
+    log = texlive.document(tmp_path, [f"{name}.tex" for name in shapes])
+    assert all(f"{name}.pdf" in log for name in shapes)

@@ -48,6 +48,22 @@ def test_tables_that_share_rows_agree():
         assert ablation["sd3_f16", metric].value == captions["sd3_f16", metric].value
 
 
+@pytest.mark.parametrize("read", [published.read, published.read_context])
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda text: text + "Müller".encode("latin-1"), "not UTF-8"),
+        (lambda text: text + b'"open', "no CSV .*quotation mark"),
+    ],
+)
+def test_what_another_program_saved_otherwise_is_one_line(tmp_path, read, harm, says):
+    name = "table_3.csv" if read is published.read else "context.csv"
+    (tmp_path / name).write_bytes(harm((PUBLISHED / name).read_bytes()))
+    with pytest.raises(UserError, match=rf"{name}.*: {says}") as error:
+        read(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
 def test_context_names_its_source():
     rows = published.read_context(PUBLISHED / "context.csv")
     assert len(rows) == 169

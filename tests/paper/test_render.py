@@ -34,6 +34,7 @@ def test_formats(values):
     assert "| FID ↓ published | FID ↓ ours | FID ↓ Δ |" in text
     assert "| **40.18** | 40.00 | −0.18 |" in text
     assert "| 30.41 | not run | |" in text
+    assert "| 31.50 | 31.25 [30.50, 32.00] | −0.25 ✓ |" in text
     page = render.page(table)
     assert "<strong>40.18</strong>" in page
     assert "[30.50, 32.00]" in page
@@ -42,6 +43,7 @@ def test_formats(values):
     assert r"\toprule" in tex
     assert r"SD3-F16-WLF@2048 & \textbf{40.18} & 40.00 & $-$0.18" in tex
     assert r"\multicolumn{3}{c}{FID $\downarrow$}" in tex
+    assert r"\providecommand{\interval}[1]{{\scriptsize #1}}" in tex
     assert r"31.25\interval{ {[}30.50, 32.00]} &" in tex
     assert "\\caption{Aesthetic-Eval@2048}\n" in tex
     assert r"\begin{adjustbox}{max width=\linewidth}" in tex

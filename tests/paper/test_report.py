@@ -17,9 +17,11 @@ from diffusion4k.errors import UserError
 from diffusion4k.paper import tables
 from diffusion4k.paper.report import page as report
 from diffusion4k.paper.report import provenance
+from diffusion4k.sources.miniature import notes
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "report" / "report.html"
-NOTE = "random weights (miniature)"
+NOTE = notes.NETWORK.format("clip")
+ABOUT = "a weekend's: 5,000 of 20,000 steps, <batch> 16"
 BANNER = "The numbers here prove the plumbing, not the paper."
 
 
@@ -42,7 +44,7 @@ def made(path, results=None, files=(), notes=(), settings=None, inputs=None):
 def page(tmp_path):
     """Write a report whose manifests carry `notes`, and return its HTML."""
 
-    def write(*notes):
+    def write(*notes, about=""):
         hub = made(tmp_path / "sources" / "sd3.json", settings={"revision": "abc123"}, notes=notes)
         made(tmp_path / "sources" / "unused.json")
         before = {"model": hub, "start": tmp_path / "deleted.json"}
@@ -54,6 +56,7 @@ def page(tmp_path):
             "title": "Table 3: FID & <more>",
             "columns": [columns[0] | {"family": "fid"}],
             "rows": [{"key": "sd3_f16", "label": "SD3-F16@2048"}],
+            "footer": [f"This run: {about}", "fidelity: published"] if about else [],
         }
         said = {("sd3_f16", "fid"): tables.Published(43.82)}
         table = tables.assemble(spec, said, {("sd3_f16", "fid"): manifest.read(source)})
@@ -65,15 +68,21 @@ def page(tmp_path):
         picture.parent.mkdir(exist_ok=True)
         Image.new("RGB", (40, 30), "red").save(picture)
         shown = {"title": "Figure 9: gallery", "caption": ""}
-        second = made(tmp_path / "figures" / "figure_9.json", shown, [picture])
+        said_below = [f"This run: {about}", "fidelity: published"] if about else []
+        where = tmp_path / "figures" / "figure_9.json"
+        second = made(where, shown, [picture], notes=said_below)
         # as the workflow saves it: resolved, with a row corrected and a value set by hand
         own = {"sd3": {"hub": "stabilityai/sd3", "revision": "main", "gated": True}}
         config = resolve(fidelity={"glcm_entropy": "corrected"}, vae={"encoder": "dilation"})
+        config |= {"about": ABOUT} if about else {}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"sources": own}))
         output = tmp_path / "report.html"
         said = {"text": "WLF lowers FID", "target": "table_3", "where": "Table 3, FID"}
         said |= {"id": "fid", "published": "40.18 against 43.82", "ours": "41.50 against –"}
         judged = [said | {"verdict": "not run", "detail": "no row of this configuration: x"}]
+        absent = {"target": "table_8", "where": "Table 8, Compression Ratio", "id": "cr"}
+        absent |= {"text": "WLF lowers CR", "published": "10.50 against 11.97", "ours": ""}
+        judged.append(absent | {"verdict": "not run", "detail": "no target"})
         third = made(tmp_path / "claims.json", {"claims": judged, "counts": {"not run": 1}})
         seen = tmp_path / "report" / "gallery.html"
         seen.parent.mkdir(exist_ok=True)
@@ -151,7 +160,10 @@ def test_the_tables_legend_explains_what_occurs_and_nothing_else(page):
 
 
 def test_anchors_hold_and_each_is_there_once(page):
+    """Also of claims on a table that is not on the page."""
     text = page(NOTE)
+    assert 'href="#table_3">Table 3, FID</a>' in text
+    assert "Table 8, Compression Ratio" in text and "10.50 against 11.97" in text
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
@@ -173,6 +185,21 @@ def test_the_banner_stands_only_with_a_note(page):
     assert NOTE in page(NOTE)
     assert BANNER not in page()
     assert BANNER not in page("scored on the decoded JPEG, randomly named")
+
+
+def test_what_the_run_is_stands_first_and_below_each_table_and_figure_unfolded(page):
+    text = page(about=ABOUT)
+    said = "a weekend&#39;s: 5,000 of 20,000 steps, &lt;batch&gt; 16"
+    top = text[: text.index('id="answer"')]
+    assert f"What this run is</strong><p>A{said[1:]}.</p>" in top
+    answer = text[text.index('id="answer"') : text.index('class="counts"')]
+    assert f"This run: {said}" in answer
+    for key in ("table_3", "figure_9"):
+        card = text[text.index(f'id="{key}"') :]
+        card = re.sub(r"<details.*?</details>", "", card, flags=re.DOTALL)
+        assert f"<li>This run: {said}</li>" in card[: card.index('class="downloads"')]
+    assert f"This run: {said}" not in text[text.index('id="sources"') :]
+    assert "What this run is" not in page()
 
 
 def test_numbers_sources_fidelity_and_provenance(page, tmp_path):

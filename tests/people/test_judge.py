@@ -14,6 +14,7 @@ import tiny_pictures
 from diffusion4k import manifest
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.endpoints.answers import Answer
+from diffusion4k.errors import UserError
 from diffusion4k.images import save_jpeg
 from diffusion4k.people import judge, preference, votes
 
@@ -82,6 +83,17 @@ def test_votes_need_both_orders_and_contradictions_are_counted():
         row["question"]: row["rate"] for row in preference.win_rates(cast, [("a", "b")], seed=0)
     }
     assert rates == {"visual_aesthetics": 1, "prompt_adherence": 0.5, "fine_details": 1}
+
+
+def test_the_text_of_a_pair_is_what_both_were_drawn_from():
+    prompts = [CaptionedImage("p0", Path("p0.png"), "a fox")]
+    own = {"c": {"p0": "a hen"}, "d": {"p0": "a hen"}}
+    shown = judge.shown([("a", "b"), ("d", "c")], prompts, own)
+    assert [(s.first, s.prompt.text) for s in shown] == [
+        *(("a", "a fox"), ("b", "a fox"), ("d", "a hen"), ("c", "a hen"))
+    ]
+    with pytest.raises(UserError, match="a and c: their pictures of p0 are not of one text"):
+        judge.shown([("a", "c")], prompts, own)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import tiny_dataset
 import tiny_study
 from diffusion4k import images
 from diffusion4k.errors import UserError
@@ -95,8 +97,6 @@ def test_a_caption_cannot_end_the_script(study):
     lines = (folder / "metadata.jsonl").read_text("utf-8").splitlines()
     lines[0] = json.dumps({"file_name": "p0.png", "text": "</script><b>é</b>"})
     (folder / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    import tiny_dataset
-
     tiny_dataset.source(study, "data")
     found = data(tiny_study.kit(study, "pairs", prompts=6), "pairs")
     assert "</script><b>é</b>" in [entry["caption"] for entry in found["items"]]
@@ -110,3 +110,48 @@ def test_a_missing_picture_and_a_pair_of_one_are_refused(study):
     with pytest.raises(UserError, match="p0.jpg: 9 bytes, the manifest says"):
         tiny_study.kit(study, "pairs")
     assert made.path.is_file()
+
+
+@pytest.mark.parametrize("embed", [60, 0])
+def test_answers_that_lie_in_the_kits_folder_stay(study, embed):
+    made = tiny_study.kit(study, "pairs", "--embed-mb", embed)
+    before = tiny_study.page(made, "pairs").read_bytes()
+    answers = made.path.with_suffix("") / "answers/pairs-anna.json"
+    answers.parent.mkdir()
+    answers.write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"kit-pairs: .*answers/pairs-anna\.json in it"):
+        tiny_study.kit(study, "pairs", prompts=4)
+    assert tiny_study.page(made, "pairs").read_bytes() == before and answers.is_file()
+    answers.rename(study / "pairs-anna.json")
+    # Snakemake deletes the manifest before its job
+    made.path.unlink()
+    made = tiny_study.kit(study, "pairs", prompts=4)
+    assert [path.name for path in made.path.with_suffix("").iterdir()] == ["pairs.html"]
+
+
+def recaptioned(study, name: str) -> str:
+    """The study's prompts under other texts; MODEL=MANIFEST of the first model."""
+    folder = study / name / "train"
+    shutil.copytree(study / "data/train", folder)
+    lines = [json.dumps({"file_name": f"p{i}.png", "text": f"{name} {i}"}) for i in range(6)]
+    (folder / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return f"{tiny_dataset.source(study, name, notes=[f'captions: {name}'])}"
+
+
+def test_the_text_of_a_picture_is_what_it_was_drawn_from(study):
+    """A model may have captions of its own, as Table 6's have."""
+    other = recaptioned(study, "other")
+    both = [f"{model}={other}" for model in MODELS]
+    asked = {item["caption"] for item in data(tiny_study.kit(study, "pairs"), "pairs")["items"]}
+    made = tiny_study.kit(study, "pairs", "--captions", *both)
+    shown = {item["caption"] for item in data(made, "pairs")["items"]}
+    assert len(shown) == 5 and all(text.startswith("other ") for text in shown)
+    assert not any(text.startswith("other ") for text in asked)
+    assert "captions: other" in made.notes and other in made.inputs.values()
+    # of ratings each model's own
+    made = tiny_study.kit(study, "ratings", "--captions", both[0])
+    key = tiny_study.key(made)["items"]
+    for item in data(made, "ratings")["items"]:
+        assert item["caption"].startswith("other ") == (key[item["id"]]["a"] == MODELS[0])
+    with pytest.raises(UserError, match=r"of p\d are not of one text"):
+        tiny_study.kit(study, "pairs", "--captions", both[0])

@@ -26,6 +26,8 @@ def test_what_is_written_is_read(tmp_path):
     [
         ("rater,choice\n", "the header must be rater,kind"),
         (HEAD + LINE + "Ann,people\n", "line 3: not 7 cells"),
+        (HEAD + LINE.replace("Ann", '"' + "A" * 140_000), "line .*: no CSV .*quotation mark"),
+        ("A" * 140_000, "line .*: no CSV"),
         (HEAD + LINE.replace("first", "left"), "line 2: choice 'left' is none of first, second"),
         (HEAD + LINE.replace("people", "dog"), "line 2: kind 'dog' is none of people, judge"),
         (HEAD + LINE.replace("fine_details", "colour"), "line 2: question 'colour' is none of"),

@@ -49,7 +49,7 @@ def test_export_then_load(sources, trained, tmp_path):
     assert record.root == tmp_path / "train" / "pipeline" and record.results == {"step": 4}
     assert record.notes == ["random weights (test)"]
     assert sorted(p.name for p in output.parent.iterdir()) == [
-        "pipeline", "pipeline.json", "step-000004", "step-000004.json",
+        ".pipeline.made", "pipeline", "pipeline.json", "step-000004", "step-000004.json",
     ]  # fmt: skip
     base = sources / "sd3" / "vae" / "diffusion_pytorch_model.safetensors"
     assert (record.root / "vae" / base.name).samefile(base)
@@ -133,3 +133,14 @@ def test_loading_what_is_no_pipeline(sources, tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     with pytest.raises(UserError, match="not a pipeline that diffusers can load"):
         load(tmp_path)
+
+
+def test_export_replaces_an_earlier_one_and_nothing_else(sources, trained, tmp_path):
+    output = tmp_path / "mine.json"
+    for _ in range(2):
+        made = do_export(sources, trained, output)
+    own = tmp_path / "mine/notes.txt"
+    own.write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match=r"mine: .*notes\.txt in it would be deleted"):
+        do_export(sources, trained, output)
+    assert own.is_file() and all(path.is_file() for path in made.paths())

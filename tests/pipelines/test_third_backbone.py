@@ -11,6 +11,8 @@ import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TOY = """
+import dataclasses
+
 from diffusion4k.backbones.sd3 import SD3
 
 
@@ -18,6 +20,7 @@ class Toy(SD3):
     name = "toy"
     class_name = "ToyPipeline"
     defaults = {"steps": 3}
+    architecture = dataclasses.replace(SD3.architecture, beside=8_000_000_000)
 
     def forward_flops(self, config, *, image, text):
         return 1000 * image + text
@@ -30,7 +33,7 @@ import json, sys
 from pathlib import Path
 from diffusion4k import backbones
 from diffusion4k.dag import code as digests
-from diffusion4k.estimate import flops
+from diffusion4k.estimate import flops, memory
 from diffusion4k.generate import flags
 from diffusion4k.pipelines.folder import PipelineFolder
 
@@ -38,6 +41,15 @@ def forward(name):
     backbone = backbones.get(name)
     shape = {"height": 64, "width": 64, "t5_tokens": 10}
     return flops.forward(backbone, backbone.architecture, **shape)
+
+def gigabytes(name):
+    config = {
+        "sources": {"weights": {"path": "/weights"}},
+        "backbones": {name: {"source": "weights", "generate": {"guidance": 1, "t5_tokens": 10}}},
+        "models": {"mine": {"backbone": name}},
+        "generate": {"dtype": "bfloat16"},
+    }
+    return memory.picture(config, "mine", 1024)
 
 def code(script, backbone):
     return digests.of(script, backbone=backbone)
@@ -48,6 +60,7 @@ folder = PipelineFolder.open(sys.argv[1])
 print(json.dumps({
     "names": backbones.NAMES,
     "forward": {name: forward(name) for name in backbones.NAMES},
+    "gigabytes": {name: gigabytes(name) for name in backbones.NAMES},
     "trains": folder.trains,
     "forms": folder.forms(),
     "code": {f"{script} {name}": code(script, name) for script in own for name in backbones.NAMES}
@@ -86,6 +99,8 @@ def test_a_third_backbone_is_one_file_and_reruns_no_job_of_the_others(checkout):
     after = answer(checkout)
     assert sorted(after["names"]) == ["flux", "sd3", "toy"]
     assert after["forward"] == before["forward"] | {"toy": 4000 + 77 + 10}
+    # SD3 with text encoders of 2.4 billion weights more
+    assert after["gigabytes"]["toy"] - after["gigabytes"]["sd3"] == pytest.approx(2 * 2.4)
     assert after["trains"] and after["forms"]["vae_factor"] == 16
     # a model whose class is known when it is opened may be one of the new ones
     assert after["any class"] != before["any class"]

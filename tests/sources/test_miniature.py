@@ -13,7 +13,8 @@ import make_miniature
 from diffusion4k import images, manifest
 from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
-from diffusion4k.sources.miniature import dataset, metric_networks, text_models
+from diffusion4k.sources.miniature import architectures, dataset, metric_networks, text_models
+from diffusion4k.sources.miniature.notes import plumbing
 from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
 
 CAPTIONS = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
@@ -122,6 +123,11 @@ def test_pipelines_load_offline_and_draw(sources, name):
     assert folder.backbone.name == name
     pipeline = folder.load(dtype=torch.float32, device="cpu")
     encoders = [pipeline.text_encoder, pipeline.text_encoder_2]
+    beside = [part for name, part in pipeline.components.items() if "encoder" in name]
+    count = sum(
+        p.numel() for part in [*filter(None, beside), pipeline.vae] for p in part.parameters()
+    )
+    assert count == architectures.MINIATURE[name].beside
     assert not any(module.training for module in [*encoders, pipeline.vae])
     assert {"vae_psnr", "vae_loss", "vae_cpu_seconds"} <= source.results.keys()
 
@@ -244,7 +250,7 @@ def test_vgg16_has_torchvisions_convolutions(sources):
 
 def test_manifest_says_that_it_is_a_miniature(sources):
     for what in ("aesthetic_4k", "sd3", "aesthetics_head"):
-        assert any("miniature" in note for note in sources(what).notes)
+        assert all(map(plumbing, sources(what).notes))
 
 
 def test_sizes_that_no_pipeline_could_draw_are_refused(tmp_path):

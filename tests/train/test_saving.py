@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from diffusion4k import monitor
-from diffusion4k.dag import chains
-from diffusion4k.train import trainer
+from diffusion4k.dag import keys
+from diffusion4k.errors import UserError
+from diffusion4k.train import state, trainer
 from diffusion4k.train.job import pace
 from tiny_training import history, job_for, make_inputs, recipe, train
 
@@ -46,7 +47,7 @@ def test_the_flag(text, means):
 
 
 def test_the_configurations_value_as_a_flag():
-    assert [pace(str(chains.pace(v))) for v in (250, {"minutes": 30}, {"minutes": 0.25})] == [
+    assert [pace(str(keys.pace(v))) for v in (250, {"minutes": 30}, {"minutes": 0.25})] == [
         250,
         timedelta(minutes=30),
         timedelta(seconds=15),
@@ -89,3 +90,17 @@ def test_a_training_saved_by_time_and_killed_is_the_training(tmp_path, monkeypat
     assert saved == [3, 6, 8]  # the first life's, then the second's, which begins after step 3
     assert all(torch.equal(resumed[key], expected[key]) for key in expected)
     assert history(job.output) == history(straight.output)
+
+
+def test_a_published_step_replaces_another_and_no_folder_of_somebodys(tmp_path):
+    def publish() -> None:
+        temporary = tmp_path / ".step.tmp"
+        (temporary / "state").mkdir(parents=True)
+        state._seal(temporary, tmp_path / "step", {"step": 1})
+
+    publish()
+    publish()
+    (tmp_path / "step/thesis.tex").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match=r"step: .*thesis\.tex"):
+        publish()
+    assert (tmp_path / "step/thesis.tex").is_file()

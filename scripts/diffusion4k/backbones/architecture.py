@@ -15,13 +15,14 @@ class Architecture:
     """The networks of one latent diffusion pipeline.
 
     `clip_tokens` stand before T5's in the transformer's text (0: T5's only); `parameters` are the
-    transformer's.
+    transformer's, `beside` those of text encoders and VAE.
     """
 
     transformer: Config
     vae: Config
     clip_tokens: int
     parameters: int
+    beside: int
 
 
 # vae/ of SD3 and Flux; they differ in scaling_factor and shift_factor only. 83.8 M parameters

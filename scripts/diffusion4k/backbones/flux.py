@@ -38,6 +38,7 @@ class Flux(Backbone):
         vae=VAE | {"scaling_factor": 0.3611, "shift_factor": 0.1159},
         clip_tokens=0,
         parameters=11_901_408_320,
+        beside=5_000_000_000,  # CLIP, T5-XXL and the VAE, about
     )
 
     def encode_text(

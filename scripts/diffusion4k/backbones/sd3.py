@@ -37,6 +37,7 @@ class SD3(Backbone):
         vae=VAE | {"scaling_factor": 1.5305, "shift_factor": 0.0609},
         clip_tokens=77,
         parameters=2_028_328_000,
+        beside=5_600_000_000,  # two CLIPs, T5-XXL and the VAE, about
     )
 
     def encode_text(

@@ -23,7 +23,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
 
 LOCKS, SIGNATURE = Path(".snakemake/locks"), Path(".snakemake/slurm_run.json")
-PATIENCE = 300.0  # seconds for cancelled jobs to save and end
+TIME_TO_END = 300.0  # seconds for cancelled jobs to save and end
 _others: dict[Path, int] = {}  # lock files that were there before this run took its own
 LOOKS = {"crate", "doctor", "plan", "repair", "verify"}  # targets whose own jobs make nothing
 
@@ -41,7 +41,7 @@ def release_dead_lock() -> None:
     _others.update(_locks())
 
 
-def settle(workflow: Any) -> None:
+def end_unwatched_jobs(workflow: Any) -> None:
     """Before the first job of a run: end what nobody watches, then sign the folder.
 
     When there was something, Snakemake starts over, since a job may have finished meanwhile.
@@ -84,7 +84,7 @@ def _cancel(left: list[slurm.Queued]) -> bool:
     for job in left:
         _say(f"  {job}")
     slurm.ask("scancel", *(job.id for job in left))
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIME_TO_END
     while waiting := {job.id for job in slurm.jobs(Path.cwd())} & {job.id for job in left}:
         if time.monotonic() > end:
             raise UserError(f"jobs {', '.join(sorted(waiting))} do not end; see squeue, then retry")

@@ -13,7 +13,7 @@ KINDS = (
     ("table", "column", "better", "than"),
     ("table", "column", "best"),
     ("table", "cannot", "[fits]", "[memory_gb]"),
-    ("figure", "question", "better", "than"),
+    ("figure", "question", "better", "than", "[by]"),
 )
 
 

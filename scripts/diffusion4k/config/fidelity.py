@@ -93,6 +93,11 @@ def describe(config: Mapping[str, Any], keys: Collection[str]) -> str:
     return f"fidelity: {CORRECTED}" if corrected else ""
 
 
+def governed(key: str) -> bool:
+    """Whether a row says that paper and released code differ in a key."""
+    return any(key in own for own in ROWS.values())
+
+
 def described(config: Mapping[str, Any], key: str) -> bool:
     """Whether `describe` says what a key is: its row is corrected, and governs it."""
     return any(

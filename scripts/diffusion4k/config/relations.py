@@ -153,10 +153,19 @@ def _people_faults(config: Config) -> Iterator[str]:
     yield from unknown(config, "people.evaluation", study["evaluation"], "evaluations")
     for model in dict.fromkeys([*(m for pair in study["pairs"] for m in pair), *study["rated"]]):
         yield from unknown(config, "people.pairs, people.rated", model, "models")
+    split = config["evaluations"].get(study["evaluation"], {}).get("split")
+    general = config["splits"].get(split, {}).get("captions")
     seen: list[set[str]] = []
     for pair in study["pairs"]:
         if len(set(pair)) < 2 or set(pair) in seen:
             yield f"people.pairs: {' and '.join(pair)}: give two models, each pair once"
+        of = [config["models"].get(model, {}).get("captions", general) for model in pair]
+        if len(set(of)) > 1:
+            first, second = (f"captions.{name}" if name else "the evaluation's" for name in of)
+            yield (
+                f"people.pairs: {' and '.join(pair)}: drawn from other texts ({first}, {second}),"
+                " so that none can be shown with both; pair models of the same captions"
+            )
         seen.append(set(pair))
     if ratings := config.get("ratings"):
         yield from unknown(config, "ratings.evaluation", ratings["evaluation"], "evaluations")
@@ -174,10 +183,13 @@ def _people_faults(config: Config) -> Iterator[str]:
 
 
 def _file_faults(key: str, given: str | list[str]) -> Iterator[str]:
-    """A line for each path or pattern that is of no file."""
+    """A line for each path or pattern that is of no file, or of one that can be no input."""
     for pattern, paths in answers.files(given).items():
         if not paths:
             yield f"{key}: {pattern} does not exist"
+        for path in paths:
+            if {"{", "}"} & set(str(path)):
+                yield f"{key}: {path}: Snakemake takes braces for a pattern; move or rename it"
 
 
 def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:

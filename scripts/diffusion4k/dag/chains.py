@@ -39,6 +39,15 @@ class Chain:
         own = config[self.section]
         return [s for s in self.segments(config) if s == own["steps"] or s in own["keep"]]
 
+    def kept_steps(self, config: Config) -> list[str]:
+        """The kept segments' last steps, as they stand in file names."""
+        return [f"{step:06d}" for step in self.kept(config)]
+
+    def other_steps(self, config: Config) -> list[str]:
+        """Those of the segments whose state is deleted once the next has it."""
+        kept = self.kept(config)
+        return [f"{step:06d}" for step in self.segments(config) if step not in kept]
+
     def step_file(self, config: Config, name: str, step: int) -> str:
         """The manifest of a segment's end."""
         return file(config, f"{self.folder.format(name=name)}/step-{step:06d}.json")
@@ -75,13 +84,3 @@ class Chain:
             return json.loads(progress).get("slots", 0)
         except (OSError, ValueError):
             return 0
-
-
-def pace(interval: int | dict[str, float]) -> int | str:
-    """`save_every` of the configuration as the trainer's flag has it: 250, or 30min."""
-    return f"{interval['minutes']:g}min" if isinstance(interval, dict) else interval
-
-
-def names(steps: list[int]) -> list[str]:
-    """Steps as they stand in file names."""
-    return [f"{step:06d}" for step in steps]

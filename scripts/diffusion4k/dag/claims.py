@@ -1,14 +1,17 @@
 """The paper's claims: which tables, comparisons and votes they are judged by."""
 
 import json
+from pathlib import Path
 
 from diffusion4k.config.resolve import Config
+from diffusion4k.dag import code as digests
 from diffusion4k.dag import paper, people
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
 FORMS = ("json", "md")
+MEMORY = "memory_gb"  # the column of a claim about what fits
 
 
 def files(config: Config) -> list[str]:
@@ -62,17 +65,39 @@ def read_by(config: Config) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
+def published(config: Config) -> list[Path]:
+    """The paper's numbers of all tables that claims are read from, for the digest too."""
+    named = dict.fromkeys(c["table"] for c in config["claims"].values() if "table" in c)
+    return [path for name in named if (path := Path("config/published", f"{name}.csv")).is_file()]
+
+
+def code(config: Config) -> str:
+    """Digest of the code that judges claims, and of the numbers that it reads."""
+    return digests.of("claims.py", also=published(config))
+
+
 def flags(config: Config) -> str:
     """The flags of scripts/claims.py."""
-    claims = []
-    for name, claim in config["claims"].items():
-        metric = {}
-        if "column" in claim:
-            metric["metric"] = families.columns()[claim["column"]][1].metric or claim["column"]
-        claims.append({"id": name} | claim | metric)
+    claims = [{"id": name} | of | _words(config, of) for name, of in config["claims"].items()]
     return command_line(
         claims=json.dumps(claims),
         tables=paper.tables(config, tables(config)),
         comparisons=[f"{claim}={path}" for claim, path in comparisons(config)],
         votes=next(iter(votes(config)), None),
+        published=[f"{path.stem}={path}" for path in published(config)],
     )
+
+
+def _words(config: Config, claim: dict) -> dict:
+    """What a claim's column and rows are called, and whose published numbers they have."""
+    if "table" not in claim:
+        return {}
+    table, of = config["tables"][claim["table"]], paper.families_of(config, claim["table"])
+    key = claim.get("column", MEMORY)
+    _, column = families.columns()[key]
+    rows = [claim[role] for role in ("better", "than", "best") if role in claim]
+    rows += [*claim.get("cannot", []), *claim.get("fits", [])]
+    labels = {row: paper.label(config, row, table.get("evaluation"), of) for row in rows}
+    as_ = {row: config["models"].get(row, {}).get("published_as") for row in rows}
+    words = {"head": column.label, "labels": labels, "metric": column.metric or key}
+    return words | {"published_as": {row: other for row, other in as_.items() if other}}

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,15 @@ def of_job(config: Config, script: str, **fixed: str) -> Callable[[Any], str]:
     return text
 
 
-def listing(folder: str | Path, *, times: bool = True) -> str:
+def listing(folder: str | Path, *, times: bool = True, only: Collection[str] | None = None) -> str:
     """Digest of the names, sizes and times of a folder's files, or of one file, to see changes.
 
     Of links also where they lead to. For what a user brings and replaces. Without `times`, and
-    without hidden files, for what training depends on: a touch must not train again.
+    without hidden files, for what training depends on: a touch must not train again. `only`: of
+    these suffixes, and not hidden, as what a file manager leaves beside them is.
     """
-    files = [Path(folder)] if Path(folder).is_file() else walk(folder, hidden=times)
+    files = [Path(folder)] if Path(folder).is_file() else walk(folder, hidden=times and not only)
+    files = [path for path in files if only is None or path.suffix.lower() in only]
     stats = [(str(p), os.path.realpath(p), *_stat(p)[: 2 if times else 1]) for p in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 

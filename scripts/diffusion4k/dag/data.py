@@ -1,21 +1,34 @@
 """The check of a split, what it holds, and its images under other captions."""
 
-import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import code
+from diffusion4k.dag import code, sources
 from diffusion4k.dag.paths import file
-from diffusion4k.data import captions
 from diffusion4k.endpoints import prompts
-from diffusion4k.errors import UserError
 
 
 def checked(config: Config, split: str) -> str:
     """The manifest that says that a split's images are whole, and how large they are."""
     return file(config, f"data/{split}.json")
+
+
+def dataset(config: Config, split: str) -> str:
+    """The data set that holds a split."""
+    return sources.of_split(config, split)
+
+
+def photographs(config: Config, split: str) -> str:
+    """The source of a split's images, with whatever captions lie there."""
+    return sources.manifest(config, config["splits"][split]["source"])
+
+
+def captioned(config: Config) -> list[str]:
+    """The data sets of all splits that name captions of their own."""
+    return [
+        dataset(config, name) for name, split in config["splits"].items() if "captions" in split
+    ]
 
 
 def other_captions(config: Config) -> list[str]:
@@ -32,24 +45,3 @@ def caption_code(config: Config, name: str) -> str:
     own = [Path(entry["path"]).expanduser()] if "path" in entry else []
     texts = [prompts.path("caption")] if "endpoint" in entry else []
     return code.of("caption.py", also=[*own, *texts])
-
-
-def content(root: Path, folders: Iterable[str]) -> str:
-    """Digest of the captions in these folders of a data set, and of the sizes of their images.
-
-    Of nothing else that lies there, and of no times: what was trained on it is made again with it.
-    """
-    total = hashlib.sha256()
-    for folder in sorted(set(folders)):
-        listing = root / folder / captions.LISTING
-        total.update(listing.read_bytes() if listing.is_file() else b"")
-        if (root / folder).is_dir() and not listing.is_file():  # captioned here: `captions`
-            paths = sorted(path for path in (root / folder).iterdir() if path.is_file())
-            total.update(repr([(path.name, path.stat().st_size) for path in paths]).encode())
-        try:
-            samples = captions.read(root, folder)
-        except UserError:
-            samples = []  # the split's check says what is wrong
-        sizes = [s.path.stat().st_size if s.path.is_file() else None for s in samples]
-        total.update(repr((folder, sizes)).encode())
-    return total.hexdigest()[:16]

@@ -23,17 +23,18 @@ Path_ = tuple[str, ...]
 
 
 class Deviations:
-    """`lineage` tells the jobs behind a table; `speed` carries the keys of training's speed.
+    """`lineage` tells the jobs behind a table.
 
-    A rule's params and inputs may be functions with `.keys`, as keys.flags makes them.
+    A rule's params may be functions with `.keys`, as keys.flags makes them; so may its `execution`
+    among resources, how a training is run, on which its speed depends.
     """
 
-    def __init__(self, config: Config, lineage: Lineage, speed: Any):
-        self._config, self._lineage, self._speed = config, lineage, speed
+    def __init__(self, config: Config, lineage: Lineage):
+        self._config, self._lineage = config, lineage
         self.footer = cache(self._footer)
 
     def _footer(self, target: str) -> list[str]:
-        """The fidelity rows that a table or figure depends on, then what else differs."""
+        """What the run is, the fidelity rows that the target depends on, then what else differs."""
         used = self._used(target)
         dotted = {".".join(path) for path in used}
         rows = fidelity.describe(self._config, dotted)
@@ -44,11 +45,13 @@ class Deviations:
             and not fidelity.described(self._config, ".".join(path))
             and not (path[0] == "sources" and self._is_the_papers(path[1]))
         }
-        return [line for line in (rows, _line(changed)) if line]
+        about = self._config.get("about")
+        said = f"This run: {about}" if about else ""
+        return [line for line in (said, rows, _line(changed)) if line]
 
     def _is_the_papers(self, source: str) -> bool:
         """Whether a source is one of the paper's by another name, or a part of it."""
-        whole = [_whole(entry) for entry in _paper()["sources"].values()]
+        whole = [_whole(entry) for entry in of_paper()["sources"].values()]
         return (
             source in self._config["sources"] and _whole(self._config["sources"][source]) in whole
         )
@@ -60,7 +63,7 @@ class Deviations:
             filled = [(keys.filled(self._config, p, known), p) for p in alternatives]
             values = [(path, keys.look_up(self._config, p, known)) for path, p in filled if path]
             ours = next((v for v in values if v[1] is not keys.ABSENT), None)
-            published = (keys.look_up(_paper(), p, known) for p in alternatives)
+            published = (keys.look_up(of_paper(), p, known) for p in alternatives)
             theirs = next((v for v in published if v is not keys.ABSENT), keys.ABSENT)
             if ours or theirs is not keys.ABSENT:
                 path, value = ours or (values[0][0], keys.ABSENT)
@@ -83,7 +86,10 @@ class Deviations:
             wildcards = dict(job.wildcards)
             if wildcards.get("shard", "0") != "0":
                 continue  # shards are alike
-            carriers = [*job.rule.params, *([self._speed] * ("training" in of))]
+            carriers = list(job.rule.params)
+            if "training" in of and "execution" in job.rule.resources:
+                # Snakemake's Resource, of which nothing public gives the function
+                carriers.append(job.rule.resources["execution"]._evaluator)
             yield from _keys(carriers, keys.names(self._config, wildcards))
             if job.name == "draw":
                 yield from self._sampling(wildcards["shown"])
@@ -94,7 +100,7 @@ class Deviations:
         """Pictures of a benchmark's prompts are drawn as the benchmark's are."""
         entry = draw.entry(self._config, shown)
         own = [knob for knob in draw.OF_SHOWN if knob in entry]
-        if shown in _paper()["figures"]:
+        if shown in of_paper()["figures"]:
             yield from (((f"figures.{shown}.{knob}",), {}) for knob in own)
         for row in draw.sampled(self._config, shown):
             if evaluation := entry.get("evaluation"):
@@ -141,7 +147,8 @@ def _whole(source: Config) -> Config:
 
 
 @cache
-def _paper() -> Config:
+def of_paper() -> Config:
+    """The paper's own configuration, resolved."""
     return resolve.resolve(resolve.read(PAPER))
 
 
@@ -153,7 +160,7 @@ def _line(changed: dict[Path_, tuple[Any, Any]]) -> str:
             groups["sources"] = [*dict.fromkeys([*groups.get("sources", []), path[1]])]
             continue
         depth = len(path) - 1
-        if len(path) > 2 and path[1] not in _paper()[path[0]]:
+        if len(path) > 2 and path[1] not in of_paper()[path[0]]:
             depth = 2  # an entry of one's own: a recipe, a model
         head, name = ".".join(path[:depth]), ".".join(path[depth:])
         groups.setdefault(head, []).append(f"{name} = {_text(own)}{_bracket(path, published)}")
@@ -167,8 +174,10 @@ def _line(changed: dict[Path_, tuple[Any, Any]]) -> str:
 
 def _bracket(path: Path_, published: Any) -> str:
     if published is not keys.ABSENT:
-        return f" (paper: {_text(published)})"
-    own = len(path) > 2 and path[1] not in _paper()[path[0]]
+        # where both differ, what is configured as the paper's is what its code does
+        whose = "released code" if fidelity.governed(".".join(path)) else "paper"
+        return f" ({whose}: {_text(published)})"
+    own = len(path) > 2 and path[1] not in of_paper()[path[0]]
     return "" if own else " (paper: not set)"
 
 

@@ -13,7 +13,7 @@ from diffusion4k.dag.paths import file, root
 from diffusion4k.figures import kinds
 from diffusion4k.figures.kinds import Kind
 
-FORMS = ("json", "png", "pdf")
+FORMS = ("json", "png", "pdf", "tex")
 
 
 def manifests(config: Config, names) -> list[str]:

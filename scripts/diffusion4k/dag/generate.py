@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from diffusion4k import images
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, sources
 from diffusion4k.dag.paths import file, shards
@@ -74,4 +75,4 @@ def own_files(config: Config, model: str, evaluation: str) -> str:
 
     They are no inputs: Snakemake would stop at a missing one, before all can be listed.
     """
-    return code.listing(own_images(config, model, evaluation))
+    return code.listing(own_images(config, model, evaluation), only=images.SUFFIXES)

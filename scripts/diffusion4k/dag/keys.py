@@ -103,6 +103,11 @@ def in_and_out(price: dict[str, float] | None) -> list[float] | None:
     return price and [price["input"], price["output"]]
 
 
+def pace(interval: int | dict[str, float]) -> int | str:
+    """`save_every` of the configuration as the trainer's flag has it: 250, or 30min."""
+    return f"{interval['minutes']:g}min" if isinstance(interval, dict) else interval
+
+
 def flags(config: Config, *mappings: Callable, **values: Any) -> Callable[[Any], str]:
     """A function of a job's wildcards to its command-line flags, in the order given.
 

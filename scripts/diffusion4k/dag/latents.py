@@ -1,13 +1,28 @@
 """Encoded training sets."""
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import vae
+from diffusion4k.dag import data, sources, vae
 from diffusion4k.dag.paths import shards
 
 
 def manifests(config: Config, backbone: str) -> list[str]:
     """All shards of the training set, encoded for a backbone."""
     return shards(config, f"latents/{backbone}/shard", config["latents"]["shards"])
+
+
+def pipeline(config: Config, backbone: str) -> str:
+    """The pipeline whose VAE and text encoders encode."""
+    return sources.of_backbone(config, backbone)
+
+
+def dataset(config: Config) -> str:
+    """The data set that holds the split to train on."""
+    return sources.of_split(config, config["latents"]["split"])
+
+
+def check(config: Config) -> str:
+    """The check of that split."""
+    return data.checked(config, config["latents"]["split"])
 
 
 def vae_of(config: Config, backbone: str) -> dict[str, str]:

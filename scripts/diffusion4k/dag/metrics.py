@@ -1,9 +1,53 @@
 """Scores of images, aggregates, comparisons, correlations."""
 
+from pathlib import Path
+
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import sources
+from diffusion4k.dag import data, generate, sources
 from diffusion4k.dag.paths import shards
 from diffusion4k.metrics import families
+
+IQA_BIN = Path(".venv-iqa/bin").absolute()  # what `make env-iqa` makes
+
+
+def pictures(config: Config, wildcards) -> str:
+    """The shard of pictures that a job scores."""
+    return generate.shard(config, wildcards)
+
+
+def dataset(config: Config, evaluation: str, model: str | None = None) -> str:
+    """The data set of an evaluation's photographs and prompts; the prompts as a model has them."""
+    return generate.dataset(config, evaluation, model)
+
+
+def check(config: Config, evaluation: str) -> str:
+    """The check of an evaluation's split."""
+    return data.checked(config, config["evaluations"][evaluation]["split"])
+
+
+def iqa_path(conda: bool) -> str:
+    """PATH of a job of MUSIQ and MANIQA: conda sets it, or that environment comes first."""
+    return "$PATH" if conda else f"'{IQA_BIN}':$PATH"
+
+
+def per_image() -> list[str]:
+    """The families that the rule of this name scores."""
+    return [family.name for family in families.scored_by("per_image")]
+
+
+def generated() -> list[str]:
+    """The families whose scores of a model's pictures are summed up."""
+    return list(families.generated())
+
+
+def paired() -> list[str]:
+    """The families by which models are compared prompt by prompt."""
+    return list(families.paired())
+
+
+def correlated() -> list[str]:
+    """The metrics that are held against ratings."""
+    return list(families.rated())
 
 
 def networks(config: Config, stage: str) -> dict[str, str]:

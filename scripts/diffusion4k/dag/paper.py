@@ -8,14 +8,13 @@ from diffusion4k import shape
 from diffusion4k.config import fidelity
 from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import train
+from diffusion4k.dag import code, train
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
 from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
 
 CONTEXT = "config/published/context.csv"
-TABLE_FORMS = ("json", "csv", "html", "md", "tex", "ours.tex")
 
 
 def chosen(config: Config, section: str) -> list[str]:
@@ -34,11 +33,6 @@ def tables(config: Config, names) -> list[str]:
     return [f"{root(config)}/tables/{name}.json" for name in names]
 
 
-def table_files(config: Config, names) -> list[str]:
-    """All that a reader may open of tables, their manifests first."""
-    return [f"{root(config)}/tables/{name}.{form}" for name in names for form in TABLE_FORMS]
-
-
 def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) -> str:
     """A row's name as the paper writes it; models carry their size, as in SD3-F16-WLF@4096.
 
@@ -55,6 +49,14 @@ def label(config: Config, row: str, evaluation: str | None, of: list[str] = ()) 
     if row in families.rated():
         return families.columns()[row][1].label
     return f"{config['models'][row]['label']}@{size}"
+
+
+def row_label(config: Config, table: str, row: str) -> str:
+    """A row's name in a table; of a table in words the prompt's."""
+    if table in in_words(config):
+        return row.replace("_", " ")
+    evaluation = config["tables"][table].get("evaluation")
+    return label(config, row, evaluation, families_of(config, table))
 
 
 def in_words(config: Config) -> list[str]:
@@ -157,12 +159,17 @@ def columns(config: Config, table: str) -> list[str]:
     return [places.get(name, name) for name in names]
 
 
-def published(config: Config, table: str) -> list[Path]:
-    """The CSV files that a table shows beside ours, for the digest of its job's code."""
+def table_code(config: Config, table: str) -> str:
+    """Digest of the code that makes a table, and of the published numbers that it shows."""
     shown = [Path("config/published", f"{table}.csv")]
     if config["tables"][table].get("context"):
         shown.append(Path(CONTEXT))
-    return [path for path in shown if path.is_file()]
+    return code.of("table.py", also=[path for path in shown if path.is_file()])
+
+
+def prompt_code(config: Config, table: str) -> str:
+    """Digest of the code that prints a table of prompts, and of their files."""
+    return code.of("prompt_table.py", also=prompt_files(config, table))
 
 
 def table_spec(config: Config, name: str, footer: list[str]) -> str:

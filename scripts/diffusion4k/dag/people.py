@@ -1,6 +1,7 @@
 """What people are asked about, and the files that came back from them."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from diffusion4k import shape
@@ -10,6 +11,7 @@ from diffusion4k.dag.paths import file, root
 from diffusion4k.endpoints import prompts
 from diffusion4k.people import answers
 
+KIT = Path(__file__).resolve().parents[3] / "report" / "rating_kit"  # the page's own files
 NEEDED = "votes needed: the target rating_kit asks for them, `votes` takes them (docs/people.md)"
 CAPTION = (
     "The share of votes that the first model's pictures got. Which models the paper compared, and"
@@ -22,6 +24,11 @@ def kit(config: Config, purpose: str) -> str:
     return f"{root(config)}/people/kit-{purpose}.json"
 
 
+def kit_code() -> str:
+    """Digest of the code that makes a kit, and of the page's own files."""
+    return code.of("rating_kit.py", also=sorted(KIT.iterdir()))
+
+
 def votes(config: Config) -> list[str]:
     """The manifest of the counted votes; none where nobody voted."""
     voters = config.get("votes") or judges(config)
@@ -31,6 +38,11 @@ def votes(config: Config) -> list[str]:
 def judges(config: Config) -> list[str]:
     """The manifest of the model that judges; none without one."""
     return [file(config, "people/judge.json")] if "judge" in config else []
+
+
+def asked_of(config: Config, by: str) -> bool:
+    """Whether the configuration has votes `by` people, or a model that judges."""
+    return bool(config.get("votes")) if by == "people" else "judge" in config
 
 
 def judge_code() -> str:
@@ -68,6 +80,11 @@ def joined(pairs: Iterable[Iterable[str]]) -> list[str]:
     return [",".join(pair) for pair in pairs]
 
 
+def named(pairs: Iterable[tuple[str, str]]) -> list[str] | None:
+    """Manifests by model as flags have them, MODEL=MANIFEST; None, and so no flag, for none."""
+    return [f"{model}={path}" for model, path in pairs] or None
+
+
 def models(config: Config, purpose: str) -> list[str]:
     """The models that a kit shows."""
     return list(dict.fromkeys(m for group in groups(config, purpose) for m in group))
@@ -82,6 +99,21 @@ def pictures(config: Config, purpose: str) -> list[tuple[str, str]]:
         return draw.drawn(config, f"{draw.PEOPLE}{model}")
 
     return [(model, path) for model in models(config, purpose) for path in of(model)]
+
+
+def dataset(config: Config) -> str:
+    """The data set of the study's prompts."""
+    return generate.dataset(config, config["people"]["evaluation"])
+
+
+def captions(config: Config, purpose: str) -> list[tuple[str, str]]:
+    """(model, data set) of the models whose pictures are of other captions than the evaluation's.
+
+    What raters read beside a picture is what it was drawn from.
+    """
+    of = config["people"]["evaluation"]
+    read = [(model, generate.dataset(config, of, model)) for model in models(config, purpose)]
+    return [(model, path) for model, path in read if path != generate.dataset(config, of)]
 
 
 def folder(config: Config) -> str:
@@ -112,6 +144,14 @@ def voted(config: Config) -> dict[str, Any]:
 def rated(config: Config) -> dict[str, Any]:
     """What ratings come from: the raters' files, and the kit that they are of."""
     return _returned(config, "ratings", config["ratings"]["path"])
+
+
+def count_code(script: str, returned: dict[str, Any]) -> str:
+    """Digest of the code that counts, and of the bytes of the files that raters sent back.
+
+    A corrected file may be older than the count: what is moved or copied may keep its time.
+    """
+    return code.of(script, also=map(Path, returned["answers"]))
 
 
 def _returned(config: Config, purpose: str, given: str | list[str]) -> dict[str, Any]:

@@ -1,23 +1,40 @@
 """Before the first job: what would stop a run after hours is asked at its start."""
 
 import contextlib
+import functools
 import io
 import os
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from snakemake.cli import get_profile_dir, parse_args
 
+from diffusion4k.config import models
 from diffusion4k.config.resolve import Config, origin, read, repeated
-from diffusion4k.dag import sources
+from diffusion4k.config.resolve import save as save_config
+from diffusion4k.dag import metrics, reuse, sources
 from diffusion4k.dag.paths import record, root
 from diffusion4k.errors import UserError
 from diffusion4k.sources import access, hub, retry
 
 CONFIG_FILES, CONFIG = ("--configfile", "--configfiles"), ("--config", "-C")
+
+
+@functools.cache
+def command_line() -> Namespace:
+    """What Snakemake was started with, as it read that: the rules do not have it yet.
+
+    As without any where the command line is not Snakemake's, but of a program that uses its API.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return parse_args(sys.argv[1:])[1]
+        except SystemExit:
+            return parse_args([])[1]
 
 
 def use_own_interpreter() -> None:
@@ -31,26 +48,13 @@ def use_own_interpreter() -> None:
         os.environ["PATH"] = os.pathsep.join([first, path])
 
 
-def command_line() -> Namespace:
-    """What Snakemake was started with, as it read that: the rules do not have it yet.
-
-    As without any where the command line is not Snakemake's, but of a program that uses its API.
-    """
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        try:
-            return parse_args(sys.argv[1:])[1]
-        except SystemExit:
-            return parse_args([])[1]
-
-
-def check_command_line(
-    arguments: list[str], command: Namespace, own: list[Path], base: str | None
-) -> None:
+def check_command_line(arguments: list[str], own_files: Iterable[str], base: str | None) -> None:
     """UserError for what Snakemake would drop of it without a word.
 
     It takes the last of two --config or --configfile, the last of two equal keys, and what is given
     in place of what the profile names: the miniature's profile would plan the paper.
     """
+    own = [Path(file) for file in own_files]
     for names in (CONFIG_FILES, CONFIG):
         if len(given := [word for word in arguments if word.partition("=")[0] in names]) > 1:
             raise UserError(f"{given[0]} twice: the first would be dropped; put all behind one")
@@ -59,7 +63,7 @@ def check_command_line(
     for at, (key, value) in enumerate(keyed):
         if key in dict(keyed[:at]) or (value.startswith("{") and repeated(value)):
             raise UserError(f"--config {key}={value}: a key is there a second time")
-    for profile in _profiles(command):
+    for profile in _profiles(command_line()):
         if not (place := get_profile_dir(profile)):
             continue  # none, or what Snakemake itself refuses
         named = read(place[1])
@@ -101,6 +105,18 @@ def _values(arguments: list[str], names: tuple[str, ...]) -> list[str]:
     return values
 
 
+def notes(config: Config) -> list[str]:
+    """Lines for the terminal: what another run gives, a copy, which tables your models are in."""
+    reused = [reuse.note(config)] if "reuse" in config else []
+    return [*reused, *copied(config), *models.row_notes(config)]
+
+
+def save(config: Config) -> None:
+    """Keep the resolved configuration, and what is taken from another run, beside the results."""
+    save_config(config, f"{root(config)}/config.yaml")
+    reuse.save(config)
+
+
 def copied(config: Config) -> list[str]:
     """A line when the run's files are here and Snakemake's records of their making are not."""
     manifests = sorted(Path(root(config)).glob("sources/*.json"))
@@ -110,15 +126,6 @@ def copied(config: Config) -> list[str]:
         f"{root(config)} is a copy without Snakemake's records: after `cp -a` (with times), record"
         " it by `snakemake … --touch --forceall TARGET`, or much of it is made anew"
     ]
-
-
-def licence(config: Config, source: str) -> str | None:
-    """What a source to be downloaded needs its user to accept, and whether a token is there."""
-    need = sources.licence(config, source)
-    if not need or Path(sources.manifest(config, source)).exists() or hub.offline():
-        return None
-    state = "a token is set, tried at the start" if hub.token_is_set() else "no token is set"
-    return f"{need} ({state})"
 
 
 def refusals(config: Config, fetched: list[str]) -> list[str]:
@@ -150,16 +157,16 @@ def refusals(config: Config, fetched: list[str]) -> list[str]:
     return lines
 
 
-def check(config: Config, workflow: Any, iqa: Path | None) -> None:
+def check(config: Config, workflow: Any, conda: bool) -> None:
     """UserError, a line each, for what the jobs that are about to run lack.
 
-    iqa: the folder of programs of the environment that MUSIQ and MANIQA need; None under conda,
-    which makes it.
+    conda: it makes the environments of jobs, also the one that MUSIQ and MANIQA need.
     """
     jobs = list(workflow.dag.needrun_jobs())
     fetched = {job.wildcards.source for job in jobs if job.rule.name == "fetch_source"}
     lacking = refusals(config, sorted(fetched))
-    if iqa and any(job.rule.name == "quality" for job in jobs) and not (iqa / "python").exists():
+    iqa = any(job.rule.name == "quality" for job in jobs) and not conda
+    if iqa and not (metrics.IQA_BIN / "python").exists():
         lacking.append("MUSIQ and MANIQA need .venv-iqa: run `make env-iqa` (or --sdm conda)")
     if lacking:
         raise UserError("\n".join(lacking))

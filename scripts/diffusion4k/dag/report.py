@@ -1,15 +1,20 @@
 """The report and its gallery: what they read, and which pictures the gallery shows."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 from diffusion4k import shape
 from diffusion4k.config import fidelity
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import claims, figures, generate, paper
+from diffusion4k.dag import claims, code, deviations, figures, generate, paper
 from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import root
 from diffusion4k.metrics import families
 
+# what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
+SCALING = "benchmarks/results/scaling-simulated.json"
+TEMPLATES = Path(__file__).resolve().parents[3] / "report"
 Scored = tuple[str, str]  # (model, evaluation)
 
 
@@ -108,20 +113,50 @@ def gallery_flags(config: Config) -> str:
     )
 
 
-def modules(config: Config) -> tuple[str, ...]:
-    """The families whose scores the gallery shows, which it imports by name."""
+def templates() -> list[Path]:
+    """The page, the gallery, and what both include."""
+    return sorted([*TEMPLATES.glob("*.html"), *TEMPLATES.joinpath("parts").iterdir()])
+
+
+def gallery_code(config: Config) -> str:
+    """Digest of the code that makes the gallery; it imports its scores' families by name."""
     names = dict.fromkeys(name for of in scored(config).values() for name in of)
-    return tuple(map(families.module, names))
+    return code.of("gallery.py", also=templates(), modules=tuple(map(families.module, names)))
 
 
-def settings(config: Config) -> dict[str, dict[str, str | None]]:
+def page_code() -> str:
+    """Digest of the code that makes the report, and of what it sets in."""
+    return code.of("report.py", also=[*templates(), TEMPLATES.parent / SCALING])
+
+
+def lacking(config: Config) -> str:
+    """Table or figure => what those of the paper's rows are called that it has not, as JSON.
+
+    Released weights are the row whose published numbers they have.
+    """
+
+    def called(of: Config, row: str) -> str:
+        return of["models"].get(row, {}).get("published_as", row)
+
+    missing, whole = {}, deviations.of_paper()
+    for section, label in (("tables", paper.row_label), ("figures", figures.label)):
+        for name in set(config[section]) & set(whole[section]):
+            own = {called(config, row) for row in config[section][name]["rows"]}
+            theirs = whole[section][name]["rows"]
+            labels = [label(whole, name, r) for r in theirs if called(whole, r) not in own]
+            missing |= {name: labels} if labels else {}
+    return json.dumps(missing, sort_keys=True)
+
+
+def settings(config: Config) -> dict[str, Any]:
     """What the report says of the configuration that none of its inputs is made by.
 
-    Titles, also of what is not made, and what each row of `fidelity` came to.
+    Titles, also of what is not made, what each row of `fidelity` came to, what the run is.
     """
     sections = {**config["tables"], **config["figures"]}
     titles = {name: entry.get("title") for name, entry in sections.items()}
-    return {"titles": titles, "fidelity": fidelity.states(config)}
+    about = config.get("about")
+    return {"titles": titles, "fidelity": fidelity.states(config), "about": about}
 
 
 def inputs(config: Config) -> dict[str, list[str]]:

@@ -1,10 +1,19 @@
 """Sources: where the manifest of each is, what a gated one asks of its user."""
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
+from diffusion4k import images
 from diffusion4k.config.resolve import Config, origin
-from diffusion4k.dag import code, data
+from diffusion4k.dag import code
 from diffusion4k.dag.paths import file
+from diffusion4k.data import captions as listed
+from diffusion4k.errors import UserError
+from diffusion4k.files import walk
+from diffusion4k.sources import hub
+
+WATCHED = 1_000_000  # files of a folder without captions, beyond which none is looked at
 
 
 def manifest(config: Config, source: str) -> str:
@@ -25,12 +34,6 @@ def of_split(config: Config, split: str, captions: str | None = None) -> str:
 def recaptioned(config: Config, captions: str, split: str) -> str:
     """The data set of a split's images under other captions."""
     return file(config, f"captions/{captions}/{split}.json")
-
-
-def of_captioned_splits(config: Config) -> list[str]:
-    """The data sets of all splits that name captions of their own."""
-    names = (name for name, split in config["splits"].items() if "captions" in split)
-    return [of_split(config, name) for name in names]
 
 
 def of_backbone(config: Config, backbone: str) -> str:
@@ -73,12 +76,21 @@ def licence(config: Config, source: str) -> str:
     )
 
 
+def to_accept(config: Config, source: str) -> str | None:
+    """What a source to be downloaded needs its user to accept, and whether a token is there."""
+    need = licence(config, source)
+    if not need or Path(manifest(config, source)).exists() or hub.offline():
+        return None
+    state = "a token is set, tried at the start" if hub.token_is_set() else "no token is set"
+    return f"{need} ({state})"
+
+
 def own_files(config: Config, source: str) -> str:
     """What changes with the files of a source that is the user's, so that they are listed anew.
 
     Of a model's pipeline names, sizes and times. Trainings may depend on everything else, and a
     touch must not train again: of data sets the captions and the sizes of images, in the splits'
-    folders alone; of the rest names, sizes and where links lead to.
+    folders alone, without captions also below them; of the rest names, sizes and links' ends.
     """
     path = config["sources"][source].get("path")
     if not path:
@@ -86,5 +98,43 @@ def own_files(config: Config, source: str) -> str:
     root = Path(path).expanduser()
     if source.startswith("model_"):
         return code.listing(root)
-    splits = [s["folder"] for s in config["splits"].values() if s["source"] == source]
-    return data.content(root, splits) if splits else code.listing(root, times=False)
+    splits = [
+        (split["folder"], split.get("captioned", True))
+        for split in config["splits"].values()
+        if split["source"] == source
+    ]
+    return content(root, splits) if splits else code.listing(root, times=False)
+
+
+def _below(folder: Path) -> list[tuple[str, int]]:
+    """(name, bytes) of the images below a folder; none where there are too many to look at.
+
+    Snakemake asks each time that it plans: a million files take it seconds.
+    """
+    paths = walk(folder, hidden=False, most=WATCHED)
+    if len(paths) > WATCHED:
+        return []
+    pictures = (p for p in paths if p.suffix.lower() in images.SUFFIXES and p.is_file())
+    return [(p.relative_to(folder).as_posix(), p.stat().st_size) for p in pictures]
+
+
+def content(root: Path, folders: Iterable[tuple[str, bool]]) -> str:
+    """Digest of the captions in these folders of a data set, and of the sizes of their images.
+
+    `folders`: each with whether it is captioned; else, and where it has no metadata.jsonl, all
+    images below it count, by name. Of nothing else that lies there, and of no times: what was
+    trained on it is made again with it.
+    """
+    total = hashlib.sha256()
+    for folder, captioned in sorted(set(folders)):
+        listing = root / folder / listed.LISTING
+        total.update(listing.read_bytes() if listing.is_file() else b"")
+        if not captioned or not listing.is_file():  # captioned here: `captions`
+            total.update(repr(_below(root / folder)).encode() if (root / folder).is_dir() else b"")
+        try:
+            samples = listed.read(root, folder)
+        except UserError:
+            samples = []  # the split's check says what is wrong
+        sizes = [s.path.stat().st_size if s.path.is_file() else None for s in samples]
+        total.update(repr((folder, sizes)).encode())
+    return total.hexdigest()[:16]

@@ -3,8 +3,7 @@
 from functools import partial
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import keys, sources, vae
-from diffusion4k.dag.chains import Chain
+from diffusion4k.dag import chains, keys, latents, resources, sources, vae
 
 CODE = "diffusion4k/train/finetune.py"  # whatever decides weights is reached from it
 
@@ -42,6 +41,16 @@ def last_step(config: Config, model: str) -> str:
     return CHAIN.last_step(config, same(config, model))
 
 
+def pipeline(config: Config, model: str) -> str:
+    """The pipeline that a model is made from."""
+    return sources.of_model(config, model)
+
+
+def latent_shards(config: Config, model: str) -> list[str]:
+    """The encoded training set of a model's backbone."""
+    return latents.manifests(config, config["models"][model]["backbone"])
+
+
 def parts(config: Config, model: str) -> dict[str, str]:
     """What export puts into a model's pipeline: a transformer (the last step's, or another
     source's), a VAE."""
@@ -55,9 +64,18 @@ def parts(config: Config, model: str) -> dict[str, str]:
 
 def dataset(config: Config) -> dict[str, str]:
     """The images, when training encodes them itself (latents.mode: online)."""
-    if config["latents"]["mode"] == "precomputed":
-        return {}
-    return {"dataset": sources.of_split(config, config["latents"]["split"])}
+    online = config["latents"]["mode"] == "online"
+    return {"dataset": latents.dataset(config)} if online else {}
+
+
+def folder(config: Config) -> str:
+    """Where in their data set those images are."""
+    return config["splits"][config["latents"]["split"]]["folder"]
+
+
+def time_limit(config: Config, wildcards) -> float:
+    """Minutes after which a segment saves and ends."""
+    return resources.time_limit(config, "train", wildcards)
 
 
 def of_backbone(config: Config, name: str):
@@ -96,4 +114,4 @@ def recipe(config: Config):
     return flags
 
 
-CHAIN = Chain("train", "train", "model", "train/{name}", recipe, CODE)
+CHAIN = chains.Chain("train", "train", "model", "train/{name}", recipe, CODE)

@@ -3,8 +3,7 @@
 from functools import partial
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import keys, sources
-from diffusion4k.dag.chains import Chain
+from diffusion4k.dag import chains, data, keys, resources, sources
 from diffusion4k.dag.paths import file, shards
 
 CODE = "diffusion4k/train/autoencoder.py"  # whatever decides weights is reached from it
@@ -44,6 +43,26 @@ def encodes(config: Config, vae: str) -> bool:
 def pipeline(config: Config, vae: str) -> str:
     """The pipeline whose VAE a training begins with, and whose F8 form teaches."""
     return sources.of_backbone(config, config["vaes"][vae]["backbone"])
+
+
+def training_set(config: Config) -> str:
+    """The data set that holds the split that VAEs are trained on."""
+    return sources.of_split(config, config["vae_training"]["split"])
+
+
+def training_check(config: Config) -> str:
+    """The check of that split."""
+    return data.checked(config, config["vae_training"]["split"])
+
+
+def time_limit(config: Config) -> float:
+    """Minutes after which a segment saves and ends."""
+    return resources.time_limit(config, "train_vae")
+
+
+def network(config: Config, name: str) -> str:
+    """The manifest of a network that scores or teaches: inception, vgg16."""
+    return sources.manifest(config, name)
 
 
 def images(config: Config) -> str:
@@ -86,6 +105,16 @@ def recipe(config: Config):
     return flags
 
 
+def dataset(config: Config, vae: str) -> str:
+    """The data set that holds the images that a VAE reconstructs."""
+    return sources.of_split(config, config["vaes"][vae]["split"])
+
+
+def check(config: Config, vae: str) -> str:
+    """The check of their split."""
+    return data.checked(config, config["vaes"][vae]["split"])
+
+
 def manifests(config: Config, vae: str) -> list[str]:
     """All shards of the images that a VAE reconstructs."""
     return shards(config, f"vae/{vae}/reconstruction", config["reconstruction"]["shards"])
@@ -109,4 +138,4 @@ def count(config: Config, vae: str) -> int:
     return min(whole, limit(config)({"vae": vae}) or whole)
 
 
-CHAIN = Chain("train_vae", "vae_training", "vae", "vae/{name}/train", recipe, CODE)
+CHAIN = chains.Chain("train_vae", "vae_training", "vae", "vae/{name}/train", recipe, CODE)

@@ -36,7 +36,7 @@ def read(path: str | Path) -> list[Prompt]:
     path = Path(path)
     try:
         content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path}: no such file of prompts") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None

@@ -4,23 +4,24 @@ What reads a captioned folder reads this one, so that other captions need no cod
 """
 
 import json
-import shutil
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from diffusion4k import images
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
-from diffusion4k.files import inside, write_text
+from diffusion4k.files import alike, anew, inside, write_text
 from diffusion4k.manifest import Listed, Manifest
 
 SHOWN = 10  # names in the line for people; a file has them all
 
 
 def members(dataset: Manifest, folder: str) -> list[Listed]:
-    """The images of a folder, as its metadata.jsonl orders them; without one, all by name.
+    """The images of a folder, as its metadata.jsonl orders them; without one, all below it by name.
 
-    UserError for a folder without images.
+    UserError for a folder without images, and for two whose names differ in the suffix or the
+    folder alone: the name is the id of what is made from them.
     """
     where = inside(dataset.root, folder)
     if dataset.listed(where / captions.LISTING).sha256:
@@ -28,10 +29,14 @@ def members(dataset: Manifest, folder: str) -> list[Listed]:
     paths = sorted(
         path
         for path in dataset.paths()
-        if path.parent == where and path.suffix.lower() in images.SUFFIXES
+        if path.is_relative_to(where) and path.suffix.lower() in images.SUFFIXES
     )
     if not paths:
         raise UserError(f"{where}: {dataset.path} lists no images there; is the folder right?")
+    first: dict[str, Path] = {}
+    for path in paths:
+        if (other := first.setdefault(path.stem, path)) != path:
+            raise UserError(f"{path}: its name is {other}'s too; rename one of them")
     return [dataset.listed(path) for path in paths]
 
 
@@ -65,6 +70,27 @@ def read(path: Path) -> dict[str, str]:
     return {id: text for id, text in texts.items() if text.strip()}
 
 
+def of_images(given: Mapping[str, str], ids: Iterable[str], path: Path) -> dict[str, str]:
+    """id => its caption of those in the file `path`; accents may be composed otherwise in a name.
+
+    UserError for captions whose name differs from an image's in case alone: which of them is meant
+    nobody can tell, and a model would be paid for what is there.
+    """
+    ids = set(ids)
+    composed = {unicodedata.normalize("NFC", id): id for id in given}
+    named = {
+        id: id if id in given else composed.get(unicodedata.normalize("NFC", id)) for id in ids
+    }
+    texts = {id: given[name] for id, name in named.items() if name is not None}
+    other = {alike(name): name for name in given if name not in named.values()}
+    spelt = sorted((id, other[alike(id)]) for id in ids - texts.keys() if alike(id) in other)
+    if spelt:
+        more = f"; and {len(spelt) - SHOWN} more" if len(spelt) > SHOWN else ""
+        pairs = "; ".join(f"{name} for {id}" for id, name in spelt[:SHOWN])
+        raise UserError(f"{path}: names differ from the images' in case ({pairs}{more}); mend them")
+    return texts
+
+
 def plain(text: str) -> str:
     """A model's caption in one line, without the quotation marks that some put around it."""
     text = " ".join(text.split())
@@ -93,19 +119,19 @@ def lay(
     """Make `root/folder` anew: a link to each image, and metadata.jsonl; returns its files.
 
     Images are compared with their manifest first. UserError for captions that later stages cannot
-    take.
+    take, and for a `root` with files that are not of an earlier call.
     """
-    shutil.rmtree(root, ignore_errors=True)
     source, target = inside(dataset.root, folder), inside(root, folder)
     lines, files = [], []
-    for picture in dataset.sound([picture.path for picture in pictures]):
-        name = picture.relative_to(source)
-        link = target / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(picture.absolute())
-        files.append(link)
-        record = {"file_name": name.as_posix(), "text": texts[picture.stem]}
-        lines.append(json.dumps(record, ensure_ascii=False))
-    write_text(target / captions.LISTING, "".join(f"{line}\n" for line in lines))
+    with anew(root) as part:
+        for picture in dataset.sound([picture.path for picture in pictures]):
+            name = picture.relative_to(source)
+            link = inside(part, folder) / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(picture.absolute())
+            files.append(target / name)
+            record = {"file_name": name.as_posix(), "text": texts[picture.stem]}
+            lines.append(json.dumps(record, ensure_ascii=False))
+        write_text(inside(part, folder) / captions.LISTING, "".join(f"{line}\n" for line in lines))
     captions.read(root, folder)
     return [*files, target / captions.LISTING]

@@ -33,6 +33,7 @@ class Answers:
         self._folder = folder
 
     def path(self, digest: str) -> Path:
+        """Where the answer of this digest is, or would be."""
         return self._folder / digest[:2] / f"{digest}.json"
 
     def find(self, digest: str) -> Answer | None:

@@ -14,6 +14,7 @@ class Price:
     output: float
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
+        """What so many tokens cost."""
         return (self.input * input_tokens + self.output * output_tokens) / 1e6
 
 

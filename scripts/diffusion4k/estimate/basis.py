@@ -20,7 +20,10 @@ JPEG = 11  # the paper's Compression Ratio, about: bytes of RGB over those of th
 
 @dataclass(frozen=True)
 class Cost:
-    """The jobs of one stage for one model: `flops` and `images` of all, `gpus` of each job."""
+    """The jobs of one stage for one model: `flops` and `images` of all, `gpus` of each job.
+
+    `precision`: of a VAE's convolutions, where they are the arithmetic: bfloat16, tf32, float32.
+    """
 
     key: Key
     jobs: int
@@ -33,8 +36,10 @@ class Cost:
     sources: tuple[str, ...] = ()
     calls: int = 0  # questions to a model behind an address
     max_cost: float = 0.0  # of their answers, in the prices' currency
+    precision: str = ""
 
     def gpu_hours(self, tflops: float) -> float:
+        """Of all jobs together, at `tflops` TFLOP/s a GPU."""
         return self.flops / (tflops * 1e12) / 3600
 
     def wall_hours(self, tflops: float) -> float:
@@ -87,8 +92,28 @@ def captions_of(config: Config, split: str, model: str | None = None) -> tuple[K
 
 def rate(config: Config, backbone: str | None) -> float:
     """TFLOP/s that a GPU sustains in the work of a backbone: plan.tflops."""
-    known = config["plan"]["tflops"]
-    return known.get(backbone, min(known.values())) if isinstance(known, dict) else known
+    return _of(config["plan"]["tflops"], backbone)
+
+
+def vae_rate(config: Config, precision: str) -> float:
+    """TFLOP/s that a GPU sustains in a VAE's convolutions, whosever it is: plan.vae_tflops."""
+    return _of(config["plan"]["vae_tflops"], precision)
+
+
+def _of(known: float | dict[str, float], name: str | None) -> float:
+    """The rate of a name, the lowest for one that is not there; or the one rate of all."""
+    return known.get(name, min(known.values())) if isinstance(known, dict) else known
+
+
+def convolutions(dtype: str, *, tf32: bool = True) -> str:
+    """The precision that a GPU's convolutions of a dtype run in: of float32, torch's default."""
+    return {"float32": "tf32" if tf32 else "float32"}.get(dtype, "bfloat16")
+
+
+def narrower(config: Config) -> int:
+    """By how much the convolutions of LPIPS's network are narrower than VGG-16's."""
+    source = config["sources"]["vgg16"]
+    return source.get("options", {}).get("narrower", 1) if origin(source) == "make" else 1
 
 
 def px(size: Size) -> dict[str, int]:

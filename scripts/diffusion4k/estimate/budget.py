@@ -64,11 +64,12 @@ def choose(plan: Plan) -> list[Choice]:
 def claims(config: Config, target: str) -> tuple[str, ...]:
     """The claims that a target's cells, or votes, decide; none of rows that no run can fill."""
     if target in config["figures"]:
-        voted = config["figures"][target]["rows"] if people.votes(config) else []
+        rows = config["figures"][target]["rows"]
         return tuple(
             name
             for name, claim in config["claims"].items()
-            if claim.get("figure") == target and claim["better"] in voted
+            if claim.get("figure") == target and claim["better"] in rows
+            if people.asked_of(config, claim.get("by", "people"))
         )
     table = config["tables"].get(target)
     if table is None or not table.get("columns"):  # a table in words

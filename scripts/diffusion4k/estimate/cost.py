@@ -24,7 +24,9 @@ from diffusion4k.estimate.basis import (
     Key,
     architecture,
     captions_of,
+    convolutions,
     model_of,
+    narrower,
     picture,
     px,
     split_of,
@@ -36,27 +38,31 @@ from diffusion4k.sources.miniature import architectures as miniature
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # bytes a parameter: weights, their export, fp32 master weights, two moments
 STATE = {"adamw": 2 + 2 + 4 + 8, "adamw_8bit": 2 + 2 + 4 + 2, "adamw_8bit_bf16": 2 + 2 + 2}
-# bytes of a VAE's state: 83.8 M weights, of its decoder's 49.5 M and the discriminator's 6.3 M two
-# moments each, the average, and the result
-VAE_STATE = 4 * (83.8e6 + 2 * 49.5e6 + 3 * 6.3e6 + 49.5e6 + 83.8e6)
 TIMED = 13  # denoising steps of scripts/efficiency.py
 PNG = 1.5  # bytes of RGB over those of a lossless file
 
 
 def check(config: Config, split: str) -> Cost:
+    """The check of a split: every image decoded."""
     count, source = split_of(config, split)
     return Cost(("check", split), 1, count, needs=captions_of(config, split), sources=(source,))
 
 
 def train_vae(config: Config, vae: str) -> Cost:
+    """A VAE's training: all of its segments."""
     own, entry = config["vae_training"], config["vaes"][vae]
     backbone, chain = entry["backbone"], reconstructions.CHAIN
+    recipe, network = config["vae_recipes"][entry["recipe"]], architecture(config, backbone).vae
+    trained = recipe["encoder"] == "trained"
     step = autoencoder.step(
-        architecture(config, backbone).vae,
+        network,
         own,
         form=entry.get("decoder", config["vae"]["decoder"]),
-        adversarial=config["vae_recipes"][entry["recipe"]]["adversarial"] > 0,
+        adversarial=recipe["adversarial"] > 0,
+        trained=trained,
+        narrower=narrower(config),
     )
+    state = autoencoder.state(network, own, trained=trained, average=recipe["ema"] > 0)
     _, source = split_of(config, own["split"])
     return Cost(
         ("train_vae", vae),
@@ -65,13 +71,15 @@ def train_vae(config: Config, vae: str) -> Cost:
         flops=own["steps"] * step,
         gpus=own["gpus"],
         chain=True,
-        gb=(len(chain.kept(config)) + 3) * VAE_STATE / 1e9,
+        gb=(len(chain.kept(config)) + 3) * state / 1e9,
         needs=(("check", own["split"]),),
         sources=(source, config["backbones"][backbone]["source"], "vgg16"),
+        precision=convolutions(own["precision"]),
     )
 
 
 def latents(config: Config, backbone: str) -> Cost:
+    """The training set, encoded for a backbone."""
     latents, networks = config["latents"], architecture(config, backbone)
     count, source = split_of(config, latents["split"])
     shape, dtype = px(latents["size"]), BYTES[latents["dtype"]]
@@ -91,10 +99,12 @@ def latents(config: Config, backbone: str) -> Cost:
         gb=dtype * (pictures * posterior + max(crops, count) * text) / 1e9,
         needs=(("check", latents["split"]), *needs),
         sources=(source, config["backbones"][backbone]["source"], *vaes),
+        precision=convolutions(latents["dtype"]),
     )
 
 
 def train(config: Config, model: str) -> Cost:
+    """A fine-tuning: all of its segments."""
     backbone, pixels = config["models"][model]["backbone"], px(config["latents"]["size"])
     train = for_backbone(config, backbone)
     networks, kind = architecture(config, backbone), backbones.get(backbone)
@@ -123,6 +133,7 @@ def train(config: Config, model: str) -> Cost:
 
 
 def reconstruct(config: Config, vae: str) -> Cost:
+    """The photographs that a VAE encodes, decodes and is scored by."""
     settings, entry = config["reconstruction"], config["vaes"][vae]
     own = config["vae"] | {"factor": 16} | entry
     pipeline = entry.get("source") or config["backbones"][entry["backbone"]]["source"]
@@ -140,10 +151,12 @@ def reconstruct(config: Config, vae: str) -> Cost:
         gpus=1,
         needs=(("check", entry["split"]), *needs),
         sources=(source, *sources_read, "inception", "vgg16"),
+        precision=convolutions("float32", tf32=settings["tf32"]),
     )
 
 
 def generate(config: Config, model: str, evaluation: str) -> Cost:
+    """A model's pictures of an evaluation."""
     settings, entry = config["evaluations"][evaluation], config["models"][model]
     count, source = split_of(config, settings["split"])
     shape = px(settings["size"])
@@ -164,6 +177,7 @@ def generate(config: Config, model: str, evaluation: str) -> Cost:
 
 
 def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
+    """What is timed of an entry of `efficiency`: one picture."""
     entry = config["efficiency"][cost]
     name = entry["model"]
     model, shape = config["models"][name], px(config["evaluations"][evaluation]["size"])

@@ -13,17 +13,15 @@ from diffusion4k.backbones.architecture import Architecture
 from diffusion4k.config import training
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import draw
-from diffusion4k.estimate import flops
-from diffusion4k.estimate.basis import Key, architecture, backbone_of
+from diffusion4k.estimate import autoencoder, flops
+from diffusion4k.estimate.basis import Key, architecture, backbone_of, narrower
 from diffusion4k.estimate.cost import BYTES
 from diffusion4k.shape import Size, sides
 
 GB = 1e9
 DECODE = 16.1 * GB / 4096**2  # bytes a pixel of a picture that the F16 decoder makes, in bfloat16
 FACTOR = {8: 4.0, 16: 1.0}  # an F8 VAE works on maps of four times as many values
-# text encoders and VAE, parameters: SD3's two CLIPs and T5-XXL, Flux's CLIP and T5-XXL
-BESIDE = {"sd3": 5.6e9, "flux": 5.0e9}
-VAE_HELD = 1.6 * GB  # of the SC-VAE's training: student, teacher, LPIPS, average, gradients, AdamW
+VGG16 = 14.7e6  # weights of LPIPS's network
 # bytes a pixel of a micro-batch of its images, with gradient checkpointing and without
 VAE_PIXEL = {True: 5440.0, False: 10450.0}
 LIVE = 32  # bytes a token and channel that are alive in one block, forward or recomputed
@@ -35,7 +33,7 @@ def of(config: Config, key: Key) -> float | None:
     if stage == "train":
         return _train(config, name) / GB
     if stage == "train_vae":
-        return _train_vae(config) / GB
+        return _train_vae(config, name) / GB
     if stage == "latents":
         return _decode(config, config["latents"]["size"], 16) * config["latents"]["batch"] / GB
     if stage in ("reconstruct", "rebuild"):
@@ -108,7 +106,7 @@ def picture(
     step = pictures * _block(networks, size, own["t5_tokens"], factor)
     decode = 0 if tiled else _decode(config, size, factor)
     transformer = networks.parameters * width
-    beside = BESIDE.get(backbone, 0) * width if networks.parameters > 1e9 else 0
+    beside = networks.beside * width
     if offload:
         return max(transformer + step, decode, beside) / GB
     return (transformer + beside + max(step, decode)) / GB
@@ -145,15 +143,24 @@ def _moments(train: Config) -> float:
     return 8 if train["optimizer"] == "adamw" else 2 + 8 / 256
 
 
-def _train_vae(config: Config) -> float:
-    """Bytes on each GPU of the scale-consistent VAE's training, at its real size, encoder frozen.
+def _train_vae(config: Config, vae: str) -> float:
+    """Bytes on each GPU of the scale-consistent VAE's training.
 
-    A pixel's are counted by benchmarks/train_vae.py --memory, in float32; most are VGG-16's maps,
-    which mixed precision leaves there.
+    A pixel's are those of the real size with the encoder frozen, counted by benchmarks/train_vae.py
+    --memory, in float32; most are VGG-16's maps, which mixed precision leaves there.
     """
-    own = config["vae_training"]
+    own, entry = config["vae_training"], config["vaes"][vae]
+    recipe = config["vae_recipes"][entry["recipe"]]
+    encoder, decoder = autoencoder.parameters(architecture(config, entry["backbone"]).vae)
+    changing = decoder + (encoder if recipe["encoder"] == "trained" else 0)
+    opponent = autoencoder.discriminator_parameters(
+        own["discriminator_hidden"], own["discriminator_depth"]
+    )
+    # student, teacher and LPIPS; gradients and two moments, and the average
+    held = 2 * (encoder + decoder) + VGG16 / narrower(config) ** 2 + 4 * opponent
+    held += (4 if recipe["ema"] else 3) * changing
     pixels = own["micro_batch"] * own["size"] ** 2
-    return VAE_HELD + pixels * VAE_PIXEL[own["gradient_checkpointing"]]
+    return 4 * held + pixels * VAE_PIXEL[own["gradient_checkpointing"]]
 
 
 def _width(networks: Architecture) -> int:

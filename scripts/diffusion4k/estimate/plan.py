@@ -1,6 +1,7 @@
 """What a run takes before it starts: jobs, GPU hours, wall time, disk; a target's and in all."""
 
 import json
+import math
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,6 @@ from diffusion4k.estimate.basis import Cost, Key
 from diffusion4k.estimate.cost import STAGES
 from diffusion4k.metrics import families
 
-VAES = ("reconstruct", "train_vae")  # stages whose work is named after one of `vaes`
-
 
 class Plan:
     """The work of one configuration, and sums over the part that a target needs."""
@@ -22,19 +21,25 @@ class Plan:
         self.config, self.measured = config, measured or {}
 
     def tflops(self, work: Cost) -> float:
-        """The sustained rate of a GPU at this work: measured, or plan.tflops."""
+        """The sustained rate of a GPU at this work: measured, or plan.tflops or plan.vae_tflops.
+
+        A VAE is the same network whosever it is: what was measured of one backbone's is of all.
+        """
         stage, *of = work.key
+        if work.precision:
+            measured = [rate for key, rate in self.measured.items() if key[0] == stage]
+            return next(iter(measured), basis.vae_rate(self.config, work.precision))
         if stage == "draw" and work.flops:  # of several models in one job
             rows = shown.by_row(self.config, *of).items()
             return work.flops / sum(count / self._rate("generate", row) for row, count in rows)
         return self._rate(stage, *of[:1])
 
     def _rate(self, stage: str, name: str = "") -> float:
-        """Of one stage and model, VAE, entry of `efficiency`, or backbone."""
+        """Of one stage and model, entry of `efficiency`, or backbone."""
         if stage == "efficiency":
             name = self.config["efficiency"][name]["model"]
-        section = self.config["vaes" if stage in VAES else "models"]
-        backbone = basis.backbone_of(self.config, section[name]) if name in section else name
+        models = self.config["models"]
+        backbone = basis.backbone_of(self.config, models[name]) if name in models else name
         return self.measured.get((stage, backbone), basis.rate(self.config, backbone))
 
     @property
@@ -91,6 +96,7 @@ class Plan:
         return sorted(works.values(), key=lambda work: order.index(work.key[0]))
 
     def gpu_hours(self, works: Iterable[Cost]) -> float:
+        """Of all of these together."""
         return sum(work.gpu_hours(self.tflops(work)) for work in works)
 
     def wall_hours(self, works: list[Cost]) -> float:
@@ -116,8 +122,20 @@ class Plan:
             return 0.0
         if url := source.get("url"):
             return repositories.FILES.get(url.rpartition("/")[2])
+        if self.reckoned(name):
+            sizes = repositories.PHOTOGRAPHS[source["hub"]]
+            splits = [split for split in self.config["splits"].values() if split["source"] == name]
+            if not splits or any(split["folder"] not in sizes for split in splits):
+                return None
+            pixels = (split.get("count", 0) * math.prod(sizes[split["folder"]]) for split in splits)
+            return 3 * sum(pixels) / basis.JPEG / 1e9
         known = repositories.REPOSITORIES.get(source.get("hub", ""))
         return known.gb if known else None
+
+    def reckoned(self, name: str) -> bool:
+        """Whether a source's size is that of its splits: images, mean sides, a JPEG's share."""
+        source = self.config["sources"][name]
+        return origin(source) == "hub" and source["hub"] in repositories.PHOTOGRAPHS
 
     def disk(self) -> dict[str, float]:
         """GB of the run at its peak by stage, downloads apart, which lie in HF_HOME."""

@@ -10,6 +10,7 @@ from diffusion4k.estimate.basis import (
     Cost,
     Key,
     captions_of,
+    convolutions,
     model_of,
     picture,
     px,
@@ -97,6 +98,7 @@ def rebuild(config: Config, figure: str) -> Cost:
         gpus=1,
         needs=tuple(dict.fromkeys(needs)),
         sources=tuple(dict.fromkeys(read)),
+        precision=convolutions("float32", tf32=config["reconstruction"]["tf32"]),
     )
 
 

@@ -1,13 +1,15 @@
 """A plan as people read it: lines of columns for stages, targets, questions, budget and sources."""
 
 import itertools
+import textwrap
 from collections.abc import Iterable, Iterator
 
 from diffusion4k.config.resolve import Config, origin
 from diffusion4k.estimate import budget
-from diffusion4k.estimate.basis import Cost
+from diffusion4k.estimate.basis import JPEG, Cost
 from diffusion4k.estimate.plan import Plan
 
+LIST = 90  # characters of a line of names
 SUMS = ("jobs", "PFLOP", "GPU time", "wall time", "GB")
 
 
@@ -54,9 +56,11 @@ def questions(plan: Plan) -> list[str]:
 
 
 def budgeted(plan: Plan) -> list[str]:
-    """A line for each target, in the order of claims checked a GPU-hour, and what does not fit."""
+    """A line for each target, in the order of claims checked a GPU-hour, and what does not fit;
+    then the claims themselves."""
     have, spent, rows, checked = plan.config["plan"]["budget"], 0.0, [], 0
-    for choice in budget.choose(plan):
+    choices = budget.choose(plan)
+    for choice in choices:
         fits = not choice.reason
         spent += choice.hours if fits else 0
         checked += len(choice.claims) if fits else 0
@@ -68,7 +72,20 @@ def budgeted(plan: Plan) -> list[str]:
         f" best first; claims: {checked} of {len(plan.config['claims'])}\n"
     )
     heads = ["target", "adds", "claims", "in all", "claims", ""]
-    return [heading, *columns(heads, rows, left=(0, 5))]
+    return [heading, *columns(heads, rows, left=(0, 5)), *claims(plan, choices)]
+
+
+def claims(plan: Plan, choices: list[budget.Choice]) -> list[str]:
+    """The claims by name: a line for each target that checks some, and for those that none does."""
+    checked = {name for choice in choices for name in choice.claims}
+    unchecked = [name for name in plan.config["claims"] if name not in checked]
+    parts = [(c.target, "no" if c.reason else "yes", c.claims) for c in choices if c.claims]
+    parts += [("none", "–", unchecked)] if unchecked else []
+    rows = []
+    for target, fits, names in parts:
+        first, *others = textwrap.wrap(", ".join(names), LIST)
+        rows += [[target, fits, first], *(["", "", line] for line in others)]
+    return columns(["checked by", "fits", "claims"], rows, left=(0, 1, 2)) if rows else []
 
 
 def sums(plan: Plan, works: Iterable[Cost]) -> list[str]:
@@ -94,23 +111,35 @@ def _price(plan: Plan) -> float:
 
 
 def sources(plan: Plan) -> list[str]:
-    """A line for each source that is read: size where known, licence."""
-    rows = []
-    for name in plan.sources(plan.everything):
-        gb = plan.source_gb(name)
+    """A line for each source that is read: size where known, licence; their sum, and what ≈ is."""
+    rows, names = [], plan.sources(plan.everything)
+    sizes = {name: plan.source_gb(name) for name in names}
+    near = {name: "≈ " if plan.reckoned(name) else "" for name in names}
+    for name, gb in sizes.items():
         entry = plan.config["sources"][name]
         where = str(entry[origin(entry)])
         gated = "gated: licence and HF_TOKEN" if entry.get("gated") else ""
-        rows.append([name, where, "?" if gb is None else number(gb), gated])
-    return columns(["source", "from", "GB", ""], rows, left=(0, 1, 3))
+        rows.append([name, where, "?" if gb is None else near[name] + number(gb), gated])
+    lacking = "at least " if None in sizes.values() else ""
+    total = number(sum(gb for gb in sizes.values() if gb))
+    rows.append(["all", "", lacking + (any(near.values()) and "≈ " or "") + total, ""])
+    lines = columns(["source", "from", "GB", ""], rows, left=(0, 1, 3))
+    if any(near.values()):
+        how = f"images x mean height x mean width (Table 9) x 3 bytes, as JPEG 1 : {JPEG}"
+        lines[-1:] = [f"≈: {how}; ?: nobody here knows", ""]
+    return lines
 
 
 def rates(config: Config) -> str:
-    """plan.tflops, of each backbone where it differs."""
-    known = config["plan"]["tflops"]
+    """plan.tflops, of each backbone where it differs, and plan.vae_tflops, of each precision."""
+    plan = config["plan"]
+    return f"{_rates(plan['tflops'])} TFLOP/s, a VAE's convolutions {_rates(plan['vae_tflops'])}"
+
+
+def _rates(known: float | dict[str, float]) -> str:
     if not isinstance(known, dict):
         return f"{known:g}"
-    return ", ".join(f"{rate:g} ({backbone})" for backbone, rate in known.items())
+    return ", ".join(f"{rate:g} ({name})" for name, rate in known.items())
 
 
 def number(value: float) -> str:

@@ -14,7 +14,7 @@ from diffusion4k import images, shape
 from diffusion4k.data import captions
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
-from diffusion4k.manifest import Manifest
+from diffusion4k.manifest import Manifest, read
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,36 @@ def in_px(*sides: shape.Shape) -> str:
 
 
 def settings(pictures: Iterable[Picture], labels: dict[str, str]) -> str:
-    """A sentence on how the pictures of each row were drawn; "" where no manifest says it."""
+    """A sentence on how the pictures of each row were drawn, "" where no manifest says it."""
     of: dict[str, list[Picture]] = {}
     for picture in pictures:
         if picture.steps:
             of.setdefault(labels[picture.row], []).append(picture)
-    parts = []
-    for label, drawn in of.items():
-        sides = sorted({(picture.height, picture.width) for picture in drawn})
-        words = [in_px(*sides)]
-        for name in ("steps", "guidance", "seed"):
-            values = sorted({getattr(picture, name) for picture in drawn} - {None})
-            if 0 < len(values) <= 10:
-                text = ", ".join(f"{value:g}" for value in values)
-                words.append(f"{text} steps" if name == "steps" else f"{name} {text}")
-        parts.append(f"{label}: {', '.join(words)}")
+    words = {label: _drawn_as(drawn) for label, drawn in of.items()}
+    if len(words) == 1:
+        return "".join(f"{label}: {', '.join(said.values())}." for label, said in words.items())
+    first = next(iter(words.values()), {})
+    # what all rows share is said once, then what those of the same settings have besides
+    shared = {k: v for k, v in first.items() if all(said.get(k) == v for said in words.values())}
+    alike: dict[str, list[str]] = {}
+    for label, said in words.items():
+        own = ", ".join(text for name, text in said.items() if name not in shared)
+        alike.setdefault(own, []).append(label)
+    parts = [f"All: {', '.join(shared.values())}"] * bool(shared)
+    parts += [f"{', '.join(labels)}: {own}" for own, labels in alike.items() if own]
     return f"{'; '.join(parts)}." if parts else ""
+
+
+def _drawn_as(pictures: list[Picture]) -> dict[str, str]:
+    """What a row's pictures were drawn with, in words, as far as their manifests say it."""
+    sides = sorted({(picture.height, picture.width) for picture in pictures})
+    words = {"sides": in_px(*sides)}
+    for name in ("steps", "guidance", "seed"):
+        values = sorted({getattr(picture, name) for picture in pictures} - {None})
+        if 0 < len(values) <= 10:
+            text = ", ".join(f"{value:g}" for value in values)
+            words[name] = f"{text} steps" if name == "steps" else f"{name} {text}"
+    return words
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,8 @@ class Shown:
     def pictures(self, row: str) -> list[Picture]:
         """The pictures of a row, in the order of its manifests.
 
-        Those of somebody's own folder have an id alone: the prompt is the photograph's.
+        Those of somebody's own folder have an id alone: its prompt is that of the data set that
+        they were matched to, which may have captions of the model's own.
         """
         pictures = []
         for source in self.rows.get(row, []):
@@ -116,9 +131,13 @@ class Shown:
                     own["path"] = source.root / record["file"]
                     pictures.append(Picture(source=source, **own))
                 continue
+            texts = {}
+            if dataset := source.inputs.get("dataset"):
+                listed = captions.of(read(dataset), source.settings["folder"])
+                texts = {sample.id: sample.text for sample in listed}
             for path in images.pictures(source.paths()):
                 height, width = images.sides(path)
-                text = self.photographs[path.stem].text if self.photographs else ""
+                text = texts.get(path.stem, "")
                 pictures.append(Picture(row, path.stem, text, height, width, path, source))
         return pictures
 

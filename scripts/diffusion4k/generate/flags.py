@@ -67,10 +67,11 @@ def pictures_of(model: str) -> Path:
     return max(same_run, key=lambda path: manifest.read(path).settings.get("height", 0))
 
 
-class Like(argparse.Action):
-    """Takes what is not given from what made other pictures, as their manifest says.
+class LikeParser(argparse.ArgumentParser):
+    """With --like it takes what is not given from what made other pictures, as their manifest says.
 
-    The pictures are told by their manifest, or by the model of a row of the tables.
+    The pictures are told by their manifest, or by the model of a row of the tables. What is given
+    wins, before --like or behind it, and if it is the default.
     """
 
     TAKEN = (
@@ -79,20 +80,29 @@ class Like(argparse.Action):
         "vae_tiling", "attention", "compile",
     )  # fmt: skip
 
-    def __call__(self, parser, namespace, value, option_string=None):
-        try:
-            if not Path(value).exists():
-                value = pictures_of(value)
-                print(f"like {value}", file=sys.stderr)
-            setattr(namespace, self.dest, value)
-            settings = manifest.read(value).settings
-        except UserError as error:
-            parser.error(f"--like: {error}")
-        if "seed_policy" not in settings:
-            parser.error(f"--like {value}: is of no pictures that generate.py made")
+    def parse_known_args(self, args=None, namespace=None):
+        """As of every parser."""
+        absent = object()  # argparse sets no default where there is a value
+        namespace = argparse.Namespace(**dict.fromkeys(self.TAKEN, absent))
+        namespace, rest = super().parse_known_args(args, namespace)
+        settings = {} if namespace.like is None else self._settings(namespace)
         for name in self.TAKEN:
-            if getattr(namespace, name) == parser.get_default(name):
-                setattr(namespace, name, settings.get(name, parser.get_default(name)))
+            if getattr(namespace, name) is absent:
+                setattr(namespace, name, settings.get(name, self.get_default(name)))
+        return namespace, rest
+
+    def _settings(self, namespace: argparse.Namespace) -> dict[str, Any]:
+        """Those of the pictures that --like means, which becomes the path of their manifest."""
+        try:
+            if not Path(namespace.like).exists():
+                namespace.like = str(pictures_of(namespace.like))
+                print(f"like {namespace.like}", file=sys.stderr)
+            settings = manifest.read(namespace.like).settings
+        except UserError as error:
+            self.error(f"--like: {error}")
+        if "seed_policy" not in settings:
+            self.error(f"--like {namespace.like}: is of no pictures that generate.py made")
+        return settings
 
 
 def _defaults(name: str) -> str:

@@ -33,15 +33,19 @@ class Folder:
         self.png = png
 
     def image(self, id: str) -> Path:
+        """A picture's JPEG."""
         return self.root / "images" / f"{id}.jpg"
 
     def lossless(self, id: str) -> Path:
+        """Its PNG, where such are kept."""
         return self.root / LOSSLESS / f"{id}.png"
 
     def files(self, id: str) -> list[Path]:
+        """A picture's files, without its receipt."""
         return [self.image(id), self.lossless(id)] if self.png else [self.image(id)]
 
     def receipt(self, id: str) -> Path:
+        """What says how a picture was made."""
         return self.root / "receipts" / f"{id}.json"
 
     def find(self, id: str, digest: str) -> Picture | None:

@@ -4,7 +4,6 @@ A smaller set is never scored: whatever is missing or wrong is named, with the r
 """
 
 import shutil
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,10 +29,10 @@ def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]
         if path.suffix.lower() in images.SUFFIXES and path.stem in pictures:
             pictures[path.stem].append(path)
         else:
-            others[_plain(path.stem)] = path.name
+            others[files.alike(path.stem)] = path.name
     faults = []
     for id in (id for id, paths in pictures.items() if not paths):
-        other, hint = others.get(_plain(id)), ""
+        other, hint = others.get(files.alike(id)), ""
         if other:
             same = Path(other).stem == id
             hint = "is of no format that is read" if same else "is spelt otherwise; rename it"
@@ -43,11 +42,6 @@ def match(folder: Path, ids: Sequence[str]) -> tuple[dict[str, Path], list[str]]
         if len(paths) > 1:
             faults.append(f"{id}: several, {' and '.join(path.name for path in paths)}")
     return {id: paths[0] for id, paths in pictures.items() if len(paths) == 1}, faults
-
-
-def _plain(name: str) -> str:
-    """A name without what file systems treat alike: case, and how accents are composed."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def lossless(target: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
+from PIL.TiffImagePlugin import BITSPERSAMPLE
 
 from diffusion4k import shape
 from diffusion4k.errors import UserError
@@ -28,6 +29,9 @@ LOSSLESS = "lossless"
 # What counts as an image in a folder.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
+# Of TIFF; Pillow takes such a file for one of 8 bits when it is not compressed.
+PLANES = "more than 8 bits a channel, each channel in a plane of its own"
+
 # Photographs of 100 megapixels and more are this project's business, not an attack.
 Image.MAX_IMAGE_PIXELS = 1_000_000_000
 # So are PNG with a workflow as text, or a large colour profile: bytes of one, and of all, unpacked.
@@ -46,14 +50,15 @@ def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
     Palette, grey and CMYK images are converted, alpha is composited on white, and of 16-bit colour
     the upper 8 bits count, as wherever the released code reads a photograph; see `rgb_sides` for
     pictures that are scored. Raises UserError, naming the file and the reason, for one that is
-    empty, truncated, no image, or 16-bit grey (Pillow would clip its values, not scale them).
+    empty, truncated, no image, 16-bit grey (Pillow would clip its values, not scale them), or a
+    TIFF of 16-bit planes that Pillow would read as noise.
     """
     with _opening(path) as opened:
         _check_end(opened, path)
         unlike = _unlike_rgb(opened)  # load() forgets the depth
         opened.load()
         image = ImageOps.exif_transpose(opened) if exif_transpose else opened.copy()
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")) or unlike == PLANES:
         raise UserError(f"{path}: {unlike}; convert it to 8-bit RGB first")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -128,6 +133,8 @@ def _unlike_rgb(opened: Image.Image) -> str:
     deep = [m for m in modes if isinstance(m, str) and ";16" in m and not m.startswith("BGR")]
     if deep or opened.mode.startswith(("I", "F")):
         return f"mode {(deep or [opened.mode])[0]}, more than 8 bits a channel"
+    if max(getattr(opened, "tag_v2", {}).get(BITSPERSAMPLE, (8,))) > 8:
+        return PLANES
     if opened.mode in ("1", "L", "LA"):
         return "greyscale"
     return "" if opened.mode in ("RGB", "RGBA", "P", "PA") else opened.mode

@@ -12,6 +12,8 @@ from diffusion4k.files import walk
 from diffusion4k.ledger.chain import Run
 from diffusion4k.manifest import Listed, Manifest
 
+# what unlisted JSON lies in or is called: a training's saves, pictures' records; both look after it
+APART = {"progress", "receipts"}
 BEGINNING = '{\n "root"'  # of every manifest, and of no other JSON file
 
 
@@ -82,7 +84,7 @@ def check(
                 report.stale[reader.path] = (
                     f"note: {reader.path} was made from another {source} than is there now;"
                     " snakemake makes it again (-n shows what) unless that was accepted with"
-                    " --touch"
+                    f" --touch: then --forcerun {reader.path} does"
                 )
     return report
 
@@ -90,12 +92,13 @@ def check(
 def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Manifest]:
     """Every manifest below `folder`, those of the stages: no JSON of their bulk, no crate's copies.
 
-    UserError for one that cannot be read, or into `damaged` what is wrong with each of them. A file
-    counts as one when it begins as a manifest does, or is an input of another.
+    UserError for one that cannot be read, or into `damaged` what is wrong with each of them. What
+    is no JSON object counts as one, since what nothing was made from yet is told by nothing else:
+    no bulk and not APART.
     """
     manifests: list[Manifest] = []
     bulk: set[Path] = set()
-    doubtful: dict[Path, tuple[bool, str]] = {}
+    doubtful: dict[Path, str] = {}
     paths = [p for p in walk(folder) if p.suffix == ".json" and p.is_file() and p.name[0] != "."]
     crates = {path.parent for path in paths if path.name == "ro-crate-metadata.json"}
     for path in sorted(paths, key=lambda path: len(path.parts)):
@@ -105,19 +108,21 @@ def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Man
         begins = text.startswith(BEGINNING)
         try:
             record = {} if begins else json.loads(text)
-            if begins or isinstance(record, dict) and {"root", "made", "files"} <= record.keys():
+            if not isinstance(record, dict):
+                doubtful[path] = f"{path}: no JSON object; delete it and run again"
+            elif begins or {"root", "made", "files"} <= record.keys():
                 manifests.append(manifest.read(path))
                 bulk.update(manifests[-1].paths())
         except ValueError as error:
-            doubtful[path] = begins, f"{path}: not JSON ({error}); delete it and run again"
+            doubtful[path] = f"{path}: not JSON ({error}); delete it and run again"
         except UserError as error:
-            doubtful[path] = begins, str(error)
-    sources = {Path(source).parts[-3:] for reader in manifests for source in reader.inputs.values()}
-    for path, (begins, reason) in doubtful.items():
+            doubtful[path] = str(error)
+    for path, reason in doubtful.items():
+        if path in bulk or not APART.isdisjoint(path.with_suffix("").parts):
+            continue
         if damaged is None:
             raise UserError(reason)
-        if path not in bulk and (begins or path.parts[-3:] in sources):
-            damaged[path] = reason
+        damaged[path] = reason
     return manifests
 
 

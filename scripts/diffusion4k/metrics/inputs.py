@@ -66,7 +66,7 @@ def generated(
 
 
 def folder(where: Path, size: Size | None = None) -> list[Picture]:
-    """Every image of a folder by name; UserError for what would make another set of it.
+    """Every image of a folder in the order of ids; UserError for what would make another set of it.
 
     That is a file that is none, a link to nothing, two of one id (p2.jpg and p2.png), a folder, or
     no image at all. What is hidden or called metadata.jsonl does not count, nor does PICTURE.json,
@@ -92,7 +92,7 @@ def folder(where: Path, size: Size | None = None) -> list[Picture]:
     if not files:
         raise UserError(f"{where}: no images there")
     expected = sides(size) if size else None
-    return [Picture(shown(path.stem), path, expected) for path in files]
+    return sorted((Picture(shown(p.stem), p, expected) for p in files), key=lambda p: p.id)
 
 
 def some(names: Sequence[str]) -> str:

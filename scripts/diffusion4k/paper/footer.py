@@ -8,7 +8,8 @@ from diffusion4k.paper import verdicts
 from diffusion4k.paper.spec import column_key
 
 ALIKE = "≈"  # the difference from the baseline row lies inside its interval
-MARKS = {verdicts.REPRODUCED: "✓", verdicts.NOT_REPRODUCED: "✗"}  # beside the difference
+# beside the difference
+MARKS = {verdicts.REPRODUCED: "✓", verdicts.NOT_REPRODUCED: "✗", verdicts.DIRECTION: "✗→"}
 # how lines begin that speak of published numbers, which the form without them leaves out
 OF_PUBLISHED = ("Published ", "[", *MARKS.values(), "Not judged")
 
@@ -153,9 +154,16 @@ def _judged(rows: list[dict]) -> list[str]:
     """What the marks of verdicts mean, and why numbers beside published ones have none."""
     cells = [cell for row in rows if not row.get("context") for cell in row["cells"].values()]
     present = {cell["verdict"] for cell in cells}
-    signs = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if verdict in present]
+    whole = [verdict for verdict in MARKS if verdict in present - {verdicts.DIRECTION}]
+    signs = [f"{MARKS[verdict]} {verdict}" for verdict in whole]
     limits = "as published, within rounding and both sides' sampling or the column's tolerance"
     notes = [f"{', '.join(signs)}: {limits}"] if signs else []
+    if verdicts.DIRECTION in present:
+        notes.append(
+            f"{MARKS[verdicts.DIRECTION]} {verdicts.DIRECTION}: the value is not as published, its"
+            " difference to the row that it is compared with has the published sign, and its"
+            " interval, or the tolerance, excludes zero"
+        )
     why: dict[str, None] = {}
     for cell in cells:
         beside = cell["ours"] is not None and cell["published"] is not None

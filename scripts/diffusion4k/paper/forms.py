@@ -16,7 +16,7 @@ def write(table: dict[str, Any], output: Path, name: str) -> list[Path]:
         "tex": latex.latex(table, name),
         "ours.tex": latex.latex(table, name, ours_only=True),
     }
-    paths = {output.with_name(f"{name}.{suffix}"): text for suffix, text in texts.items()}
+    paths = {output.with_suffix(f".{suffix}"): text for suffix, text in texts.items()}
     for path, text in paths.items():
         files.write_text(path, text)
     return [*paths]

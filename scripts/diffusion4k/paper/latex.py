@@ -1,51 +1,16 @@
 """One table (see tables.assemble) as a LaTeX table environment with booktabs rules."""
 
-import re
-import unicodedata
 from typing import Any
 
-from diffusion4k.paper import prompt_table
+from diffusion4k.paper import prompt_table, tex
 from diffusion4k.paper.footer import OF_PUBLISHED
 from diffusion4k.paper.render import headings, interval, label, line
+from diffusion4k.paper.tex import escape
 
-_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "`": r"\textasciigrave{}",
-    # in the old encoding of fonts, which is still the default, these print other signs
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\char34{}",
-    # signs that a plain font lacks
-    "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$",
-    "→": r"$\rightarrow$",
-    "Δ": r"$\Delta$",
-    "Σ": r"$\Sigma$",
-    "−": "$-$",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "≈": r"$\approx$",
-    "✓": r"$\surd$",
-    "«": r"$\ll$",
-    "»": r"$\gg$",
-    "„": ",,",
-    "′": "$'$",
-    "″": "$''$",
-    "\u202f": r"\,",
-    "✗": r"$\times$",
-}
-# of the letters up to U+017F those that a plain font lacks, of the signs beyond those that it has
-_LACKING = frozenset("ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ")
-_PUNCTUATION = frozenset("‐‑‒–—―‖‘’“”†‡•…‰‱€")
 _HEAD = r"""% needs \usepackage{booktabs,adjustbox}
-% \newcommand{\interval}[1]{{\scriptsize #1}} before it shows the intervals of ours
+% \newcommand{\interval}[1]{} before it leaves out the intervals of ours
 \begin{table}[t]
-\providecommand{\interval}[1]{}
+\providecommand{\interval}[1]{{\scriptsize #1}}
 \centering
 \small
 \setlength{\tabcolsep}{4pt}
@@ -56,7 +21,7 @@ def latex(table: dict[str, Any], name: str | None = None, *, ours_only: bool = F
     r"""A table environment, UTF-8: no wider than the line, notes below the rules.
 
     The number in front of the title is left to \caption. `name` gives the label, tab:NAME.
-    Intervals of ours are arguments of \interval, which prints nothing unless it is defined.
+    Intervals of ours are arguments of \interval, small unless a document defines it otherwise.
     `ours_only` leaves out what was published, differences and verdicts; a comment where nothing
     is left.
     """
@@ -66,35 +31,10 @@ def latex(table: dict[str, Any], name: str | None = None, *, ours_only: bool = F
         notes = [note for note in notes if not note.startswith(OF_PUBLISHED)]
         if not (table["rows"] and table["columns"]):
             return f"% {escape(table['title'])}: nothing of ours\n"
-    title = re.sub(r"^Table \w+: *", "", table["title"])
-    caption = " ".join(filter(None, [title[:1].upper() + title[1:], table["caption"]]))
-    text = _HEAD + f"\\caption{{{escape(caption)}}}\n"
-    text += f"\\label{{tab:{name}}}\n" if name else ""
+    text = _HEAD + tex.caption(table["title"], table["caption"], f"tab:{name}" if name else "")
     tabular = _tabular(table, ours_only)
     text += "\\begin{adjustbox}{max width=\\linewidth}\n" + tabular + "\\end{adjustbox}\n"
-    if notes:
-        text += "\n\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n"
-        text += "".join(f"\\par {escape(note)}\n" for note in notes)
-        text += "\\end{minipage}\n"
-    text += "\\end{table}\n"
-    if foreign := sorted(set(filter(_foreign, text))):
-        text = f"% XeLaTeX or LuaLaTeX, and a font that has {' '.join(foreign)}\n{text}"
-    return text
-
-
-def escape(text: str) -> str:
-    """`text` as LaTeX that prints it and nothing else, in any place of a table or a caption."""
-    # an empty line would end \caption, a control character is none that TeX reads
-    text = " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
-    text = "".join(_SPECIAL.get(character, character) for character in text)
-    text = re.sub("-(?=-)", "-{}", text)  # two are one dash
-    # behind \\ and \midrule these would be options of theirs
-    return re.sub(r"^([\[*])", r"{\1}", text)
-
-
-def _foreign(character: str) -> bool:
-    """Whether pdfLaTeX stops at it: beyond Latin letters, punctuation and what it is told here."""
-    return character in _LACKING or (ord(character) > 0x17F and character not in _PUNCTUATION)
+    return tex.checked(text + tex.notes(notes) + "\\end{table}\n")
 
 
 def _ours(table: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +75,7 @@ def _tabular(table: dict[str, Any], ours_only: bool) -> str:
 def _cells(table: dict[str, Any], row: dict[str, Any], ours_only: bool) -> list[str]:
     cells = [
         f"\\textbf{{{escape(text)}}}" if best else escape(text)
-        for text, best in line(table, row, ours_only)
+        for text, best in line(table, row, ours_only, intervals=False)
     ]
     at = 0
     for column in table["columns"]:

@@ -77,6 +77,11 @@ def _lines(path: str | Path, header: list[str]):
                 yield where, line
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of published numbers") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
+    except csv.Error as error:
+        where = f"{path}, line {reader.line_num}"
+        raise UserError(f"{where}: no CSV ({error}); is a quotation mark left open?") from None
 
 
 def _number(where: str, text: str) -> float:

@@ -98,14 +98,17 @@ def headings(table: dict[str, Any], column: dict[str, Any]) -> tuple[str, ...]:
 
 
 def line(
-    table: dict[str, Any], row: dict[str, Any], ours_only: bool = False
+    table: dict[str, Any], row: dict[str, Any], ours_only: bool = False, intervals: bool = True
 ) -> list[tuple[str, bool]]:
-    """(text, whether bold) for each of the `headings` of a row's cells, from left to right."""
+    """(text, whether bold) for each of the `headings` of a row's cells, from left to right.
+
+    Without `intervals` only those stand behind ours that say what the number says.
+    """
     cells = []
     for column in table["columns"]:
         cell = row["cells"][column["key"]]
         published, ours, difference = texts(cell, column["digits"])
-        if column.get("intervals") and cell.get("interval"):
+        if cell.get("interval") and (intervals or column.get("intervals")):
             ours += f" {interval(cell, column['digits'])}"
         parts = {
             "published": (published, cell["best"][0]),

@@ -15,6 +15,7 @@ from diffusion4k.paper.footer import lines
 from diffusion4k.paper.published import Context, Published
 from diffusion4k.paper.spec import check_table, column_key
 
+ABOUT = "This run: "  # begins the line of a footer that says what the run is
 NOT_AS_PUBLISHED = "Not as in the paper"  # begins the line of a footer that lists settings
 ELSEWHERE = "published elsewhere, of no row here"
 
@@ -47,8 +48,9 @@ def assemble(
     _check_places(spec, comparisons)
     columns = spec["columns"]
     rows = [_row(row, columns, published, values) for row in spec["rows"]]
-    _say_settings(spec, rows)
     _compare(spec, rows, comparisons)
+    verdicts.judge_directions(columns, rows, column_key, spec.get("against", {}))
+    _say_settings(spec, rows)
     verdicts.mark_best(columns, rows, column_key)
     rows += _context_rows(spec, context)
     return {
@@ -117,10 +119,15 @@ def _row(row: Mapping, columns: list, published: Mapping, values: Mapping) -> di
 
 def _say_settings(spec: Mapping, rows: list[dict]) -> None:
     """A miss by settings that are not the paper's says so: it may be theirs."""
-    if any(line.startswith(NOT_AS_PUBLISHED) for line in spec.get("footer", ())):
-        for cell in (cell for row in rows for cell in row["cells"].values()):
-            if cell["verdict"] == verdicts.NOT_REPRODUCED:
-                cell["verdict_reason"] += "; settings are not the paper's, see the notes"
+    for cell in (cell for row in rows for cell in row["cells"].values()):
+        if cell["verdict"] in verdicts.MISSES:
+            cell["verdict_reason"] += other_settings(spec.get("footer", ()))
+
+
+def other_settings(footer: Iterable[str]) -> str:
+    """What a miss says besides in a table with these lines below it; "" with those of the paper."""
+    differ = any(line.startswith(NOT_AS_PUBLISHED) for line in footer)
+    return "; settings are not the paper's, see the notes" if differ else ""
 
 
 def _compare(spec: Mapping, rows: list[dict], comparisons: Mapping) -> None:

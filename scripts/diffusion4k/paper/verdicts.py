@@ -9,31 +9,54 @@ smaller: the test is a wide one, and what it refuses is not sampling.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.published import Published
+from diffusion4k.sources.miniature import notes
 
 REPRODUCED = "reproduced"
+DIRECTION = "direction reproduced"  # the paper's sign of a difference, and ours excludes zero
 NOT_REPRODUCED = "not reproduced"
 NOT_RUN = "not run"
 CANNOT = "cannot be run"
 NOT_JUDGED = "not judged"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_RUN, CANNOT, NOT_JUDGED)
+VERDICTS = (REPRODUCED, DIRECTION, NOT_REPRODUCED, NOT_RUN, CANNOT, NOT_JUDGED)
+MISSES = (DIRECTION, NOT_REPRODUCED)  # of a cell: its value is not as published
 
-# what makes a run's numbers say nothing about the paper
-PLUMBING = re.compile(r"\b(miniature|random)\b", re.IGNORECASE)
+NO_MEMORY = "out of GPU memory"  # how efficiency.py begins why there is no number
 RESTS_ON = "rests on miniature or random inputs"
 Z = 1.96  # of a 95 % interval
 GPU = re.compile(r"\b(?:[ABHLV]\d{2,4}|RTX ?\d{4})")
 
+UNKNOWN = "its uncertainty is not known; the table's `tolerance` sets one"
+
 Verdict = tuple[str, str]
+
+
+class Gap(NamedTuple):
+    """Ours of one row minus ours of another, the ends of its interval, what that comes from."""
+
+    value: float
+    low: float
+    high: float
+    basis: str
+
+    @property
+    def told(self) -> bool:
+        """Whether the interval excludes zero."""
+        return not self.low <= 0 <= self.high
+
+    def text(self, digits: int) -> str:
+        """`+0.30 [+0.10, +0.50] (95 % interval, paired by prompt)`."""
+        ends = ", ".join(f"{end:+.{digits}f}" for end in (self.low, self.high))
+        return f"{self.value:+.{digits}f} [{ends}] ({self.basis})"
 
 
 def plumbing(source: Manifest | None) -> bool:
     """Whether a manifest's notes call something that it rests on random or miniature."""
-    return source is not None and any(map(PLUMBING.search, source.notes))
+    return source is not None and any(map(notes.plumbing, source.notes))
 
 
 def standard_error(cell: Mapping[str, Any]) -> float | None:
@@ -59,6 +82,27 @@ def margin(column: Mapping[str, Any], *cells: Mapping[str, Any]) -> float | None
     return Z * math.hypot(*errors)
 
 
+def gap(
+    column: Mapping[str, Any],
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    paired: Sequence[float] | None = None,
+) -> Gap | None:
+    """The difference of two of ours; None where nobody can say how exact it is.
+
+    paired: the ends of its interval, where the rows were compared prompt by prompt; else `margin`.
+    """
+    value = one["ours"] - other["ours"]
+    if paired:
+        return Gap(value, *paired, "95 % interval, paired by prompt")
+    allowed = margin(column, one, other)
+    if allowed is None:
+        return None
+    basis = "95 %" if allowed else "nothing is sampled"
+    basis = "tolerance" if "tolerance" in column else basis
+    return Gap(value, value - allowed, value + allowed, basis)
+
+
 def judge(
     cell: Mapping[str, Any],
     number: Published,
@@ -72,7 +116,7 @@ def judge(
     sampled; `timed`, where only the same GPU gives the same number.
     """
     failed = source.results.get("failed", "") if source else ""
-    if cell["ours"] is None and "memory" not in failed:
+    if cell["ours"] is None and not failed.startswith(NO_MEMORY):
         return (CANNOT, reason) if reason else (NOT_RUN, "")
     if plumbing(source):
         return NOT_JUDGED, RESTS_ON
@@ -86,7 +130,7 @@ def judge(
         return NOT_JUDGED, f"a time of other hardware: the paper's on {where}"
     allowed, basis = _allowed(cell, column)
     if allowed is None:
-        return NOT_JUDGED, "its uncertainty is not known; the table's `tolerance` sets one"
+        return NOT_JUDGED, UNKNOWN
     allowed += 0.5 * 10 ** -cell["published_digits"]
     difference = abs(cell["ours"] - number.value)
     # what is printed as equal is equal: no rounding of ours in binary may decide
@@ -113,8 +157,33 @@ def _allowed(cell: Mapping, column: Mapping) -> tuple[float | None, str]:
 
 def _same_gpu(source: Manifest | None, note: str) -> bool:
     """Whether ours was measured on the GPU that the note on the published number names."""
-    ours = " ".join([source.device, *source.notes]) if source else ""
-    return bool(set(GPU.findall(note)) & set(GPU.findall(ours)))
+    return bool(source and set(GPU.findall(note)) & set(GPU.findall(source.device)))
+
+
+def judge_directions(
+    columns: Iterable[Mapping], rows: list[dict], key, against: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Say of a value that is not as published whether its difference to a row has the paper's sign.
+
+    against: row => {"row", "label"} of the one that it is compared with. The sign is that of the
+    two published numbers; ours must exclude zero, as in a claim.
+    """
+    cells = {row["key"]: row["cells"] for row in rows}
+    pairs = [(cells[r], cells[to["row"]], to["label"]) for r, to in against.items()
+             if r in cells and to["row"] in cells]  # fmt: skip
+    for column in columns:
+        for of_row, of_other, label in pairs:
+            cell, other = of_row[key(column)], of_other[key(column)]
+            numbers = (cell["ours"], other["ours"], cell["published"], other["published"])
+            resting = other["verdict_reason"] == RESTS_ON
+            if cell["verdict"] != NOT_REPRODUCED or None in numbers or resting:
+                continue
+            paired = cell["against"]["interval"] if "against" in cell else None
+            ours, published = gap(column, cell, other, paired), numbers[2] - numbers[3]
+            if ours and ours.told and ours.value * published > 0:
+                cell["verdict"] = DIRECTION
+                text = f"to {label} it is {ours.text(column['digits'])}, with the published sign"
+                cell["verdict_reason"] += f"; {text}"
 
 
 def mark_best(columns: Iterable[Mapping], rows: list[dict], key) -> None:

@@ -7,7 +7,8 @@ tie, and the manifest counts how often that is.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.endpoints.answers import Answer
@@ -15,6 +16,7 @@ from diffusion4k.endpoints.chat import Question
 from diffusion4k.endpoints.prompts import Prompt
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Listed
+from diffusion4k.people.pictures import text
 from diffusion4k.people.votes import QUESTIONS, Vote
 
 NO_FORM = "an answer of another form"
@@ -31,10 +33,23 @@ class Shown:
     second: str
 
 
-def shown(pairs: Iterable[Sequence[str]], prompts: Iterable[CaptionedImage]) -> list[Shown]:
-    """Each prompt of each pair (a, b), with a first and with b first."""
-    pairs = [tuple(pair) for pair in pairs]
-    return [Shown(p, *order) for p in prompts for a, b in pairs for order in ((a, b), (b, a))]
+def shown(
+    pairs: Iterable[Sequence[str]],
+    prompts: Iterable[CaptionedImage],
+    own: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> list[Shown]:
+    """Each prompt of each pair (a, b), with a first and with b first.
+
+    `own`: model => id => text of models with captions of their own. UserError for a pair of two
+    texts.
+    """
+    both = []
+    for prompt in prompts:
+        for a, b in pairs:
+            drawn = text(prompt.id, (a, b), {prompt.id: prompt.text}, own)
+            of_pair = replace(prompt, text=drawn)
+            both += [Shown(of_pair, a, b), Shown(of_pair, b, a)]
+    return both
 
 
 def question(

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from diffusion4k.data import shards
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Listed
+from diffusion4k.people.pictures import text
 
 Purpose = Literal["pairs", "ratings"]
 # Table 11's three questions on a pair
@@ -53,11 +55,13 @@ def items(
     *,
     prompts: int,
     seed: int,
+    own: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> list[Item]:
     """An item for each group of models (of one, or of two for a pair) and each prompt.
 
     `captions`: of every prompt, by id, in the data set's order; `prompts` of them at even distances
-    are taken. UserError for a picture that a model lacks.
+    are taken. `own`: model => id => text of models with captions of their own. UserError for a
+    picture that a model lacks, and for a pair of two texts.
     """
     chosen = shards.spread(list(captions), prompts)
     for model in {model for group in groups for model in group}:
@@ -70,7 +74,8 @@ def items(
         prompt, group = pairs[index]
         models = tuple(group[i] for i in random.permutation(len(group)))
         shown = tuple(pictures[model][prompt] for model in models)
-        drawn.append(Item(f"{number:03d}", prompt, captions[prompt], models, shown))
+        caption = text(prompt, group, captions, own)
+        drawn.append(Item(f"{number:03d}", prompt, caption, models, shown))
     return drawn
 
 
@@ -80,8 +85,8 @@ def digest(purpose: Purpose, of: Sequence[Item], layout: Mapping[str, int]) -> s
     The page's looks do not count: answers to a kit stay good when the program that made it changes.
     """
     parts = [[item.id, item.caption, [p.sha256 for p in item.pictures]] for item in of]
-    text = json.dumps([purpose, parts, sorted(layout.items())])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    record = json.dumps([purpose, parts, sorted(layout.items())])
+    return hashlib.sha256(record.encode()).hexdigest()[:16]
 
 
 def key(purpose: Purpose, of: Sequence[Item], layout: Mapping[str, int]) -> dict[str, Any]:

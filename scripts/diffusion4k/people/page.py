@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 from PIL import Image
 
 from diffusion4k import images
-from diffusion4k.files import atomic, write_text
+from diffusion4k.files import anew, atomic, write_text
 from diffusion4k.people import kit, votes
 from diffusion4k.people.kit import Item, Purpose
 
 PIXELS = 3  # times that a pixel of a patch is enlarged
 GAP = 4  # px between patches, before they are enlarged
+PROGRAM = ("answers.js", "page.js", "keys.js")  # one script of the page, in this order
 
 
 def whole(path: Path, side: int | None = None) -> tuple[bytes, tuple[int, int]]:
@@ -77,31 +77,31 @@ def write(
     """Write the page `<purpose>.html` into `folder`; the files written, the page first.
 
     `layout`: the flags of `whole` for pairs, of `patches` for ratings. `template`: a folder with
-    page.html, kit.css, kit.js. While all pictures together have at most `embed` bytes they are in
-    the page, otherwise in `folder`/pictures, called after their item. What was in `folder` before
-    is removed. UserError for a picture that is not what was made.
+    page.html, kit.css and PROGRAM. While all pictures together have at most `embed` bytes they
+    are in the page, otherwise in `folder`/pictures, called after their item. An earlier page is
+    replaced. UserError for a `folder` with other files, and for a picture that is another.
     """
-    encoded: dict[str, tuple[bytes, tuple[int, int]]] = {}
-    for item in items:
-        for slot, (_, listed) in item.slots.items():
-            path = listed.sound()
-            encoded[item.id + slot] = FORMS[purpose](path, **layout)
-    shutil.rmtree(folder, ignore_errors=True)
     kind, suffix = ("png", ".png") if purpose == "ratings" else ("jpeg", ".jpg")
-    inside = sum(len(data) for data, _ in encoded.values()) <= embed
-    beside, shown = [], {}
-    for name, (data, (width, height)) in encoded.items():
-        if inside:
-            source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-        else:
-            source = f"pictures/{name}{suffix}"
-            beside.append(folder / source)
-            with atomic(beside[-1]) as temporary:
-                temporary.write_bytes(data)
-        shown[name] = {"src": source, "width": width, "height": height}
-    page = folder / f"{purpose}.html"
-    write_text(page, _page(template, _data(items, purpose, layout, shown)))
-    return [page, *beside]
+    with anew(folder) as part:
+        encoded = {
+            item.id + slot: FORMS[purpose](listed.sound(), **layout)
+            for item in items
+            for slot, (_, listed) in item.slots.items()
+        }
+        inside = sum(len(data) for data, _ in encoded.values()) <= embed
+        beside, shown = [], {}
+        for name, (data, (width, height)) in encoded.items():
+            if inside:
+                source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+            else:
+                source = f"pictures/{name}{suffix}"
+                beside.append(source)
+                with atomic(part / source) as temporary:
+                    temporary.write_bytes(data)
+            shown[name] = {"src": source, "width": width, "height": height}
+        page = f"{purpose}.html"
+        write_text(part / page, _page(template, _data(items, purpose, layout, shown)))
+    return [folder / name for name in (page, *beside)]
 
 
 FORMS = {"pairs": whole, "ratings": patches}
@@ -132,7 +132,9 @@ def _page(template: Path, data: dict[str, Any]) -> str:
     """The template with its parts filled in; in a script "<" could end it."""
     import jinja2
 
-    parts = {name: (template / f"kit.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    page = jinja2.Template((template / "page.html").read_text(encoding="utf-8"))
+    def read(name: str) -> str:
+        return (template / name).read_text(encoding="utf-8")
+
+    parts = {"css": read("kit.css"), "js": "\n".join(map(read, PROGRAM))}
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    return page.render(**parts, data=text) + "\n"
+    return jinja2.Template(read("page.html")).render(**parts, data=text) + "\n"

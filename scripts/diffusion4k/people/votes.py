@@ -64,13 +64,17 @@ def lines(path: Path, header: Sequence[str]) -> list[tuple[int, dict[str, str]]]
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    if reader.fieldnames != list(header):
-        raise UserError(f"{path}: the header must be {','.join(header)}")
     rows = []
-    for cells in reader:
-        if None in cells or None in cells.values():
-            raise UserError(f"{path}, line {reader.line_num}: not {len(header)} cells")
-        rows.append((reader.line_num, cells))
+    try:
+        if reader.fieldnames != list(header):
+            raise UserError(f"{path}: the header must be {','.join(header)}")
+        for cells in reader:
+            if None in cells or None in cells.values():
+                raise UserError(f"{path}, line {reader.line_num}: not {len(header)} cells")
+            rows.append((reader.line_num, cells))
+    except csv.Error as error:  # a cell of more than 131,072 characters
+        where = f"{path}, line {reader.line_num}"
+        raise UserError(f"{where}: no CSV ({error}); is a quotation mark left open?") from None
     return rows
 
 

@@ -1,12 +1,10 @@
 """Parts that were trained in their base pipeline: a diffusers folder that stands by itself."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 from diffusion4k.errors import UserError
-from diffusion4k.files import link, write_text
+from diffusion4k.files import anew, link, write_text
 from diffusion4k.manifest import Manifest
 from diffusion4k.pipelines.folder import (
     OURS,
@@ -33,7 +31,7 @@ def export(
     Everything of the pipeline `base` is hard-linked (copied across file systems; links are
     followed, because hub snapshots are folders of links), but for what is given: `transformer/`
     comes from `transformer_root/transformer`, `vae/` is the folder `vae`. The new folder appears
-    whole, replacing an earlier one.
+    whole, replacing an earlier one; UserError for one with other files.
     """
     out_root, parts = Path(out_root), {}
     if transformer_root is not None:
@@ -42,8 +40,7 @@ def export(
     if vae is not None:
         parts[VAE] = Path(vae)
         same_latents(base.root / VAE, parts[VAE])
-    part = out_root.with_name(f".{out_root.name}.{os.getpid()}.tmp")
-    try:
+    with anew(out_root) as part:
         for file in files(base.root):
             name = file.relative_to(base.root)
             if name.parts[0] not in (*parts, OURS):
@@ -54,10 +51,6 @@ def export(
         if base.trains:
             forms = {"vae_factor": 16, "encoder": encoder, "decoder": decoder}
             write_text(part / OURS, json.dumps(forms, indent=1) + "\n")
-        shutil.rmtree(out_root, ignore_errors=True)
-        part.rename(out_root)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return files(out_root)
 
 

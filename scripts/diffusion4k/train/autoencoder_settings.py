@@ -23,38 +23,56 @@ class AutoencoderSettings:
     optimizer: ClassVar[str] = "adamw"
     offload_optimizer: ClassVar[bool] = False
 
-    scale_consistency: float = flag("weight of the distance to the F8 teacher's last map", 1.0)
-    lpips: float = flag("weight of LPIPS with VGG-16", 0.1)
-    adversarial: float = flag("weight of the adversarial term, besides its adaptive weight; 0: no "
-                              "discriminator", 0.05)  # fmt: skip
+    scale_consistency: float = flag(
+        "weight of the distance between the decoder's last map, enlarged, and the F8 VAE's", 1.0
+    )
+    lpips: float = flag("weight of LPIPS with VGG-16; the squared error has weight 1", 0.1)
+    adversarial: float = flag(
+        "weight of the adversarial term, besides the adaptive one; 0: no discriminator", 0.05
+    )
     adversarial_start: int = flag("first step with a discriminator", 0)
-    encoder: str = flag("frozen: the latents stay those of the pretrained VAE", "frozen")
-    ema: float = flag("decay of the averaged weights, which are the result; 0: no average", 0.9999)
-    encoder_form: str = flag("of the F16 VAE's first convolution", "stride")
-    decoder_form: str = flag("of its last convolution", "published")
+    encoder: str = flag(
+        "`frozen`: the latents stay the pretrained VAE's, and models trained on them take the "
+        "new decoder as it is",
+        "frozen",
+    )
+    ema: float = flag(
+        "decay of the average of the weights, which is what the training gives; it begins "
+        "lower, as (1 + n) / (10 + n). 0: no average, the last weights",
+        0.9999,
+    )
+    encoder_form: str = flag("first convolution of the F16 VAE, as `vae.encoder`", "stride")
+    decoder_form: str = flag("its last convolution, as `vae.decoder`", "published")
     resize: int = flag("what the images' shorter side becomes, in px", 512)
-    size: int = flag("side of the square crops in px", 512)
-    decoder_batch: int = flag("images a step that the decoder is trained on, over all processes")
+    size: int = flag("side of the random square crops in px", 512)
+    decoder_batch: int = flag("images a step that the decoder is trained on, over all GPUs")
     discriminator_batch: int = flag(
-        "further images a step, for the discriminator; 0: it sees the decoder's again", 0
+        "further images a step, over all GPUs, for the discriminator, a multiple of "
+        "`decoder_batch`; 0: it sees the decoder's",
+        0,
     )
     adaptive_group: int = flag(
-        "images of the decoder that share an adaptive weight; 0: all of a step", 32
+        "images of `decoder_batch` that share an adaptive weight, from whatever GPUs; 0: all. "
+        "Where a GPU's part of them does not fit into `micro_batch`, its pictures are decoded "
+        "once more",
+        32,
     )
-    micro_batch: int = flag("images a forward pass of one process, at most")
+    micro_batch: int = flag("images a GPU holds at once, at most")
     discriminator_hidden: int = flag("width of the discriminator's last convolution", 512)
-    discriminator_depth: int = flag("its convolutions, each halving the sides", 6)
-    learning_rate: float = flag("AdamW, constant", 1e-5)
+    discriminator_depth: int = flag("its convolutions, each of which halves the sides", 6)
+    learning_rate: float = flag("of AdamW, constant", 1e-5)
     discriminator_learning_rate: float = flag("the discriminator's, constant", 1e-5)
-    weight_decay: float = flag("AdamW", 1e-4)
-    beta1: float = flag("AdamW", 0.9)
-    beta2: float = flag("AdamW", 0.999)
-    epsilon: float = flag("AdamW", 1e-8)
+    weight_decay: float = flag("of AdamW", 1e-4)
+    beta1: float = flag("of AdamW", 0.9)
+    beta2: float = flag("of AdamW", 0.999)
+    epsilon: float = flag("of AdamW", 1e-8)
     clip: float = flag("largest norm of either network's gradient", 1.0)
-    precision: str = flag("bfloat16: mixed, with fp32 weights", "float32")
-    gradient_checkpointing: bool = flag("recompute the decoder's activations", True)
-    deterministic: bool = flag("torch's deterministic kernels alone", False)
-    flip_probability: float = flag("how often an image is mirrored", 0.5)
+    precision: str = flag("`float32`, or `bfloat16` (mixed, with float32 weights)", "float32")
+    gradient_checkpointing: bool = flag("recompute the decoder's activations, for memory", True)
+    deterministic: bool = flag(
+        "torch's deterministic kernels alone, as `train.deterministic`", False
+    )
+    flip_probability: float = flag("of horizontal flips", 0.5)
     seed: int = flag("of the order of images and of every draw", 0)
 
     def __post_init__(self):

@@ -25,43 +25,63 @@ class Settings:
     """A field is a flag: `learning_rate` is `--learning-rate`. Defaults are the released recipe."""
 
     backbone: str = flag("the latent diffusion model: sd3 or flux")
-    objective: str = flag("velocity: flow matching; wavelet_x0: as released; wavelet_velocity: "
-                           "the paper's formula", "wavelet_x0")  # fmt: skip
+    objective: str = flag(
+        "the loss: `velocity`, flow matching; `wavelet_x0`, sub-bands as released; "
+        "`wavelet_velocity`, by the paper's formula",
+        "wavelet_x0",
+    )
     wavelet: str = flag("a discrete wavelet of PyWavelets", "haar")
     levels: int = flag("levels of the transform", 1)
     band_weights: tuple[float, ...] = flag(
-        "LL LH HL HH for all levels, or 1 + 3 * levels weights, coarse to fine", (1.0,) * 4
+        "weights of LL LH HL HH for all levels, or 1 + 3 * levels of them, coarse to fine",
+        (1.0,) * 4,
     )
-    subtract_shift: bool = flag("subtract the VAE's shift (released SD3 code does not)", True)
-    timestep_shift: str = flag("dynamic: shift sigmas by the number of tokens", "none")
-    guidance: float = flag("guidance embedding, for a distilled backbone", 3.5)
+    subtract_shift: bool = flag(
+        "subtract the VAE's shift from latents (released SD3 code does not)", True
+    )
+    timestep_shift: str = flag("`dynamic`: shift sigmas by the number of tokens", "none")
+    guidance: float = flag("value of the guidance embedding, for a distilled backbone (Flux)", 3.5)
     optimizer: str = flag(
-        "adamw: fp32 states; adamw_8bit: bitsandbytes' 8-bit states; adamw_8bit_bf16: these, "
-        "bf16 weights rounded stochastically, steps inside the backward pass", "adamw"
-    )  # fmt: skip
-    learning_rate: float = flag("AdamW, constant", 1e-6)
-    weight_decay: float = flag("AdamW", 1e-4)
-    beta1: float = flag("AdamW", 0.9)
-    beta2: float = flag("AdamW", 0.999)
-    epsilon: float = flag("AdamW", 1e-8)
+        "`adamw`: fp32 states; `adamw_8bit`: bitsandbytes' 8-bit states, not with offloading; "
+        "`adamw_8bit_bf16`: these, bf16 weights rounded stochastically, steps inside the backward "
+        "pass; with `zero_stage: 0`, `clip: 0`, one GPU, `global_batch` = `micro_batch` "
+        "(docs/training.md)",
+        "adamw",
+    )
+    learning_rate: float = flag("of AdamW, constant after the warm-up", 1e-6)
+    weight_decay: float = flag("of AdamW", 1e-4)
+    beta1: float = flag("of AdamW", 0.9)
+    beta2: float = flag("of AdamW", 0.999)
+    epsilon: float = flag("of AdamW", 1e-8)
     clip: float = flag("largest norm of the gradient; 0: any", 1.0)
     warmup_steps: int = flag("steps of linear warm-up", 0)
-    global_batch: int = flag("images a step, over all processes")
-    micro_batch: int = flag("images a forward pass of one process")
+    global_batch: int = flag("images a step, over all GPUs")
+    micro_batch: int = flag("images a GPU holds at once; the rest is gradient accumulation")
     repeat_draws_every: int = flag(
         "slots of the batch after which crops, flips, timesteps and noise repeat, as the released "
-        "code's on every GPU (SD3 8, Flux 4); 0: never", 0
-    )  # fmt: skip
-    precision: str = flag("bfloat16: mixed, with fp32 master weights", "bfloat16")
+        "code's on every GPU (SD3 8, Flux 4); 0: never",
+        0,
+    )
+    precision: str = flag(
+        "`bfloat16`: mixed, with float32 master weights; or `float32`", "bfloat16"
+    )
     gradient_checkpointing: bool = flag("recompute activations: less memory, slower", True)
-    keep_attention: bool = flag("when recomputing, keep attention's outputs: more memory, "
-                                 "faster", False)  # fmt: skip
-    compile: bool = flag("torch.compile the transformer: a slow first step, then faster", False)
-    deterministic: bool = flag("torch's deterministic kernels alone: on GPUs, too, the same bits "
-                                "each time", False)  # fmt: skip
-    flip_probability: float = flag("how often the flipped latent is taken", 0.5)
-    zero_stage: int = flag("DeepSpeed ZeRO: 2 shards gradients and optimizer, 0 is plain", 0)
-    offload_optimizer: bool = flag("keep the optimizer in CPU memory (ZeRO 2)", False)
+    keep_attention: bool = flag(
+        "when recomputing, keep the outputs of attention: the same gradients, a sixth (SD3) "
+        "or an eighth (Flux) less arithmetic at 4096 px, 1.2 or 5.8 GB more an image",
+        False,
+    )
+    compile: bool = flag(
+        "torch.compile the transformer: a slow first step, then faster; other last bits", False
+    )
+    deterministic: bool = flag(
+        "torch's deterministic kernels alone: on GPUs, too, a resumed training is then the "
+        "same bit for bit; what that costs was not measured",
+        False,
+    )
+    flip_probability: float = flag("of horizontal flips", 0.5)
+    zero_stage: int = flag("DeepSpeed ZeRO: 2 shards gradients and optimizer; 0: no DeepSpeed", 0)
+    offload_optimizer: bool = flag("keep the optimizer's states in CPU memory (ZeRO 2)", False)
     seed: int = flag("of the order of samples and of every draw", 0)
 
     def __post_init__(self):

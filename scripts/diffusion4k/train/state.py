@@ -192,6 +192,11 @@ def _seal(temporary: Path, target: Path, record: Mapping[str, Any]) -> None:
     for path in [*files, seal, *folders, temporary]:
         _sync(path)
     if target.exists():
+        others = {path.name for path in target.iterdir()}
+        if others := sorted(others - {path.name for path in temporary.iterdir()}):
+            raise UserError(
+                f"{target}: is made anew, and {others[0]} in it is of no checkpoint; move it away"
+            )
         shutil.rmtree(target)
     temporary.rename(target)
     _sync(target.parent)

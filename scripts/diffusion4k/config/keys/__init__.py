@@ -20,7 +20,7 @@ from diffusion4k.config.keys import (
     people,
     stages,
 )
-from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Natural, Section, matching
+from diffusion4k.config.keys.types import ABSENT, Choice, Name, Names, Section, Seed, matching
 
 _CHOICES = {"enum": [fidelity.PUBLISHED, fidelity.CORRECTED]}
 
@@ -62,14 +62,17 @@ class Configuration(Section):
         "[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _ . and - only; it names a folder"
     )
     """name of the results folder, `results/<run>/`"""
+    about: str = ABSENT
+    """a short sentence that says what the run is, where it is not the whole paper; it stands at the
+    top of the report, and below every table and figure"""
     base: Name = ABSENT
     """`miniature`: what this file sets stands on top of `config/miniature.yaml`, not of the paper's
     configuration alone; any other file of `config/` too"""
     reuse: Name = ABSENT
     """name of another run in `results/`: what it has finished by the same code and settings is read
     from there, and only what differs is made"""
-    seed: Natural
-    """seed of everything that draws: crops, training, images"""
+    seed: Seed
+    """seed of everything that draws: crops, training, images; at most 2^63 - 1"""
     fidelity: Rows
     """`published` (what the released code does), `corrected`, or a mapping of rows to either"""
     sources: dict[Name, data.Source]

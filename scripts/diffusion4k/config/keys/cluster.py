@@ -14,6 +14,8 @@ from diffusion4k.config.keys.types import (
     Section,
     matching,
 )
+from diffusion4k.metrics import families
+from diffusion4k.metrics.families import PerImage
 
 GpuModel = matching(
     "[a-zA-Z0-9_.]+",
@@ -21,8 +23,11 @@ GpuModel = matching(
     " site.gpu_model out and choose GPUs by site.gpu_partition or site.constraint",
 )
 STEPS = ("source", "check", "latents", "train", "train_vae", "export", "reconstruct", "generate")
-STEPS += ("texture", "features", "distance", "quality")
+# the rules that score generated images; what single images need, per_image, asks as texture
+_SCORING = (family.stage for family in families.every().values() if family.generated)
+STEPS += tuple(dict.fromkeys(stage for stage in _SCORING if stage != PerImage.stage))
 Step = Literal[STEPS]
+VaePrecision = Literal["bfloat16", "tf32", "float32"]
 
 
 class Site(Section):
@@ -66,6 +71,12 @@ class Plan(Section):
     tflops: Positive | Annotated[dict[Name, Positive], Field(min_length=1)]
     """TFLOP/s that a GPU sustains, in the stages' own precision: one number, or one a backbone (a
     stage of none takes the lowest)"""
+    vae_tflops: Positive | Annotated[dict[VaePrecision, Positive], Field(min_length=1)]
+    """TFLOP/s that a GPU sustains in a VAE's convolutions, where they are the work (latents, VAE
+    trainings, reconstruction): one number, or one a precision (another takes the lowest). Float32
+    convolutions run in `tf32` on an A100 and later, unless `reconstruction.tf32` is false. Measured
+    by nobody here: 35 % of the GPU's peak in that precision is assumed, the lower of the two shares
+    that the paper's Table 5 implies, since norms between convolutions wait for memory"""
     device: str = ABSENT
     """the GPU that is meant; named as in `benchmarks/results/*.json`, rates measured on it win over
     `tflops`"""

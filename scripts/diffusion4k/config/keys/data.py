@@ -4,7 +4,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, WithJsonSchema, model_validator
 
-from diffusion4k.config.keys.types import ABSENT, Count, Least, Name, Section, Shape, Side, matching
+from diffusion4k.config.keys.types import (
+    ABSENT,
+    Count,
+    Least,
+    Line,
+    Name,
+    Section,
+    Shape,
+    Side,
+    Where,
+    matching,
+)
 
 # Where a source can come from, the winner first: what you have beats what is made or fetched.
 ORIGINS = ("path", "make", "url", "hub", "by_hand")
@@ -28,7 +39,7 @@ class Source(Section):
     """Hugging Face repository, `owner/name`; downloaded into the hub's cache (`HF_HOME`)"""
     url: matching("https?://.+", "an address begins with https:// or http://") = ABSENT
     """address of one file"""
-    path: str = ABSENT
+    path: Where = ABSENT
     """folder or file that you have; used where it lies"""
     by_hand: str = ABSENT
     """where a person accepts the licence and downloads it, for what no program may fetch; then
@@ -64,7 +75,7 @@ class Split(Section):
 
     source: Name
     """the source it lies in"""
-    folder: str
+    folder: Where
     """folder with images and `metadata.jsonl`; `.` is the whole source"""
     captioned: bool = True
     """`false`: no `metadata.jsonl`, every image below the folder counts. Such a split trains VAEs
@@ -75,7 +86,7 @@ class Split(Section):
     min_side: Least = ABSENT
     """least length of the shorter side in pixels, or least [height, width]; unset where the data
     set promises none"""
-    label: str
+    label: Line
     """name in Table 9"""
     captions: Name = ABSENT
     """one of `captions`, in place of the folder's; it then needs no `metadata.jsonl`"""

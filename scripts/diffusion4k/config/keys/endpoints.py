@@ -7,11 +7,13 @@ from pydantic import model_validator
 from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
+    Line,
     Name,
     Natural,
     NotNegative,
     Positive,
     Section,
+    Where,
     matching,
 )
 
@@ -68,13 +70,13 @@ class Judge(Section):
 class Captions(Section):
     """Captions for images: yours, written by a model, or never released."""
 
-    path: str = ABSENT
+    path: Where = ABSENT
     """JSONL, a line an image: `text`, and `file_name` or `id`"""
     endpoint: Name = ABSENT
     """one of `endpoints`, which writes those that `path` lacks"""
     max_cost: NotNegative = ABSENT
     """with `endpoint`: as of `judge`, for each split"""
-    reason: str = ABSENT
+    reason: Line = ABSENT
     """why there are none; rows of tables that need them say so until `path` or `endpoint` is
     given"""
 

@@ -7,12 +7,16 @@ from pydantic import Field
 from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
+    Line,
     Name,
     Names,
     Natural,
     NotNegative,
     Section,
+    Seed,
     Side,
+    Where,
+    each_once,
     matching,
 )
 from diffusion4k.figures import kinds
@@ -29,11 +33,11 @@ def some(of: object) -> object:
 class PromptSet(Section):
     """Prompts of one's own, in a file or here."""
 
-    file: str = ABSENT
+    file: Where = ABSENT
     """text file with a prompt a line, or `.jsonl` with objects of `text` and perhaps `id`; UTF-8"""
     texts: some(str) = ABSENT
     """the prompts themselves, instead of a file"""
-    label: str
+    label: Line
     """whose prompts they are; captions of figures say it"""
 
 
@@ -45,7 +49,7 @@ class Figure(Section):
     prompt, a column a model), `mosaic` (a picture a prompt, in their own shapes), `samples` and
     `patches` of photographs, `reconstruction` and its `errors`, `histogram` of sizes, `curves` of
     losses, `votes` of people"""
-    title: str
+    title: Line
     """what stands above it"""
     caption: str = ABSENT
     """what stands below it, before what its kind adds"""
@@ -62,11 +66,11 @@ class Figure(Section):
     sizes: some(Sides) = ABSENT
     """[height, width] in pixels, several of them: a gallery draws every prompt in each, a mosaic
     its prompts in turn; needed with `prompts`"""
-    guidance: some(NotNegative) = ABSENT
+    guidance: each_once(NotNegative) = ABSENT
     """guidance scales, each of them for every prompt; unset: the model's own"""
-    steps: some(Count) = ABSENT
+    steps: each_once(Count) = ABSENT
     """numbers of sampler steps, likewise"""
-    seeds: some(Natural) = ABSENT
+    seeds: each_once(Seed) = ABSENT
     """seeds, likewise; unset: `seed`"""
     zoom: Count = ABSENT
     """gallery, reconstruction, errors: side in pixels of a square that is framed in each picture

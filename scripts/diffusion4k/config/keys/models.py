@@ -8,37 +8,35 @@ from diffusion4k.config.keys.cluster import TrainingRequest
 from diffusion4k.config.keys.types import (
     ABSENT,
     Count,
+    Line,
     Name,
     Natural,
     NotNegative,
     Section,
+    Where,
+    in_words_of,
     one_of,
 )
-from diffusion4k.train.settings import CHOICES
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.settings import CHOICES, Settings
 
 Encoder = Literal["stride", "dilation"]
 Decoder = Literal["published", "folded", "upsample"]
 Factor = one_of(8, 16)
 
 
+@in_words_of(Settings)
 class BackboneTraining(Section):
     """What differs between backbones in training."""
 
     t5_tokens: Count
     """T5 tokens in training"""
     guidance: NotNegative
-    """value of the guidance embedding in training (Flux)"""
     timestep_shift: Literal[CHOICES["timestep_shift"]]
-    """`dynamic`: shifted by the number of tokens"""
     subtract_shift: bool
-    """whether the VAE's shift is subtracted from training latents"""
     global_batch: Count
-    """images a step, over all GPUs"""
     micro_batch: Count
-    """images a GPU holds at once; the rest is gradient accumulation"""
     repeat_draws_every: Natural
-    """draws repeat after so many images of a batch, as ranks with one seed do; 0: every image its
-    own"""
     gpus: Natural
     """GPUs of a training job, 0 for CPU"""
     nodes: Count
@@ -107,7 +105,7 @@ class Autoencoder(Section):
     """one of `vae_recipes`"""
     split: Name = ABSENT
     """split whose images it reconstructs; by default `reconstruction.split`"""
-    label: str
+    label: Line
     """name in the tables"""
     factor: Factor = 16
     """pixels a latent, each way: 16 (the two forms below) or 8, as it was trained"""
@@ -120,37 +118,27 @@ class Autoencoder(Section):
     published. `reconstruction.images` limits every row"""
 
 
+@in_words_of(AutoencoderSettings)
 class VaeRecipe(Section):
     """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md)); what an entry of yours
     leaves out is as `sc` has it."""
 
     scale_consistency: NotNegative
-    """weight of the distance between the decoder's last map, enlarged, and the F8 VAE's"""
     lpips: NotNegative
-    """weight of LPIPS with VGG-16; the squared error has weight 1"""
     adversarial: NotNegative
-    """weight of the adversarial term, besides the adaptive one; 0: no discriminator"""
     adversarial_start: Natural
-    """first step with a discriminator"""
     encoder: Literal["frozen", "trained"]
-    """`frozen`: the latents stay the pretrained VAE's, and models trained on them take the new
-    decoder as it is"""
     ema: Annotated[float, Field(ge=0, lt=1)]
-    """decay of the average of the weights, which is what the training gives; it begins lower, as
-    (1 + n) / (10 + n). 0: no average, the last weights"""
 
 
+@in_words_of(Settings)
 class Recipe(Section):
     """An objective of fine-tuning."""
 
     objective: Literal[CHOICES["objective"]]
-    """the loss: of the velocity, or of its sub-bands as released or as in the paper's formula"""
     wavelet: str
-    """a PyWavelets filter"""
     levels: Count
-    """levels of the transform"""
     band_weights: Annotated[list[NotNegative], Field(min_length=4)]
-    """weights of LL, LH, HL, HH"""
 
 
 class ModelSampling(Section):
@@ -169,7 +157,7 @@ class ModelSampling(Section):
 class Model(Section):
     """What makes pictures: a backbone's pipeline, another one, or a folder of finished images."""
 
-    label: str = ABSENT
+    label: Line = ABSENT
     """name in the tables; the model's own name by default"""
     backbone: Name = ABSENT
     """one of `backbones`"""
@@ -182,12 +170,12 @@ class Model(Section):
     """a source that is a diffusers pipeline, sampled as it is"""
     transformer: Name = ABSENT
     """with `source`: another source, whose `transformer/` takes the place of the pipeline's own"""
-    pipeline: str = ABSENT
+    pipeline: Where = ABSENT
     """folder of a diffusers pipeline, or hub repository `owner/name`; becomes the source
     `model_<name>`"""
     revision: str = ABSENT
     """with a hub repository: commit, tag or branch"""
-    images: str = ABSENT
+    images: Where = ABSENT
     """folder of finished images named after the prompts' ids, or with a folder for each
     evaluation"""
     captions: Name = ABSENT

@@ -8,11 +8,13 @@ from diffusion4k.config.keys.figures import FigureName
 from diffusion4k.config.keys.models import Factor
 from diffusion4k.config.keys.types import (
     ABSENT,
+    Line,
     Name,
     Names,
     NotNegative,
     Positive,
     Section,
+    each_once,
     matching,
 )
 
@@ -22,7 +24,7 @@ TableName = matching("table_[a-z0-9]+", "a table is called table_…, small lett
 class Cost(Section):
     """A way to sample a picture whose memory and time are measured."""
 
-    label: str
+    label: Line
     """name in the table"""
     model: Name
     """a model with a pipeline"""
@@ -37,14 +39,14 @@ class Table(Section):
 
     kind: Literal["numbers", "prompts"] = "numbers"
     """`prompts`: rows are prompts in words, files of `config/prompts`, and there are no columns"""
-    title: str
+    title: Line
     """caption"""
     evaluation: Name = ABSENT
     """benchmark of its columns; of a table without rows, one of `published/context.csv`"""
-    rows: list[Name]
+    rows: each_once(Name, least=0)
     """models, backbones or splits; a row without a model is an error; `[]`: what others published
     (`context`) alone"""
-    columns: list[Name]
+    columns: each_once(Name, least=0)
     """columns of metric families, a module each in scripts/diffusion4k/metrics/families"""
     against: dict[str, Name] = ABSENT
     """row → the row that it is compared with, prompt by prompt; a difference inside its 95 %
@@ -69,7 +71,7 @@ class Table(Section):
 class Claim(Section):
     """One claim of the paper."""
 
-    text: str
+    text: Line
     """the claim, for readers"""
     table: TableName = ABSENT
     """the table that it is read from"""
@@ -91,12 +93,14 @@ class Claim(Section):
     """with `cannot`: the memory of the paper's GPU, in GB"""
     question: Literal["visual_aesthetics", "prompt_adherence", "fine_details"] = ABSENT
     """with `figure`: what was asked of the pairs"""
+    by: Literal["people", "judge"] = "people"
+    """with `figure`: whose votes decide, people's or those of a model that judges"""
 
 
 class Unavailable(Section):
     """A row that no run can fill."""
 
-    label: str
+    label: Line
     """name in the table"""
-    reason: str
+    reason: Line
     """what the table says instead of a number"""

@@ -2,12 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from diffusion4k.config.keys.types import ABSENT, Count, Name, Names, Section
 
 Pair = Annotated[list[Name], Field(min_length=2, max_length=2)]
-Files = str | list[str]
+
+
+def _not_empty(given: str | list[str]) -> str | list[str]:
+    if "" in (given if isinstance(given, list) else [given]):
+        raise ValueError("empty; give a path")
+    return given
+
+
+Files = Annotated[str | list[str], AfterValidator(_not_empty)]
 
 
 class People(Section):

@@ -17,9 +17,11 @@ from diffusion4k.config.keys.types import (
     Section,
     Shape,
     Side,
+    in_words_of,
     one_of,
 )
-from diffusion4k.train.settings import CHOICES
+from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.settings import CHOICES, Settings
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -44,6 +46,7 @@ class Latents(Section):
     """jobs"""
 
 
+@in_words_of(Settings)
 class Training(Section):
     """Fine-tuning, the same for every model."""
 
@@ -56,10 +59,6 @@ class Training(Section):
     save_every: Pace
     """steps between the saves that a killed job resumes from, or `{minutes: 30}`"""
     optimizer: Literal[CHOICES["optimizer"]]
-    """`adamw` (fp32 states), `adamw_8bit` (bitsandbytes, not with offloading), or
-    `adamw_8bit_bf16`: 8-bit states, bf16 weights rounded stochastically, steps inside the backward
-    pass; with `zero_stage: 0`, `clip: 0`, one GPU, `global_batch` = `micro_batch`
-    (docs/training.md)"""
     slots: Count
     """jobs that a segment may take, each ended by its time limit or killed; three in a row without
     a save count as a fault"""
@@ -67,39 +66,23 @@ class Training(Section):
     """minutes of a job's `runtime` for starting and saving: a segment ends itself, saved, that long
     before its limit"""
     learning_rate: Positive
-    """of AdamW, constant after the warm-up"""
     weight_decay: NotNegative
-    """of AdamW"""
     beta1: Decay
-    """of AdamW"""
     beta2: Decay
-    """of AdamW"""
     epsilon: Positive
-    """of AdamW"""
     clip: NotNegative
-    """largest norm of the gradient; 0: any"""
     warmup_steps: Natural
-    """steps of linear warm-up"""
     precision: Literal[CHOICES["precision"]]
-    """`bfloat16` (with float32 master weights) or `float32`"""
     gradient_checkpointing: bool
-    """recompute activations, for memory"""
     keep_attention: bool
-    """when recomputing, keep the outputs of attention: the same gradients, a sixth (SD3) or an
-    eighth (Flux) less arithmetic at 4096 px, 1.2 or 5.8 GB more an image"""
     compile: bool
-    """compile the transformer with torch.compile: a slow first step; other last bits"""
     deterministic: bool
-    """torch's deterministic kernels alone, for VAEs' training as well: on GPUs, too, a resumed
-    training is then the same bit for bit; what that costs was not measured"""
     zero_stage: one_of(*CHOICES["zero_stage"])
-    """DeepSpeed ZeRO stage; 0: no DeepSpeed"""
     offload_optimizer: bool
-    """optimizer states in CPU memory (ZeRO-2)"""
     flip_probability: Annotated[float, Field(ge=0, le=1)]
-    """of horizontal flips"""
 
 
+@in_words_of(AutoencoderSettings)
 class VaeTraining(Section):
     """Training a VAE, the same for every one."""
 
@@ -107,10 +90,8 @@ class VaeTraining(Section):
     """split to train on, with captions or without"""
     held_out: Count
     """images of it that are not trained on; some are drawn at each save"""
-    resize: Side
-    """what the images' shorter side becomes, in pixels"""
-    size: Side
-    """side of the random crops in pixels"""
+    resize: Count
+    size: Count
     steps: Count
     """length of training; a step trains the decoder once and then the discriminator"""
     segment: Count
@@ -120,43 +101,25 @@ class VaeTraining(Section):
     save_every: Pace
     """steps between the saves that a killed job resumes from, or `{minutes: 30}`"""
     decoder_batch: Count
-    """images a step that the decoder is trained on, over all GPUs"""
     discriminator_batch: Natural
-    """further images a step, over all GPUs, for the discriminator, a multiple of `decoder_batch`;
-    0: it sees the decoder's"""
     adaptive_group: Natural
-    """images of `decoder_batch` that share an adaptive weight, from whatever GPUs; 0: all. Where a
-    GPU's part of them does not fit into `micro_batch`, its pictures are decoded once more"""
     micro_batch: Count
-    """images a GPU holds at once, at most"""
     gpus: Natural
     """GPUs of a training job, 0 for CPU"""
     nodes: Count
     """nodes that they are spread over evenly; more than one only under SLURM"""
     discriminator_hidden: Count
-    """width of the discriminator's last convolution"""
     discriminator_depth: Count
-    """its convolutions, each of which halves the sides"""
     learning_rate: Positive
-    """of AdamW, constant"""
     discriminator_learning_rate: Positive
-    """the discriminator's"""
     weight_decay: NotNegative
-    """of AdamW"""
     beta1: Decay
-    """of AdamW"""
     beta2: Decay
-    """of AdamW"""
     epsilon: Positive
-    """of AdamW"""
     clip: Positive
-    """largest norm of either network's gradient"""
     precision: Literal[CHOICES["precision"]]
-    """`float32`, or `bfloat16` (mixed, with float32 weights)"""
     gradient_checkpointing: bool
-    """recompute the decoder's activations, for memory"""
     flip_probability: Annotated[float, Field(ge=0, le=1)]
-    """of horizontal flips"""
 
 
 class Sampling(Section):

@@ -1,6 +1,8 @@
 """Types that several sections share, and the base of every section."""
 
+import dataclasses
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -17,6 +19,22 @@ class Section(BaseModel):
     )
 
 
+def in_words_of(settings: type) -> Callable[[type[Section]], type[Section]]:
+    """A section's keys without a text below them mean what the trainer's flags of their names say.
+
+    settings: the recipe that has them as fields, of train/settings.py.
+    """
+    texts = {field.name: field.metadata["help"] for field in dataclasses.fields(settings)}
+
+    def told(section: type[Section]) -> type[Section]:
+        for name, key in section.model_fields.items():
+            key.description = key.description or texts[name]
+        section.model_rebuild(force=True)
+        return section
+
+    return told
+
+
 def matching(pattern: str, explanation: str) -> Any:
     """A text that matches all of `pattern`; a fault says `explanation`."""
 
@@ -28,6 +46,27 @@ def matching(pattern: str, explanation: str) -> Any:
     return Annotated[
         str, AfterValidator(check), Field(json_schema_extra={"pattern": f"^{pattern}$"})
     ]
+
+
+def _once(value: list[Any]) -> list[Any]:
+    for place, item in enumerate(value):
+        if item in value[:place]:
+            raise ValueError(f"{item} comes twice")
+    return value
+
+
+def each_once(of: Any, *, least: int = 1) -> Any:
+    """A list of at least so many different items."""
+    schema = {"uniqueItems": True}
+    return Annotated[
+        list[of], Field(min_length=least, json_schema_extra=schema), AfterValidator(_once)
+    ]
+
+
+def _seed(number: int) -> int:
+    if number >= 2**63:  # torch's generators take no more
+        raise ValueError("should be at most 2^63 - 1")
+    return number
 
 
 def one_of(*numbers: int) -> Any:
@@ -68,8 +107,12 @@ _MINUTES = {"type": "number", "exclusiveMinimum": 0}
 _TIME = {"type": "object", "properties": {"minutes": _MINUTES}, "additionalProperties": False}
 
 Name = matching("[a-z0-9_]+", "a name has small letters, digits and _ only")
-Names = Annotated[list[Name], Field(min_length=1)]
+# a line break would end a row of a Markdown table
+Line = matching(r"[^\n\r]*", "should be one line (YAML's >- makes one of several)")
+Names = each_once(Name)
+Where = matching(r"[\s\S]+", "empty; it would mean the checkout itself, so give a path")
 Natural = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0), AfterValidator(_seed)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
 Shape, Least = _size(32, 32), _size(1, 1)

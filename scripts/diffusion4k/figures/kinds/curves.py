@@ -25,6 +25,8 @@ VAE_TERMS = {
 
 @dataclass(frozen=True)
 class Curves(Kind):
+    """Loss over steps, a curve a training, or a term of a VAE's."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k.figures import plots
         from diffusion4k.figures.shown import Drawing

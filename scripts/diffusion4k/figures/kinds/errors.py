@@ -15,6 +15,8 @@ BRIGHTEST = 0.995  # of all places of a figure's maps, the share whose colours t
 
 @dataclass(frozen=True)
 class Errors(Kind):
+    """A line a photograph, a column a VAE: how far its reconstruction is off."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         import numpy as np
         from matplotlib import colormaps

@@ -16,6 +16,8 @@ LINES = ("guidance", "steps")  # what makes a line of its own where the figure v
 
 @dataclass(frozen=True)
 class Gallery(Kind):
+    """A line a prompt, a column a model."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k import cli
         from diffusion4k.errors import UserError

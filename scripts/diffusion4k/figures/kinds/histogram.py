@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Histogram(Kind):
+    """Histograms of heights and widths, a split at a time."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k.figures import plots
         from diffusion4k.figures.shown import Drawing

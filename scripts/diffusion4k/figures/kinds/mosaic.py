@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mosaic(Kind):
+    """A picture a prompt, in rows of one height."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k.figures import layout
         from diffusion4k.figures.shown import Drawing, settings

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Patches(Kind):
+    """Patches in order of their GLCM Score."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         import numpy as np
         from PIL import Image

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reconstruction(Kind):
+    """A line a photograph, a column a VAE."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k.figures import layout, zoom
         from diffusion4k.figures.kinds.gallery import ZOOMED

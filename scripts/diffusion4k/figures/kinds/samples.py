@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples(Kind):
+    """Photographs above their captions."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k.data import shards
         from diffusion4k.figures import layout, photographs

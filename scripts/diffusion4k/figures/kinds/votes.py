@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Votes(Kind):
+    """Bars of the shares of votes."""
+
     def draw(self, shown: "Shown") -> "Drawing":
         from diffusion4k.figures import preference
         from diffusion4k.figures.shown import Drawing

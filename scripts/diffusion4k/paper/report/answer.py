@@ -1,8 +1,9 @@
 """What was reproduced: the paper's claims with verdicts, and the state of its 24 items."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from diffusion4k.manifest import Manifest
@@ -12,33 +13,41 @@ from diffusion4k.paper.report.units import counted
 # arXiv 2503.18352
 PAPER = [f"table_{n}" for n in range(1, 12)] + [f"figure_{n}" for n in range(1, 14)]
 
-JUDGED = "made and judged"
+PART = "reproduced in part"
 MADE = "made, not judged"
+OTHERS = "made with other rows"
 PARTLY = "partly made"
 CANNOT = "cannot be run"
 ABSENT = "not in this run"
-STATES = (JUDGED, MADE, PARTLY, CANNOT, ABSENT)
+# what the cells of a whole table say is its state: all reproduced, some, none
+STATES = (
+    verdicts.REPRODUCED, PART, verdicts.NOT_REPRODUCED, MADE, OTHERS, PARTLY, CANNOT, ABSENT
+)  # fmt: skip
 
 # verdict or state => a sign that needs no colour, and the class of its colour
 SIGNS = {
     verdicts.REPRODUCED: ("✓", "yes"),
-    claims.DIRECTION: ("✓", "yes"),
+    verdicts.DIRECTION: ("✓", "yes"),
     claims.ALIKE: ("≈", "open"),
     verdicts.NOT_REPRODUCED: ("✗", "no"),
     verdicts.NOT_JUDGED: ("○", "open"),
     verdicts.NOT_RUN: ("–", "none"),
     verdicts.CANNOT: ("⊘", "none"),
-    JUDGED: ("✓", "yes"),
+    PART: ("✓✗", "open"),
     MADE: ("●", "made"),
+    OTHERS: ("◐", "made"),
     PARTLY: ("◐", "made"),
     ABSENT: ("–", "none"),
 }
-DECIDED = (verdicts.REPRODUCED, claims.DIRECTION, claims.ALIKE, verdicts.NOT_REPRODUCED)
+DECIDED = (verdicts.REPRODUCED, verdicts.DIRECTION, claims.ALIKE, verdicts.NOT_REPRODUCED)
 
 
 @dataclass(frozen=True)
 class Item:
-    """A table or figure of the paper: its state in this run, why, and where the page shows it."""
+    """A table or figure of the paper: its state in this run, why, and where the page shows it.
+
+    `judged`: what the decided cells of one with gaps say, which its colour shows.
+    """
 
     key: str
     name: str
@@ -46,10 +55,14 @@ class Item:
     state: str
     detail: str
     link: str = ""
+    judged: str = ""
 
     @property
     def sign(self) -> tuple[str, str]:
-        return SIGNS[self.state]
+        """The sign of its state, and the class that colours it in the page."""
+        sign, kind = SIGNS[self.state]
+        missed = self.judged in (PART, verdicts.NOT_REPRODUCED)
+        return sign, SIGNS[self.judged][1] if missed else kind
 
 
 def matrix(
@@ -57,8 +70,12 @@ def matrix(
     figures: Iterable[Manifest],
     judged: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
+    lacking: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[Item]:
-    """The 24 items of the paper in its order; `judged`: the claims, as claims.judge gives them."""
+    """The 24 items of the paper in its order; `judged`: the claims, as claims.judge gives them.
+
+    lacking: item => what rows of the paper's are called that this configuration's has not.
+    """
     by_key = {item.path.stem: item for item in [*tables, *figures]}
     items = []
     for key in PAPER:
@@ -69,17 +86,37 @@ def matrix(
             why = "no target of this configuration" if key not in section else "not asked for"
             items.append(Item(key, name, title, ABSENT, why))
             continue
-        of_item = [claim for claim in judged if claim["target"] == key]
-        state = _table if key.startswith("table") else _figure
-        items.append(Item(key, name, title, *state(by_key[key], of_item), f"#{key}"))
+        if key.startswith("table"):
+            state, detail, decided = _table(by_key[key])
+        else:
+            of_item = [claim for claim in judged if claim["target"] == key]
+            state, detail, decided = _figure(by_key[key], of_item)
+        if key in lacking and state not in (CANNOT, ABSENT):
+            state = OTHERS if state in (decided, MADE) else state
+            detail = "; ".join(filter(None, [detail, f"other rows: no {', '.join(lacking[key])}"]))
+        items.append(Item(key, name, title, state, detail, f"#{key}", decided))
     return items
 
 
-def _table(table: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """State and detail of a table, from its cells that have a number of the paper or of ours."""
+def _judged(counts: Mapping[str, int], direction: str) -> str:
+    """All of what was decided is reproduced, some, or none of it; "" where nothing was.
+
+    direction: what a direction alone amounts to, in full (of claims) or in part (of values).
+    """
+    amounts = {verdicts.REPRODUCED: verdicts.REPRODUCED, verdicts.DIRECTION: direction}
+    amounts |= {verdicts.NOT_REPRODUCED: verdicts.NOT_REPRODUCED}
+    said = {amounts[verdict] for verdict in amounts if counts.get(verdict)}
+    return said.pop() if len(said) == 1 else PART if said else ""
+
+
+def _table(table: Manifest) -> tuple[str, str, str]:
+    """State, detail, what is decided of a table, from its cells with a number of the paper or ours.
+
+    All of an item's rows count, whether the paper has them or not.
+    """
     rows = [row for row in table.results["rows"] if not row.get("context")]
     if table.results.get("kind") == "prompts":
-        return MADE, f"in words: {counted(len(rows), 'prompt')}"
+        return MADE, f"in words: {counted(len(rows), 'prompt')}", ""
     cells = [cell for row in rows for cell in row["cells"].values()]
     counts = Counter(
         cell["verdict"]
@@ -91,33 +128,35 @@ def _table(table: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, 
     decided = {v: counts[v] for v in DECIDED if counts[v]}
     lacking = {v: counts[v] for v in (verdicts.NOT_RUN, verdicts.CANNOT) if counts[v]}
     if not cells:
-        return MADE, "published by others"
+        return MADE, "published by others", ""
     if not numbers and not decided:
         reasons = dict.fromkeys(c["verdict_reason"] for c in cells if c["verdict_reason"])
-        return (CANNOT, _why(reasons)) if counts[verdicts.CANNOT] else (ABSENT, "not run")
+        cannot = counts[verdicts.CANNOT]
+        return (CANNOT, _why(reasons), "") if cannot else (ABSENT, "not run", "")
     parts = [f"{count} {verdict}" for verdict, count in (decided | lacking).items()]
     detail = ", ".join([*([] if decided else [f"{counted(numbers, 'number')} of ours"]), *parts])
-    if lacking:
-        return PARTLY, detail
-    return (JUDGED if decided else MADE), detail
+    judged = _judged(decided, PART)
+    return PARTLY if lacking else judged or MADE, detail, judged
 
 
-def _figure(figure: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """State and detail of a figure: claims judge it; without any it is for the eye."""
+def _figure(figure: Manifest, of_item: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
+    """State, detail, what is decided of a figure; without claims it is for the eye."""
     decided = Counter(claim["verdict"] for claim in of_item if claim["verdict"] in DECIDED)
     text = figure.settings.get("spec")
     request = spec.load(text) if text else {}
     if reason := request.get("settings", {}).get("reason"):
-        return CANNOT, _why([reason])  # drawn, to say so
+        return CANNOT, _why([reason]), ""  # drawn, to say so
     labels = request.get("labels", {})
     shown = {name.partition(":")[0] for name in figure.inputs}
     lacking = [label for row, label in labels.items() if row not in shown]
+    judged = _judged(decided, verdicts.REPRODUCED)
     if lacking and len(lacking) < len(labels):
-        return PARTLY, f"without {', '.join(lacking)}"
+        return PARTLY, f"without {', '.join(lacking)}", judged
     if decided:
-        return JUDGED, ", ".join(f"{count} {verdict}" for verdict, count in decided.items())
+        said = ", ".join(f"{decided[verdict]} {verdict}" for verdict in DECIDED if decided[verdict])
+        return judged or MADE, said, judged
     pictures = len(figure.results.get("pictures", []))
-    return MADE, counted(pictures, "picture") if pictures else ""
+    return MADE, counted(pictures, "picture") if pictures else "", ""
 
 
 def _why(reasons: Iterable[str]) -> str:
@@ -125,8 +164,11 @@ def _why(reasons: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
 
 
-def groups(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The claims by verdict; a detail that all of a group share is said once, as `why`."""
+def groups(judged: Sequence[Mapping[str, Any]], on_page: Collection[str]) -> list[dict[str, Any]]:
+    """The claims by verdict; a detail that all of a group share is said once, as `why`.
+
+    on_page: the tables and figures that the page shows, which claims then have as `link`.
+    """
     parts = []
     for verdict in claims.VERDICTS:
         if not (of_verdict := [claim for claim in judged if claim["verdict"] == verdict]):
@@ -134,7 +176,12 @@ def groups(judged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         details = {claim["detail"] for claim in of_verdict}
         why = details.pop() if len(details) == 1 and len(of_verdict) > 1 else ""
         sign, kind = SIGNS[verdict]
-        own = [claim | {"detail": "" if why else claim["detail"]} for claim in of_verdict]
+        own = [
+            claim
+            | {"detail": "" if why else claim["detail"]}
+            | {"link": f"#{claim['target']}" if claim["target"] in on_page else ""}
+            for claim in of_verdict
+        ]
         parts.append({"verdict": verdict, "sign": sign, "kind": kind, "why": why, "claims": own})
     return parts
 
@@ -148,12 +195,14 @@ def states(items: Sequence[Item]) -> list[tuple[str, str, str, int]]:
 def sentence(judged: Sequence[Mapping[str, Any]], items: Sequence[Item], miniature: bool) -> str:
     """The answer in words: how many of the claims were reproduced, and of the items made."""
     counts = Counter(claim["verdict"] for claim in judged)
-    yes = counts[verdicts.REPRODUCED] + counts[claims.DIRECTION]
+    yes = counts[verdicts.REPRODUCED] + counts[verdicts.DIRECTION]
     decided = sum(counts[verdict] for verdict in DECIDED)
     states = Counter(item.state for item in items)
-    count = sum(states[state] for state in (JUDGED, MADE, PARTLY))
+    count = sum(states[state] for state in STATES if state not in (CANNOT, ABSENT))
     text = f"Of the paper's {len(items)} tables and figures this run made {count}"
-    text += f" ({states[PARTLY]} in part)" * bool(states[PARTLY]) + ". "
+    besides = [(PARTLY, "in part"), (OTHERS, "with other rows")]
+    said = [f"{states[state]} {how}" for state, how in besides if states[state]]
+    text += f" ({', '.join(said)})" * bool(said) + ". "
     if not judged:
         return text + "No claims of the paper are configured."
     if not decided:

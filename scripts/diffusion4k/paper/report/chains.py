@@ -10,7 +10,7 @@ from diffusion4k.ledger import trace
 from diffusion4k.ledger.chain import Run
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.footer import together
-from diffusion4k.paper.verdicts import PLUMBING
+from diffusion4k.sources.miniature.notes import plumbing
 
 
 def write(tables: Sequence[Manifest], run: Path, folder: Path) -> dict[str, Path]:
@@ -30,7 +30,7 @@ def write(tables: Sequence[Manifest], run: Path, folder: Path) -> dict[str, Path
         )
         links = opened.chain(path)
         notes = (note for link in links if link.manifest for note in link.manifest.notes)
-        warnings = together(dict.fromkeys(note for note in notes if PLUMBING.search(note)))
+        warnings = together(dict.fromkeys(note for note in notes if plumbing(note)))
         text = trace.document(name, links, f"{home}#provenance", numbers.get(name, ()), warnings)
         write_text(pages[source], text)
     return pages

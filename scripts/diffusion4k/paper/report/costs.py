@@ -10,8 +10,14 @@ from diffusion4k import manifest
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.report.units import duration, scaled
 
-# FLOP/s of bfloat16 matrices without sparsity, as NVIDIA's data sheets of the SXM boards have it
-PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+# a pattern of torch's name of the board => FLOP/s of bfloat16 matrices without sparsity, summed in
+# float32, as NVIDIA's data sheets have it. Slower boards of a name have none
+PEAKS = {
+    r"H200(?! NVL)": 989e12,
+    r"H100(?! (PCIe|NVL))": 989e12,
+    r"A[18]00": 312e12,
+    r"RTX 4090(?! (D|Laptop))": 165.2e12,
+}
 TRAININGS = ("train/", "train_vae/")  # what a key of segments begins with
 ASKS = ("captions", "people")  # stages that ask models behind an address
 # stage/model…: FLOPs of all its jobs, and how many those are; of a training, how many steps
@@ -39,6 +45,7 @@ class Work:
 
     @property
     def gpu_hours(self) -> float:
+        """Of all its jobs; 0 without a GPU."""
         return self.gpus * self.seconds / 3600
 
     @property
@@ -48,8 +55,8 @@ class Work:
 
     def line(self, price: float) -> dict[str, Any]:
         """What the page shows; `price` of a GPU-hour."""
-        board = next((name for name in PEAKS if re.search(rf"\b{name}\b", self.device)), None)
-        share = f"{self.rate / PEAKS[board]:.0%}" if board and self.flops else ""
+        peak = peak_of(self.device)
+        share = f"{self.rate / peak:.0%}" if peak and self.flops else ""
         return {
             "stage": self.stage,
             "name": self.name.replace("/", ", "),
@@ -62,6 +69,13 @@ class Work:
             "rate": scaled(self.rate, "FLOP/s") if self.flops else "",
             "share": share,
         }
+
+
+def peak_of(device: str) -> float | None:
+    """FLOP/s of PEAKS for a device as a manifest has it; None of one that nobody looked up."""
+    if " MIG " in device:  # a part of a board
+        return None
+    return next((peak for name, peak in PEAKS.items() if re.search(rf"\b{name}\b", device)), None)
 
 
 def behind(manifests: Iterable[Manifest]) -> dict[Path, Manifest]:

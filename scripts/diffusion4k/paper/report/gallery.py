@@ -19,7 +19,7 @@ from diffusion4k.files import atomic
 from diffusion4k.manifest import Manifest
 from diffusion4k.metrics import families
 from diffusion4k.paper.report import templates
-from diffusion4k.paper.verdicts import PLUMBING
+from diffusion4k.sources.miniature.notes import plumbing
 
 PHOTOGRAPH = "Photograph"
 LENGTH = 384  # px of a thumbnail's longer side
@@ -233,7 +233,7 @@ def figure(drawn: Manifest, thumbnails: Thumbnails, most: int) -> Group:
 
 def page(template: Path, run: str, groups: Sequence[Group], notes: Iterable[str]) -> str:
     """The gallery's HTML; `notes` of what it rests on say whether that is miniature or random."""
-    miniature = any(map(PLUMBING.search, notes))
+    miniature = any(map(plumbing, notes))
     return templates.named(template).render(run=run, groups=groups, miniature=miniature)
 
 

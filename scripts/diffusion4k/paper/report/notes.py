@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from diffusion4k.paper.verdicts import PLUMBING
+from diffusion4k.paper.tables import ABOUT
+from diffusion4k.sources.miniature.notes import plumbing
 
-# how lines begin that are read with their own table: its numbers in brackets, its n
-OWN = ("[", "Ours: ")
+# how lines begin that are read with their own table: its numbers in brackets, its n, what it is of
+OWN = ("[", "Ours: ", ABOUT)
 SETTINGS = "Not as in the paper: "
 
 
@@ -17,7 +18,7 @@ def shared(footers: Sequence[Sequence[str]], least: int = 2) -> list[str]:
     counts: dict[str, int] = {}
     for footer in footers:
         for line in dict.fromkeys(footer):
-            if not line.startswith(OWN) and not PLUMBING.search(line):
+            if not line.startswith(OWN) and not plumbing(line):
                 counts[line] = counts.get(line, 0) + 1
     return [line for line, count in counts.items() if count >= least]
 
@@ -34,6 +35,10 @@ def split(footer: Sequence[str], common: Sequence[str]) -> tuple[list[str], list
     Random ones count as miniature.
     """
     numbers = {line: number for number, line in enumerate(common, start=1)}
-    own = [line for line in footer if line not in numbers and not PLUMBING.search(line)]
-    miniature = any(map(PLUMBING.search, footer))
+    own = [
+        line
+        for line in footer
+        if line not in numbers and (line.startswith(ABOUT) or not plumbing(line))
+    ]
+    miniature = any(map(plumbing, footer))
     return own, sorted({numbers[line] for line in footer if line in numbers}), miniature

@@ -20,7 +20,7 @@ from diffusion4k.manifest import Manifest
 from diffusion4k.paper import render, verdicts
 from diffusion4k.paper.footer import together
 from diffusion4k.paper.report import answer, costs, notes, provenance, templates
-from diffusion4k.paper.verdicts import PLUMBING
+from diffusion4k.sources.miniature.notes import plumbing
 
 LARGEST_PNG = 300_000  # bytes; a larger figure holds photographs, which JPEG keeps well
 WIDEST = 2000  # px of an embedded picture
@@ -50,22 +50,23 @@ def build(
     chains: Mapping[str, Path] = MappingProxyType({}),
     work: costs.Known = MappingProxyType({}),
     scaling: Path | None = None,
+    lacking: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """The page, to lie in `folder`, which its links to files of the run are relative to.
 
     Pictures are embedded, styles are inline, nothing is fetched when it is opened. `chains` are the
     pages of what numbers rest on (chains.write), `work` is the arithmetic that the cost model
     knows (estimate/work.py). `scaling` is the JSON that benchmarks/scaling.py writes, with its
-    picture beside it. The banner stands when a note of any manifest calls something random or
-    miniature.
+    picture beside it. `lacking`: answer.matrix. The banner stands when a note of any manifest calls
+    something random or miniature.
     """
     shown = [*tables, *figures, *filter(None, (claims, gallery))]
     chain = costs.behind(shown)
     sources = provenance.origins(chain.values())
     texts = dict.fromkeys(note for source in [*shown, *sources] for note in source.notes)
-    warnings = together(note for note in texts if PLUMBING.search(note))
+    warnings = together(note for note in texts if plumbing(note))
     judged = claims.results["claims"] if claims else []
-    items = answer.matrix(tables, figures, judged, config)
+    items = answer.matrix(tables, figures, judged, config, lacking)
     works = costs.works(chain, work)
     price = (config.get("plan") or {}).get("price", 0.0)
     drawn = [_figure(figure, folder) for figure in figures]
@@ -77,6 +78,7 @@ def build(
     return templates.named(template).render(
         title=title,
         run=run,
+        about=config.get("about", "").rstrip("."),
         made=time.strftime("%d %B %Y, %H:%M UTC", time.gmtime()),
         commit=provenance.commit(),
         commits=provenance.commits(chain.values()),
@@ -84,7 +86,7 @@ def build(
         sentence=answer.sentence(judged, items, bool(warnings)),
         items=items,
         states=answer.states(items),
-        groups=answer.groups(judged),
+        groups=answer.groups(judged, {item.path.stem for item in [*tables, *figures]}),
         tables=set_out,
         legend=legend(tables),
         figures=drawn,
@@ -111,6 +113,7 @@ def legend(tables: Sequence[Manifest]) -> list[str]:
         "Ours in bold: best beyond doubt.": any(c["best"][1] for c in cells),
         "Δ: ours minus published.": any(cell["difference"] is not None for cell in cells),
         "✓ reproduced, ✗ not.": bool(verdict & {verdicts.REPRODUCED, verdicts.NOT_REPRODUCED}),
+        "✗→: not the value, but the paper's direction.": verdicts.DIRECTION in verdict,
         "In brackets: the 95 % interval of ours, by bootstrap over pictures.": any(
             "interval" in cell for cell in cells
         ),

@@ -36,6 +36,7 @@ MINIATURE = {
         vae=VAE,
         clip_tokens=CLIP_TOKENS,
         parameters=1_105_216,
+        beside=472_147,
     ),
     "flux": Architecture(
         transformer={
@@ -53,6 +54,7 @@ MINIATURE = {
         vae=VAE,
         clip_tokens=0,
         parameters=1_018_688,
+        beside=417_523,
     ),
 }
 

@@ -1,0 +1,27 @@
+# Needs: tables, comparisons, votes.
+# Gives: claims.json and .md, what the run says of each of the paper's claims.
+from diffusion4k.dag import claims
+
+
+localrules:
+    judge_claims,
+
+
+rule judge_claims:
+    "Says of each claim of the paper what this run found; the target `claims` makes all it rests on."
+    input:
+        claims.read_by(CONFIG),
+    output:
+        manifest="<results>/claims.json",
+        text="<results>/claims.md",
+    log:
+        "<logs>/claims.log",
+    benchmark:
+        "<benchmarks>/claims.tsv"
+    conda:
+        "../envs/paper.yaml"
+    params:
+        code=lambda w: claims.code(CONFIG),
+        flags=lambda w: claims.flags(CONFIG),
+    shell:
+        "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"
