@@ -12,7 +12,7 @@ from diffusion4k.config.resolve import Config
 from diffusion4k.dag import resources
 from diffusion4k.dag import train as finetuning
 from diffusion4k.dag import vae as autoencoders
-from diffusion4k.estimate import basis, cost, plan
+from diffusion4k.estimate import autoencoder, basis, cost, plan
 from diffusion4k.estimate import memory as estimate
 
 
@@ -54,9 +54,9 @@ def memory(config: Config) -> Iterator[Finding]:
         key = f"backbones.{_backbone(config, step, name)}.train.resources.mem_mb"
         if step == "train":
             needed = estimate.host(config, name)
-        else:  # what the GPU holds, which a process that resumes reads there first
+        else:  # a save, which each process that resumes reads there first
             gpus, nodes = resources.world(config, step, None)
-            needed = estimate.VAE_HELD * max(gpus, 1) / nodes / 1e9
+            needed = _save_of_vae(config, name) * max(gpus, 1) / nodes / 1e9
             key = f"resources.{step}.mem_mb"
         limit = submission.asked(config, step, name)["mem_mb"] / 1e3
         if limit < needed:
@@ -102,6 +102,18 @@ def _all(config: Config) -> Iterator[tuple[str, str, str]]:
     """Of each training its name for people, its rule, and the model or VAE."""
     yield from ((f"vae {name}", "train_vae", name) for name in autoencoders.trained(config))
     yield from ((model, "train", model) for model in finetuning.trained(config))
+
+
+def _save_of_vae(config: Config, name: str) -> int:
+    """Bytes."""
+    entry = config["vaes"][name]
+    recipe = config["vae_recipes"][entry["recipe"]]
+    return autoencoder.state(
+        basis.architecture(config, entry["backbone"]).vae,
+        config["vae_training"],
+        trained=recipe["encoder"] == "trained",
+        average=recipe["ema"] > 0,
+    )
 
 
 def _backbone(config: Config, step: str, name: str) -> str:
