@@ -274,9 +274,8 @@ def test_only_what_is_best_beyond_doubt_is_bold(tmp_path):
 
     # the best is not told from the second
     assert bold(of(kid(0.21, 0.11), kid(-0.0927, 0.1893), kid(0.05, 0.08)), "kid") == []
-    assert bold(of(kid(0.21, 0.01), kid(-0.01, 0.01), kid(0.05, 0.01)), "kid") == [
-        "sd3_f16_finetune"
-    ]
+    apart = of(kid(0.21, 0.01), kid(-0.01, 0.01), kid(0.05, 0.01))
+    assert bold(apart, "kid") == ["sd3_f16_finetune"]
     # two are alike and better than the third: neither is the best
     assert bold(of(kid(0.21, 0.01), kid(0.05, 0.01), kid(0.051, 0.01)), "kid") == []
     # of FID nobody knows an interval; a tolerance would stand for it
