@@ -144,16 +144,20 @@ def code(tmp_path, monkeypatch):
     script = "def run():\n    from diffusion4k.room import near\n"
     (tmp_path / "step.py").write_text(script, encoding="utf-8")
 
+    def forget():
+        for cached in vars(digest).values():
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
+
     def of(**changes):
         for name, text in changes.items():
             path = tmp_path / "step.py" if name == "step" else package / f"{name}.py"
             path.write_text(text, encoding="utf-8")
-        for cached in vars(digest).values():
-            if hasattr(cached, "cache_clear"):
-                cached.cache_clear()
+        forget()
         return digest.digest("step.py")
 
-    return of
+    yield of
+    forget()  # or the tests after these would see these files
 
 
 def test_the_digest_follows_imports_and_ignores_what_does_not_run(code):
