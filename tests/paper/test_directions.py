@@ -1,10 +1,10 @@
 """A cell whose value is not as published, and whose direction is."""
 
 import pytest
+from test_verdicts import assemble, cell, clipscore, numbers
 
 from configs import resolve as resolved
 from diffusion4k.paper import latex, render
-from test_verdicts import assemble, cell, clipscore, numbers
 from tiny_tables import NOTE
 
 

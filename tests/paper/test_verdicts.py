@@ -101,11 +101,11 @@ def test_what_is_not_sampled_is_equal_as_printed(tmp_path):
 
 
 def test_the_papers_rounding_is_that_of_its_own_digits(tmp_path):
-    """NMSE is printed as 0.09: 0.094 is it, and is shown as 0.09 though ours has three digits."""
+    """NMSE is printed as 0.09: 0.094 is it, and is shown as 0.09 though ours has five digits."""
     nmse = {"nmse": {"value": 0.094, "n": 12015, "interval": [0.0939, 0.0941]}}
     table = assemble(resolved(), "table_2", numbers(tmp_path, "reconstruction", {"sd3": nmse}))
     assert cell(table, "sd3", "nmse")["verdict"] == "reproduced"
-    assert "| 0.09 | 0.094 [0.094, 0.094] |" in " ".join(render.markdown(table).split())
+    assert "| 0.09 | 0.09400 [0.09390, 0.09410] |" in " ".join(render.markdown(table).split())
 
 
 @pytest.mark.parametrize(
