@@ -131,8 +131,8 @@ def test_a_setting_of_training_is_told_once_and_its_flag_has_the_papers_value(
             if default is not dataclasses.MISSING and name in values and name not in BY_HAND:
                 as_key = list(default) if isinstance(default, tuple) else default
                 assert values[name] == as_key, f"{place}.{name}"
-    # of the whole configuration, or of a VAE wherever it is used
-    others = {"seed", "backbone", "encoder_form", "decoder_form"}
+    # of the whole configuration, of a VAE wherever it is used, of both trainings
+    others = {"seed", "backbone", "encoder_form", "decoder_form", "deterministic"}
     assert fields.keys() - told <= others
 
 

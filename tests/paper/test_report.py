@@ -251,3 +251,11 @@ def test_prompts_come_from_the_configuration_or_a_file_of_it(tmp_path):
         ("the configuration,", "prompts.mine.texts"),
         ("here", "config/words.jsonl"),
     ]
+
+
+def test_where_published_numbers_stand_is_said(tmp_path):
+    quoted = {"published": tmp_path / "table_3.csv"}
+    quoted["published"].write_text("row,fid\n")
+    results = {"title": "Table 3", "rows": [], "provenance": []}
+    table = manifest.read(made(tmp_path / "tables" / "table_3.json", results, inputs=quoted))
+    assert provenance.table(table, tmp_path, {})["quoted"] == [str(quoted["published"])]

@@ -75,8 +75,8 @@ class Settings:
         "torch.compile the transformer: a slow first step, then faster; other last bits", False
     )
     deterministic: bool = flag(
-        "torch's deterministic kernels alone: on GPUs, too, a resumed training is then the "
-        "same bit for bit; what that costs was not measured",
+        "torch's deterministic kernels alone, for VAEs' training as well: on GPUs, too, a resumed "
+        "training is then the same bit for bit; what that costs was not measured",
         False,
     )
     flip_probability: float = flag("of horizontal flips", 0.5)

@@ -64,7 +64,7 @@ def table(manifest: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[s
         "title": manifest.results["title"],
         "path": str(manifest.path),
         "link": _link(manifest.path, folder),
-        "command": manifest.command,
+        "quoted": [manifest.inputs[n] for n in ("published", "context") if n in manifest.inputs],
         "lines": list(lines.values()),
     }
 
