@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from diffusion4k import cli, manifest
+from diffusion4k.config.fidelity import ABOUT
 from diffusion4k.endpoints import prompts
 
 
@@ -23,10 +24,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> None:
-    from diffusion4k.paper import forms, prompt_table, render, tables
+    from diffusion4k.paper import forms, prompt_table, render
 
     started = time.time()
-    footer = [f"{tables.ABOUT}{args.about}"] if args.about else []
+    footer = [f"{ABOUT}{args.about}"] if args.about else []
     table = prompt_table.assemble(args.title, map(prompts.read, args.prompts), footer)
     manifest.write(
         args.output,

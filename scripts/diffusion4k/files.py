@@ -128,7 +128,13 @@ def _made(folder: Path) -> Path:
 def _listed(folder: Path) -> dict[str, bool]:
     """Name of each file that was put into a folder => whether it is a link."""
     path = _made(folder)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError:
+        raise UserError(
+            f"{path}: not JSON, so that nobody knows what of {folder} was made here; move that away"
+            " and delete this file"
+        ) from None
 
 
 def _list(folder: Path, entries: dict[str, bool]) -> None:

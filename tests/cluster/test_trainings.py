@@ -51,6 +51,7 @@ def test_segments_of_a_vaes_training_that_do_not_fit_theirs():
     tight = {"resources": {"train_vae": {"runtime": 30}}, "train": {"slots": 4}}
     (short,) = slots(**v2, **tight).values()
     assert str(short).startswith("FIX  slots of vae mine: estimated: at ")
+    assert "TFLOP/s a GPU, plan.vae_tflops)" in short.detail
     segment, count, minutes = re.search(
         r"vae_training\.segment: (\d+) or less, train\.slots: (\d+), or "
         r"resources\.train_vae\.runtime: (\d+)$",

@@ -40,16 +40,22 @@ def footers(checkout, *overlays: str) -> dict[str, list[str]]:
     return found
 
 
-def test_a_figure_says_it_too(checkout, tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump({"backbones": CHANGES["backbones"]}), encoding="utf-8")
-    overlay = ("--configfile", str(path), "--config", "run=unmade")
-    text = checkout.run("-n", "-p", "figure_9", "figure_3", *overlay).stdout
+def of_figures(checkout, *words: str) -> dict[str, list[str]]:
+    """Figure => its footer, as the job that draws it gets it."""
+    text = checkout.run("-n", "-p", *words).stdout
     found = {}
     for line in re.findall(r"python scripts/figure\.py (.*)", text):
         words = shlex.split(line)
         spec = json.loads(words[words.index("--spec") + 1])
         found[spec["title"].partition(":")[0]] = spec["footer"]
+    return found
+
+
+def test_a_figure_says_it_too(checkout, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"backbones": CHANGES["backbones"]}), encoding="utf-8")
+    overlay = ("--configfile", str(path), "--config", "run=unmade")
+    found = of_figures(checkout, "figure_9", "figure_3", *overlay)
     assert found["Figure 3"] == []
     assert found["Figure 9"] == ["fidelity: published", f"Not as in the paper: {OF_GUIDANCE}"]
 
@@ -64,12 +70,8 @@ def test_what_is_drawn_or_rebuilt_for_a_figure_alone_says_it_too(checkout, tmp_p
     }
     path.write_text(yaml.safe_dump(changes), encoding="utf-8")
     overlay = ("--configfile", str(path), "--config", "run=unmade")
-    text = checkout.run("-n", "-p", "figure_1", "figure_4", *overlay).stdout
-    footer = {}
-    for line in re.findall(r"python scripts/figure\.py (.*)", text):
-        words = shlex.split(line)
-        spec = json.loads(words[words.index("--spec") + 1])
-        footer[spec["title"].partition(":")[0]] = spec["footer"][-1]
+    lines = of_figures(checkout, "figure_1", "figure_4", *overlay)
+    footer = {name: below[-1] for name, below in lines.items()}
     # its own guidance stands before the backbone's
     assert "backbones.flux.generate: steps = 10 (paper: 50); " in footer["Figure 1"]
     assert "figures.figure_1: sizes = [[2048, 2048]] (paper: [[4096" in footer["Figure 1"]

@@ -114,6 +114,14 @@ def test_a_file_where_a_folder_goes_is_refused(tmp_path):
         fill(tmp_path / "out", "a.txt")
 
 
+def test_where_nobody_knows_what_was_made_nothing_is_deleted(tmp_path):
+    fill(tmp_path / "out", "a.txt")
+    (tmp_path / ".out.made").write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match=r"\.out\.made: not JSON"):
+        fill(tmp_path / "out", "b.txt")
+    assert below(tmp_path / "out") == {"a.txt"}
+
+
 def test_only_what_was_put_there_is_dropped(tmp_path):
     for name in ("a.jpg", "b.jpg", "mine.jpg"):
         files.write_text(tmp_path / "small" / name, name)

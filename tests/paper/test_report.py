@@ -14,7 +14,7 @@ import report as script
 from configs import resolve
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.paper import tables
+from diffusion4k.paper import render, tables
 from diffusion4k.paper.report import page as report
 from diffusion4k.paper.report import provenance
 from diffusion4k.sources.miniature import notes
@@ -259,3 +259,10 @@ def test_where_published_numbers_stand_is_said(tmp_path):
     results = {"title": "Table 3", "rows": [], "provenance": []}
     table = manifest.read(made(tmp_path / "tables" / "table_3.json", results, inputs=quoted))
     assert provenance.table(table, tmp_path, {})["quoted"] == [str(quoted["published"])]
+    assert provenance.quoted(table) == "#quoted-table_3"
+    cell = dict.fromkeys(("ours", "difference", "n"), None) | {"published": 40.2, "best": [0, 0]}
+    cell |= {"published_digits": 2, "published_note": "", "verdict": "not run"}
+    fid = {"key": "fid", "label": "FID", "family": "fid", "direction": "lower", "digits": 2}
+    row = {"key": "a", "label": "A", "cells": {"fid": cell}}
+    shown = render.html({"columns": [fid], "rows": [row]}, quoted=provenance.quoted(table))
+    assert '<a href="#quoted-table_3">40.20</a>' in shown

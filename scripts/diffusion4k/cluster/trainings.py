@@ -29,8 +29,6 @@ def slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
         minutes = resources.time_limit(config, step, job)
         work = cost.of(config, (step, name))
         tflops = estimated.tflops(work)
-        known = (step, _backbone(config, step, name)) in estimated.measured
-        rate = f"measured on {device}" if known else "plan.tflops"
         seconds = work.wall_hours(tflops) * 3600 / own["steps"]
         most, needed = int(most_jobs * minutes * 60 / seconds), segment * seconds / 60
         rates += f", {label} {segment:,} steps of {seconds:.3g} s"
@@ -38,7 +36,8 @@ def slots(config: Config, benchmarks: Path) -> Iterator[Finding]:
             short = True
             yield Finding(
                 False, f"slots of {label}",
-                f"estimated: at {seconds:.1f} s a step ({tflops:g} TFLOP/s a GPU, {rate}) "
+                f"estimated: at {seconds:.1f} s a step ({tflops:g} TFLOP/s a GPU, "
+                f"{estimated.tflops_from(work)}) "
                 f"{most_jobs} jobs of {minutes} minutes are {most:,} of a segment's {segment:,} "
                 f"steps; set {section}.segment: {most} or less, train.slots: "
                 f"{math.ceil(needed / minutes)}, or {resources.slot_key(config, step, job)}: "

@@ -11,6 +11,9 @@ from typing import Any
 
 PUBLISHED, CORRECTED = "published", "corrected"
 
+# how lines below tables and figures begin that say what a run is, and which settings differ
+ABOUT, DIFFERS = "This run: ", "Not as in the paper: "
+
 # row -> {config key: (published, corrected)}
 ROWS: dict[str, dict[str, tuple[Any, Any]]] = {
     "encoder_downsampling": {"vae.encoder": ("stride", "dilation")},

@@ -46,7 +46,7 @@ class Deviations:
             and not (path[0] == "sources" and self._is_the_papers(path[1]))
         }
         about = self._config.get("about")
-        said = f"This run: {about}" if about else ""
+        said = f"{fidelity.ABOUT}{about}" if about else ""
         return [line for line in (said, rows, _line(changed)) if line]
 
     def _is_the_papers(self, source: str) -> bool:
@@ -169,7 +169,7 @@ def _line(changed: dict[Path_, tuple[Any, Any]]) -> str:
         if head != "sources":
             entries = [*entries[:SHOWN], *(entry.partition(" = ")[0] for entry in entries[SHOWN:])]
         parts.append(f"{head}: {', '.join(entries)}" if head else ", ".join(entries))
-    return f"Not as in the paper: {'; '.join(parts)}" if parts else ""
+    return f"{fidelity.DIFFERS}{'; '.join(parts)}" if parts else ""
 
 
 def _bracket(path: Path_, published: Any) -> str:

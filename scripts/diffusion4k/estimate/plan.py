@@ -21,18 +21,29 @@ class Plan:
         self.config, self.measured = config, measured or {}
 
     def tflops(self, work: Cost) -> float:
-        """The sustained rate of a GPU at this work: measured, or plan.tflops or plan.vae_tflops.
-
-        A VAE is the same network whosever it is: what was measured of one backbone's is of all.
-        """
+        """The sustained rate of a GPU at this work: measured, or plan.tflops or plan.vae_tflops."""
         stage, *of = work.key
         if work.precision:
-            measured = [rate for key, rate in self.measured.items() if key[0] == stage]
-            return next(iter(measured), basis.vae_rate(self.config, work.precision))
+            known = self._measured_vae(stage)
+            return basis.vae_rate(self.config, work.precision) if known is None else known
         if stage == "draw" and work.flops:  # of several models in one job
             rows = shown.by_row(self.config, *of).items()
             return work.flops / sum(count / self._rate("generate", row) for row, count in rows)
         return self._rate(stage, *of[:1])
+
+    def tflops_from(self, work: Cost) -> str:
+        """Where the rate of a training is from, for people."""
+        stage, name = work.key
+        if work.precision:
+            known, key = self._measured_vae(stage), "plan.vae_tflops"
+        else:
+            backbone = basis.backbone_of(self.config, self.config["models"][name])
+            known, key = self.measured.get((stage, backbone)), "plan.tflops"
+        return key if known is None else f"measured on {self.config['plan'].get('device')}"
+
+    def _measured_vae(self, stage: str) -> float | None:
+        """A VAE is the same network whosever it is: what was measured of one is of all."""
+        return next((rate for key, rate in self.measured.items() if key[0] == stage), None)
 
     def _rate(self, stage: str, name: str = "") -> float:
         """Of one stage and model, entry of `efficiency`, or backbone."""

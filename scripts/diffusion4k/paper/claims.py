@@ -19,7 +19,7 @@ from typing import Any
 
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.published import Published
-from diffusion4k.paper.tables import other_settings, shown
+from diffusion4k.paper.tables import measured, other_settings, shown
 from diffusion4k.paper.verdicts import (
     CANNOT,
     DIRECTION,
@@ -252,7 +252,7 @@ def _preferred(claim: Mapping, votes: Manifest | None) -> Outcome:
 def _pair(cells: Mapping[str, Cell], rows: list[str], column: Mapping) -> str:
     """Ours of two rows, `34.40 against 31.50`; a dash for what is not there."""
     numbers = [cells.get(row, {}).get("ours") for row in rows]
-    texts = ["–" if number is None else shown(number, column["digits"]) for number in numbers]
+    texts = ["–" if number is None else measured(number, column["digits"]) for number in numbers]
     return "" if set(texts) == {"–"} else " against ".join(texts)
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from diffusion4k.paper import prompt_table
 from diffusion4k.paper.footer import ALIKE, MARKS
-from diffusion4k.paper.tables import shown
+from diffusion4k.paper.tables import measured, shown
 from diffusion4k.paper.verdicts import NOT_RUN
 
 ARROWS = {"lower": " ↓", "higher": " ↑", "none": ""}
@@ -39,7 +39,7 @@ _FRAGMENT = """\
 {%- set text = texts(cell, column.digits) %}
 {%- for heading in headings(column) %}{% set first = ' first' if loop.first else '' %}
 {%- if heading == 'published' %}
-<td class="published{{ first }}">{{ bold(text[0], cell.best[0]) }}</td>
+<td class="published{{ first }}">{{ sourced(bold(text[0], cell.best[0]), cell) }}</td>
 {%- elif heading == 'Δ' %}
 <td class="difference">{{ text[2] }}
 {%- if mark(cell) %} <span class="verdict" role="img" aria-label="{{ cell.verdict }}"
@@ -130,14 +130,12 @@ def texts(cell: dict[str, Any], digits: int) -> tuple[str, str, str]:
     if ours is None:
         # a longer reason stands with the row and in the footer, not in every cell
         return printed, NOT_RUN if cell["verdict"] == NOT_RUN else NOTHING, ""
-    measured = _minus(shown(ours, digits))
-    if ours and float(shown(ours, digits)) == 0:
-        measured = _minus(f"{ours:.1g}")  # not nothing, though below the paper's last digit
+    own = _minus(measured(ours, digits))
     if "standard_error" in cell:
-        measured += f" ± {shown(cell['standard_error'], digits)}"
+        own += f" ± {shown(cell['standard_error'], digits)}"
     if "against" in cell and not cell["against"]["distinguishable"]:
-        measured = f"{ALIKE} {measured}"
-    return printed, measured, "" if difference is None else _signed(difference, digits)
+        own = f"{ALIKE} {own}"
+    return printed, own, "" if difference is None else _signed(difference, digits)
 
 
 def mark(cell: dict[str, Any]) -> str:
@@ -191,18 +189,23 @@ def markdown(table: dict[str, Any]) -> str:
     return "\n".join([f"### {table['title']}", "", *lines, "", *notes]).rstrip() + "\n"
 
 
-def html(table: dict[str, Any], link: Callable[[str, str], str] | None = None) -> str:
+def html(
+    table: dict[str, Any], link: Callable[[str, str], str] | None = None, quoted: str = ""
+) -> str:
     """The bare <table>, for the report's style sheet.
 
     `link` gives the address that a number of ours leads to, of its row and its column's family; of
-    a difference to another row the family is `<family>:against`.
+    a difference to another row the family is `<family>:against`. `quoted` is the address that
+    published numbers lead to.
     """
     if table.get("kind") == "prompts":
         return prompt_table.html(table)
 
     def linked(text: str, row: dict[str, Any], column: dict[str, Any], kind: str = "") -> str:
         family = f"{column['family']}{kind}"
-        where = link(row["key"], family) if link and not row.get("context") else ""
+        return to(link(row["key"], family) if link and not row.get("context") else "", text)
+
+    def to(where: str, text: str) -> str:
         return Markup('<a href="{}">{}</a>').format(where, text) if where else text
 
     return _jinja.from_string(_FRAGMENT).render(
@@ -210,6 +213,7 @@ def html(table: dict[str, Any], link: Callable[[str, str], str] | None = None) -
         headings=lambda column: headings(table, column),
         bold=lambda text, best: Markup("<strong>{}</strong>").format(text) if best else text,
         linked=linked,
+        sourced=lambda text, cell: to(quoted if cell["published"] is not None else "", text),
         versus=lambda cell, row, column: linked(
             f"vs {cell['against']['label']}", row, column, ":against"
         ),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from diffusion4k.config.fidelity import DIFFERS
 from diffusion4k.errors import UserError
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper import verdicts
@@ -15,8 +16,6 @@ from diffusion4k.paper.footer import lines
 from diffusion4k.paper.published import Context, Published
 from diffusion4k.paper.spec import check_table, column_key
 
-ABOUT = "This run: "  # begins the line of a footer that says what the run is
-NOT_AS_PUBLISHED = "Not as in the paper"  # begins the line of a footer that lists settings
 ELSEWHERE = "published elsewhere, of no row here"
 
 
@@ -82,6 +81,12 @@ def shown(value: float, digits: int) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
+def measured(value: float, digits: int) -> str:
+    """A number of ours as `shown`; one that would read 0, and is not, by its first digit."""
+    text = shown(value, digits)
+    return f"{value:.1g}" if value and float(text) == 0 else text
+
+
 def _check_places(spec: Mapping, values: Mapping[tuple[str, str], Manifest]) -> None:
     rows = [row["key"] for row in spec["rows"]]
     families = sorted({column["family"] for column in spec["columns"]})
@@ -126,7 +131,7 @@ def _say_settings(spec: Mapping, rows: list[dict]) -> None:
 
 def other_settings(footer: Iterable[str]) -> str:
     """What a miss says besides in a table with these lines below it; "" with those of the paper."""
-    differ = any(line.startswith(NOT_AS_PUBLISHED) for line in footer)
+    differ = any(line.startswith(DIFFERS) for line in footer)
     return "; settings are not the paper's, see the notes" if differ else ""
 
 

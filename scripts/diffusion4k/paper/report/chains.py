@@ -10,6 +10,7 @@ from diffusion4k.ledger import trace
 from diffusion4k.ledger.chain import Run
 from diffusion4k.manifest import Manifest
 from diffusion4k.paper.footer import together
+from diffusion4k.paper.tables import measured
 from diffusion4k.sources.miniature.notes import plumbing
 
 
@@ -49,7 +50,7 @@ def _numbers(tables: Iterable[Manifest], run: Run) -> dict[str, list[str]]:
             name = f"{table.results['title']}: {rows[cell.row]['label']}, {column['label']}"
             compared = table.inputs.get(f"{cell.row}:{column['family']}:against")
             for source in cell.sources:
-                value = f" {cell.value:.{column['digits']}f}"
+                value = f" {measured(cell.value, column['digits'])}"
                 if source == compared:
                     against = rows[cell.row]["cells"][cell.column].get("against")
                     value = f", its difference to {against['label']}" if against else ""

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from diffusion4k.paper.tables import ABOUT
+from diffusion4k.config.fidelity import ABOUT, DIFFERS
 from diffusion4k.sources.miniature.notes import plumbing
 
 # how lines begin that are read with their own table: its numbers in brackets, its n, what it is of
 OWN = ("[", "Ours: ", ABOUT)
-SETTINGS = "Not as in the paper: "
 
 
 def shared(footers: Sequence[Sequence[str]], least: int = 2) -> list[str]:
@@ -25,7 +24,7 @@ def shared(footers: Sequence[Sequence[str]], least: int = 2) -> list[str]:
 
 def settings(lines: Sequence[str]) -> tuple[list[str], list[str]]:
     """Of some lines those that list settings, which are long, and the others."""
-    listed = [line for line in lines if line.startswith(SETTINGS)]
+    listed = [line for line in lines if line.startswith(DIFFERS)]
     return listed, [line for line in lines if line not in listed]
 
 

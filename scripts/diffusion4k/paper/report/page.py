@@ -124,9 +124,7 @@ def legend(tables: Sequence[Manifest]) -> list[str]:
         "@: the size of our pictures in px; published numbers are of the paper's.": any(
             "@" in row["label"] for row in rows
         ),
-        "A number of ours links to what it was read from.": any(
-            cell["ours"] is not None for cell in cells
-        ),
+        "A number links to what it was read from.": bool(cells),
     }
     return [sentence for sentence, occurs in sentences.items() if occurs]
 
@@ -158,7 +156,7 @@ def _table(table: Manifest, folder: Path) -> dict[str, Any]:
             "id": table.path.stem,
             "title": results["title"],
             "caption": results["caption"],
-            "html": Markup(render.html(results, provenance.chain(table))),
+            "html": Markup(render.html(results, provenance.chain(table), provenance.quoted(table))),
             "footer": results["footer"],
             "columns": [
                 (c["label"], c["about"]) for c in results.get("columns", ()) if c.get("about")

@@ -64,9 +64,19 @@ def table(manifest: Manifest, folder: Path, pages: Mapping[str, Path]) -> dict[s
         "title": manifest.results["title"],
         "path": str(manifest.path),
         "link": _link(manifest.path, folder),
-        "quoted": [manifest.inputs[n] for n in ("published", "context") if n in manifest.inputs],
+        "quoted": _quoted(manifest),
+        "quoted_anchor": quoted(manifest).removeprefix("#"),
         "lines": list(lines.values()),
     }
+
+
+def quoted(manifest: Manifest) -> str:
+    """Where the page says which files hold the published numbers of a table, "" for none."""
+    return f"#quoted-{manifest.path.stem}" if _quoted(manifest) else ""
+
+
+def _quoted(manifest: Manifest) -> list[str]:
+    return [manifest.inputs[name] for name in ("published", "context") if name in manifest.inputs]
 
 
 def anchor(table: str, row: str, family: str) -> str:
