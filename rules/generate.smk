@@ -11,6 +11,7 @@ rule generate:
     input:
         model=lambda w: generate.pipeline(CONFIG, w.model),
         dataset=lambda w: generate.dataset(CONFIG, w.evaluation, w.model),
+        kernel=lambda w: generate.kernel(CONFIG) or [],
     output:
         "<results>/generate/{model}/{evaluation}/shard-{shard}-of-{shards}.json",
     log:
@@ -46,6 +47,7 @@ rule generate:
             seed_policy=key("generate.seed_policy"),
             dtype=key("generate.dtype"),
             attention=key("generate.attention"),
+            kernel=lambda w: generate.kernel(CONFIG),
             compile=key("generate.compile"),
             png=key("metrics.score_input", then=generate.keeps_png),
             vae_tiling=key("models.{model}.generate.vae_tiling", "generate.vae_tiling"),
@@ -62,7 +64,8 @@ rule generate:
 rule efficiency:
     "Measures what one picture takes: memory, and seconds of a denoising step."
     input:
-        lambda w: generate.pipeline(CONFIG, generate.timed_model(CONFIG, w.cost)),
+        model=lambda w: generate.pipeline(CONFIG, generate.timed_model(CONFIG, w.cost)),
+        kernel=lambda w: generate.kernel(CONFIG) or [],
     output:
         "<results>/efficiency/{cost}/{evaluation}.json",
     log:
@@ -88,6 +91,7 @@ rule efficiency:
             ),
             dtype=key("generate.dtype"),
             attention=key("generate.attention"),
+            kernel=lambda w: generate.kernel(CONFIG),
             compile=key("generate.compile"),
             offload=key("efficiency.{cost}.offload"),
             vae_tiling=key("generate.vae_tiling"),
@@ -96,7 +100,7 @@ rule efficiency:
             decoder=key("vae.decoder"),
         ),
     shell:
-        "{resources.launch} scripts/efficiency.py --model {input} {params.flags}"
+        "{resources.launch} scripts/efficiency.py --model {input.model} {params.flags}"
         " --output {output} > {log} 2>&1"
 
 

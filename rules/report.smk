@@ -2,7 +2,7 @@
 # Gives: report.html, report/gallery.json (.html and thumbnails beside it), report/chains.json (the
 #        pages that numbers lead to).
 from diffusion4k.dag import report as page  # `report` is Snakemake's word
-from diffusion4k.estimate import work
+from diffusion4k.estimate import arithmetic
 
 
 localrules:
@@ -54,7 +54,7 @@ rule html:
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
         scaling=page.SCALING,
-        work=flags(work=lambda w: work.of_run(CONFIG)),
+        arithmetic=flags(arithmetic=lambda w: arithmetic.of_run(CONFIG)),
         lacking=flags(lacking=lambda w: page.lacking(CONFIG)),
         # what the page takes from {params.config} itself
         price=key("plan.price"),
@@ -63,5 +63,5 @@ rule html:
         "python scripts/report.py --run {params.run} --tables {input.tables}"
         " --figures {input.figures} --claims {input.claims} --gallery {input.gallery}"
         " --config {params.config} --template report/report.html --scaling {params.scaling}"
-        " {params.work} {params.lacking}"
+        " {params.arithmetic} {params.lacking}"
         " --chains {output.chains} --output {output.page} > {log} 2>&1"

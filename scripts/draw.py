@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=root,
         files=drawn,
-        inputs={"dataset": args.dataset}
+        inputs={"dataset": args.dataset, **shared.kernel(args)}
         | {name: row["model"] for name, row in rows.items()}
         | {f"{name}:dataset": row["dataset"] for name, row in rows.items() if row["dataset"]},
         settings=vars(args),

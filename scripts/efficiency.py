@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         root=args.output.parent,
         files=[],
-        inputs={"model": args.model},
+        inputs={"model": args.model, **shared.kernel(args)},
         settings=vars(args),
         results=results,
         started=started,

@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--hub", help="repository, owner/name")
     where.add_argument("--url", help="address of one file")
     where.add_argument("--path", help="folder or file that is here already")
-    parser.add_argument("--type", default="model", choices=["model", "dataset"])
+    parser.add_argument("--type", default="model", choices=["model", "dataset", "kernel"])
     parser.add_argument("--revision", default="main", help="commit, tag or branch of the hub")
     parser.add_argument("--only", nargs="*", action="extend", help="patterns of files to take")
     parser.add_argument("--ignore", nargs="*", action="extend", help="… to leave")

@@ -113,7 +113,7 @@ def many(args, setup, settings) -> None:
         args.output,
         root=args.output.parent,
         files=[file for id in ids for file in folder.files(id)],
-        inputs={"model": args.model, "dataset": args.dataset},
+        inputs={"model": args.model, "dataset": args.dataset, **shared.kernel(args)},
         # with what the defaults came to
         settings=vars(args) | asdict(settings) | setup.record(),
         results={

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--gallery", type=Path, help="manifest of the gallery")
     flags.add_argument("--config", type=Path, required=True, help="the resolved config of the run")
     flags.add_argument("--template", type=Path, required=True, help="report/report.html")
-    flags.add_argument("--work", default="{}", help="JSON: stage/model to FLOPs, jobs")
+    flags.add_argument("--arithmetic", default="{}", help="JSON: stage/model to FLOPs, jobs")
     flags.add_argument(
         "--lacking", default="{}", help="JSON: table or figure to rows of the paper's that it lacks"
     )
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         claims=manifest.read(args.claims) if args.claims else None,
         gallery=manifest.read(args.gallery) if args.gallery else None,
         chains=pages,
-        work=json.loads(args.work),
+        arithmetic=json.loads(args.arithmetic),
         config=read_config(args.config),
         folder=args.output.parent,
         scaling=args.scaling,

@@ -64,6 +64,23 @@ def test_a_figures_pictures_are_sampled_as_the_benchmarks(checkout):
         assert f"--{flag}" in command and getattr(args, name.replace("-", "_")) == value
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        "generate/sd3_f16/eval_4096/shard-0-of-10.json",
+        "efficiency/sd3_f16/eval_4096.json",
+        "pictures/figure_8/shard-0-of-1.json",
+    ],
+)
+def test_another_kernel_than_torchs_is_a_source_that_is_handed_on(checkout, output):
+    output, kernel = f"results/unmade/{output}", "results/unmade/sources/flash_attention_3.json"
+    command = ("-n", "-p", output, "--config", "run=unmade")
+    assert kernel not in checkout.run(*command).stdout
+    said = checkout.run(*command, "generate={attention: auto}").stdout
+    assert "rule fetch_source:" in said and f"output: {kernel}" in said
+    assert f"--kernel {kernel}" in said
+
+
 def test_a_sweep_is_drawn_by_several_jobs(workflow):
     (workflow.folder / "mine.yaml").write_text(
         "prompts: {mine: {texts: ['a $5 fox', '{x} \"y\"'], label: mine}}\n"

@@ -29,9 +29,14 @@ class NoModules:
 
 
 @pytest.mark.parametrize(
-    ("adversarial", "encoder"), [(0.0, "frozen"), (0.05, "frozen"), (0.05, "trained")]
-)
-def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial, encoder):
+    ("adversarial", "encoder", "micro_batch"),
+    [
+        (0.0, "frozen", 2), (0.05, "frozen", 2), (0.05, "trained", 2),
+        # a group of which one picture is held at once is decoded forward twice
+        (0.0, "frozen", 1), (0.05, "frozen", 1),
+    ],
+)  # fmt: skip
+def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial, encoder, micro_batch):
     counter, step = FlopCounterMode(display=False), ScaleConsistency.step
     counter.mod_tracker = NoModules()
 
@@ -41,9 +46,10 @@ def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial, en
 
     monkeypatch.setattr(ScaleConsistency, "step", counted)
     fresh()
-    batches = [parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")}]
+    batches = parity_sc.batches() if micro_batch == parity_sc.BATCH else parity_sc.one_by_one()
     vgg16 = parity_sc.save_vgg16(tmp_path / "model.safetensors")
     how = {"form": "folded", "adversarial": adversarial, "encoder": encoder}
+    how |= {"micro_batch": micro_batch}
     parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, batches, **how)
     fresh()
     training = {
@@ -51,6 +57,9 @@ def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial, en
         "gradient_checkpointing": False,
         "decoder_batch": parity_sc.BATCH,
         "discriminator_batch": parity_sc.BATCH,
+        "adaptive_group": 32,
+        "micro_batch": micro_batch,
+        "gpus": 0,
         "discriminator_hidden": parity_sc.HIDDEN,
         "discriminator_depth": parity_sc.DEPTH,
     }

@@ -1,6 +1,7 @@
 """Text encoded ahead, kernels and compilation: the same picture, and said in the manifest."""
 
 import logging
+import os
 import runpy
 from functools import partial
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from diffusers.models.attention_dispatch import _AttentionBackendRegistry as reg
 from torch.utils.flop_counter import FlopCounterMode
 
 import tiny
-from diffusion4k import backbones
+from diffusion4k import backbones, manifest
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import kernels, sampler
@@ -227,6 +228,24 @@ def test_a_kernel_from_the_hub_is_recorded_by_its_commit(there, monkeypatch, tmp
     monkeypatch.setattr(entry, "kernel_fn", module["attend"])
     used = kernels.prepare(pipeline("sd3"), attention="auto", compiled=False)
     assert used == {"attention": "_flash_3_hub", "kernel": commit, "compile": False}
+
+
+def test_a_kernel_that_was_fetched_is_what_is_loaded_once_it_was_checked(
+    there, monkeypatch, tmp_path
+):
+    there("_flash_3_hub")
+    monkeypatch.delenv("LOCAL_KERNELS", raising=False)
+    file = tmp_path / "build" / "torch-cuda" / "kernel.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("def attend(): pass\n", encoding="utf-8")
+    made = {"inputs": {}, "settings": {}, "results": {}, "started": 0.0}
+    manifest.write(tmp_path / "kernel.json", root=tmp_path, files=[file], **made)
+    fetched = manifest.read(tmp_path / "kernel.json")
+    kernels.prepare(pipeline("sd3"), attention="flash_3", compiled=False, kernel=fetched)
+    assert os.environ["LOCAL_KERNELS"] == f"kernels-community/flash-attn3={tmp_path}"
+    file.write_text("def attend(): evil\n", encoding="utf-8")
+    with pytest.raises(UserError, match="kernel.py"):
+        kernels.prepare(pipeline("sd3"), attention="auto", compiled=False, kernel=fetched)
 
 
 @pytest.mark.parametrize("name", backbones.NAMES)

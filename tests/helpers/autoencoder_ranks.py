@@ -33,7 +33,7 @@ def main() -> None:
     recipe = AutoencoderSettings(decoder_batch=2, discriminator_batch=2, micro_batch=1)
     accelerator = launch.accelerator_for(recipe, 2)
     rank = accelerator.process_index
-    whole = [parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")}]
+    whole = parity_sc.batches()
     half = [{key: value[rank : rank + 1] for key, value in batch.items()} for batch in whole]
     _, row, averaged = parity_sc.stepped(vgg16, accelerator, 2, half)
     _, expected_row, expected = parity_sc.stepped(vgg16, Alone(), 1, whole)

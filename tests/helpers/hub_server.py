@@ -155,7 +155,7 @@ class Hub:
             if found[1] in self.gated and http.headers.get("Authorization") != self.gated[found[1]]:
                 return _refuse(http, 403 if http.headers.get("Authorization") else 401, "GatedRepo")
             return _json(http, {})
-        found = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
+        found = re.fullmatch(r"/((?:datasets|kernels)/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
         name = f"{(found[1] or 'models/')}{found[2]}" if found else ""
         if name not in self.repositories or found[4] not in self.repositories[name].files:
             return _refuse(http, 404, "EntryNotFound")

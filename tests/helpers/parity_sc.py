@@ -43,6 +43,20 @@ def batch(name: str) -> dict[str, torch.Tensor]:
     }
 
 
+def batches() -> list[dict[str, torch.Tensor]]:
+    """The decoder's and the discriminator's own, of a step."""
+    return [batch("first"), {"pixels": pixels("second")}]
+
+
+def one_by_one() -> list[dict[str, torch.Tensor]]:
+    """The same as micro-batches of one picture."""
+    return [
+        {key: value[index : index + 1] for key, value in both.items()}
+        for both in batches()
+        for index in range(BATCH)
+    ]
+
+
 def vae() -> torch.nn.Module:
     return parity.fill(tiny.vae(*parity.VAE["flux"]))
 

@@ -27,7 +27,7 @@ SNAKEMAKE = {
 EVERYBODYS = {"diffusion4k.shape"}  # sizes as flags have them
 BESIDE = {
     "preflight": {"diffusion4k.cluster.leftovers", "diffusion4k.errors.UserError"},
-    "report": {"diffusion4k.estimate.work"},
+    "report": {"diffusion4k.estimate.arithmetic"},
 }
 
 

@@ -8,8 +8,7 @@ import pytest
 from configs import resolve
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import cost
-from diffusion4k.estimate import work as estimate
+from diffusion4k.estimate import arithmetic, cost
 from diffusion4k.paper.report import costs, units
 
 
@@ -31,8 +30,8 @@ def test_gpus_count_and_time_is_what_all_segments_took(run):
     trained = {"step": config["train"]["steps"], "seconds_training": 7200.0}
     step = run / f"train/sd3_f16_wlf/step-{config['train']['steps']:06d}.json"
     last = made(step, 100, "2 x NVIDIA H100 80GB HBM3", results=trained)
-    known = json.loads(estimate.of_run(config))
-    (work,) = costs.works({step: last}, known)
+    known = json.loads(arithmetic.of_run(config))
+    (work,) = costs.stages({step: last}, known)
     assert (work.jobs, work.seconds, work.gpus, work.gpu_hours) == (1, 7200, 2, 4)
     assert work.flops == cost.of(config, ("train", "sd3_f16_wlf")).flops
     line = work.line(price=2.5)
@@ -51,12 +50,12 @@ def test_a_vaes_training_is_a_line_of_its_own_with_its_arithmetic(run):
     device = "4 x NVIDIA H100 80GB HBM3"
     chain = {paths[0]: made(paths[0], 100, device, results=ends)}
     chain |= {path: made(path, 50, device) for path in paths[1:]}
-    works = costs.works(chain, json.loads(estimate.of_run(config)))
-    shown = [(work.stage, work.name, work.jobs) for work in works]
+    stages = costs.stages(chain, json.loads(arithmetic.of_run(config)))
+    shown = [(stage.stage, stage.name, stage.jobs) for stage in stages]
     assert shown == [("train_vae", "mine", 1), ("vae", "", 1), ("vae", "mine", 1)]
-    assert (works[0].seconds, works[0].gpu_hours) == (7200, 8)
-    assert works[0].flops == pytest.approx(cost.of(config, ("train_vae", "mine")).flops / 2)
-    assert costs.total(works).seconds == pytest.approx(7300, abs=2)
+    assert (stages[0].seconds, stages[0].gpu_hours) == (7200, 8)
+    assert stages[0].flops == pytest.approx(cost.of(config, ("train_vae", "mine")).flops / 2)
+    assert costs.total(stages).seconds == pytest.approx(7300, abs=2)
 
 
 def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
@@ -65,7 +64,7 @@ def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
     chain = {path: made(path, 50) for path in shards}
     score = run / "metrics/flux_f16/eval_4096/texture-0-of-10.json"
     chain[score] = made(score, 10)
-    drawn, scored = costs.works(chain, json.loads(estimate.of_run(config)))
+    drawn, scored = costs.stages(chain, json.loads(arithmetic.of_run(config)))
     assert (drawn.stage, drawn.name, drawn.jobs) == ("generate", "flux_f16/eval_4096", 2)
     assert drawn.seconds == pytest.approx(100, abs=1)
     every = cost.of(config, ("generate", "flux_f16", "eval_4096")).flops
@@ -94,16 +93,16 @@ def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
 )
 def test_a_boards_peak_is_found_by_the_name_that_torch_gives_it(device, tera):
     assert costs.peak_of(device) == (tera and pytest.approx(tera * 1e12))
-    work = costs.Work("generate", "x", device, seconds=1, gpus=1, flops=1e14)
+    work = costs.StageCost("generate", "x", device, seconds=1, gpus=1, flops=1e14)
     assert work.line(0)["share"] == (f"{100 / tera:.0%}" if tera else "")
 
 
 def test_what_answers_were_paid_is_part_of_the_cost(run):
     judged = made(run / "people/judge.json", 1, results={"cost": 3.25})
     other = made(run / "metrics/sd3_f16/eval_4096/fid.json", 1, results={"cost": 99.0})
-    works = costs.works({judged.path: judged, other.path: other}, {})
-    assert [work.line(2)["cost"] for work in works] == ["", "3.25"]
-    assert costs.total(works).line(2)["cost"] == "3.25"
+    stages = costs.stages({judged.path: judged, other.path: other}, {})
+    assert [stage.line(2)["cost"] for stage in stages] == ["", "3.25"]
+    assert costs.total(stages).line(2)["cost"] == "3.25"
 
 
 def test_everything_behind_is_read_once_and_what_is_gone_passed_over(run):

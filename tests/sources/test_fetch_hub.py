@@ -42,9 +42,10 @@ def test_a_whole_repository_and_nothing_twice(job):
     assert job.hub.asked("/resolve/") == job.hub.stored == []
 
 
-def test_a_branch_is_noted_with_the_commit_that_it_meant(job):
-    commit = job.hub.add("owner/pictures", FILES, kind="datasets")
-    made = job.succeed("--type", "dataset", name="owner/pictures")
+@pytest.mark.parametrize("kind", ["dataset", "kernel"])
+def test_a_branch_is_noted_with_the_commit_that_it_meant(job, kind):
+    commit = job.hub.add("owner/pictures", FILES, kind=f"{kind}s")
+    made = job.succeed("--type", kind, name="owner/pictures")
     assert made["settings"]["revision"] == commit
     assert made["notes"] == [
         f"owner/pictures: revision main is not pinned; it meant commit {commit}"

@@ -36,7 +36,7 @@ def vgg16(tmp_path_factory):
 def stepped(vgg16, **changes):
     """Our task after one step in one process, its row, the gradients that its optimizers got."""
     fresh()
-    batches = [parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")}]
+    batches = parity_sc.batches()
     found = parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, batches, **changes)
     fresh()
     return found
@@ -139,11 +139,7 @@ def test_the_small_map_alone_gives_the_consistency_and_its_gradient():
 def test_micro_batches_are_one_with_the_whole_batch(ours, vgg16):
     """Gradients, the adaptive weight, the power iterations: of two pictures, one at a time."""
     fresh()
-    halves = [
-        {key: value[index : index + 1] for key, value in batch.items()}
-        for batch in (parity_sc.batch("first"), {"pixels": parity_sc.pixels("second")})
-        for index in range(2)
-    ]
+    halves = parity_sc.one_by_one()
     task, row, gradients = parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, halves, micro_batch=1)
     for name, value in ours[1].items():
         assert_close(row[name], torch.as_tensor(value))

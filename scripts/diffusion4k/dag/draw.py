@@ -120,7 +120,8 @@ def inputs(config: Config, name: str) -> list[str]:
     """What the pictures are drawn from: pipelines, prompts."""
     rows = sampled(config, name)
     read = [*(generate.pipeline(config, row) for row in rows), dataset(config, name)]
-    return list(dict.fromkeys([*read, *(dataset(config, name, row) for row in rows)]))
+    read += [dataset(config, name, row) for row in rows]
+    return list(dict.fromkeys([*read, *filter(None, [generate.kernel(config)])]))
 
 
 def flags(config: Config, name: str) -> str:
@@ -139,6 +140,7 @@ def flags(config: Config, name: str) -> str:
         steps=shown.get("steps"),
         seeds=shown.get("seeds", [config["seed"]]),
         in_turn=in_turn(config, name),
+        kernel=generate.kernel(config),
     )
 
 

@@ -17,6 +17,13 @@ def pipeline(config: Config, model: str) -> str:
     return sources.of_model(config, model)
 
 
+def kernel(config: Config) -> str | None:
+    """The manifest of FlashAttention 3, where it may be asked for."""
+    if config["generate"]["attention"] == "native":
+        return None
+    return sources.manifest(config, "flash_attention_3")
+
+
 def manifests(config: Config, model: str, evaluation: str) -> list[str]:
     """All shards of a model's images of an evaluation; `model` may be the pattern {model}."""
     stem = f"generate/{model}/{evaluation}/shard"

@@ -60,6 +60,8 @@ def step(
         side, training["discriminator_hidden"], training["discriminator_depth"]
     )
     picture += 2 * opponent
+    if _in_parts(training):
+        picture += encoder + decoder
     # forward 2, back to the weights 4, and for the penalty to the pixels and back through that 4
     further = 10 * opponent
     images = training["discriminator_batch"] or training["decoder_batch"]
@@ -96,6 +98,14 @@ def discriminator_parameters(hidden: int = 512, depth: int = 6) -> int:
     widths = _widths(hidden, depth)
     pairs = zip([3, *widths], widths, strict=False)
     return sum(_convolution(*pair) for pair in pairs) + _convolution(widths[-1], 1, taps=1)
+
+
+def _in_parts(training: dict[str, Any]) -> bool:
+    """Whether a process has an adaptive group in several micro-batches, each of which is decoded
+    forward once more for the group's weight."""
+    batch = training["decoder_batch"]
+    group = min(training["adaptive_group"] or batch, batch)
+    return group > training["micro_batch"] * max(1, training["gpus"])
 
 
 def _widths(hidden: int, depth: int) -> list[int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from diffusion4k import backbones
 from diffusion4k.backbones.architecture import Architecture
 from diffusion4k.config.resolve import Config, origin
-from diffusion4k.dag import data, sources
+from diffusion4k.dag import data, generate, sources
 from diffusion4k.dag import train as training
 from diffusion4k.dag import vae as reconstructions
 from diffusion4k.estimate import flops, repositories
@@ -77,6 +77,7 @@ def model_of(config: Config, model: str) -> tuple[tuple[Key, ...], tuple[str, ..
     entry = config["models"][model]
     own = [] if "images" in entry else [Path(sources.of_model(config, model)).stem]
     own += [entry["transformer"]] if "transformer" in entry else []
+    own += ["flash_attention_3"] if own and generate.kernel(config) else []
     needs, vaes = vae_of(config, entry.get("vae"))
     if "recipe" in entry:
         needs = (("train", training.same(config, model)), *needs)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class LikeParser(argparse.ArgumentParser):
     TAKEN = (
         "model", "revision", "prompt", "height", "width", "steps", "guidance", "t5_tokens",
         "negative_prompt", "seed", "seed_policy", "vae_factor", "encoder", "decoder", "dtype",
-        "vae_tiling", "attention", "compile",
+        "vae_tiling", "attention", "kernel", "compile",
     )  # fmt: skip
 
     def parse_known_args(self, args=None, namespace=None):
@@ -140,6 +141,11 @@ def add_loading(flags: argparse.ArgumentParser, *, dtype: str) -> None:
         " works here, else native"
     )  # fmt: skip
     flags.add_argument(
+        "--kernel", type=Path, metavar="MANIFEST",
+        help="FlashAttention 3 as it was fetched, for --attention; default: what the package"
+        " `kernels` takes from the hub"
+    )  # fmt: skip
+    flags.add_argument(
         "--compile", action=SWITCH, default=False,
         help="torch.compile the transformer: a slow first step, then faster; other last bits"
     )  # fmt: skip
@@ -157,8 +163,15 @@ def settings(args: argparse.Namespace, backbone: Sampled) -> SamplerSettings:
     )
 
 
+def kernel(args: argparse.Namespace) -> dict[str, Path]:
+    """The kernel that was fetched, as an input of a manifest."""
+    return {"kernel": args.kernel} if args.kernel else {}
+
+
 def setup(args: argparse.Namespace, folder: PipelineFolder) -> Any:
     """What the flags of loading come to for a pipeline, a generate.setup.Setup."""
+    if args.kernel:  # diffusers would ask the hub whom to trust, and nodes may have no network
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from diffusion4k.generate.setup import Setup  # torch
 
     return Setup(
@@ -171,5 +184,6 @@ def setup(args: argparse.Namespace, folder: PipelineFolder) -> Any:
         offload=args.offload,
         vae_tiling=args.vae_tiling,
         attention=args.attention,
+        kernel=args.kernel,
         compiled=args.compile,
     )

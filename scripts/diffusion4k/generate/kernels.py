@@ -5,6 +5,7 @@ by its place in a fixed order and never by a stopwatch, or two shards could diff
 """
 
 import inspect
+import os
 import re
 
 import torch
@@ -14,25 +15,32 @@ from torch import nn
 
 from diffusion4k.errors import UserError
 from diffusion4k.generate.attention import JointAttention
+from diffusion4k.manifest import Manifest
 from diffusion4k.pipelines.compilation import compile_transformer
 
 NATIVE = "native"  # torch's scaled_dot_product_attention, which picks a kernel by itself
 # FlashAttention 3: from the hub through the package `kernels`, or built here. What torch picks by
 # itself, cuDNN on a Hopper GPU, needs no place in this order.
 ORDER = ("_flash_3_hub", "_flash_3")
+REPOSITORY = dispatch._HUB_KERNELS_REGISTRY[dispatch.AttentionBackendName._FLASH_3_HUB].repo_id
 NEAR = 0.02  # of what torch computes, in bfloat16
 
 
-def prepare(pipeline, *, attention: str, compiled: bool) -> dict[str, str | bool]:
+def prepare(
+    pipeline, *, attention: str, compiled: bool, kernel: Manifest | None = None
+) -> dict[str, str | bool]:
     """Set up a loaded pipeline's transformer; what is in use, for the manifest.
 
     attention: "native" (nothing changes), "flash_3", or "auto": that where it works, else native.
+    `kernel`: FlashAttention 3 as it was fetched, in place of what the hub has now.
     `compiled`: torch.compile, block by block where the model says which blocks repeat. UserError
     for "flash_3" where it does not work, and for a pipeline without a transformer that is asked to
     compile.
     """
     transformer = getattr(pipeline, "transformer", None)
     used = {"attention": NATIVE, "compile": compiled}
+    if kernel:
+        take(kernel)
     if attention != NATIVE:
         reasons = ["this pipeline's attention cannot be chosen"]
         if switchable(transformer):
@@ -52,6 +60,15 @@ def prepare(pipeline, *, attention: str, compiled: bool) -> dict[str, str | bool
     if compiled:
         compile_transformer(transformer)
     return used
+
+
+def take(kernel: Manifest) -> None:
+    """Let the package `kernels` load FlashAttention 3 from what was fetched, as it was then.
+
+    UserError for a file that is not what the manifest says: it is a program.
+    """
+    kernel.sound()
+    os.environ["LOCAL_KERNELS"] = f"{REPOSITORY}={kernel.root}"
 
 
 def choose(device: torch.device, dtype: torch.dtype, head: int) -> tuple[str, list[str]]:

@@ -1,10 +1,11 @@
 """How a pipeline is loaded and computes: the flags that scripts share, and what they come to."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from diffusion4k import device
+from diffusion4k import device, manifest
 from diffusion4k.generate import kernels
 from diffusion4k.pipelines.folder import PipelineFolder
 
@@ -27,6 +28,7 @@ class Setup:
         offload: bool,
         vae_tiling: bool,
         attention: str,
+        kernel: Path | None,
         compiled: bool,
     ):
         self.folder = folder
@@ -36,6 +38,7 @@ class Setup:
         self.forms = folder.forms(encoder, decoder, vae_factor)
         self.offload, self.vae_tiling = offload, vae_tiling
         self.attention, self.compiled = attention, compiled
+        self.kernel = manifest.read(kernel) if kernel and attention != kernels.NATIVE else None
         self.kernels: dict[str, str | bool] | None = None  # in use, once it is loaded
 
     def load(self):
@@ -47,7 +50,9 @@ class Setup:
             offload=self.offload,
             tiling=self.vae_tiling,
         )
-        self.kernels = kernels.prepare(pipeline, attention=self.attention, compiled=self.compiled)
+        self.kernels = kernels.prepare(
+            pipeline, attention=self.attention, compiled=self.compiled, kernel=self.kernel
+        )
         return pipeline
 
     def record(self) -> dict[str, Any]:
@@ -58,10 +63,11 @@ class Setup:
     def made_from(self, script: str) -> dict[str, str]:
         """What decides a picture's bytes beside prompt, seed and settings, by name."""
         decoding = f"{self.forms['vae_factor']} {self.forms['decoder']} {self.vae_tiling}"
+        kernel = [self.kernel.digest] if self.kernel else []
         return {
             "model": self.folder.fingerprint(transformer=True),
             "code": self.folder.code(script),
             "dtype": self.dtype,
             "decoding": decoding,
-            "kernels": f"{self.attention} {self.compiled}",
+            "kernels": " ".join([self.attention, str(self.compiled), *kernel]),
         }

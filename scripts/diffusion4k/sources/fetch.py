@@ -276,7 +276,7 @@ def advice(error: Exception, where: dict[str, str], revision: str) -> str:
     """What the hub's answer means and what to do, in one line."""
     from huggingface_hub import get_token
 
-    folder = "datasets/" if where["repo_type"] == "dataset" else ""
+    folder = "" if where["repo_type"] == "model" else f"{where['repo_type']}s/"
     page = f"https://huggingface.co/{folder}{where['repo_id']}"
     response = answer(error)
     if response is None:

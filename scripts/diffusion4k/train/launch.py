@@ -16,7 +16,7 @@ from diffusion4k.train.settings import Settings
 
 # Ranks wait for the first while it writes, syncs and hashes what a segment ends with: for Flux
 # about 200 GB, more than the ten minutes after which torch gives up.
-PATIENCE = timedelta(hours=3)
+GROUP_TIMEOUT = timedelta(hours=3)
 LONGEST = 2**31  # the length of a tensor that bitsandbytes cannot express
 
 
@@ -37,7 +37,7 @@ def accelerator_for(settings: Settings, processes: int) -> Accelerator:
     }
     if settings.zero_stage or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         backend = "nccl" if cuda else "gloo"
-        group = InitProcessGroupKwargs(backend=backend, timeout=PATIENCE)
+        group = InitProcessGroupKwargs(backend=backend, timeout=GROUP_TIMEOUT)
         options["kwargs_handlers"].append(group)
     if settings.zero_stage:
         _ensure_process_group_environment()

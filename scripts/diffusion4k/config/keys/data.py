@@ -48,7 +48,7 @@ class Source(Section):
     """what `scripts/make_miniature.py` builds"""
     options: dict[str, FlagValue] = ABSENT
     """its flags"""
-    type: Literal["model", "dataset"] = "model"
+    type: Literal["model", "dataset", "kernel"] = "model"
     """kind of repository, for `hub`"""
     revision: str = ABSENT
     """commit, for `hub`; a branch or tag works and is noted in the manifest with the commit that

@@ -136,7 +136,7 @@ class Sampling(Section):
     blend"""
     attention: Literal["native", "flash_3", "auto"]
     """kernel of the transformer's attention: `native`, what torch picks (cuDNN on a Hopper GPU);
-    `flash_3`, FlashAttention 3, or an error where it does not work
+    `flash_3`, FlashAttention 3 (source `flash_attention_3`), or an error where it does not work
     ([how to get it](../docs/gpu.md#flashattention-3)); `auto`, that where it works, else `native`.
     Another kernel, other last bits; the manifest names it. The default is chosen without a
     measurement on a GPU"""

@@ -21,14 +21,14 @@ PEAKS = {
 TRAININGS = ("train/", "train_vae/")  # what a key of segments begins with
 ASKS = ("captions", "people")  # stages that ask models behind an address
 # stage/model…: FLOPs of all its jobs, and how many those are; of a training, how many steps
-# (estimate/work.py)
+# (estimate/arithmetic.py)
 Known = Mapping[str, tuple[float, int]]
 ORDER = ("sources", "captions", "data", "prompts", "train_vae", "latents", "train", "generate")
 ORDER += ("pictures", "vae", "efficiency", "metrics", "people", "tables", "figures")
 
 
 @dataclass
-class Work:
+class StageCost:
     """The jobs of one stage, of one model where it has any, on one device; `flops` 0: not known.
 
     paid: for answers of models, in the currency of their price.
@@ -94,41 +94,41 @@ def behind(manifests: Iterable[Manifest]) -> dict[Path, Manifest]:
     return known
 
 
-def works(chain: Mapping[Path, Manifest], known: Known) -> list[Work]:
-    """The work of every stage, in the order data flows.
+def stages(chain: Mapping[Path, Manifest], known: Known) -> list[StageCost]:
+    """The cost of every stage, in the order data flows.
 
     known: the arithmetic of what the cost model counts.
     """
-    by_stage: dict[tuple[str, str, str], Work] = {}
+    by_stage: dict[tuple[str, str, str], StageCost] = {}
     for path, job in sorted(chain.items()):
         stage, key = _place(path)
         if stage is None:
             continue
         device, gpus = _device(job)
         name = key.partition("/")[2]
-        work = by_stage.setdefault((stage, name, device), Work(stage, name, device, gpus=gpus))
-        work.jobs += 1
-        work.paid += job.results.get("cost", 0.0) if stage in ASKS else 0.0
+        cost = by_stage.setdefault((stage, name, device), StageCost(stage, name, device, gpus=gpus))
+        cost.jobs += 1
+        cost.paid += job.results.get("cost", 0.0) if stage in ASKS else 0.0
         flops, count = known.get(key, (0.0, 1))
         step = job.results.get("step") if key.startswith(TRAININGS) else None
         if step is not None:  # its last manifest has the seconds of all segments
-            work.seconds = max(work.seconds, job.results.get("seconds_training", job.seconds))
-            work.flops = max(work.flops, flops * step / count)
+            cost.seconds = max(cost.seconds, job.results.get("seconds_training", job.seconds))
+            cost.flops = max(cost.flops, flops * step / count)
         else:
-            work.seconds += job.seconds
-            work.flops += flops / count
+            cost.seconds += job.seconds
+            cost.flops += flops / count
     order = {stage: place for place, stage in enumerate(ORDER)}
-    return sorted(by_stage.values(), key=lambda work: (order.get(work.stage, 99), work.name))
+    return sorted(by_stage.values(), key=lambda cost: (order.get(cost.stage, 99), cost.name))
 
 
-def total(parts: Iterable[Work]) -> Work:
+def total(parts: Iterable[StageCost]) -> StageCost:
     """All of it; GPUs of different kinds together."""
     parts = list(parts)
-    gpu_seconds = sum(work.gpus * work.seconds for work in parts)
-    seconds = sum(work.seconds for work in parts)
-    whole = Work("all", "", "", sum(work.jobs for work in parts), seconds)
-    whole.flops = sum(work.flops for work in parts)
-    whole.paid = sum(work.paid for work in parts)
+    gpu_seconds = sum(cost.gpus * cost.seconds for cost in parts)
+    seconds = sum(cost.seconds for cost in parts)
+    whole = StageCost("all", "", "", sum(cost.jobs for cost in parts), seconds)
+    whole.flops = sum(cost.flops for cost in parts)
+    whole.paid = sum(cost.paid for cost in parts)
     whole.gpus = 0 if not gpu_seconds else gpu_seconds / seconds
     return whole
 

@@ -48,15 +48,15 @@ def build(
     claims: Manifest | None = None,
     gallery: Manifest | None = None,
     chains: Mapping[str, Path] = MappingProxyType({}),
-    work: costs.Known = MappingProxyType({}),
+    arithmetic: costs.Known = MappingProxyType({}),
     scaling: Path | None = None,
     lacking: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """The page, to lie in `folder`, which its links to files of the run are relative to.
 
     Pictures are embedded, styles are inline, nothing is fetched when it is opened. `chains` are the
-    pages of what numbers rest on (chains.write), `work` is the arithmetic that the cost model
-    knows (estimate/work.py). `scaling` is the JSON that benchmarks/scaling.py writes, with its
+    pages of what numbers rest on (chains.write), `arithmetic` is what the cost model knows
+    (estimate/arithmetic.py). `scaling` is the JSON that benchmarks/scaling.py writes, with its
     picture beside it. `lacking`: answer.matrix. The banner stands when a note of any manifest calls
     something random or miniature.
     """
@@ -67,7 +67,7 @@ def build(
     warnings = together(note for note in texts if plumbing(note))
     judged = claims.results["claims"] if claims else []
     items = answer.matrix(tables, figures, judged, config, lacking)
-    works = costs.works(chain, work)
+    stages = costs.stages(chain, arithmetic)
     price = (config.get("plan") or {}).get("price", 0.0)
     drawn = [_figure(figure, folder) for figure in figures]
     set_out = [_table(table, folder) for table in tables]
@@ -92,8 +92,8 @@ def build(
         figures=drawn,
         gallery=_gallery(gallery, folder) if gallery else None,
         scaling=_scaling(scaling) if scaling else None,
-        works=[work.line(price) for work in works],
-        total=costs.total(works).line(price),
+        stages=[stage.line(price) for stage in stages],
+        total=costs.total(stages).line(price),
         notes=common,
         sources=[provenance.source(source, config.get("sources") or {}) for source in sources],
         fidelity=[(name.replace("_", " "), state) for name, state in states(config).items()],
