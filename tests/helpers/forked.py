@@ -23,7 +23,11 @@ SERVER = """if True:
     if sys.argv[2:]:
         warm.LIBRARIES, warm.CLASSES = " ".join(sys.argv[2:]), {}
     warm.serve(pathlib.Path(sys.argv[1]))"""
-OF_SNAKEMAKE = ("snakemake.cli", "snakemake_executor_plugin_slurm", "jsonschema")
+OF_SNAKEMAKE = (
+    "snakemake.cli", "snakemake_executor_plugin_slurm", "snakemake.report", "jsonschema", "jinja2",
+    "smart_open", "requests", "docutils.core", "pygments.formatters", "PIL.Image", "tqdm", "yte",
+    "dpath", "platformdirs", "packaging.version",
+)  # fmt: skip
 MAKES_NOTHING = {"-n", "--list-rules", "--report", "--summary", "--touch"}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 

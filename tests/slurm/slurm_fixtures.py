@@ -22,6 +22,17 @@ RECORD = ROOT / "results" / "faults.json"
 MODEL = "results/tiny/train/sd3_f16_wlf"
 VAE_FOLDER = "results/tiny/vae/sd3_vae_sc/train"
 SIZES = ("--configfile", "config/miniature.yaml", "config/tiny.yaml")
+SLOWER = """
+import pathlib
+import time
+
+_judge = ailment
+
+
+def ailment(*of):
+    time.sleep(float(pathlib.Path("pace").read_text()))
+    return _judge(*of)
+"""
 LIMIT = 600  # seconds for anything to happen, on a machine that does other things too
 
 
@@ -163,6 +174,16 @@ def checkout(prepared: Path, folder: Path) -> Path:
     """A copy of the prepared checkout; times and Snakemake's records included."""
     shutil.copytree(prepared, folder, symlinks=True, dirs_exist_ok=True)
     return folder
+
+
+def slow_down(folder: Path, seconds: float) -> None:
+    """Each step of a checkout's trainings takes so many seconds more, on whatever machine, in code
+    that decides no weights. It may be called again while they train."""
+    (folder / "pace").write_text(str(seconds), encoding="utf-8")
+    monitor = folder / "scripts/diffusion4k/monitor.py"
+    code = monitor.read_text(encoding="utf-8")
+    if "_judge" not in code:
+        monitor.write_text(code + SLOWER, encoding="utf-8")
 
 
 def configure(folder: Path, changes: dict) -> None:

@@ -10,19 +10,9 @@ import pytest
 
 from cluster import until
 from conftest import Workflow
-from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, trained
+from slurm_fixtures import LIMIT, MODEL, SIZES, Arena, checkout, configure, slow_down, trained
 
 TARGET = f"{MODEL}/step-000040.json"
-SLOWER = """
-import time
-
-_judge = ailment
-
-
-def ailment(*of):
-    time.sleep(1)
-    return _judge(*of)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +51,7 @@ def test_out_of_memory_is_tried_again_with_more(arena, straight, record):
 
 def test_a_segment_takes_as_many_slots_as_it_needs(arena, straight, record):
     """Its time budget, well below what it needs, ends a job saved; the next one goes on."""
-    # a second more for each of 40 steps, on whatever machine, in code that decides no weights
-    monitor = arena.folder / "scripts/diffusion4k/monitor.py"
-    monitor.write_text(monitor.read_text(encoding="utf-8") + SLOWER, encoding="utf-8")
+    slow_down(arena.folder, 1)
     arena.configure(
         resources={"train": {"runtime": 1}},
         train={"save_every": 1000, "time_margin": 0.4, "slots": 40},

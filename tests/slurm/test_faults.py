@@ -17,10 +17,22 @@ from pathlib import Path
 import pytest
 
 from cluster import GPU_NODES, until
-from slurm_fixtures import LIMIT, MODEL, SIZES, VAE_FOLDER, Arena, checkout, configure, trained
+from slurm_fixtures import (
+    LIMIT,
+    MODEL,
+    SIZES,
+    VAE_FOLDER,
+    Arena,
+    checkout,
+    configure,
+    slow_down,
+    trained,
+)
 
-SAVE_EVERY = 20
-LONG = {"steps": 700, "segment": 700, "save_every": SAVE_EVERY}
+SAVE_EVERY = 5
+STEPS = 300
+LONG = {"steps": STEPS, "segment": STEPS, "save_every": SAVE_EVERY}
+PACE = 0.5  # seconds a step, or the training would end before all that happens to it has
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Kind:
 
 
 FINE_TUNING = Kind("sd3_f16_wlf", MODEL, f"{MODEL}/pipeline.json", "train_kept", "train")
-VAE_STEP = f"{VAE_FOLDER}/step-000700.json"
+VAE_STEP = f"{VAE_FOLDER}/step-{STEPS:06d}.json"
 VAE = Kind(
     "sd3_vae_sc", VAE_FOLDER, VAE_STEP, "train_vae_kept", "vae_training", of=", training a VAE"
 )
@@ -62,6 +74,7 @@ def training(slurm, prepared, tmp_path_factory, request):
     straight = checkout(prepared, tmp_path_factory.mktemp("undisturbed"))
     for folder in (arena.folder, straight):
         configure(folder, {kind.section: LONG})
+    slow_down(arena.folder, PACE)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *SIZES, "--", kind.target]
     with (straight / "run.log").open("wb") as log:
         undisturbed = subprocess.Popen(command, cwd=straight, stdout=log, stderr=log)
@@ -214,7 +227,7 @@ def test_snakemake_killed_never_two_jobs(training, fault):
     fault("snakemake killed (kill -9)", kill, "an earlier run was stopped and left jobs")
     assert max(most) == 1
     assert "the lock of a killed run" in training.run.text
-    job = f"{training.kind.rule} {training.kind.name}_000700, running"
+    job = f"{training.kind.rule} {training.kind.name}_{STEPS:06d}, running"
     assert f"({job})" in training.run.text
 
 
@@ -237,6 +250,7 @@ def test_snakemake_terminated_waits_for_its_jobs(training, record):
     seconds = round(time.monotonic() - began, 1)
     name = f"snakemake terminated (kill){training.kind.of}"
     record(name, saw=saw, steps_lost=0, seconds=seconds)
+    slow_down(training.arena.folder, 0)
     again(training)
     assert training.run.wait() == 0, training.run.text
 
