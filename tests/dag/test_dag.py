@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import edits
-import simulated
-from conftest import PARTS, Workflow, copy_workflow
+from conftest import PARTS, Workflow
 
 TRAINS = {"latents", "train", "train_kept", "export"}
 MINIATURE = ("--configfile", "config/miniature.yaml")
@@ -112,10 +111,9 @@ def test_a_configuration_fault_is_said_before_the_dag(workflow):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Workflow:
+def made(simulated_miniature) -> Workflow:
     """The miniature's DAG as if it had run: each output exists, each job's params are recorded."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("made"))
-    simulated.finish(workflow, *MINIATURE)
+    workflow = simulated_miniature
     assert workflow.plan("all", *MINIATURE) == {}
     return workflow
 

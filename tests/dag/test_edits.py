@@ -89,6 +89,7 @@ LEFT_OUT = {
         "revision": "main", "prompt": None, "like": None,
         # these only where they are set; else the model's or its class's own
         "of_class": {}, "vae_factor": None, "guidance": None, "steps": None, "t5_tokens": None,
+        "kernel": None,
     },
 }  # fmt: skip
 OUTPUTS = {

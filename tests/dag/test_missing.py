@@ -2,8 +2,7 @@
 
 import pytest
 
-import simulated
-from conftest import Workflow, copy_workflow
+from conftest import Workflow
 from diffusion4k.dag.paths import record
 
 TRAINS = {"latents", "train", "train_kept", "export"}
@@ -14,11 +13,8 @@ SCORED = f"metrics/{EVALUATION}/texture.json"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Workflow:
-    """The miniature's DAG as if it had run: each output exists, each job's params are recorded."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("made"))
-    simulated.finish(workflow, *MINIATURE)
-    return workflow
+def made(simulated_miniature) -> Workflow:
+    return simulated_miniature
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,14 @@ import sys
 
 import pytest
 
-import simulated
-from conftest import ROOT, Workflow, copy_workflow
+from conftest import ROOT, Workflow
 
 MINIATURE = ("--configfile", "config/miniature.yaml")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Workflow:
-    workflow = copy_workflow(tmp_path_factory.mktemp("made"))
-    simulated.finish(workflow, *MINIATURE)
-    return workflow
+def made(simulated_miniature) -> Workflow:
+    return simulated_miniature
 
 
 ALL = None  # as many as the command names files

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import simulated
-from conftest import Workflow, copy_workflow
+from conftest import Workflow
 
 MINIATURE = ("--configfile", "config/miniature.yaml")
 TRAINS = {"train", "train_kept", "export"}
@@ -15,10 +14,9 @@ UPSTREAM = {"make_source", "check_data", "latents", *TRAINS}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Workflow:
+def finished(simulated_miniature) -> Workflow:
     """The miniature as if it had run, with its configuration beside the results."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
-    simulated.finish(workflow, *MINIATURE)
+    workflow = simulated_miniature
     resolved = yaml.safe_load((workflow.folder / "config/miniature.yaml").read_text())
     saved = workflow.folder / "results/miniature/config.yaml"
     saved.write_text(yaml.safe_dump(resolved), encoding="utf-8")

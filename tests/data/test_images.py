@@ -242,10 +242,8 @@ def test_a_photograph_that_ends_in_zeros_is_not_taken_for_flat_picture(tmp_path)
         load(path)
 
 
-@pytest.mark.parametrize(
-    ("form", "name"), [("TIFF", "a.tif"), ("JPEG", "a.jpg"), ("WEBP", "a.webp")]
-)
-def test_a_damaged_header_is_never_a_traceback(tmp_path, form, name):
+@pytest.mark.parametrize("form", ["TIFF", "JPEG", "WEBP"])
+def test_a_damaged_header_is_never_a_traceback(tmp_path, form):
     """Pillow raises TypeError and struct.error, too, from what a flipped byte makes of a tag."""
     exif = Image.Exif()
     exif[274], exif[305] = 6, "abc"
@@ -264,6 +262,17 @@ def test_a_damaged_header_is_never_a_traceback(tmp_path, form, name):
             except UserError as error:
                 refused += path.name in str(error)
     assert refused > 30
+
+
+def test_a_tiff_of_fewer_strips_than_it_says_is_no_black_picture(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.effect_noise((64, 96), 40).convert("RGB").save(path, tiffinfo={278: 16})  # rows a strip
+    assert load(path).size == (64, 96)
+    rows = struct.pack("<HHII", 257, 4, 1, 96)
+    path.write_bytes(path.read_bytes().replace(rows, rows[:8] + struct.pack("<I", 960)))
+    for look in (load, images.rgb_sides):
+        with pytest.raises(UserError, match="a.tif: .*truncated: 6144 of 64 x 960 pixels"):
+            look(path)
 
 
 def test_what_is_not_rgb_is_no_picture_to_score(tmp_path):

@@ -71,7 +71,7 @@ OTHERS = {"prompt": "b", "model": "m", "steps": 9, "guidance": 2.0, "t5_tokens":
 OTHERS |= {"revision": "v", "height": 64, "width": 96, "negative_prompt": "n", "seed": 5}
 OTHERS |= {"seed_policy": "per_prompt", "vae_factor": 8, "encoder": "dilation"}
 OTHERS |= {"decoder": "published", "dtype": "float16", "vae_tiling": True, "attention": "auto"}
-OTHERS |= {"compile": True}
+OTHERS |= {"compile": True, "kernel": "other.json"}
 
 
 def test_what_is_given_wins_before_like_and_behind_it_if_it_is_the_default(tmp_path):
@@ -84,7 +84,7 @@ def test_what_is_given_wins_before_like_and_behind_it_if_it_is_the_default(tmp_p
         default = parser.get_default(name)
         value = "given" if default is None and name in ("model", "prompt") else default
         if value is None:  # any of its values
-            value = {"encoder": "stride", "decoder": "folded"}.get(name, 16)
+            value = {"encoder": "stride", "decoder": "folded", "kernel": "k.json"}.get(name, 16)
         flag = "--" + name.replace("_", "-")
         given = [f"--no-{name.replace('_', '-')}"] if value is False else [flag, str(value)]
         for words in ([*given, "--like", str(path)], ["--like", str(path), *given]):

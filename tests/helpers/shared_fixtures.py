@@ -1,6 +1,18 @@
 """Fixtures for tests of several folders; torch is imported after pytest has chosen a processor."""
 
+import os
+
 import pytest
+
+
+@pytest.fixture(scope="module")
+def simulated_miniature(tmp_path_factory):
+    """A checkout in which the miniature is as if it had run; the module's own."""
+    import simulated
+
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return simulated.miniature(common, tmp_path_factory.mktemp("simulated"))
 
 
 @pytest.fixture

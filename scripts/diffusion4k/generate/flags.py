@@ -141,7 +141,7 @@ def add_loading(flags: argparse.ArgumentParser, *, dtype: str) -> None:
         " works here, else native"
     )  # fmt: skip
     flags.add_argument(
-        "--kernel", type=Path, metavar="MANIFEST",
+        "--kernel", metavar="MANIFEST",
         help="FlashAttention 3 as it was fetched, for --attention; default: what the package"
         " `kernels` takes from the hub"
     )  # fmt: skip
@@ -163,7 +163,7 @@ def settings(args: argparse.Namespace, backbone: Sampled) -> SamplerSettings:
     )
 
 
-def kernel(args: argparse.Namespace) -> dict[str, Path]:
+def kernel(args: argparse.Namespace) -> dict[str, str]:
     """The kernel that was fetched, as an input of a manifest."""
     return {"kernel": args.kernel} if args.kernel else {}
 

@@ -1,6 +1,5 @@
 """How a pipeline is loaded and computes: the flags that scripts share, and what they come to."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +27,7 @@ class Setup:
         offload: bool,
         vae_tiling: bool,
         attention: str,
-        kernel: Path | None,
+        kernel: str | None,
         compiled: bool,
     ):
         self.folder = folder

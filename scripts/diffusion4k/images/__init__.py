@@ -84,12 +84,18 @@ def rgb_sides(path: str | Path) -> tuple[int, int]:
 
 
 def _check_end(opened: Image.Image, path: str | Path) -> None:
-    """ValueError for a JPEG without an end marker after the start of its first scan.
+    """ValueError for a JPEG without an end marker after the start of its first scan, and for a
+    TIFF whose strips do not cover it, which Pillow would fill up with black.
 
     A file system that lost a node may leave a file of the right length that ends in zeros: its
     decoder, which refuses a shorter file, takes them for flat picture and says nothing. What comes
     after the marker is free.
     """
+    if opened.format == "TIFF":
+        held = {tile.extents for tile in opened.tile}  # of each plane the same
+        area = sum((right - left) * (lower - upper) for left, upper, right, lower in held)
+        if area < opened.width * opened.height:
+            raise ValueError(f"truncated: {area} of {opened.width} x {opened.height} pixels")
     if opened.format not in ("JPEG", "MPO"):
         return
     jpeg, at = Path(path).read_bytes(), 2
