@@ -176,7 +176,10 @@ def main() -> None:
     limit = harness.limit(device, dtype, quick=args.quick)
     network = miniature.VAE if args.quick else VAE
     count = arithmetic.step(
-        network, dataclasses.asdict(settings), form=settings.decoder_form, adversarial=True
+        network,
+        dataclasses.asdict(settings) | {"gpus": 1},
+        form=settings.decoder_form,
+        adversarial=True,
     )
     rows, sample = [], pictures(settings)
     for side in ("ours", "reference"):
