@@ -16,6 +16,7 @@ from snakemake.utils import update_config
 from absent import absent
 from cluster import Cluster, cluster, missing, until
 from conftest import ROOT, copy_workflow
+from two_ranks import ENVIRONMENT
 
 HERE = Path(__file__).resolve().parent
 RECORD = ROOT / "results" / "faults.json"
@@ -49,6 +50,8 @@ def slurm():
     need_slurm()
     with cluster() as made:
         made.environment |= {"OMP_NUM_THREADS": "1"}
+        # what DeepSpeed builds, where the tests of training have it
+        made.environment |= {"TORCH_EXTENSIONS_DIR": ENVIRONMENT["TORCH_EXTENSIONS_DIR"]}
         yield made
 
 
