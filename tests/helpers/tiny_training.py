@@ -6,11 +6,11 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file, save_file
 
-import parity_sc
 import rounding
 import tiny
 from diffusion4k import backbones, manifest
 from diffusion4k.data import listing
+from diffusion4k.sources.miniature import metric_networks
 from diffusion4k.train import trainer
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
@@ -64,7 +64,7 @@ def make_vae_inputs(root):
         listing.write(root / "images" / name, part, dataset.root)
     tiny.save_manifest(root / "images.json", root / "images")
     (root / "vgg16").mkdir()
-    parity_sc.save_vgg16(root / "vgg16" / "model.safetensors")
+    metric_networks.make_vgg16(root / "vgg16", narrower=8)
     tiny.save_manifest(root / "vgg16.json", root / "vgg16")
 
 
