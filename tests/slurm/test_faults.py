@@ -245,12 +245,12 @@ def test_snakemake_terminated_waits_for_its_jobs(training, record):
     began = time.monotonic()
     training.arena.training(1)
     training.run.process.send_signal(signal.SIGTERM)
+    slow_down(training.arena.folder, 0)  # to its end, which Snakemake waits for
     assert training.run.wait() != 0
     saw = training.run.says(r"Will exit after finishing currently running jobs")
     seconds = round(time.monotonic() - began, 1)
     name = f"snakemake terminated (kill){training.kind.of}"
     record(name, saw=saw, steps_lost=0, seconds=seconds)
-    slow_down(training.arena.folder, 0)
     again(training)
     assert training.run.wait() == 0, training.run.text
 
