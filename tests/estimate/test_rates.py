@@ -57,7 +57,7 @@ def test_a_vae_without_tf32_or_in_mixed_precision_has_its_rate():
 
 
 def test_the_miniatures_vae_is_reckoned_at_its_own_size():
-    """make demo-sc: 0.26 million weights, LPIPS's network an eighth as wide; two minutes of a CPU."""
+    """make demo-sc: 0.26 million weights, LPIPS an eighth as wide; two minutes of a CPU."""
     made = plan.Plan(resolved("miniature.yaml", "miniature-sc.yaml"))
     work = cost.of(made.config, ("train_vae", "flux_vae_sc"))
     assert 1 < made.gpu_hours([work]) * 60 < 3
