@@ -54,7 +54,7 @@ def load_rgb(path: str | Path, *, exif_transpose: bool) -> Image.Image:
     TIFF of 16-bit planes that Pillow would read as noise.
     """
     with _opening(path) as opened:
-        _check_end(opened, path)
+        _check_whole(opened, path)
         unlike = _unlike_rgb(opened)  # load() forgets the depth
         opened.load()
         image = ImageOps.exif_transpose(opened) if exif_transpose else opened.copy()
@@ -77,13 +77,13 @@ def rgb_sides(path: str | Path) -> tuple[int, int]:
     with _opening(path) as opened:
         if unlike := _unlike_rgb(opened):
             raise UserError(f"{path}: {unlike}; convert it to 8-bit RGB first")
-        _check_end(opened, path)
+        _check_whole(opened, path)
         if (frames := getattr(opened, "n_frames", 1)) > 1:
             raise UserError(f"{path}: {frames} frames, not one picture; keep the one to score")
         return opened.height, opened.width
 
 
-def _check_end(opened: Image.Image, path: str | Path) -> None:
+def _check_whole(opened: Image.Image, path: str | Path) -> None:
     """ValueError for a JPEG without an end marker after the start of its first scan, and for a
     TIFF whose strips do not cover it, which Pillow would fill up with black.
 
