@@ -57,10 +57,10 @@ def test_a_vae_without_tf32_or_in_mixed_precision_has_its_rate():
 
 
 def test_the_miniatures_vae_is_reckoned_at_its_own_size():
-    """make demo-sc: 0.26 million weights, LPIPS an eighth as wide; two minutes of a CPU."""
+    """make demo-sc: 0.26 million weights, LPIPS an eighth as wide; minutes of a CPU."""
     made = plan.Plan(resolved("miniature.yaml", "miniature-sc.yaml"))
     work = cost.of(made.config, ("train_vae", "flux_vae_sc"))
-    assert 1.5 < made.gpu_hours([work]) * 60 < 2.5
+    assert 2 < made.gpu_hours([work]) * 60 < 4
     assert work.gb < 0.05
     whole = plan.Plan(resolved("v2.yaml"))
     assert cost.of(whole.config, ("train_vae", "flux_vae_sc")).gb == pytest.approx(5.36, rel=0.01)
