@@ -1,13 +1,14 @@
 """The files of a cluster for the tests: its slurm.conf, and what stands before srun and sbatch."""
 
-# An executor's inner srun runs without SLURM_CONF. sbatch calls are recorded; while there is a file
-# `moved` (two folders, a line each) they name the second instead of the first, as a node would see
-# it that does not share the first.
+# An executor's inner srun runs without SLURM_CONF. sbatch calls are recorded, one at a time (a line
+# is longer than what one write is sure to hold together); while there is a file `moved` (two
+# folders, a line each) they name the second instead of the first, as a node would see it that does
+# not share the first.
 SHIM = """#!/bin/sh
 export SLURM_CONF={conf}
 {extra}exec {program} "$@"
 """
-RECORD = """{{ printf '%s ' "$@"; echo; }} >> {folder}/sbatch.calls
+RECORD = """{{ flock 9; printf '%s ' "$@" >&9; echo >&9; }} 9>> {folder}/sbatch.calls
 if [ -e {folder}/moved ]; then
     {{ read -r from; read -r to; }} < {folder}/moved
     for word; do shift; set -- "$@" "$(printf %s "$word" | sed "s#$from#$to#g")"; done

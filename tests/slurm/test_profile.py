@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster_files import RECORD, SHIM
 from configs import load, merge
 from conftest import ROOT
 from diffusion4k.cluster import submission
@@ -162,3 +163,16 @@ def test_ranks_have_the_time_to_save_after_a_signal():
     launch = submission.asked(resolved(), "train", "flux_f16_wlf")["launch"]
     # half of train.time_margin's 20 minutes; torchrun's own would be 30 s
     assert "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=600 torchrun --standalone" in launch
+
+
+def test_sbatch_calls_at_once_are_recorded_a_line_each(tmp_path):
+    """What the other tests read: jobs of independent rules are handed in by threads."""
+    program = tmp_path / "sbatch"
+    extra = RECORD.format(folder=tmp_path)
+    program.write_text(SHIM.format(conf="slurm.conf", program="/bin/true", extra=extra))
+    program.chmod(0o755)
+    asked = [[str(call), *["x" * 300] * 30] for call in range(200)]  # longer than a pipe holds
+    for call in [subprocess.Popen([program, *words]) for words in asked]:
+        assert call.wait() == 0
+    lines = (tmp_path / "sbatch.calls").read_text().splitlines()
+    assert sorted(map(str.split, lines)) == sorted(asked)
