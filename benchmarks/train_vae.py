@@ -22,7 +22,6 @@ import memory
 import networks
 import torch
 from accelerate import Accelerator
-from diffusers.training_utils import EMAModel
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
@@ -32,6 +31,7 @@ from diffusion4k.sources.miniature import architectures as miniature
 from diffusion4k.train import launch
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.average import Average
 from diffusion4k.vae import discriminator, scale_consistency
 from diffusion4k.vae.discriminator import Discriminator, gradient_penalty, hinge
 from diffusion4k.vae.f16 import make_f16
@@ -64,7 +64,7 @@ def task(settings: AutoencoderSettings, accelerator: Accelerator, *, quick: bool
             settings.discriminator_hidden, settings.discriminator_depth
         ).train()
     made.lpips = lpips_network(device)
-    made.ema = EMAModel(made.trained, decay=settings.ema)
+    made.ema = Average(made.trained, settings.ema)
     made.optimizer = launch.optimizer_for(settings, made.trained)
     made.opponents_optimizer = launch.optimizer_for(settings, made.opponent.parameters())
     return made
@@ -116,7 +116,7 @@ class Released:
         (hinge(of_real, of_fake) + gradient_penalty(photograph, of_real)).backward()
         made._update(made.opponents_optimizer, list(made.opponent.parameters()))
         for _ in range(2):
-            made.ema.step(made.trained)
+            made.ema.update()
         return loss.detach()
 
 
@@ -126,7 +126,7 @@ def count_memory(settings: AutoencoderSettings, accelerator: Accelerator, *, qui
         made = task(settings, accelerator, quick=quick)
         every = (made.student, made.teacher, made.opponent, made.lpips)
         held = [tensor for one in every for tensor in (*one.parameters(), *one.buffers())]
-        alive = memory.Alive([*held, *made.ema.shadow_params])
+        alive = memory.Alive([*held, *made.ema.values])
         weights = alive.now
         with alive:
             vectors = discriminator.vectors(made.opponent)

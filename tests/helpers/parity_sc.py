@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import lpips
 import torch
-from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 
 import parity
@@ -17,6 +16,7 @@ import tiny
 from diffusion4k.perceptual import lpips_vgg
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.average import Average
 from diffusion4k.vae import scale_consistency
 from diffusion4k.vae.discriminator import Discriminator
 from diffusion4k.vae.f16 import make_f16
@@ -104,7 +104,7 @@ def stepped(vgg16_file, accelerator, processes, batches, form="published", **cha
     task.trained = scale_consistency.trained(task.student, encoder=trained)
     task.lpips = lpips_vgg(vgg16_file)
     task.opponent = fill_discriminator(Discriminator(HIDDEN, DEPTH))
-    task.ema = EMAModel(task.trained, decay=task.settings.ema)
+    task.ema = Average(task.trained, task.settings.ema)
     how = {"lr": 1e-5, "betas": (0.9, 0.999), "weight_decay": 1e-4, "eps": 1e-8}
     task.optimizer = torch.optim.AdamW(task.trained, **how)
     task.opponents_optimizer = torch.optim.AdamW(task.opponent.parameters(), **how)

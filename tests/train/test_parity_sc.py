@@ -93,9 +93,9 @@ def test_the_discriminators_step_is_the_released_one(golden, ours):
 def test_the_average_is_the_released_one_with_both_its_ticks(golden, ours):
     task, _, _ = ours
     names = [name for name, p in task.student.named_parameters() if p.requires_grad]
-    for name, shadow in zip(names, task.ema.shadow_params, strict=True):
+    for name, shadow in zip(names, task.ema.values, strict=True):
         assert_close(shadow, golden[f"ema.{name}"])
-    assert task.ema.optimization_step == 2
+    assert task.ema.updates == 2
 
 
 def test_the_whole_discriminator_is_the_released_one(golden):

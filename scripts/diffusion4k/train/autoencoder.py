@@ -6,6 +6,7 @@ Gradients are averaged over processes by hand: a network that is called by anoth
 rank's own.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -13,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
-from diffusers.training_utils import EMAModel
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +23,7 @@ from diffusion4k.errors import UserError
 from diffusion4k.perceptual import lpips_vgg
 from diffusion4k.train import launch, samples, trainer
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
+from diffusion4k.train.average import Average
 from diffusion4k.train.job import Job
 from diffusion4k.train.photographs import Photographs
 from diffusion4k.train.task import Row, Task
@@ -91,7 +92,7 @@ class ScaleConsistency(Task):
             settings.discriminator_hidden, settings.discriminator_depth
         ).train()
         self.lpips = lpips_vgg(self.vgg16).to(accelerator.device)
-        self.ema = EMAModel(self.trained, decay=settings.ema) if settings.ema else None
+        self.ema = Average(self.trained, settings.ema) if settings.ema else None
         # evaluation_mode: no DistributedDataParallel
         self.student, self.opponent = (
             accelerator.prepare_model(network, evaluation_mode=True)
@@ -103,12 +104,7 @@ class ScaleConsistency(Task):
             for own, parameters in ((settings, self.trained), (other, self.opponent.parameters()))
         )
         if self.ema:
-            self.ema.to(accelerator.device)
             accelerator.register_for_checkpointing(self.ema)
-
-    def resumed(self) -> None:
-        if self.ema:
-            self.ema.to(self.accelerator.device)
 
     def batches(self, steps: range) -> Iterator[Batch]:
         """Of each step the decoder's micro-batches, then the discriminator's own."""
@@ -139,7 +135,7 @@ class ScaleConsistency(Task):
         if self.ema:
             # the released code counts its discriminator's steps too, which have images of their own
             for _ in range(2 if fighting and further else 1):
-                self.ema.step(self.trained)
+                self.ema.update()
         loss = row["loss_mse"] + settings.lpips * row["loss_lpips"]
         loss += settings.scale_consistency * row["loss_scale_consistency"]
         # without the adversarial term, which has no direction of its own
@@ -274,18 +270,14 @@ class ScaleConsistency(Task):
         """Held-out photographs, what the F8 VAE makes of them, and what this one does so far."""
         if not self.held_out:
             return
-        if self.ema:
-            self.ema.store(self.trained)
-            self.ema.copy_to(self.trained)
         photographs = [photograph.sound() for photograph in self.held_out]
-        vaes = (self.teacher, self.student)
-        pictures.save(folder / f"step-{number:06d}.png", vaes, photographs, self.settings.size)
-        if self.ema:
-            self.ema.restore(self.trained)
+        vaes, file = (self.teacher, self.student), folder / f"step-{number:06d}.png"
+        with self.ema.applied() if self.ema else contextlib.nullcontext():
+            pictures.save(file, vaes, photographs, self.settings.size)
 
     def export(self) -> Callable[[Path], None]:
         if self.ema:
-            self.ema.copy_to(self.trained)
+            self.ema.apply()
         student = self.accelerator.unwrap_model(self.student, keep_fp32_wrapper=False)
         student.register_to_config(_name_or_path="")  # not where it lay
 

@@ -31,9 +31,8 @@ class Task(ABC):
     def prepare(self, accelerator) -> None:
         """Load the networks, and give all that a checkpoint must hold to the accelerator."""
 
-    @abstractmethod
-    def resumed(self) -> None:
-        """Called once after a checkpoint was loaded."""
+    def resumed(self) -> None:  # noqa: B027  there is mostly nothing to do
+        """Called once after a checkpoint was loaded; nothing, unless a task says otherwise."""
 
     @abstractmethod
     def batches(self, steps: range) -> Iterator[Any]:
