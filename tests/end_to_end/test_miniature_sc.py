@@ -10,7 +10,7 @@ import pytest
 from conftest import copy_workflow
 
 pytestmark = pytest.mark.sc
-STEPS = 500
+STEPS = 600
 
 
 @pytest.fixture(scope="module")

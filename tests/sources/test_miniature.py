@@ -15,7 +15,7 @@ from diffusion4k.data import captions as metadata
 from diffusion4k.errors import UserError
 from diffusion4k.sources.miniature import architectures, dataset, metric_networks, text_models
 from diffusion4k.sources.miniature.notes import plumbing
-from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS
+from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS, UNSEEN
 
 CAPTIONS = [caption for photograph in PHOTOGRAPHS for caption in photograph.captions]
 CPU = torch.device("cpu")
@@ -76,6 +76,18 @@ def test_evaluation_crops_are_held_out_and_ask_for_known_photographs(sources):
         for sample in metadata.read(root, folder):
             assert sample.text in learnt
             assert sample.path.read_bytes() not in {other.path.read_bytes() for other in train}
+
+
+def test_photographs_that_no_training_saw_are_a_split_of_their_own(sources):
+    source = sources("unseen")
+    samples = metadata.read(source.root, ".")
+    assert len(samples) == len(UNSEEN) == source.results["."] == 7
+    seen = {(photograph.package, photograph.file) for photograph in PHOTOGRAPHS}
+    assert seen.isdisjoint((photograph.package, photograph.file) for photograph in UNSEEN)
+    for sample in samples:
+        pixels = np.asarray(images.load_rgb(sample.path, exif_transpose=True))
+        assert min(pixels.shape[:2]) == 128 and pixels.std() > 10
+    assert manifest.verify(source) == []
 
 
 def test_captions_are_sentences_of_ten_to_twenty_words_that_open_alike():

@@ -1,4 +1,4 @@
-"""A data set laid out like Aesthetic-4K, 1/16 of its size, cut from a dozen photographs."""
+"""A data set laid out like Aesthetic-4K, 1/16 of its size, cut from a dozen photographs; others."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from PIL import Image
 
 from diffusion4k.cli import progress
 from diffusion4k.files import write_text
-from diffusion4k.images import save_jpeg, save_png
-from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS, Photograph
+from diffusion4k.images import resize_shorter_side, save_jpeg, save_png
+from diffusion4k.sources.miniature.photographs import PHOTOGRAPHS, UNSEEN, Photograph
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,33 @@ def make(folder: Path, *, size: int, small_size: int, seed: int) -> tuple[list[P
     """Write the data set below `folder`; returns its files and the number of images a split."""
     files, counts = [], {}
     for split in splits(size, small_size):
-        where = folder / split.folder
-        listing = []
+        where, made, texts = folder / split.folder, [], []
         for crop in progress(crops(split, seed), desc=split.folder, unit="image"):
+            made.append(where / crop.file_name)
             save = save_png if crop.file_name.endswith(".png") else save_jpeg
-            save(where / crop.file_name, np.asarray(crop.image))
-            listing.append(json.dumps({"file_name": crop.file_name, "text": crop.text}) + "\n")
-            files.append(where / crop.file_name)
-        write_text(where / "metadata.jsonl", "".join(listing))
-        files.append(where / "metadata.jsonl")
-        counts[split.folder] = len(listing)
+            save(made[-1], np.asarray(crop.image))
+            texts.append(crop.text)
+        files += [*made, _list(where, made, texts)]
+        counts[split.folder] = len(made)
     return files, counts
+
+
+def make_unseen(folder: Path, *, size: int) -> tuple[list[Path], dict]:
+    """Write the photographs that no training sees, shorter side `size` px."""
+    files = [folder / f"{photograph.name}.png" for photograph in UNSEEN]
+    for photograph, file in zip(UNSEEN, files, strict=True):
+        save_png(file, np.asarray(resize_shorter_side(photograph.open(), size)))
+    texts = [photograph.captions[0] for photograph in UNSEEN]
+    return [*files, _list(folder, files, texts)], {".": len(files)}
+
+
+def _list(folder: Path, files: list[Path], texts: list[str]) -> Path:
+    lines = [
+        json.dumps({"file_name": file.name, "text": text}) + "\n"
+        for file, text in zip(files, texts, strict=True)
+    ]
+    write_text(folder / "metadata.jsonl", "".join(lines))
+    return folder / "metadata.jsonl"
 
 
 def _cut(

@@ -1,13 +1,14 @@
-"""The twelve photographs that the miniature is cut from, shipped in two wheels, with captions.
+"""The twelve photographs that the miniature is cut from, with captions, and seven others.
 
-scikit-image and scikit-learn carry these pictures for their own examples, under free licences that
-are listed beside them (skimage/data/README.txt, sklearn/datasets/images/README.txt).
+scikit-image, scikit-learn, PyWavelets and matplotlib carry these pictures for their own examples,
+free to use; their files say more (skimage/data/README.txt, sklearn/datasets/images/README.txt).
 """
 
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from diffusion4k.errors import UserError
@@ -18,19 +19,25 @@ from diffusion4k.images import load_rgb
 class Photograph:
     """One picture: its file inside a package, the frame that holds its subject, its captions.
 
-    `frame` is (left, top, right, bottom) in px of the file; crops stay inside it. The captions
-    open alike, so that a model which has learnt one draws the same picture for the others.
+    `frame` is (left, top, right, bottom) in px of the file; crops stay inside it; None: all of it.
+    The captions open alike, so that a model which has learnt one draws the same picture for the
+    others.
     """
 
     name: str
     package: str
     file: str
-    frame: tuple[int, int, int, int]
-    captions: tuple[str, str, str]
+    frame: tuple[int, int, int, int] | None = None
+    captions: tuple[str, ...] = ()
 
     def open(self) -> Image.Image:
         """The framed part, 8-bit RGB; grey photographs have three equal channels."""
-        return load_rgb(self._path(), exif_transpose=True).crop(self.frame)
+        path = self._path()
+        if path.suffix == ".npz":  # PyWavelets', grey
+            with np.load(path) as arrays:
+                return Image.fromarray(arrays["data"].astype(np.uint8)).convert("RGB")
+        image = load_rgb(path, exif_transpose=True)
+        return image.crop(self.frame) if self.frame else image
 
     def _path(self) -> Path:
         spec = find_spec(self.package)
@@ -145,4 +152,23 @@ PHOTOGRAPHS = (
         "rough loose gravel in many shades of grey, seen from directly above",
         "rough loose gravel, a dense texture of sharp little stones in black and white",
     ),
+)
+
+# In no data set that the miniature trains on: what a VAE makes of these it has learnt elsewhere
+UNSEEN = tuple(
+    Photograph(name, package, file, captions=(caption,))
+    for name, package, file, caption in (
+        (
+            "portrait",
+            "matplotlib",
+            "mpl-data/sample_data/grace_hopper.jpg",
+            "an officer, portrayed",
+        ),
+        ("camera", "skimage", "data/camera.png", "a man behind a camera on a tripod"),
+        ("stairs", "pywt", "data/ascent.npz", "people on the stairs of a house"),
+        ("airfield", "pywt", "data/aero.npz", "an airfield, seen from above"),
+        ("coins", "skimage", "data/coins.png", "rows of old coins"),
+        ("moon", "skimage", "data/moon.png", "the surface of the moon"),
+        ("grass", "skimage", "data/grass.png", "grass, seen from above"),
+    )
 )
