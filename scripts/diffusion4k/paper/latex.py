@@ -14,6 +14,8 @@ _HEAD = r"""% needs \usepackage{booktabs,adjustbox}
 \centering
 \small
 \setlength{\tabcolsep}{4pt}
+\setlength{\abovecaptionskip}{0pt}
+\setlength{\belowcaptionskip}{6pt}
 """
 
 

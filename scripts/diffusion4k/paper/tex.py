@@ -72,7 +72,7 @@ def notes(lines: Iterable[str]) -> str:
     text = "".join(f"\\par {escape(line)}\n" for line in lines)
     if not text:
         return ""
-    head = "\n\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n"
+    head = "\n\\smallskip\n\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n"
     return f"{head}{text}\\end{{minipage}}\n"
 
 
