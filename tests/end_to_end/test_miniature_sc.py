@@ -10,7 +10,7 @@ import pytest
 from conftest import copy_workflow
 
 pytestmark = pytest.mark.sc
-STEPS = 600
+STEPS = 620
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +24,24 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("error", ["nmse", "lpips"])
-def test_training_lowers_the_error_of_f16_by_a_fifth(run, error):
-    """On crops of photographs that the training saw others of: docs/sc-vae.md on the difference."""
+def test_training_lowers_the_error_of_f16(run, error):
+    """On crops of photographs that it saw others of by a fifth, on unseen ones by an eighth."""
 
     def of(vae: str) -> float:
         path = run / "vae" / vae / "reconstruction.json"
-        return json.loads(path.read_text(encoding="utf-8"))["results"][error]["value"]
+        found = json.loads(path.read_text(encoding="utf-8"))["results"]
+        assert found["images"] == (7 if vae.endswith("unseen") else 6)
+        return found[error]["value"]
 
     assert of("flux_f8_eval") < of("flux_vae_sc") < 0.8 * of("flux_eval")
+    assert of("flux_f8_unseen") < of("flux_vae_sc_unseen") < 0.875 * of("flux_unseen")
 
 
 def test_scale_consistency_falls(run):
     (path,) = run.glob(f"vae/flux_vae_sc/train/step-{STEPS:06d}/loss.parquet")
     losses = pd.read_parquet(path)["loss_scale_consistency"]
     assert len(losses) == STEPS
-    assert losses[-STEPS // 3 :].mean() < 0.8 * losses[: STEPS // 10].mean()
+    assert losses[-STEPS // 3 :].mean() < 0.85 * losses[: STEPS // 10].mean()
 
 
 def test_models_take_it_and_share_their_fine_tuning(run):
