@@ -1,4 +1,4 @@
-"""`make demo-sc` and what it must show: eight minutes on two cores, by `pytest -m sc`."""
+"""`make demo-sc` and what it must show: six minutes on two cores, by `pytest -m sc`."""
 
 import json
 import subprocess
