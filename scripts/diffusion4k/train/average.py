@@ -26,6 +26,7 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
+        """Take the parameters, as they are after an optimizer's step, into the average."""
         n = self.updates
         decay = min((1 + n) / (10 + n), self.decay) if n else 0.0
         get_ema_multi_avg_fn(decay)(self.values, self.parameters, None)
@@ -48,8 +49,10 @@ class Average:
                 torch._foreach_copy_(self.parameters, own)
 
     def state_dict(self) -> dict:
+        """{"updates": their number, "values": the tensors themselves, no copies}."""
         return {"updates": self.updates, "values": self.values}
 
     def load_state_dict(self, state: dict) -> None:
+        """What `state_dict` gave, from any device; the values stay on their own."""
         self.updates = state["updates"]
         torch._foreach_copy_(self.values, state["values"])
