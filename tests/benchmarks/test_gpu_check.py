@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from conftest import ROOT
+from measured import REHEARSED, looked_at
 from two_ranks import ENVIRONMENT
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -55,6 +56,10 @@ def test_a_rehearsal(tmp_path):
     assert status == 0, said
     assert list(record["steps"]) == names and record["quick"]
     assert all(step["state"] == "done" for step in record["steps"].values())
+    assert {name.partition("_")[0] for name in names} >= REHEARSED
+    for name in names[:-1]:
+        (result,) = record["steps"][name]["results"]
+        looked_at(result, said)
     for name in set(names) & {"segment_offload", "segment_bf16"}:
         (result,) = record["steps"][name]["results"]
         straight, interrupted = result["rows"]

@@ -30,7 +30,7 @@ def test_training_lowers_the_error_of_f16(run, error):
     def of(vae: str) -> float:
         path = run / "vae" / vae / "reconstruction.json"
         found = json.loads(path.read_text(encoding="utf-8"))["results"]
-        assert found["images"] == (7 if vae.endswith("unseen") else 6)
+        assert found[error]["n"] == (7 if vae.endswith("unseen") else 6)
         return found[error]["value"]
 
     assert of("flux_f8_eval") < of("flux_vae_sc") < 0.8 * of("flux_eval")
