@@ -36,8 +36,9 @@ PROCESSORS = {
 }
 # Groups of tests that take longest: folders, which then stay on one worker, and files
 LONGEST = (
-    "tests/slurm/", "tests/end_to_end/", "tests/dag/test_dag.py", "tests/train/test_resume.py",
-    "tests/train/test_trainer.py",
+    "tests/slurm/", "tests/end_to_end/", "tests/train/test_resume.py",
+    "tests/benchmarks/test_gpu_check.py", "tests/benchmarks/test_benchmarks.py",
+    "tests/dag/test_dag.py", "tests/train/test_signals.py", "tests/train/test_trainer.py",
 )  # fmt: skip
 pytest_plugins = ["slurm_fixtures", "shared_fixtures"]
 pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared

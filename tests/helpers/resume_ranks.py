@@ -155,7 +155,7 @@ def check_export(step: Path, mode: str) -> None:
         exported = training.load_file(step / "vae" / "diffusion_pytorch_model.safetensors")
         average = torch.load(step / "state" / "custom_checkpoint_0.pkl", weights_only=False)
         trained = [name for name in exported if name.startswith("decoder")]
-        shadows = {tuple(s.flatten()[:4].tolist()) for s in average["shadow_params"]}
+        shadows = {tuple(s.flatten()[:4].tolist()) for s in average["values"]}
         assert {tuple(exported[n].flatten()[:4].tolist()) for n in trained} == shadows
         return
     exported = training.load_file(step / "transformer" / "diffusion_pytorch_model.safetensors")
