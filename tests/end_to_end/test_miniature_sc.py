@@ -10,7 +10,7 @@ import pytest
 from conftest import copy_workflow
 
 pytestmark = pytest.mark.sc
-STEPS = 620
+STEPS = 680
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_scale_consistency_falls(run):
     (path,) = run.glob(f"vae/flux_vae_sc/train/step-{STEPS:06d}/loss.parquet")
     losses = pd.read_parquet(path)["loss_scale_consistency"]
     assert len(losses) == STEPS
-    assert losses[-STEPS // 3 :].mean() < 0.85 * losses[: STEPS // 10].mean()
+    assert losses[-STEPS // 3 :].mean() < 0.8 * losses[: STEPS // 10].mean()
 
 
 def test_models_take_it_and_share_their_fine_tuning(run):

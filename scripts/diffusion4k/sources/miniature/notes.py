@@ -12,7 +12,7 @@ DATASET = (
     " of the evaluations from the training photographs, with their captions: scores measure"
     " memorising"
 )
-UNSEEN = "unseen is a miniature: photographs from four Python packages that no training saw"
+UNSEEN = "unseen is a miniature: photographs from three Python packages that no training saw"
 PIPELINE = (
     "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders, a transformer"
     " that draws the same for every prompt until it is fine-tuned"

@@ -1,7 +1,8 @@
 """The twelve photographs that the miniature is cut from, with captions, and seven others.
 
-scikit-image, scikit-learn, PyWavelets and matplotlib carry these pictures for their own examples,
-free to use; their files say more (skimage/data/README.txt, sklearn/datasets/images/README.txt).
+scikit-image and scikit-learn carry the twelve for their own examples, under free licences that are
+listed beside them (skimage/data/README.txt, sklearn/datasets/images/README.txt); of the seven, four
+are scikit-image's, two PyWavelets', one matplotlib's. All are read where they are installed.
 """
 
 from dataclasses import dataclass
