@@ -15,7 +15,7 @@ from diffusion4k.sources.miniature import notes
 from diffusion4k.sources.miniature.architectures import MINIATURE
 
 NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean", "vgg16")
-WHATS = ("aesthetic_4k", "unseen", *MINIATURE, *NETWORKS)
+WHATS = ("aesthetic_4k", "photographs", *MINIATURE, *NETWORKS)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,16 +44,16 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("--vae-size: 64 px at least")
     if args.narrower not in (1, 2, 4, 8, 16):
         raise UserError("--narrower: 1, 2, 4, 8 or 16")
-    if args.what in ("aesthetic_4k", "unseen"):
+    if args.what in ("aesthetic_4k", "photographs"):
         from diffusion4k.sources.miniature import dataset
 
     if args.what == "aesthetic_4k":
         note = notes.DATASET.format("Aesthetic-4K")
         sizes = {"size": args.size, "small_size": args.small_size}
         files, results = dataset.make(args.folder, seed=args.seed, **sizes)
-    elif args.what == "unseen":
-        note = notes.UNSEEN
-        files, results = dataset.make_unseen(args.folder, size=args.size)
+    elif args.what == "photographs":
+        note = notes.PHOTOGRAPHS.format("photographs")
+        files, results = dataset.make_photographs(args.folder, size=args.size, seed=args.seed)
     elif args.what in NETWORKS:
         note = notes.NETWORK.format(args.what)
         files, results = make_network(args), {}

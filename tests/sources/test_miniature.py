@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import make_miniature
 from diffusion4k import images, manifest
@@ -63,7 +64,7 @@ def test_data_set_is_laid_out_like_aesthetic_4k(sources, folder, count, least):
         image = images.load_rgb(sample.path, exif_transpose=True)
         assert least <= min(image.size) <= 1.1 * least + 1
         assert 1.0 <= max(image.size) / min(image.size) < 1.5
-    on_disk = {path for path in (source.root / folder).iterdir() if path.suffix != ".jsonl"}
+    on_disk = set((source.root / folder).iterdir()) - {source.root / folder / "metadata.jsonl"}
     assert on_disk == {sample.path for sample in samples}
     assert manifest.verify(source) == []
 
@@ -71,22 +72,29 @@ def test_data_set_is_laid_out_like_aesthetic_4k(sources, folder, count, least):
 def test_evaluation_crops_are_held_out_and_ask_for_known_photographs(sources):
     root = sources("aesthetic_4k").root
     train = metadata.read(root, "train")
-    learnt = {sample.text for sample in train}
     for folder in ("eval/size_2048", "eval/size_4096"):
         for sample in metadata.read(root, folder):
-            assert sample.text in learnt
+            assert sample.text in {other.text for other in train}
             assert sample.path.read_bytes() not in {other.path.read_bytes() for other in train}
 
 
+def test_vaes_learn_from_the_training_crops_in_colour_and_in_grey(sources):
+    source = sources("photographs")
+    files = sorted((source.root / "seen").iterdir())
+    assert len(files) == source.results["seen"] == 72
+    for colour, grey in zip(files[::2], files[1::2], strict=True):
+        assert colour.name.replace("colour", "grey") == grey.name
+        assert (np.asarray(Image.open(colour).convert("L"))[..., None] == Image.open(grey)).all()
+
+
 def test_photographs_that_no_training_saw_are_a_split_of_their_own(sources):
-    source = sources("unseen")
-    samples = metadata.read(source.root, ".")
-    assert len(samples) == len(UNSEEN) == source.results["."] == 7
-    seen = {(photograph.package, photograph.file) for photograph in PHOTOGRAPHS}
-    assert seen.isdisjoint((photograph.package, photograph.file) for photograph in UNSEEN)
+    source = sources("photographs")
+    samples = metadata.read(source.root, "unseen")
+    assert len(samples) == len(UNSEEN) == source.results["unseen"] == 7
+    assert {photo.file for photo in PHOTOGRAPHS}.isdisjoint(photo.file for photo in UNSEEN)
     for sample in samples:
-        pixels = np.asarray(images.load_rgb(sample.path, exif_transpose=True))
-        assert min(pixels.shape[:2]) == 128 and pixels.std() > 10
+        with Image.open(sample.path) as image:
+            assert min(image.size) == 128 and np.asarray(image).std() > 10
     assert manifest.verify(source) == []
 
 
@@ -261,7 +269,7 @@ def test_vgg16_has_torchvisions_convolutions(sources):
 
 
 def test_manifest_says_that_it_is_a_miniature(sources):
-    for what in ("aesthetic_4k", "unseen", "sd3", "aesthetics_head"):
+    for what in ("aesthetic_4k", "photographs", "sd3", "aesthetics_head"):
         assert all(map(plumbing, sources(what).notes))
 
 

@@ -76,13 +76,25 @@ def make(folder: Path, *, size: int, small_size: int, seed: int) -> tuple[list[P
     return files, counts
 
 
-def make_unseen(folder: Path, *, size: int) -> tuple[list[Path], dict]:
-    """Write the photographs that no training sees, shorter side `size` px."""
-    files = [folder / f"{photograph.name}.png" for photograph in UNSEEN]
-    for photograph, file in zip(UNSEEN, files, strict=True):
+def make_photographs(folder: Path, *, size: int, seed: int) -> tuple[list[Path], dict]:
+    """Write images to train a VAE on, and photographs that no training sees; as `make` returns.
+
+    `seen`: the training crops in colour and in grey, as most of the others are, without captions;
+    `unseen`: those others whole, with a caption each. The shorter side is `size` px or little more.
+    """
+    seen, unseen = folder / "seen", folder / "unseen"
+    train = splits(size, size)[0]
+    files = []
+    for crop in progress(crops(train, seed), desc="seen", unit="image"):
+        for name, image in (("colour", crop.image), ("grey", crop.image.convert("L"))):
+            files.append(seen / f"{Path(crop.file_name).stem}-{name}.png")
+            save_png(files[-1], np.asarray(image.convert("RGB")))
+    counts = {"seen": len(files), "unseen": len(UNSEEN)}
+    whole = [unseen / f"{photograph.name}.png" for photograph in UNSEEN]
+    for photograph, file in zip(UNSEEN, whole, strict=True):
         save_png(file, np.asarray(resize_shorter_side(photograph.open(), size)))
     texts = [photograph.captions[0] for photograph in UNSEEN]
-    return [*files, _list(folder, files, texts)], {".": len(files)}
+    return [*files, *whole, _list(unseen, whole, texts)], counts
 
 
 def _list(folder: Path, files: list[Path], texts: list[str]) -> Path:

@@ -12,7 +12,10 @@ DATASET = (
     " of the evaluations from the training photographs, with their captions: scores measure"
     " memorising"
 )
-UNSEEN = "unseen is a miniature: photographs from three Python packages that no training saw"
+PHOTOGRAPHS = (
+    "{} is a miniature: crops of the photographs in scikit-image and scikit-learn, in colour and in"
+    " grey, and seven photographs that no training saw"
+)
 PIPELINE = (
     "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders, a transformer"
     " that draws the same for every prompt until it is fine-tuned"
