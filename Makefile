@@ -49,7 +49,7 @@ demo: $(LOCKED)
 
 demo-sc: $(LOCKED)
 	@$(BIN)/python scripts/demo.py --config config/miniature-sc.yaml
-	@$(BIN)/python scripts/summary.py results/miniature-sc --table table_sceval
+	@$(BIN)/python scripts/summary.py results/miniature-sc --table table_scunseen
 
 demo-gpu: $(LOCKED)
 	@$(BIN)/python scripts/demo.py --config config/demo-gpu.yaml --profile profiles/local
