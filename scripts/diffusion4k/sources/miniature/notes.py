@@ -17,8 +17,8 @@ PHOTOGRAPHS = (
     " grey, and seven photographs that no training saw"
 )
 PIPELINE = (
-    "{} is a miniature pipeline: VAE pretrained for a minute, random text encoders, a transformer"
-    " that draws the same for every prompt until it is fine-tuned"
+    "{} is a miniature pipeline: VAE pretrained on a dozen photographs, random text encoders, a"
+    " transformer that draws the same for every prompt until it is fine-tuned"
 )
 NETWORK = "{} is a miniature network, weights random: its scores mean nothing beyond this run"
 # how they begin, also of several names together; the wording behind it may change
