@@ -13,7 +13,7 @@ GROUPS := base workflow gpu metrics paper dev
 
 help:
 	@echo "make demo    the paper in miniature, on this machine's CPU (about four minutes)"
-	@echo "make demo-sc the same, and the scale-consistent VAE of the journal extension"
+	@echo "make demo-sc the scale-consistent VAE of the journal extension, its chain alone (nine minutes)"
 	@echo "make demo-gpu  the same on one GPU, larger: does a node work? (estimated at 8 minutes on an H100)"
 	@echo "make gpu-packages  for benchmarks/gpu_check.py on a machine with torch and no network"
 	@echo "make test    every test, the miniature end to end included, in a process a core and one more"
@@ -23,8 +23,8 @@ help:
 	@echo "make doctor  does this cluster fit? one line a check      make status  of all trainings"
 	@echo "make env     the locked environment in $(VENV); demo and test make it themselves"
 	@echo "make env-iqa the environment of MUSIQ and MANIQA in $(IQA), which few tables need"
-	@echo "make lint    ruff, snakefmt, snakemake --lint      make format    ruff, snakefmt"
-	@echo "make docs    config/README.md's tables and config/schema.json, from the keys"
+	@echo "make lint    ruff, snakefmt, snakemake --lint, lock and docs   make format    ruff, snakefmt"
+	@echo "make docs    config/README.md's tables, config/schema.json, docs/rulegraph.md, from keys and rules"
 	@echo "make lock    resolve requirements*.lock and envs/*.yaml anew"
 	@echo "make clean   remove the miniature's results"
 
@@ -85,10 +85,12 @@ status: $(LOCKED)
 
 docs: $(LOCKED)
 	$(BIN)/python scripts/config_docs.py
-	@printf '# The rules\n\nDrawn by Snakemake for the target `all` (`make docs`).\n\n```mermaid\n' > docs/rulegraph.md
-	$(BIN)/snakemake --rulegraph mermaid-js --config run=unmade -- all 2>/dev/null \
-	    | sed -n '/^flowchart/p; /^\tid/p' | awk '/-->/ {print | "sort"; next} {print; fflush()}' >> docs/rulegraph.md
-	@printf '```\n' >> docs/rulegraph.md
+	@set -eo pipefail; { \
+	    printf '# The rules\n\nDrawn by Snakemake for the target `all` (`make docs`).\n\n```mermaid\n'; \
+	    $(BIN)/snakemake --quiet all --rulegraph mermaid-js --config run=unmade -- all \
+	        | sed -n '/^flowchart/p; /^\tid/p' | awk '/-->/ {print | "sort"; next} {print; fflush()}'; \
+	    printf '```\n'; } > docs/rulegraph.md.made
+	@mv docs/rulegraph.md.made docs/rulegraph.md
 
 lint: $(LOCKED)
 	$(BIN)/ruff check .

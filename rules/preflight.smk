@@ -4,8 +4,10 @@
 #        (at parsing, since Snakemake takes its own right after); notes: what is taken from another
 #        run, a run that was copied without Snakemake's records, which tables your models are rows
 #        of; once the jobs are known, what they lack (licences, a hub that answers, MUSIQ's
-#        environment) and what a killed run left in SLURM's queue; the resolved configuration is
-#        saved.
+#        environment) and what a killed run left in SLURM's queue: where it left jobs, these are
+#        cancelled and Snakemake starts anew, since it took them for running; the resolved
+#        configuration is saved. What a run takes from another, and keys that come twice, are
+#        checked before that, as the configuration is resolved (common.smk).
 import sys
 
 from snakemake.exceptions import WorkflowError

@@ -84,6 +84,27 @@ def test_a_metric_is_one_file_from_images_to_a_tables_column(workflow):
     assert workflow.command(path, *MINIATURE) == before
 
 
+def test_the_plan_counts_each_family_that_scores_single_images(workflow):
+    for name, column in (("toy_sharpness", "toy_laplacian"), ("toy_second", "toy_again")):
+        text = METRIC.replace("toy_sharpness", name).replace("toy_laplacian", column)
+        (workflow.folder / LIBRARY / f"metrics/families/{name}.py").write_text(text)
+    mine = {
+        "tables": {
+            "table_mine": {
+                "title": "Sharpness",
+                "evaluation": "eval_4096",
+                "rows": ["sd3_f16", "flux_f16"],
+                "columns": ["toy_laplacian", "toy_again"],
+            }
+        },
+        "targets": ["table_mine"],
+    }
+    told = workflow.run("plan", *write(workflow, mine)).stdout
+    (line,) = (line.split() for line in told.splitlines() if line.startswith("per_image "))
+    # a job a model and family; six images are scored in each
+    assert line[:6] == ["per_image", "4", "sets", "24", "4", "–"], told
+
+
 def test_a_column_that_no_family_has_is_named_before_any_job(workflow):
     flags = write(workflow, {"tables": {"table_8": {"columns": ["glmc"]}}})
     done = workflow.run("-n", "table_8", *flags, check=False)

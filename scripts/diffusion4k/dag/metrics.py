@@ -66,15 +66,13 @@ def manifests(config: Config, stage: str, model: str, evaluation: str) -> list[s
 
 def of_family(config: Config, name: str, model: str, evaluation: str) -> list[str]:
     """All shards of the scores that a family's numbers are summed up from."""
-    family = families.get(name)
-    stage = name if family.stage == "per_image" else family.stage
-    return manifests(config, stage, model, evaluation)
+    return manifests(config, families.get(name).jobs, model, evaluation)
 
 
 def aggregated(config: Config, wildcards) -> dict[str, list[str]]:
-    """A model's scores; of FID the photographs' features too."""
+    """A model's scores; for a distance between sets the photographs' features too."""
     files = {"scores": of_family(config, wildcards.family, wildcards.model, wildcards.evaluation)}
-    if wildcards.family == "fid":
+    if families.get(wildcards.family).reference:
         files["reference"] = manifests(config, "features", "reference", wildcards.evaluation)
     return files
 

@@ -197,13 +197,14 @@ def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
     )
 
 
-def score(stage: str, config: Config, model: str, evaluation: str) -> Cost:
-    """The jobs of one scoring rule; of `reference`, the photographs."""
+def score(stage: str, config: Config, model: str, evaluation: str, *family: str) -> Cost:
+    """The jobs of a scoring rule, or of its one family; of `reference`, the photographs."""
     settings = config["evaluations"][evaluation]
     count, source = split_of(config, settings["split"])
     drawn = () if model == "reference" else (("generate", model, evaluation),)
     read = (source, *scoring.networks(config, stage))
-    return Cost((stage, model, evaluation), settings["shards"], count, needs=drawn, sources=read)
+    key = (stage, model, evaluation, *family)
+    return Cost(key, settings["shards"], count, needs=drawn, sources=read)
 
 
 # in the order data flows

@@ -167,13 +167,13 @@ class Plan:
             family = families.get(name)
             if name == "correlation":
                 ratings, (of, _) = self.config["ratings"], families.rated()[row]
-                keys += [(of.stage, model, ratings["evaluation"]) for model in ratings["models"]]
+                keys += [scores(of, model, ratings["evaluation"]) for model in ratings["models"]]
                 keys += [("kit", "ratings")] if "kit" in people.rated(self.config) else []
             elif "{evaluation}" in family.manifest:
-                keys.append((family.stage, row, evaluation))
+                keys.append(scores(family, row, evaluation))
             else:
                 keys.append((family.stage, row))
-            if name == "fid":
+            if family.reference:
                 keys.append(("features", "reference", evaluation))
         return keys
 
@@ -196,6 +196,12 @@ class Plan:
             keys = [("train", train.same(config, row)) for row in trained]
             return keys + [("train_vae", vae.same(config, r)) for r in rows if r not in trained]
         return [(reads, row) for row in rows]  # photographs, check
+
+
+def scores(family: families.Family, model: str, evaluation: str) -> Key:
+    """The jobs that score a model's images for a family."""
+    own = () if family.jobs == family.stage else (family.jobs,)
+    return (family.stage, model, evaluation, *own)
 
 
 def measured(folder: Path, device: str | None) -> dict[tuple[str, str], float]:

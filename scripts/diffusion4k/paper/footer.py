@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from diffusion4k.manifest import Manifest
+from diffusion4k.metrics import families
 from diffusion4k.paper import verdicts
 from diffusion4k.paper.spec import column_key
 
@@ -83,11 +84,13 @@ def _sample_sizes(columns: list, rows: list) -> list[str]:
 
 def _crops(values: Mapping[tuple[str, str], Manifest], metrics: set[str]) -> list[str]:
     """How many crops the patch metrics of the table saw."""
+    heads = {column.metric or key: column.label for key, (_, column) in families.columns().items()}
     results = [r for s in values.values() for r in s.results.items() if isinstance(r[1], dict)]
-    sizes = {(name, r["crops"], r["n"]) for name, r in results if "crops" in r and name in metrics}
-    sizes = {(n.replace("fid", "FID").replace("kid", "KID"), *rest) for n, *rest in sizes}
+    sizes = {
+        (heads[name], r["crops"], r["n"]) for name, r in results if "crops" in r and name in metrics
+    }
     return [
-        f"{name.replace('_', ' ')}: {crops:,} crops of {n:,} images, at full resolution"
+        f"{name}: {crops:,} crops of {n:,} images, at full resolution"
         for name, crops, n in sorted(sizes)
     ]
 

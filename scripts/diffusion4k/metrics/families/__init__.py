@@ -80,6 +80,7 @@ class Family:
     paired: whether two models can be compared prompt by prompt.
     rated: the metrics that can be held against human ratings, by their name in Table 1.
     networks: sources with the weights that it needs; those in `optional` may be absent.
+    reference: whether its numbers are also of the photographs' features.
     """
 
     name: str
@@ -92,6 +93,12 @@ class Family:
     rated: Mapping[str, Rated] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    reference: bool = False
+
+    @property
+    def jobs(self) -> str:
+        """Whose jobs score for it: those of its rule, which families may share."""
+        return self.stage
 
     def row_type(self, shards: Sequence["Manifest"] = ()) -> type:
         """The dataclass of a row of scores, as it is in `shards`; `id` is its first field."""
@@ -133,6 +140,11 @@ class PerImage(Family):
     stage: str = "per_image"
     generated: bool = True
     paired: bool = True
+
+    @property
+    def jobs(self) -> str:
+        """Its own: the rule scores one family a job."""
+        return self.name
 
     def row_type(self, shards: Sequence["Manifest"] = ()) -> type:
         """A row with the image's id and a number by each column."""

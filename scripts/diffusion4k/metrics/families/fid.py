@@ -70,4 +70,5 @@ FAMILY = Distances(
     generated=True,
     networks=("inception", "inception_clean"),
     optional=("inception_clean",),
+    reference=True,
 )

@@ -1,4 +1,4 @@
-"""A miniature AutoencoderKL, pretrained at F8 on the training photographs in about a minute.
+"""A miniature AutoencoderKL, pretrained at F8 on the training photographs in minutes.
 
 Like the real ones it has 16 latent channels and four blocks, is trained as an F8 VAE, and is only
 later, by the workflow, used at F16.
