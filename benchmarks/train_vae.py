@@ -155,9 +155,8 @@ def main() -> None:
     device = harness.device(args)
     size, batch = (128, 2) if args.quick else (args.size, args.batch)
     settings = AutoencoderSettings(
-        decoder_batch=batch, micro_batch=batch, size=size, resize=size, decoder_form="folded",
-        precision=args.dtype,
-    )  # fmt: skip
+        decoder_batch=batch, micro_batch=batch, size=size, resize=size, precision=args.dtype
+    )
     if args.quick:
         small = {"discriminator_hidden": 32, "discriminator_depth": 4}
         settings = dataclasses.replace(settings, gradient_checkpointing=False, **small)

@@ -103,9 +103,13 @@ def discriminator_parameters(hidden: int = 512, depth: int = 6) -> int:
 def _in_parts(training: dict[str, Any]) -> bool:
     """Whether a process has an adaptive group in several micro-batches, each of which is decoded
     forward once more for the group's weight."""
+    return share_of_group(training) > training["micro_batch"]
+
+
+def share_of_group(training: dict[str, Any]) -> int:
+    """Images of an adaptive group that each process has, as the trainer deals them out."""
     batch = training["decoder_batch"]
-    group = min(training["adaptive_group"] or batch, batch)
-    return group > training["micro_batch"] * max(1, training["gpus"])
+    return min(training["adaptive_group"] or batch, batch) // max(1, training["gpus"])
 
 
 def _widths(hidden: int, depth: int) -> list[int]:

@@ -23,7 +23,7 @@ DECODE = 16.1 * GB / 4096**2  # bytes a pixel of a picture that the F16 decoder 
 FACTOR = {8: 4.0, 16: 1.0}  # an F8 VAE works on maps of four times as many values
 VGG16 = 14.7e6  # weights of LPIPS's network
 # bytes a pixel of a micro-batch of its images, with gradient checkpointing and without
-VAE_PIXEL = {True: 5440.0, False: 10450.0}
+VAE_PIXEL = {True: 5524.0, False: 10532.0}
 LIVE = 32  # bytes a token and channel that are alive in one block, forward or recomputed
 
 
@@ -159,7 +159,8 @@ def _train_vae(config: Config, vae: str) -> float:
     # student, teacher and LPIPS; gradients and two moments, and the average
     held = 2 * (encoder + decoder) + VGG16 / narrower(config) ** 2 + 4 * opponent
     held += (4 if recipe["ema"] else 3) * changing
-    pixels = own["micro_batch"] * own["size"] ** 2
+    images = min(own["micro_batch"], autoencoder.share_of_group(own))
+    pixels = images * own["size"] ** 2
     return 4 * held + pixels * VAE_PIXEL[own["gradient_checkpointing"]]
 
 
