@@ -15,7 +15,7 @@ from diffusion4k.train.autoencoder import TERMS
 from diffusion4k.vae import reconstruct, scale_consistency
 
 pytestmark = pytest.mark.sc
-STEPS = 480
+STEPS = 400
 
 
 @pytest.fixture(scope="module")
