@@ -231,5 +231,5 @@ def test_the_picture_of_the_rules_shows_the_rules(checkout):
 
     rules, arrows = graph((ROOT / "docs" / "rulegraph.md").read_text(encoding="utf-8"))
     asked = checkout.run("--rulegraph", "mermaid-js", "--config", "run=unmade", "--", "all")
-    assert len(rules) > 30 and len(arrows) > 60
+    assert len(rules) > 20 and len(arrows) > 40
     assert (rules, arrows) == graph(asked.stdout), "make docs"
