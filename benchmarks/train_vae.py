@@ -10,8 +10,8 @@ the discriminator once more backward for the adaptive weight. Random weights at 
 optimizers included. `limit_tflops` is the device's matrix products in the convolutions' precision.
 The plan takes what is measured in float32, the workflow's default; bfloat16 has a JSON of its own.
 
-`--memory` counts the GB of the decoder's part of a step, which takes the most, without a GPU, as
-memory.py does: of one image, since those of a micro-batch add up; `--keep`: without checkpointing.
+`--memory` counts the GB of either part of a step without a GPU, as memory.py does: of one image,
+since those of a micro-batch add up; `--keep`: without checkpointing.
 """
 
 import dataclasses
@@ -121,7 +121,7 @@ class Released:
 
 
 def count_memory(settings: AutoencoderSettings, accelerator: Accelerator, *, quick: bool) -> dict:
-    """GB of each part of a step with one image a micro-batch, and `peak`, of all of them."""
+    """GB of each part of a step with one image a micro-batch, and `peak`, of the decoder's part."""
     with FakeTensorMode():
         made = task(settings, accelerator, quick=quick)
         every = (made.student, made.teacher, made.opponent, made.lpips)
@@ -135,13 +135,27 @@ def count_memory(settings: AutoencoderSettings, accelerator: Accelerator, *, qui
                 batch = made._to_device(pictures(settings))
                 made.train_decoder([batch], 2, vectors)
                 del batch
+        decoder = alive.peak
+        # of few images its weights decide where the peak is
+        some, more = (discriminators_peak(made.opponent, settings.size, n) for n in (8, 16))
         gradients = sum(p.grad.untyped_storage().nbytes() for p in made.trained)
         states = 8 * sum(p.numel() for p in (*made.trained, *made.opponent.parameters()))
     parts = {"weights, the average's too": weights, "gradients": gradients}
     parts["optimizer states"] = states
-    parts["an image of a micro-batch"] = alive.peak - weights - gradients
-    parts["peak"] = alive.peak + states
+    parts["an image of a micro-batch"] = decoder - weights - gradients
+    parts["an image of the discriminator's"] = (more - some) / 8
+    parts["peak"] = decoder + states
     return {part: value / 1e9 for part, value in parts.items()}
+
+
+def discriminators_peak(opponent: Discriminator, size: int, images: int) -> int:
+    """Bytes at the peak of the discriminator's part with so many photographs of `size` px."""
+    alive = memory.Alive([*opponent.parameters(), *opponent.buffers()])
+    with alive:
+        photograph = torch.empty(images, 3, size, size, requires_grad=True)
+        of_real, of_fake = opponent(photograph), opponent(torch.empty(images, 3, size, size))
+        (hinge(of_real, of_fake) + gradient_penalty(photograph, of_real)).backward()
+    return alive.peak
 
 
 def main() -> None:

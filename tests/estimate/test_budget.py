@@ -49,6 +49,8 @@ def test_memory_of_a_vaes_training_is_that_of_docs_sc_vae():
     assert of() == pytest.approx(1.6 + 8 * 1.448, rel=0.01)
     assert of(micro_batch=4) == pytest.approx(1.6 + 4 * 1.448, rel=0.01)
     assert of(gpus=1) == pytest.approx(1.6 + 32 * 1.448, rel=0.01)
+    # the discriminator's own images are more than what each GPU has of a group: 32 against 4
+    assert of(gpus=8) == pytest.approx(1.6 + 32 * 0.2716, rel=0.01)
     # as the released code keeps them, on no GPU of 80 GB
     assert of(gpus=1, gradient_checkpointing=False) > 80
 

@@ -24,6 +24,7 @@ FACTOR = {8: 4.0, 16: 1.0}  # an F8 VAE works on maps of four times as many valu
 VGG16 = 14.7e6  # weights of LPIPS's network
 # bytes a pixel of a micro-batch of its images, with gradient checkpointing and without
 VAE_PIXEL = {True: 5524.0, False: 10532.0}
+DISCRIMINATOR_PIXEL = 1036.0  # of the discriminator's own micro-batch, which comes after
 LIVE = 32  # bytes a token and channel that are alive in one block, forward or recomputed
 
 
@@ -159,9 +160,12 @@ def _train_vae(config: Config, vae: str) -> float:
     # student, teacher and LPIPS; gradients and two moments, and the average
     held = 2 * (encoder + decoder) + VGG16 / narrower(config) ** 2 + 4 * opponent
     held += (4 if recipe["ema"] else 3) * changing
-    images = min(own["micro_batch"], autoencoder.share_of_group(own))
-    pixels = images * own["size"] ** 2
-    return 4 * held + pixels * VAE_PIXEL[own["gradient_checkpointing"]]
+    shares = autoencoder.share_of_group(own), own["discriminator_batch"] // max(1, own["gpus"])
+    of_decoder, of_opponent = (min(own["micro_batch"], share) for share in shares)
+    a_pixel = max(
+        of_decoder * VAE_PIXEL[own["gradient_checkpointing"]], of_opponent * DISCRIMINATOR_PIXEL
+    )
+    return 4 * held + a_pixel * own["size"] ** 2
 
 
 def _width(networks: Architecture) -> int:
