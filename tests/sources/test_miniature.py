@@ -254,18 +254,18 @@ def test_inception_is_random_and_tells_photographs_apart(tmp_path, monkeypatch):
     assert (stem.std(dim=(2, 3)) > 0).all()  # no average over space, to which blur would be near
 
 
-def test_vgg16_has_torchvisions_convolutions(sources):
+def test_vgg16_has_torchvisions_convolutions_in_pairs_of_opposite_sign(sources):
     from safetensors.torch import load_file
     from torchvision.models import vgg16
 
-    from diffusion4k.metrics import inputs
-
     with torch.device("meta"):
         expected = vgg16(weights=None).features.state_dict()
-    state = load_file(inputs.weights(sources("vgg16")))
-    assert {key: value.shape for key, value in state.items()} == {
-        f"features.{key}": value.shape for key, value in expected.items()
-    }
+    state = load_file(sources("vgg16").root / "model.safetensors")
+    assert {f"features.{key}" for key in expected} == state.keys()
+    for key, value in expected.items():
+        one, other = state[f"features.{key}"].chunk(2)
+        assert torch.cat([one, other]).shape == value.shape
+        assert torch.equal(one, -other)
 
 
 def test_manifest_says_that_it_is_a_miniature(sources):
