@@ -10,6 +10,7 @@ import parity_sc
 import tiny
 from diffusion4k.backbones.architecture import VAE
 from diffusion4k.estimate import autoencoder
+from diffusion4k.perceptual import lpips_vgg
 from diffusion4k.sources.miniature import architectures as miniature
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.vae.discriminator import Discriminator
@@ -47,10 +48,10 @@ def test_a_step_takes_what_the_model_says(tmp_path, monkeypatch, adversarial, en
     monkeypatch.setattr(ScaleConsistency, "step", counted)
     fresh()
     batches = parity_sc.batches() if micro_batch == parity_sc.BATCH else parity_sc.one_by_one()
-    vgg16 = parity_sc.save_vgg16(tmp_path / "model.safetensors")
+    distance = lpips_vgg(parity_sc.save_vgg16(tmp_path / "model.safetensors"))
     how = {"form": "folded", "adversarial": adversarial, "encoder": encoder}
     how |= {"micro_batch": micro_batch}
-    parity_sc.stepped(vgg16, Accelerator(cpu=True), 1, batches, **how)
+    parity_sc.stepped(distance, Accelerator(cpu=True), 1, batches, **how)
     fresh()
     training = {
         "size": parity_sc.SIZE,

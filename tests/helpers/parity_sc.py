@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 
 import parity
 import tiny
-from diffusion4k.perceptual import lpips_vgg
 from diffusion4k.train.autoencoder import ScaleConsistency
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.train.average import Average
@@ -92,8 +91,11 @@ def apart(ours: dict, theirs: dict) -> float:
     )
 
 
-def stepped(vgg16_file, accelerator, processes, batches, form="published", **changes):
-    """Our task after one step: it, its row, and the gradients that its optimizers got."""
+def stepped(distance, accelerator, processes, batches, form="published", **changes):
+    """Our task after one step: it, its row, and the gradients that its optimizers got.
+
+    distance: LPIPS of `save_vgg16`'s file, as `lpips_vgg` loads it, in the dtype of the step.
+    """
     values = {"decoder_batch": BATCH, "discriminator_batch": BATCH, "micro_batch": BATCH}
     values |= {"resize": SIZE, "size": SIZE, "discriminator_depth": DEPTH}
     task = ScaleConsistency(AutoencoderSettings(**RECIPE | values | changes))
@@ -102,7 +104,7 @@ def stepped(vgg16_file, accelerator, processes, batches, form="published", **cha
     task.student = make_f16(vae(), decoder=form).train()
     trained = task.settings.encoder == "trained"
     task.trained = scale_consistency.trained(task.student, encoder=trained)
-    task.lpips = lpips_vgg(vgg16_file)
+    task.lpips = distance
     task.opponent = fill_discriminator(Discriminator(HIDDEN, DEPTH))
     task.ema = Average(task.trained, task.settings.ema)
     how = {"lr": 1e-5, "betas": (0.9, 0.999), "weight_decay": 1e-4, "eps": 1e-8}

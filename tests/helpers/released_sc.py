@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 
+import parity
 import parity_sc
 
 
@@ -54,6 +55,11 @@ class Accelerator:
 
 
 def main() -> None:
+    with parity.double():
+        run()
+
+
+def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkout", type=Path)
     folder = parser.parse_args().checkout.resolve() / "sc-vae"
@@ -89,7 +95,7 @@ def main() -> None:
     scales = {"lpips_scale": 0.1, "gen_scale": 0.05, "sc_scale": 1.0}
     space = {
         "torch": torch, "F": F, "vae": student.train(), "teacher_vae": teacher.eval(),
-        "discriminator": discriminator, "lpips_loss_fn": distance, "weight_dtype": torch.float32,
+        "discriminator": discriminator, "lpips_loss_fn": distance, "weight_dtype": torch.float64,
         "optimizer": torch.optim.AdamW(list(trained.values()), **how),
         "discr_optimizer": torch.optim.AdamW(discriminator.parameters(), **how),
         "lr_scheduler": argparse.Namespace(step=lambda: None),
@@ -121,7 +127,7 @@ def main() -> None:
     whole = parity_sc.fill_discriminator(Discriminator())
     with torch.no_grad():
         kept["whole.discriminator"] = whole(space["target"].detach())
-    save_file({key: value.detach().contiguous() for key, value in kept.items()}, parity_sc.GOLDEN)
+    save_file(parity.kept(kept), parity_sc.GOLDEN)
     print({name: kept[f"decoder.{name}"].item() for name in names[:-1]})
 
 
