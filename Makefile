@@ -85,12 +85,14 @@ status: $(LOCKED)
 
 docs: $(LOCKED)
 	$(BIN)/python scripts/config_docs.py
-	@set -eo pipefail; { \
-	    printf '# The rules\n\nDrawn by Snakemake for the target `all` (`make docs`).\n\n```mermaid\n'; \
+	@set -o pipefail; { \
+	    printf '# The rules\n\nDrawn by Snakemake for the target `all` (`make docs`).\n\n```mermaid\n' && \
 	    $(BIN)/snakemake --quiet all --rulegraph mermaid-js --config run=unmade -- all \
-	        | sed -n '/^flowchart/p; /^\tid/p' | awk '/-->/ {print | "sort"; next} {print; fflush()}'; \
-	    printf '```\n'; } > docs/rulegraph.md.made
+	        | sed -n '/^flowchart/p; /^\tid/p' | awk '/-->/ {print | "sort"; next} {print; fflush()}' && \
+	    printf '```\n'; } > docs/rulegraph.md.made || { rm docs/rulegraph.md.made; exit 1; }
 	@mv docs/rulegraph.md.made docs/rulegraph.md
+	$(BIN)/python tests/helpers/edits.py > tests/dag/edits.txt.made || { rm tests/dag/edits.txt.made; exit 1; }
+	@mv tests/dag/edits.txt.made tests/dag/edits.txt
 
 lint: $(LOCKED)
 	$(BIN)/ruff check .

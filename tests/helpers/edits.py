@@ -1,7 +1,7 @@
 """Which jobs an edit of each module makes run again, on the real DAG of the paper.
 
-    python tests/helpers/edits.py > tests/dag/edits.txt     and read what has changed in it
-    python tests/helpers/edits.py --pages                   of each file of report/, the rules
+    python tests/helpers/edits.py           as in tests/dag/edits.txt, which `make docs` writes
+    python tests/helpers/edits.py --pages   of each file of report/, the rules
 
 Each file of scripts/ is edited in turn, in a copy, and the digest in every job's params taken
 again. A job runs again when its digest has changed, or when it reads what such a job makes.
