@@ -38,7 +38,7 @@ CLASSES = {
 SECONDS = 5  # between two looks whether who started it is still there
 CLIENT = """\
 import json, os, signal, socket, sys
-if not (len(sys.argv) > 1 and sys.argv[1].startswith("scripts/")):
+if not (len(sys.argv) > 1 and sys.argv[1].startswith({programs!r})):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
@@ -60,10 +60,14 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def write_client(folder: Path, python: str) -> None:
-    """The program `python` of a folder. A shell starts it: "#!" takes no path with a space."""
+def write_client(folder: Path, python: str, programs: str = "scripts/") -> None:
+    """The program `python` of a folder: of files whose path begins with `programs` a fork.
+
+    A shell starts it: "#!" takes no path with a space.
+    """
     program = folder / "client.py"
-    text = CLIENT.format(python=python, address=str(folder / "socket"))
+    address = str(folder / "socket")
+    text = CLIENT.format(python=python, programs=programs, address=address)
     program.write_text(text, encoding="utf-8")
     client = folder / "python"
     line = shlex.join([python, "-IS", str(program)])

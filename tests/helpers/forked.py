@@ -7,6 +7,7 @@ import atexit
 import functools
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import warm
+
 HERE = Path(__file__).resolve().parent
+MAIN = HERE / "snakemake_main.py"
 SCRIPTS = HERE.parents[1] / "scripts"
 SERVER = """if True:
     import pathlib, sys, warm
@@ -24,9 +28,9 @@ SERVER = """if True:
         warm.LIBRARIES, warm.CLASSES = " ".join(sys.argv[2:]), {}
     warm.serve(pathlib.Path(sys.argv[1]))"""
 OF_SNAKEMAKE = (
-    "snakemake.cli", "snakemake_executor_plugin_slurm", "snakemake.report", "jsonschema", "jinja2",
-    "smart_open", "requests", "docutils.core", "pygments.formatters", "PIL.Image", "tqdm", "yte",
-    "dpath", "platformdirs", "packaging.version",
+    "snakemake.cli", "snakemake_executor_plugin_slurm", "snakemake_executor_plugin_slurm_jobstep",
+    "snakemake.report", "jsonschema", "jinja2", "smart_open", "requests", "docutils.core",
+    "pygments.formatters", "PIL.Image", "tqdm", "yte", "dpath", "platformdirs", "packaging.version",
 )  # fmt: skip
 MAKES_NOTHING = {"-n", "--list-rules", "--report", "--summary", "--touch"}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -37,7 +41,7 @@ def snakemake(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess
     environment = dict(os.environ)
     if MAKES_NOTHING.isdisjoint(words):
         environment["DIFFUSION4K_PYTHON"] = str(served())
-    argv = [str(HERE / "snakemake_main.py"), *words]
+    argv = [str(MAIN), *words]
     with (
         socket.socket(socket.AF_UNIX) as server,
         tempfile.TemporaryFile() as out,
@@ -57,6 +61,29 @@ def snakemake(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess
             stream.seek(0)
             said.append(stream.read().decode("utf-8"))
     return subprocess.CompletedProcess(argv, status, *said)
+
+
+@functools.cache
+def python_of_snakemake() -> Path:
+    """A `python` whose `-m snakemake` is a fork; of all else it is this one.
+
+    A job on SLURM starts Snakemake twice, to do one rule: where this is the environment's
+    `FORKED_PYTHON`, as forks. A fork is no child of who asked for it, who should not be killed.
+    """
+    folder = served(*OF_SNAKEMAKE)
+    warm.write_client(folder, sys.executable, programs=str(MAIN))
+    fork, python = (shlex.join(map(str, p)) for p in ([folder / "python", MAIN], [sys.executable]))
+    program = folder / "python-of-snakemake"
+    program.write_text(
+        f"""#!/bin/sh
+[ "$1 $2" = "-m snakemake" ] || exec {python} "$@"
+shift 2
+exec {fork} "$@"
+""",
+        encoding="utf-8",
+    )
+    program.chmod(0o700)
+    return program
 
 
 @functools.cache

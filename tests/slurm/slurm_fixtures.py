@@ -98,14 +98,14 @@ class Arena:
         self.seen: dict[str, tuple[int, int]] = {}
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def command(self, *arguments: str, quick: bool = True) -> list[str]:
+    def command(self, *arguments: str, quick: bool = True, jobs: int | None = None) -> list[str]:
         start = [str(HERE / "quick.py")] if quick else ["-m", "snakemake"]
         pace = ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10"]
-        pace = pace if quick else []
+        pace = [*(pace if quick else []), *(["--jobs", str(jobs)] if jobs else [])]
         return [sys.executable, *start, "--profile", "slurm", *pace, *SIZES, "--", *arguments]
 
-    def start(self, *arguments: str, **options) -> Run:
-        run = Run(self, self.command(*arguments), len(self.runs), **options)
+    def start(self, *arguments: str, jobs: int | None = None, **options) -> Run:
+        run = Run(self, self.command(*arguments, jobs=jobs), len(self.runs), **options)
         self.runs.append(run)
         return run
 

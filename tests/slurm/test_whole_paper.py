@@ -44,11 +44,17 @@ def both(slurm, tmp_path_factory) -> tuple[Path, Arena]:
         "reconstruction": {"images": 4},
     })  # fmt: skip
     arena = Arena(checkout(local.folder, tmp_path_factory.mktemp("cluster")), slurm)
-    # scripts are forks, here as in the local run: of what takes part in 175 jobs, most is importing
-    slurm.environment["DIFFUSION4K_PYTHON"] = str(forked.served())
+    # scripts are forks, here as in the local run, and so is the Snakemake that a job starts, twice:
+    # of what takes part in 175 jobs, most is importing
+    forks = {
+        "DIFFUSION4K_PYTHON": str(forked.served()),
+        "FORKED_PYTHON": str(forked.python_of_snakemake()),
+    }
+    slurm.environment |= forks
     # the two at once: what one waits for, the other computes
-    run = arena.start("all")
-    del slurm.environment["DIFFUSION4K_PYTHON"]
+    run = arena.start("all", jobs=8)  # of other tests' time no more than they can spare
+    for name in forks:
+        del slurm.environment[name]
     local.run(*SIZES, "--", "all")
     assert run.process.wait(1200) == 0, run.text[-5000:]
     yield local.folder, arena
