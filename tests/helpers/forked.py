@@ -17,8 +17,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import warm
-
 HERE = Path(__file__).resolve().parent
 MAIN = HERE / "snakemake_main.py"
 SCRIPTS = HERE.parents[1] / "scripts"
@@ -70,6 +68,8 @@ def python_of_snakemake() -> Path:
     A job on SLURM starts Snakemake twice, to do one rule: where this is the environment's
     `FORKED_PYTHON`, as forks. A fork is no child of who asked for it, who should not be killed.
     """
+    import warm  # of scripts/, where programs that need no fork do not look
+
     folder = served(*OF_SNAKEMAKE)
     warm.write_client(folder, sys.executable, programs=str(MAIN))
     fork, python = (shlex.join(map(str, p)) for p in ([folder / "python", MAIN], [sys.executable]))

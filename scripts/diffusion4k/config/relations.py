@@ -219,7 +219,7 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
         yield f"{key}.context: others published by evaluation, and this table has none"
     section = next((f.rows for f in kinds.values() if f.rows != "models"), "models")
     for row in table["rows"]:
-        if "correlation" in kinds:
+        if section == "ratings":
             if row not in families.rated():
                 rated = ", ".join(families.rated())
                 yield f"{key}.rows: {row!r} is none of the rated metrics {rated}"
@@ -232,12 +232,12 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     for pair in table.get("against", {}).items():
         for row in pair:
             yield from unknown(config, f"{key}.against", row, "models")
-    if table["rows"] and "quality" in kinds:
-        for network in sorted(set(kinds["quality"].networks) - set(config["sources"])):
-            yield (
-                f"{key}: needs pyiqa's weights of {network}, which are never downloaded; give"
-                f" sources.{network}.path"
-            )
+    needed = {network for f in kinds.values() for network in {*f.networks} - {*f.optional}}
+    for network in sorted(needed - set(config["sources"])) if table["rows"] else ():
+        yield (
+            f"{key}: needs the weights of {network}, which are never downloaded; give"
+            f" sources.{network}.path"
+        )
 
 
 def _equal_labels(key: str, rows: list[str], models: Config) -> Iterator[str]:

@@ -92,14 +92,14 @@ def number(config: Config, family: str, row: str, evaluation: str | None) -> str
 
 def reason(config: Config, row: str, of: list[str]) -> str | None:
     """Why no run can fill a row, if none can."""
-    if "correlation" in of and "ratings" not in config:
-        return "ratings were never released: give ratings.path"
-    if "correlation" in of:
+    if any(families.get(family).rows == "ratings" for family in of):
+        if "ratings" not in config:
+            return "ratings were never released: give ratings.path"
         family, _ = families.rated()[row]
         lacking = sorted(set(family.networks) - set(config["sources"]))
         if lacking:
             paths = " and ".join(f"sources.{network}.path" for network in lacking)
-            return f"pyiqa's weights are never downloaded: give {paths}"
+            return f"its weights are never downloaded: give {paths}"
     captions = config["models"].get(row, {}).get("captions")
     if captions and any(families.get(family).generated for family in of):
         entry = config["captions"][captions]
@@ -187,7 +187,7 @@ def table_spec(config: Config, name: str, footer: list[str]) -> str:
                 "label": column.label,
                 "direction": column.direction,
                 "digits": column.digits,
-                **{what: True for what in ("exact", "timed") if getattr(column, what)},
+                **{what: True for what in ("exact", "timed", "interval") if getattr(column, what)},
                 **({"about": column.about} if column.about else {}),
                 **({"tolerance": tolerance[key]} if key in tolerance else {}),
                 **({} if family.manifest else {"reason": "nothing here measures it"}),

@@ -78,7 +78,8 @@ class Plan:
         if any(figures.kind(config, name).reads == "votes" for name in chosen):
             kits.append(("kit", "pairs"))
         chosen = paper.chosen(config, "tables")
-        if any("correlation" in paper.families_of(config, name) for name in chosen):
+        of = {family for name in chosen for family in paper.families_of(config, name)}
+        if any(families.get(family).rows == "ratings" for family in of):
             kits.append(("kit", "ratings"))
         captions = [key for split in config["splits"] for key in basis.captions_of(config, split)]
         judge = [("judge",)] if "judge" in config else []
@@ -165,7 +166,7 @@ class Plan:
         pairs += [(against[row], family) for row, family in compared]
         for row, name in pairs:
             family = families.get(name)
-            if name == "correlation":
+            if family.rows == "ratings":
                 ratings, (of, _) = self.config["ratings"], families.rated()[row]
                 keys += [scores(of, model, ratings["evaluation"]) for model in ratings["models"]]
                 keys += [("kit", "ratings")] if "kit" in people.rated(self.config) else []

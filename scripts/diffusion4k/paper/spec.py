@@ -51,6 +51,8 @@ TABLE = {
                     "exact": {"type": "boolean"},
                     # a time, which only the same GPU can reproduce
                     "timed": {"type": "boolean"},
+                    # what it says is said by its interval: shown in every form
+                    "interval": {"type": "boolean"},
                     # why nothing here measures it: published numbers alone
                     "reason": _TEXT,
                     # what it measures, for readers

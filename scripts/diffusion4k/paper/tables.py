@@ -62,8 +62,7 @@ def assemble(
                 "family": column["family"],
                 "direction": column.get("direction", "none"),
                 "digits": column["digits"],
-                # what a correlation says is said by its interval: shown in every form
-                "intervals": column["family"] == "correlation",
+                "intervals": column.get("interval", False),
                 # what a claim needs to tell two rows apart, and columns of others' numbers alone
                 **{k: column[k] for k in ("tolerance", "exact", "reason", "about") if k in column},
             }

@@ -41,6 +41,7 @@ class Column:
     (H, W, 3) uint8 RGB, that gives its score.
     exact: nothing is sampled, so that what is equal is equal as printed.
     timed: a time, which only the same GPU can reproduce.
+    interval: its interval says what it says, and is shown in every form of a table.
     about: what it measures, for readers of a table who do not know its name.
     """
 
@@ -52,6 +53,7 @@ class Column:
     of: Callable[["np.ndarray"], float] | None = None
     exact: bool = False
     timed: bool = False
+    interval: bool = False
     about: str = ""
 
 

@@ -5,8 +5,8 @@ from diffusion4k.metrics.families import Column, Family
 FAMILY = Family(
     "correlation",
     {
-        "srcc": Column("SRCC", "higher", 2),
-        "plcc": Column("PLCC", "higher", 2),
+        "srcc": Column("SRCC", "higher", 2, interval=True),
+        "plcc": Column("PLCC", "higher", 2, interval=True),
     },
     rows="ratings",
     manifest="metrics/ratings/{row}.json",
