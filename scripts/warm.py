@@ -61,13 +61,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def write_client(folder: Path, python: str, programs: str = "scripts/") -> None:
-    """The program `python` of a folder: of files whose path begins with `programs` a fork.
-
-    A shell starts it: "#!" takes no path with a space.
-    """
+    """A folder's `python`; where a path begins with `programs` it forks. "#!" takes no space."""
     program = folder / "client.py"
-    address = str(folder / "socket")
-    text = CLIENT.format(python=python, programs=programs, address=address)
+    text = CLIENT.format(python=python, programs=programs, address=str(folder / "socket"))
     program.write_text(text, encoding="utf-8")
     client = folder / "python"
     line = shlex.join([python, "-IS", str(program)])

@@ -92,9 +92,8 @@ def test_a_column_that_nobody_published_shows_ours_alone_among_others(values):
 
 
 def test_correlations_show_their_intervals_in_every_form(tmp_path):
-    column = {"metric": "srcc", "label": "SRCC", "digits": 2, "family": "correlation"} | {
-        "interval": True
-    }
+    column = {"metric": "srcc", "label": "SRCC", "digits": 2, "family": "correlation"}
+    column["interval"] = True
     spec = {"title": "t", "columns": [column], "rows": [{"key": "glcm", "label": "GLCM"}]}
     found = {"srcc": {"value": 0.75, "n": 9, "interval": [-0.1, 0.9]}}
     values = {("glcm", "correlation"): tiny_tables.made(tmp_path / "a.json", found)}
