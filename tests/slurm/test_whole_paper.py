@@ -45,7 +45,7 @@ def both(slurm, tmp_path_factory) -> tuple[Path, Arena]:
     })  # fmt: skip
     arena = Arena(checkout(local.folder, tmp_path_factory.mktemp("cluster")), slurm)
     # scripts are forks, here as in the local run, and so is the Snakemake that a job starts, twice:
-    # of what takes part in 175 jobs, most is importing
+    # of what a job takes here, most is importing
     forks = {
         "DIFFUSION4K_PYTHON": str(forked.served()),
         "FORKED_PYTHON": str(forked.python_of_snakemake()),

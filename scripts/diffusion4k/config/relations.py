@@ -234,10 +234,7 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
             yield from unknown(config, f"{key}.against", row, "models")
     needed = {network for f in kinds.values() for network in {*f.networks} - {*f.optional}}
     for network in sorted(needed - set(config["sources"])) if table["rows"] else ():
-        yield (
-            f"{key}: needs the weights of {network}, which are never downloaded; give"
-            f" sources.{network}.path"
-        )
+        yield f"{key}: no source has the weights of {network}; give sources.{network}.path"
 
 
 def _equal_labels(key: str, rows: list[str], models: Config) -> Iterator[str]:
