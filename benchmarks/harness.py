@@ -35,8 +35,8 @@ def parser(doc: str) -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    flags.add_argument("--quick", action="store_true", help="tiny, on the CPU, for a test")
-    flags.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    flags.add_argument("--quick", action="store_true", help="tiny, for a test: does it work?")
+    flags.add_argument("--device", help="auto (without --quick the default), cpu (with), cuda")
     flags.add_argument("--repeats", type=int, default=3)
     where = "the JSON's folder; by default benchmarks/results, with --quick none"
     flags.add_argument("--output", type=Path, help=where)
@@ -56,8 +56,7 @@ def device(args: argparse.Namespace):
 
     if args.quick:
         torch.set_num_threads(1)
-        return torch.device("cpu")
-    return choose(args.device)
+    return choose(args.device or ("cpu" if args.quick else "auto"))
 
 
 def device_name(device) -> str:

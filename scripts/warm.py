@@ -9,10 +9,9 @@ benchmark files only the seconds are then the job's: the rest is the client's.
 import argparse
 import contextlib
 import gc
-import importlib
 import json
-import logging
 import os
+import pkgutil
 import runpy
 import select
 import shlex
@@ -30,11 +29,9 @@ LIBRARIES = """
     matplotlib.backends.backend_agg matplotlib.backends.backend_pdf numba open_clip lpips
     torch_fidelity.feature_extractor_inceptionv3 transformers.modeling_utils
     diffusers.models.autoencoders diffusers.models.transformers diffusers.loaders
+    diffusers:AutoencoderKL diffusers:FluxPipeline diffusers:StableDiffusion3Pipeline
+    transformers:CLIPTextModel transformers:CLIPTextModelWithProjection transformers:T5EncoderModel
 """
-CLASSES = {
-    "diffusers": "AutoencoderKL FluxPipeline StableDiffusion3Pipeline",
-    "transformers": "CLIPTextModel CLIPTextModelWithProjection T5EncoderModel",
-}
 SECONDS = 5  # between two looks whether who started it is still there
 CLIENT = """\
 import json, os, signal, socket, sys
@@ -78,13 +75,7 @@ def serve(folder: Path) -> None:
     server.bind(str(folder / "socket"))
     server.listen(64)
     write_client(folder, sys.executable)
-    # it warns of a 4-bit CPU kernel that nobody here asks for
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    for module in LIBRARIES.split():
-        importlib.import_module(module)
-    for module, names in CLASSES.items():
-        for name in names.split():
-            getattr(importlib.import_module(module), name)
+    import_libraries()
     gc.freeze()  # what is shared stays shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who watch
     while os.getppid() == starter:
@@ -95,6 +86,14 @@ def serve(folder: Path) -> None:
             server.close()
             watch(connection)
         connection.close()
+
+
+def import_libraries() -> None:
+    """All of them but bitsandbytes, which opens a GPU when diffusers imports it: none could fork."""
+    sys.modules["bitsandbytes"] = None
+    for name in LIBRARIES.split():
+        pkgutil.resolve_name(name if ":" in name else f"{name}:")
+    del sys.modules["bitsandbytes"]  # a script may import it
 
 
 def watch(connection: socket.socket) -> None:

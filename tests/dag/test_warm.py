@@ -107,7 +107,7 @@ def test_what_ctrl_c_sends_to_a_terminals_group_does_not_reach_the_script_twice(
 def test_the_server_ends_with_who_started_it(tmp_path):
     server = f"""if True:
         import pathlib, warm
-        warm.LIBRARIES, warm.CLASSES, warm.SECONDS = "", {{}}, 0.1
+        warm.LIBRARIES, warm.SECONDS = "", 0.1
         warm.serve(pathlib.Path({str(tmp_path)!r}))"""
     starter = f"""if True:
         import subprocess, sys, time
@@ -150,3 +150,22 @@ def test_the_environment_may_lie_in_a_folder_with_a_space(tmp_path):
     command = [tmp_path / "python", "-c", "import sys; print(sys.argv[1:])", "x y"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "['x y']\n"), done.stderr
+
+
+def test_importing_opens_no_gpu_which_no_fork_could_use():
+    """On a machine that has one, as torch says here; what asks it anything is an error."""
+    code = """if True:
+        import sys, torch
+        torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 1
+        def open_it():
+            print("opened")
+            raise RuntimeError("there is none")
+        torch.cuda._lazy_init = open_it
+        import warm
+        warm.import_libraries()
+        assert "diffusers" in sys.modules
+        import bitsandbytes"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=ROOT / "scripts", capture_output=True, text=True)
+    # bitsandbytes does when it is imported, which shows that it would be seen
+    assert (done.returncode, done.stdout) == (0, "opened\n"), done.stderr

@@ -23,7 +23,7 @@ SCRIPTS = HERE.parents[1] / "scripts"
 SERVER = """if True:
     import pathlib, sys, warm
     if sys.argv[2:]:
-        warm.LIBRARIES, warm.CLASSES = " ".join(sys.argv[2:]), {}
+        warm.LIBRARIES = " ".join(sys.argv[2:])
     warm.serve(pathlib.Path(sys.argv[1]))"""
 OF_SNAKEMAKE = (
     "snakemake.cli", "snakemake_executor_plugin_slurm", "snakemake_executor_plugin_slurm_jobstep",
