@@ -4,16 +4,19 @@
 
 The shapes are those of one block: Flux (1, 24, 16461, 128) with 77 T5 tokens, SD3
 (8, 24, 16538, 64) as it is trained, by micro-batches of eight. Ours is what torch chooses by itself
-(`native`, what the workflow uses); the others are asked for by name. A kernel that is not installed
-or does not take these tensors is listed in `failed` with its reason. Backward: forward included.
-The first row of a shape names what torch chooses for it and what `generate.attention: auto` does.
+(`native`, what the workflow samples with; it trains with `torch flash`); the others are asked for
+by name. A kernel that is not installed or does not take these tensors is listed in `failed` with
+its reason. cuDNN's come last: one that reads outside its memory ends what the process can do on
+the GPU. Backward: forward included. `torch` of the row `ours` is what torch chooses by itself,
+`auto` what `generate.attention: auto` does; `difference` is from the first kernel.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import harness
 import torch
-from torch.nn import attention
+from torch.nn import attention as implementations
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -22,7 +25,6 @@ from diffusion4k.generate.kernels import choose
 SHAPES = {"flux": (1, 24, 16461, 128), "sd3": (8, 24, 16538, 64)}
 TORCH = {
     "flash": SDPBackend.FLASH_ATTENTION,
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
 }
 # as diffusers names them: FlashAttention's own packages, and its kernels from the hub
@@ -49,22 +51,25 @@ def kernels() -> dict[str, Callable]:
         return attend
 
     def flash_3(*qkv):
-        take_flash_3()
-        with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
+        with flash_attention_3(), sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
             return scaled_dot_product_attention(*qkv)
 
-    made = {"ours": scaled_dot_product_attention}
-    made |= {f"torch {name}": of_torch(backend) for name, backend in TORCH.items()}
+    made = {f"torch {name}": of_torch(backend) for name, backend in TORCH.items()}
     made |= {f"diffusers {name}": of_diffusers(name) for name in DIFFUSERS}
-    return made | {"torch flash 3": flash_3}  # last: it changes what torch's `flash` is
+    made |= {"torch flash 3": flash_3, "ours": scaled_dot_product_attention}
+    return made | {"torch cudnn": of_torch(SDPBackend.CUDNN_ATTENTION)}
 
 
-def take_flash_3() -> None:
-    """FlashAttention 3 in place of torch's own flash kernel, until the process ends."""
-    if not hasattr(attention, "activate_flash_attention_impl"):
+@contextlib.contextmanager
+def flash_attention_3() -> Iterator[None]:
+    """FlashAttention 3 in place of torch's own flash kernel."""
+    if not hasattr(implementations, "activate_flash_attention_impl"):
         raise RuntimeError(f"torch {torch.__version__} knows no other implementation")
-    if attention.current_flash_attention_impl() != "FA3":
-        attention.activate_flash_attention_impl("FA3")
+    implementations.activate_flash_attention_impl("FA3")
+    try:
+        yield
+    finally:
+        implementations.restore_flash_attention_impl()
 
 
 def choice(shape: tuple[int, ...], device, dtype) -> harness.Row:
@@ -95,6 +100,7 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
         for case, call, products in (("forward", forward, 2), ("backward", backward, 7)):
             try:
                 row = {"case": f"{case}, {shape}", "side": side}
+                row |= choice(shape, device, dtype) if (side, case) == ("ours", "forward") else {}
                 row |= harness.measure(call, device, repeats=repeats)
             except Exception as error:  # noqa: BLE001 (each has its own way of not being there)
                 failed[f"{side}, {case}, {shape}"] = f"{type(error).__name__}: {error}"[:200]
@@ -115,16 +121,16 @@ def main() -> None:
     device = harness.device(args)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
+    card = harness.device_name(device)  # asked while the device answers
     rows, failed = [], {}
     for name in args.backbone:
         shape = (1, 2, 64, SHAPES[name][-1]) if args.quick else SHAPES[name]
         measured, refused = measure(shape, device, dtype, args.repeats, limit)
-        measured[0] |= choice(shape, device, dtype)
         rows, failed = rows + measured, failed | refused
     for kernel, reason in failed.items():
         print(f"{kernel}: {reason}")
     harness.report(
-        "attention", args, harness.device_name(device), rows,
+        "attention", args, card, rows,
         chosen=harness.backbones(args, SHAPES),
         dtype=str(dtype), limit_tflops=limit, failed=failed,
     )  # fmt: skip

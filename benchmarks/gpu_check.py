@@ -71,12 +71,14 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "segment_deterministic": step(90, "benchmarks/segment.py", "--variant", "deterministic"),
         "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
         "segment_bf16": step(90, "benchmarks/segment.py", "--variant", "bf16"),
-        "attention": step(45, "benchmarks/attention.py"),
+        "attention_flux": step(45, "benchmarks/attention.py", "--backbone", "flux", *once),
+        "attention_sd3": step(45, "benchmarks/attention.py", "--backbone", "sd3", *once),
         "vae": step(60, "benchmarks/vae.py", *once),
         "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
         "generate_flux": step(180, *generate, "--backbone", "flux"),
         "generate_sd3": step(120, *generate, "--backbone", "sd3"),
         "train_sd3": step(60, *train, *sd3),
+        "train_sd3_native": step(60, *train, *sd3, "--attention", "native"),
         "train_sd3_deterministic": step(60, *train, *sd3, "--deterministic"),
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux

@@ -7,7 +7,8 @@ that loading processes read. The signal goes to the whole process group, as laun
 send it. Ours is the interrupted training, `reference` the straight one. `equal` says whether the
 published weights are the same bit for bit; on a GPU attention's backward pass may add in another
 order, so `difference`, the largest, is relative to how far a weight moved at most. `saved` is the
-time from the signal to the end of the process, `step` the one that it was saved at.
+time from the signal to the end of the process, `step` the one that it was saved at. Both run at
+once, so `seconds` are of each beside the other.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import harness
@@ -114,19 +116,23 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def compare(inputs: Inputs, variant: str, steps: int, *flags: str) -> list[harness.Row]:
-    """Rows of the straight and the interrupted training."""
-    found, rows = {}, []
-    for side in ("reference", "ours"):
-        folder = inputs.root / f"{variant}-{side}"
-        output, seconds, saved, at = train(
-            inputs, folder, steps, *flags, *VARIANTS[variant], interrupt=side == "ours"
-        )
+    """Rows of the straight and the interrupted training, which run beside each other."""
+    found, rows, sides = {}, [], ("reference", "ours")
+    folders = {side: inputs.root / f"{variant}-{side}" for side in sides}
+
+    def of(side: str):
+        more = (*flags, *VARIANTS[variant])
+        return train(inputs, folders[side], steps, *more, interrupt=side == "ours")
+
+    with ThreadPoolExecutor() as pool:
+        taken = dict(zip(sides, pool.map(of, sides), strict=True))
+    for side, (output, seconds, saved, at) in taken.items():
         found[side] = weights(output.with_suffix("") / "transformer")
         row = {"case": f"{variant}, {steps} steps", "side": side, "seconds": seconds}
         results = manifest.read(output).results
         row |= {"images_per_second": results["images_per_second"], "loss": results["loss"]}
         rows.append(row | ({} if saved is None else {"saved": saved, "step": at}))
-        shutil.rmtree(folder)  # two checkpoints of all states
+        shutil.rmtree(folders[side])  # two checkpoints of all states
     before = weights(inputs.start)
     moved = max((found["reference"][k] - before[k]).abs().max().item() for k in before)
     apart = max((found["ours"][k] - found["reference"][k]).abs().max().item() for k in before)

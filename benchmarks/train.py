@@ -33,8 +33,8 @@ from diffusion4k import backbones
 from diffusion4k.estimate import flops
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train import launch, samples, step
-from diffusion4k.train.model import recompute
-from diffusion4k.train.settings import Settings
+from diffusion4k.train.model import choose_attention, recompute
+from diffusion4k.train.settings import CHOICES, Settings
 
 
 class Ours:
@@ -114,7 +114,8 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         batch = f"{times} x {args.batch}" if times > 1 else args.batch
         found = {"case": f"{name}{part}, batch {batch}, {size} px", "side": side}
         # what the plan reckons with
-        if args.share == 1 and not in_backward and not args.deterministic:
+        usual = not args.deterministic and args.attention == "flash"
+        if args.share == 1 and not in_backward and usual:
             found |= {"stage": "train", "backbone": name}
         try:
             found |= harness.measure(function, device, repeats=args.repeats)
@@ -201,6 +202,7 @@ def main() -> None:
     parser.add_argument("--optimizer", default="adamw_8bit", help="of ours, on a GPU")
     parser.add_argument("--workers", type=int, default=4, help="loading processes")
     parser.add_argument("--keep-attention", action="store_true", help="ours: do not recompute it")
+    parser.add_argument("--attention", choices=CHOICES["attention"], default="flash")
     parser.add_argument("--compile", action="store_true", help="ours, on a GPU")
     parser.add_argument(
         "--share", type=int, default=1, help="one block of so many, for less memory"
@@ -215,6 +217,7 @@ def main() -> None:
     if args.accumulate > 1 and not args.only_ours:
         parser.error("--accumulate: of ours alone; give --only-ours")
     launch.repeatable(args.deterministic)
+    choose_attention(args.attention)
     size = 64 if args.quick else args.size
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
@@ -223,14 +226,14 @@ def main() -> None:
         name: getattr(args, name)
         for name in (
             *("optimizer", "workers", "keep_attention", "compile", "share", "accumulate"),
-            "deterministic",
+            *("deterministic", "attention"),
         )
     }
     harness.report(
         "train", args, harness.device_name(device), rows,
         chosen=[
             *harness.backbones(args, backbones.NAMES), args.optimizer,
-            "deterministic" * args.deterministic,
+            "deterministic" * args.deterministic, "native" * (args.attention == "native"),
         ],
         dtype=str(dtype), limit_tflops=limit, settings=how,
     )  # fmt: skip

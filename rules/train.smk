@@ -39,6 +39,7 @@ rule train:
             micro_batch=key("backbones.{backbone}.train.micro_batch"),
             gradient_checkpointing=train.of_backbone(CONFIG, "gradient_checkpointing"),
             keep_attention=train.of_backbone(CONFIG, "keep_attention"),
+            attention=key("train.attention"),
             compile=train.of_backbone(CONFIG, "compile"),
             deterministic=key("train.deterministic"),
             zero_stage=train.of_backbone(CONFIG, "zero_stage"),

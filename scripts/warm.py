@@ -89,7 +89,7 @@ def serve(folder: Path) -> None:
 
 
 def import_libraries() -> None:
-    """All of them but bitsandbytes, which opens a GPU when diffusers imports it: none could fork."""
+    """All but bitsandbytes, which opens a GPU when diffusers imports it: nothing could fork."""
     sys.modules["bitsandbytes"] = None
     for name in LIBRARIES.split():
         pkgutil.resolve_name(name if ":" in name else f"{name}:")
@@ -127,6 +127,8 @@ def status_of(job: dict, streams: list[int]) -> int:
     os.chdir(job["cwd"])
     os.environ.clear()
     os.environ.update(job["environ"])
+    if "torch" in sys.modules and (threads := os.environ.get("OMP_NUM_THREADS")):
+        sys.modules["torch"].set_num_threads(int(threads.split(",")[0]))  # the server has one
     sys.argv = job["argv"]
     sys.path[0] = str(Path(sys.argv[0]).parent)
     status = 0

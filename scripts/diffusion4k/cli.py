@@ -170,15 +170,24 @@ class _Lines:
 
 
 def progress(
-    iterable: Iterable | None = None, *, total: int | None = None, desc: str, unit: str = "it"
+    iterable: Iterable | None = None,
+    *,
+    total: int | None = None,
+    desc: str,
+    unit: str = "it",
+    initial: int = 0,
 ) -> tqdm:
-    """A tqdm bar with rate and time left; in a log file, a line every ten seconds."""
+    """A tqdm bar with rate and time left; in a log file, a line every ten seconds.
+
+    `initial` of the total were done before, and count for no rate.
+    """
     terminal = sys.stderr.isatty()
     return tqdm(
         iterable,
         total=total,
         desc=desc,
         unit=f" {unit}",
+        initial=initial,
         file=sys.stderr if terminal else _Lines(sys.stderr),
         mininterval=0.5 if terminal else 10.0,
         maxinterval=60.0,

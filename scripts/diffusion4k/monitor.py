@@ -40,9 +40,7 @@ def memory_gb() -> float:
 
 def bar(steps: int, done: int) -> tqdm:
     """A progress bar over all `steps`, of which `done` are done; its rate is that of the others."""
-    shown = cli.progress(total=steps, desc="train", unit="step")
-    shown.initial = shown.n = done
-    return shown
+    return cli.progress(total=steps, desc="train", unit="step", initial=done)
 
 
 @contextlib.contextmanager

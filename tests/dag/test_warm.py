@@ -123,6 +123,15 @@ def test_the_server_ends_with_who_started_it(tmp_path):
     wait_for(lambda: not status.exists() or "(zombie)" in status.read_text())
 
 
+def test_a_script_has_its_jobs_threads(path, folder, monkeypatch):
+    """As Snakemake tells them; the server has one, or nothing could be forked from it."""
+    (folder / "scripts" / "threads.py").write_text("import torch; print(torch.get_num_threads())")
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        out, err = start(path, folder, "scripts/threads.py").communicate()
+        assert out == f"{threads}\n", err
+
+
 def test_anything_else_is_the_real_python(path, folder):
     out, _ = start(path, folder, "-c", "import sys; print(sys.executable)").communicate()
     assert out.strip() == sys.executable

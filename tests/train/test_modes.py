@@ -5,6 +5,7 @@ import time
 
 import pytest
 import torch
+import tqdm
 
 from diffusion4k import manifest, monitor
 from diffusion4k.train import launch
@@ -62,6 +63,39 @@ def test_deterministic_kernels_are_asked_for_and_forgotten(inputs, tmp_path, mon
         seen.clear()
         assert all(torch.equal(exact[key], usual[key]) for key in usual)
         assert job.key(recipe(name, deterministic=True)) == job.key(recipe(name))
+
+
+def test_cudnns_attention_is_left_out_unless_it_is_asked_for(inputs, tmp_path, monkeypatch):
+    """Its backward pass reads outside its memory at the paper's shapes; the choice is no recipe."""
+    seen, ailment = [], monitor.ailment
+
+    def looking(row, past):
+        seen.append(torch.backends.cuda.cudnn_sdp_enabled())
+        return ailment(row, past)
+
+    monkeypatch.setattr(monitor, "ailment", looking)
+    job = job_for(inputs, tmp_path / "usual", stop_step=1)
+    train(recipe(), job)
+    train(recipe(attention="native"), job_for(inputs, tmp_path / "native", stop_step=1))
+    train(recipe(attention="flash"), job_for(inputs, tmp_path / "flash", stop_step=1))
+    assert seen == [False, True, False]
+    assert job.key(recipe(attention="native")) == job.key(recipe())
+
+
+def test_a_resumed_trainings_rate_counts_no_step_of_before(monkeypatch):
+    """A log said 22 steps a second of a training that went on from step 200 with two."""
+    now = [100.0]
+    monkeypatch.setattr(tqdm.std, "time", lambda: now[0])
+    bar = monitor.bar(400, 200)
+    bar.disable = False
+    for _ in range(26):
+        now[0] += 0.5
+        bar.update()
+    shown = bar.format_dict
+    assert (shown["n"], shown["total"]) == (226, 400)
+    assert shown["rate"] is None or shown["rate"] < 3
+    assert "226/400" in str(bar) and "2.00 step/s" in str(bar)
+    bar.close()
 
 
 def test_on_a_gpu_adamw_is_fused_unless_it_is_offloaded(monkeypatch):

@@ -14,7 +14,7 @@ from diffusion4k.errors import UserError
 
 # how the work is done, not what is trained: a checkpoint may be resumed with others of these
 EXECUTION = {"micro_batch", "gradient_checkpointing", "keep_attention", "compile"}
-EXECUTION |= {"zero_stage", "offload_optimizer", "deterministic"}
+EXECUTION |= {"attention", "zero_stage", "offload_optimizer", "deterministic"}
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,20 @@ def transformer(settings: Settings, backbone, root: Path) -> tuple[nn.Module, to
         network = backbone.load_transformer(root, dtype).train()
     if settings.gradient_checkpointing:
         recompute(network, keep_attention=settings.keep_attention)
+    choose_attention(settings.attention)
     if settings.compile:
         compile_transformer(network)
     return network, dtype
+
+
+def choose_attention(name: str) -> None:
+    """Let this process's attention take cuDNN's kernels, or not.
+
+    cuDNN 9.19 (torch 2.11) reads outside its memory in the backward pass at Flux's 16,461 tokens on
+    an H200, and cuDNN to 9.26 is known for NaN in the last tile of lengths that are no multiple of
+    128, which those of 4096 px are not.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(name == "native")
 
 
 def recompute(transformer: nn.Module, *, keep_attention: bool) -> None:

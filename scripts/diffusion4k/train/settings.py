@@ -11,6 +11,7 @@ CHOICES = {
     "timestep_shift": ("none", "dynamic"),
     "optimizer": ("adamw", "adamw_8bit", "adamw_8bit_bf16"),
     "precision": ("float32", "bfloat16"),
+    "attention": ("flash", "native"),
     "zero_stage": (0, 2),
 }
 
@@ -70,6 +71,12 @@ class Settings:
         "when recomputing, keep the outputs of attention: the same gradients, a sixth (SD3) "
         "or an eighth (Flux) less arithmetic at 4096 px, 1.2 or 5.8 GB more an image",
         False,
+    )
+    attention: str = flag(
+        "its kernels on a GPU: `flash`, PyTorch's FlashAttention; `native`, what PyTorch takes by "
+        "itself, on a Hopper GPU cuDNN's, whose backward pass failed on an H200 at 4096 px "
+        "(docs/training.md)",
+        "flash",
     )
     compile: bool = flag(
         "torch.compile the transformer: a slow first step, then faster; other last bits", False
