@@ -8,14 +8,14 @@ disturbed (the other tests) has its own run.
 
 import re
 import signal
-import subprocess
-import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import forked
 from cluster import GPU_NODES, until
 from slurm_fixtures import (
     LIMIT,
@@ -64,7 +64,7 @@ class Training:
     arena: Arena
     run: object
     straight: Path
-    undisturbed: subprocess.Popen
+    undisturbed: Future
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,12 @@ def training(slurm, prepared, tmp_path_factory, request):
     for folder in (arena.folder, straight):
         configure(folder, {kind.section: LONG})
     slow_down(arena.folder, PACE)
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *SIZES, "--", kind.target]
-    with (straight / "run.log").open("wb") as log:
-        undisturbed = subprocess.Popen(command, cwd=straight, stdout=log, stderr=log)
-    yield Training(kind, arena, arena.start(kind.target), straight, undisturbed)
-    undisturbed.kill()
-    for run in arena.runs:
-        run.process.kill()
+    words = ["--cores", "1", *SIZES, "--", kind.target]
+    with ThreadPoolExecutor() as pool:
+        undisturbed = pool.submit(forked.snakemake, words, straight)
+        yield Training(kind, arena, arena.start(kind.target), straight, undisturbed)
+        for run in arena.runs:
+            run.process.kill()
 
 
 @pytest.fixture
@@ -257,7 +256,8 @@ def test_snakemake_terminated_waits_for_its_jobs(training, record):
 
 @BOTH
 def test_afterwards_the_bytes_are_those_of_an_undisturbed_run(training):
-    assert training.undisturbed.wait(LIMIT) == 0
+    done = training.undisturbed.result(LIMIT)
+    assert done.returncode == 0, done.stderr
     ours, theirs = training.arena.folder, training.straight
     assert trained(ours, training.kind.folder) == trained(theirs, training.kind.folder)
     weights = [path for path in theirs.rglob("*.safetensors") if training.kind.folder in str(path)]

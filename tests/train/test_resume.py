@@ -114,7 +114,7 @@ def test_killed_at_every_step_two_processes(killed_ranks, mode):
 
 
 def kill_in_a_save(launcher: subprocess.Popen, folder: Path) -> list[Path]:
-    """SIGKILL a launcher and its ranks while they write any save but the first; what lies there.
+    """SIGKILL a launcher and its ranks while they write a save after another; what lies there.
 
     They are halted first: a save that is already whole by then is let go on to the next.
     """
@@ -172,23 +172,12 @@ RANKS = pytest.mark.parametrize(("name", "mode"), [("sd3", "zero"), ("vae", "vae
 
 
 @RANKS
-def test_two_processes_killed_while_they_save(inputs, tmp_path, killed_ranks, name, mode):
-    """SIGKILL to launcher and ranks of a training's script, a checkpoint half-written: of ZeRO, or
-    of a VAE with its discriminator and average."""
-    job = job_for(inputs, tmp_path, name, stop_step=STEPS)
-    command = on_two_ranks(name, job, save_every=1)
-    with (tmp_path / "log").open("w") as log:
-        first = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
-        unfinished = kill_in_a_save(first, tmp_path / "progress")
-    assert unfinished, (tmp_path / "log").read_text()
-    reached = newest(job, STEPS)
-    assert 0 < reached < STEPS and f"{reached + 1:06d}" in unfinished[0].name
-    check_goes_on(command, tmp_path, killed_ranks / mode / "straight")
-
-
-@RANKS
-def test_a_terminated_launcher_loses_no_step(inputs, tmp_path, killed_ranks, name, mode):
-    """torchrun passes SIGTERM on to the whole process group of each rank, loaders included."""
+def test_two_processes_terminated_then_killed_while_they_save(
+    inputs, tmp_path, killed_ranks, name, mode
+):
+    """SIGTERM to the launcher of a training's script loses no step: torchrun passes it on to the
+    whole process group of each rank, loaders included. Then SIGKILL to launcher and ranks, a
+    checkpoint half-written: of ZeRO, or of a VAE with its discriminator and average."""
     job = job_for(inputs, tmp_path, name, stop_step=STEPS)
     command = on_two_ranks(name, job, save_every=4)
     with (tmp_path / "log").open("w") as log:
@@ -202,6 +191,13 @@ def test_a_terminated_launcher_loses_no_step(inputs, tmp_path, killed_ranks, nam
     said, saved = (tmp_path / "log").read_text(), newest(job, STEPS)
     assert 4 <= saved < STEPS and f"saved at step {saved}; run again" in said, said
     assert told["state"] == "saved" and told["step"] == told["saved_step"] == saved
+    command = on_two_ranks(name, job, save_every=1)
+    with (tmp_path / "log").open("w") as log:
+        second = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log)
+        unfinished = kill_in_a_save(second, tmp_path / "progress")
+    assert unfinished, (tmp_path / "log").read_text()
+    reached = newest(job, STEPS)
+    assert saved <= reached < STEPS and f"{reached + 1:06d}" in unfinished[0].name
     check_goes_on(command, tmp_path, killed_ranks / mode / "straight")
 
 

@@ -139,11 +139,11 @@ class Sampling(Section):
     """kernel of the transformer's attention: `native`, what torch picks (cuDNN on a Hopper GPU);
     `flash_3`, FlashAttention 3 (source `flash_attention_3`), or an error where it does not work
     ([how to get it](../docs/gpu.md#flashattention-3)); `auto`, that where it works, else `native`.
-    Another kernel, other last bits; the manifest names it. The default is chosen without a
-    measurement on a GPU"""
+    Another kernel, other last bits; the manifest names it. `native` was measured on an H200,
+    FlashAttention 3 not yet"""
     compile: bool
-    """compile the transformer with torch.compile: a slow first step, then a ninth (SD3) or a seventh
-    (Flux) less time on an H200; other last bits"""
+    """compile the transformer with torch.compile: a slow first step, then (on an H200) a ninth less
+    time for SD3, a seventh for Flux; other last bits"""
     seed_policy: Literal["published", "per_prompt"]
     """`published`: the same seed for every prompt"""
 
