@@ -48,8 +48,8 @@ def choose_attention(name: str) -> None:
     """Let this process's attention take cuDNN's kernels, or not.
 
     cuDNN 9.19 (torch 2.11) reads outside its memory in the backward pass at Flux's 16,461 tokens on
-    an H200, and cuDNN to 9.26 is known for NaN in the last tile of lengths that are no multiple of
-    128, which those of 4096 px are not.
+    an H200 (docs/gpu.md); of others NaN gradients at some lengths are reported (PyTorch's issue
+    196678, cudnn-frontend's 1072).
     """
     torch.backends.cuda.enable_cudnn_sdp(name == "native")
 
