@@ -78,7 +78,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "generate_flux": step(180, *generate, "--backbone", "flux"),
         "generate_sd3": step(120, *generate, "--backbone", "sd3"),
         "train_sd3": step(60, *train, *sd3),
-        "train_sd3_native": step(60, *train, *sd3, "--attention", "native"),
+        "train_sd3_cudnn": step(60, *train, *sd3, "--attention", "cudnn"),
         "train_sd3_deterministic": step(60, *train, *sd3, "--deterministic"),
         "train_flux": step(
             90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux

@@ -104,6 +104,7 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
     def transformer(dtype, *, keep_attention: bool = False, compiled: bool = False):
         made = networks.transformer(name, device, dtype, **how).train()
         recompute(made, keep_attention=keep_attention)
+        choose_attention(made, args.attention if cuda else "flash")
         if compiled:
             compile_transformer(made)
         return made
@@ -217,7 +218,6 @@ def main() -> None:
     if args.accumulate > 1 and not args.only_ours:
         parser.error("--accumulate: of ours alone; give --only-ours")
     launch.repeatable(args.deterministic)
-    choose_attention(args.attention)
     size = 64 if args.quick else args.size
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
@@ -233,7 +233,7 @@ def main() -> None:
         "train", args, harness.device_name(device), rows,
         chosen=[
             *harness.backbones(args, backbones.NAMES), args.optimizer,
-            "deterministic" * args.deterministic, "native" * (args.attention == "native"),
+            "deterministic" * args.deterministic, "cudnn" * (args.attention == "cudnn"),
         ],
         dtype=str(dtype), limit_tflops=limit, settings=how,
     )  # fmt: skip

@@ -18,8 +18,8 @@ from diffusion4k import backbones, manifest
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import kernels, sampler
-from diffusion4k.generate.attention import JointAttention
 from diffusion4k.generate.folder import Folder
+from diffusion4k.pipelines.attention import JointAttention, switch
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train.model import recompute
 from diffusion4k.vae.f16 import make_pipeline_f16
@@ -189,7 +189,7 @@ def test_sd3s_own_processor_computes_what_diffusers_does(norm, dual):
         return found, [parameter.grad for parameter in made.parameters()]
 
     expected, gradients = run()
-    kernels.switch(made, "native")
+    switch(made, "native")
     assert {type(module.processor) for module in attentions(made)} == {JointAttention}
     found, others = run()
     torch.testing.assert_close(found, expected)

@@ -1,5 +1,7 @@
 """How a training is carried out: deterministic kernels, the fused optimizer, what footers say."""
 
+import contextlib
+import copy
 import os
 import time
 
@@ -7,8 +9,11 @@ import pytest
 import torch
 import tqdm
 
-from diffusion4k import manifest, monitor
+import tiny
+from diffusion4k import backbones, manifest, monitor
+from diffusion4k.errors import UserError
 from diffusion4k.train import launch
+from diffusion4k.train.model import choose_attention
 from tiny_training import job_for, make_inputs, recipe, train
 
 
@@ -74,12 +79,45 @@ def test_cudnns_attention_is_left_out_unless_it_is_asked_for(inputs, tmp_path, m
         return ailment(row, past)
 
     monkeypatch.setattr(monitor, "ailment", looking)
-    job = job_for(inputs, tmp_path / "usual", stop_step=1)
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    job = job_for(inputs, tmp_path, stop_step=1)
     train(recipe(), job)
-    train(recipe(attention="native"), job_for(inputs, tmp_path / "native", stop_step=1))
-    train(recipe(attention="flash"), job_for(inputs, tmp_path / "flash", stop_step=1))
-    assert seen == [False, True, False]
-    assert job.key(recipe(attention="native")) == job.key(recipe())
+    assert seen == [False]
+    bfloat16 = {"precision": "bfloat16"}
+    own = recipe(attention="cudnn", **bfloat16)
+    assert job.key(own) == job.key(recipe(**bfloat16))
+    with pytest.raises(UserError, match="--attention cudnn: torch sees no GPU"):
+        train(own, job_for(inputs, tmp_path / "own", stop_step=1))
+    with pytest.raises(UserError, match="attention: cuDNN's takes no float32"):
+        recipe(attention="cudnn")
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux"])
+def test_cudnns_attention_gets_each_heads_tokens_one_after_the_other(name, monkeypatch):
+    """As it takes them; here a CPU's kernel gets them instead. No gradient moves by more than
+    rounding."""
+    made = getattr(tiny, f"{name}_transformer")().train()
+    other = copy.deepcopy(made)
+    seen, attend = [], torch.nn.functional.scaled_dot_product_attention
+
+    def looking(*arguments, **options):
+        tensors = arguments or [options[key] for key in ("query", "key", "value")]
+        seen.append(all(tensor.is_contiguous() for tensor in tensors))
+        return attend(*arguments, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", looking)
+    monkeypatch.setattr(torch.nn.attention, "sdpa_kernel", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    choose_attention(made, "cudnn")
+    text = (torch.randn(1, 12, 32), torch.randn(1, made.config.pooled_projection_dim))
+    latents, t = torch.randn(1, 16, 8, 8), torch.tensor([0.5])
+    for network in (made, other):
+        velocity = backbones.get(name).velocity(network, latents, t, *text, 3.5)
+        velocity.square().mean().backward()
+    assert len(seen) == 4 and seen[:2] == [True, True]
+    for one, two in zip(made.parameters(), other.parameters(), strict=True):
+        if two.grad is not None:
+            torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-7)
 
 
 def test_a_resumed_trainings_rate_counts_no_step_of_before(monkeypatch):

@@ -10,12 +10,10 @@ import re
 
 import torch
 from diffusers.models import attention_dispatch as dispatch
-from diffusers.models.attention_processor import JointAttnProcessor2_0
-from torch import nn
 
 from diffusion4k.errors import UserError
-from diffusion4k.generate.attention import JointAttention
 from diffusion4k.manifest import Manifest
+from diffusion4k.pipelines.attention import switch, switchable
 from diffusion4k.pipelines.compilation import compile_transformer
 
 NATIVE = "native"  # torch's scaled_dot_product_attention, which picks a kernel by itself
@@ -91,24 +89,6 @@ def choose(device: torch.device, dtype: torch.dtype, head: int) -> tuple[str, li
             return name, reasons
         reasons.append(f"{name}: computes something else than torch")
     return NATIVE, reasons
-
-
-def switchable(transformer: nn.Module | None) -> bool:
-    """Whether a transformer's attention goes through diffusers' dispatch, or can be led there."""
-    modules = transformer.modules() if isinstance(transformer, nn.Module) else ()
-    processors = [getattr(module, "processor", None) for module in modules]
-    return any(
-        hasattr(p, "_attention_backend") or type(p) is JointAttnProcessor2_0 for p in processors
-    )
-
-
-def switch(transformer: nn.Module, name: str) -> None:
-    """Let a transformer's attention be computed by a kernel of diffusers' dispatch; no other's."""
-    for module in transformer.modules():
-        if type(getattr(module, "processor", None)) is JointAttnProcessor2_0:
-            module.set_processor(JointAttention())
-        if hasattr(getattr(module, "processor", None), "_attention_backend"):
-            module.processor._attention_backend = dispatch.AttentionBackendName(name)
 
 
 def version(name: str) -> dict[str, str]:

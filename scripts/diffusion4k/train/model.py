@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_conte
 
 from diffusion4k.damage import loading
 from diffusion4k.errors import UserError
+from diffusion4k.pipelines.attention import switch
 from diffusion4k.pipelines.compilation import compile_transformer
 from diffusion4k.train.samples import Header
 from diffusion4k.train.settings import Settings
@@ -38,20 +39,25 @@ def transformer(settings: Settings, backbone, root: Path) -> tuple[nn.Module, to
         network = backbone.load_transformer(root, dtype).train()
     if settings.gradient_checkpointing:
         recompute(network, keep_attention=settings.keep_attention)
-    choose_attention(settings.attention)
+    choose_attention(network, settings.attention)
     if settings.compile:
         compile_transformer(network)
     return network, dtype
 
 
-def choose_attention(name: str) -> None:
-    """Let this process's attention take cuDNN's kernels, or not.
+def choose_attention(transformer: nn.Module, name: str) -> None:
+    """`flash`: PyTorch takes none of cuDNN's kernels by itself. `cudnn`: the transformer does.
 
-    cuDNN 9.19 (torch 2.11) reads outside its memory in the backward pass at Flux's 16,461 tokens on
-    an H200 (docs/gpu.md); of others NaN gradients at some lengths are reported (PyTorch's issue
-    196678, cudnn-frontend's 1072).
+    Left to PyTorch, cuDNN 9.19 (torch 2.11) reads outside its memory in the backward pass of Flux
+    at 4096 px on an H200 (docs/gpu.md). diffusers' `_native_cudnn` lays each head's tokens out one
+    after the other first; tensors of the same size that lie so passed there. UserError without a
+    GPU.
     """
-    torch.backends.cuda.enable_cudnn_sdp(name == "native")
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    if name == "cudnn":
+        if not torch.cuda.is_available():
+            raise UserError("--attention cudnn: torch sees no GPU here; use --attention flash")
+        switch(transformer, "_native_cudnn")
 
 
 def recompute(transformer: nn.Module, *, keep_attention: bool) -> None:

@@ -11,7 +11,7 @@ CHOICES = {
     "timestep_shift": ("none", "dynamic"),
     "optimizer": ("adamw", "adamw_8bit", "adamw_8bit_bf16"),
     "precision": ("float32", "bfloat16"),
-    "attention": ("flash", "native"),
+    "attention": ("flash", "cudnn"),
     "zero_stage": (0, 2),
 }
 
@@ -73,9 +73,8 @@ class Settings:
         False,
     )
     attention: str = flag(
-        "its kernels on a GPU: `flash`, PyTorch's FlashAttention; `native`, what PyTorch takes by "
-        "itself, on a Hopper GPU cuDNN's, whose backward pass failed on an H200 at 4096 px "
-        "(docs/training.md)",
+        "its kernel on a GPU: `flash`, PyTorch's FlashAttention; `cudnn`, of a Hopper GPU, in "
+        "bfloat16, nearly twice as fast by itself, not yet tried in a training (docs/training.md)",
         "flash",
     )
     compile: bool = flag(
@@ -99,6 +98,11 @@ class Settings:
             raise UserError(
                 "band_weights: the objective velocity has no bands; choose wavelet_velocity, or "
                 "leave all weights 1"
+            )
+        if self.attention == "cudnn" and self.precision != "bfloat16":
+            raise UserError(
+                f"attention: cuDNN's takes no {self.precision}; set precision: bfloat16, or "
+                "attention: flash"
             )
         if self.offload_optimizer and not self.zero_stage:
             raise UserError("offload_optimizer: only ZeRO offloads; set zero_stage: 2")

@@ -1,10 +1,31 @@
-"""SD3's joint attention by a kernel that can be chosen, which diffusers' own does not let one do.
+"""The kernel of a transformer's attention, for training and sampling; SD3's joint attention too.
 
-diffusers' JointAttnProcessor2_0 calls torch's scaled_dot_product_attention itself.
+diffusers' JointAttnProcessor2_0 calls torch's scaled_dot_product_attention itself, so that none
+can be chosen.
 """
 
 import torch
-from diffusers.models.attention_dispatch import dispatch_attention_fn
+from diffusers.models import attention_dispatch as dispatch
+from diffusers.models.attention_processor import JointAttnProcessor2_0
+from torch import nn
+
+
+def switchable(transformer: nn.Module | None) -> bool:
+    """Whether a transformer's attention goes through diffusers' dispatch, or can be led there."""
+    modules = transformer.modules() if isinstance(transformer, nn.Module) else ()
+    processors = [getattr(module, "processor", None) for module in modules]
+    return any(
+        hasattr(p, "_attention_backend") or type(p) is JointAttnProcessor2_0 for p in processors
+    )
+
+
+def switch(transformer: nn.Module, name: str) -> None:
+    """Let a transformer's attention be computed by a kernel of diffusers' dispatch; no other's."""
+    for module in transformer.modules():
+        if type(getattr(module, "processor", None)) is JointAttnProcessor2_0:
+            module.set_processor(JointAttention())
+        if hasattr(getattr(module, "processor", None), "_attention_backend"):
+            module.processor._attention_backend = dispatch.AttentionBackendName(name)
 
 
 class JointAttention:
@@ -32,7 +53,7 @@ class JointAttention:
             norms = (attn.norm_added_q, attn.norm_added_k, None)
             streams.append(_project(text, layers, norms, attn.heads))
         query, key, value = (torch.cat(parts, dim=1) for parts in zip(*streams, strict=True))
-        mixed = dispatch_attention_fn(query, key, value, backend=self._attention_backend)
+        mixed = dispatch.dispatch_attention_fn(query, key, value, backend=self._attention_backend)
         mixed = mixed.flatten(2).to(query.dtype)  # (B, N + T, d)
         image = attn.to_out[1](attn.to_out[0](mixed[:, : image.shape[1]]))
         if text is None:
