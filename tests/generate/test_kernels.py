@@ -252,12 +252,8 @@ def test_a_kernel_that_was_fetched_is_what_is_loaded_once_it_was_checked(
 def test_compilation_reaches_the_transformer_and_keeps_the_picture(name, monkeypatch):
     """Of one backbone the captured graphs become kernels, whose C++ takes a minute to compile."""
     captured = []
-
-    def as_it_is(graph, *_, **__):
-        captured.append(graph)
-        return graph.forward
-
     if name != "flux":
+        as_it_is = lambda graph, *_, **__: captured.append(graph) or graph.forward  # noqa: E731
         monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", as_it_is)
     made, backbone = pipeline(name), backbones.get(name)
     before = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
