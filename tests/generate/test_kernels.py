@@ -249,12 +249,7 @@ def test_a_kernel_that_was_fetched_is_what_is_loaded_once_it_was_checked(
 
 
 @pytest.mark.parametrize("name", backbones.NAMES)
-def test_compilation_reaches_the_transformer_and_keeps_the_picture(name, monkeypatch):
-    """Of one backbone the captured graphs become kernels, whose C++ takes a minute to compile."""
-    captured = []
-    if name != "flux":
-        as_it_is = lambda graph, *_, **__: captured.append(graph) or graph.forward  # noqa: E731
-        monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", as_it_is)
+def test_compilation_reaches_the_transformer_and_keeps_the_picture(name):
     made, backbone = pipeline(name), backbones.get(name)
     before = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
     kernels.prepare(made, attention="native", compiled=True)
@@ -262,7 +257,6 @@ def test_compilation_reaches_the_transformer_and_keeps_the_picture(name, monkeyp
     assert len(compiled) == 2
     after = sampler.sample(made, backbone, "a fox", 0, SETTINGS)
     assert abs(after.astype(int) - before.astype(int)).max() <= 1
-    assert captured or name == "flux"
 
 
 def test_nothing_to_compile_is_an_error():

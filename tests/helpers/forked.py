@@ -98,20 +98,3 @@ def served(*libraries: str) -> Path:
         assert server.poll() is None, "the server of forks has ended"
         time.sleep(0.01)
     return folder
-
-
-def script(words: Sequence[str], log: Path) -> int:
-    """A script with its flags as a fork of this process, its child and the head of its own group.
-
-    What this process has imported needs no time. Its id; what it says goes to `log`.
-    """
-    import warm  # as above
-
-    written = os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
-    pid = os.fork()
-    if pid == 0:
-        os.setpgid(0, 0)
-        job = {"argv": list(words), "cwd": str(Path.cwd()), "environ": dict(os.environ)}
-        os._exit(warm.status_of(job, [written] * 3))
-    os.close(written)
-    return pid

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-import forked
 from diffusion4k import progress, signals
 from diffusion4k.train import samples, state
 from tiny_training import fresh, history, job_for, make_inputs, recipe, train, vae_flags, weights
@@ -121,13 +121,16 @@ def own_flags(name: str, job) -> list[str]:
 
 
 def script(name: str, job, log: Path) -> int:
-    """Run it in a fork, in a process group of its own, with loading processes; its id."""
-    words = [
-        *(*own_flags(name, job), "--pipeline", str(job.pipeline)),
+    """Start it in a process group of its own, with loading processes; its id."""
+    command = [
+        *(sys.executable, *own_flags(name, job), "--pipeline", str(job.pipeline)),
         *("--stop-step", str(job.stop_step), "--save-every", "5", "--workers", "2"),
         *("--output", str(job.output), "--progress-folder", str(job.progress_folder)),
     ]
-    return forked.script(words, log)
+    writing = os.O_WRONLY | os.O_CREAT
+    outputs = [(os.POSIX_SPAWN_OPEN, number, log, writing, 0o600) for number in (1, 2)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return os.posix_spawn(command[0], command, environment, file_actions=outputs, setpgroup=0)
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
