@@ -169,35 +169,47 @@ def _read(path: Path) -> tuple[set[str], str]:
             module = _absolute(path, node)
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names, repr(_canonical(parsed))
+    return names, _canonical(parsed)
 
 
 def _tree(path: Path) -> str:
     return _read(path)[1]
 
 
-def _canonical(node):
-    """Nested tuples of the tree without positions, words for people and empty fields.
+@functools.cache
+def _fields(kind: type[ast.AST]) -> list[tuple[str, str]]:
+    return [(name, f"('{name}', ") for name in kind._fields]
+
+
+def _canonical(node) -> str:
+    """The tree as nested tuples, written out: no positions, words for people or empty fields.
 
     ast.dump would do but for its output changing between Python versions (an upgrade of the
     interpreter must not retrain a model); fields that a newer version adds are empty here.
     """
     if isinstance(node, list):
-        return tuple(map(_canonical, node))
+        return _tuple([*map(_canonical, node)])
     if not isinstance(node, ast.AST):
-        return node
-    if not node._fields:  # how a name is used, an operator
-        return (type(node).__name__,)
-    fields = {name: getattr(node, name, None) for name in node._fields}
-    if type(node) in _DOCUMENTED:
+        return repr(node)
+    kind, fewer = type(node), {}
+    if kind in _DOCUMENTED:
         first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
-            fields["body"] = node.body[1:]
-    if type(node) is ast.Call:
-        fields["keywords"] = [word for word in node.keywords if word.arg not in WORDS]
-        fields["args"] = _without_words(node)
-    kept = [(k, _canonical(v)) for k, v in fields.items() if v is not None and v != []]
-    return (type(node).__name__, *kept)
+            fewer["body"] = node.body[1:]
+    elif kind is ast.Call:
+        fewer["keywords"] = [word for word in node.keywords if word.arg not in WORDS]
+        fewer["args"] = _without_words(node)
+    parts = [f"'{kind.__name__}'"]
+    for name, opening in _fields(kind):
+        value = fewer[name] if name in fewer else getattr(node, name, None)
+        if value is not None and value != []:
+            parts.append(f"{opening}{_canonical(value)})")
+    return _tuple(parts)
+
+
+def _tuple(parts: list[str]) -> str:
+    """As `repr` writes a tuple of these."""
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
 
 def _without_words(call: ast.Call) -> list[ast.expr]:

@@ -88,15 +88,16 @@ class Run:
 class Arena:
     """A checkout on the cluster's shared file system: runs, what they trained, what was seen.
 
-    trains: the folder of the training that is watched.
+    watched: the folder of the training that is watched, until it is none.
     """
 
-    def __init__(self, folder: Path, slurm: Cluster, trains: str = MODEL):
-        self.folder, self.slurm, self.runs, self.trains = folder, slurm, [], trains
+    def __init__(self, folder: Path, slurm: Cluster, watched: str = ""):
+        self.folder, self.slurm, self.runs, self.watched = folder, slurm, [], watched
         self.before = len(slurm.submissions())
         # the steps of the training that were seen, by the process that trained: first and last
         self.seen: dict[str, tuple[int, int]] = {}
-        threading.Thread(target=self._watch, daemon=True).start()
+        if watched:
+            threading.Thread(target=self._watch, daemon=True).start()
 
     def command(self, *arguments: str, quick: bool = True, jobs: int | None = None) -> list[str]:
         start = [str(HERE / "quick.py")] if quick else ["-m", "snakemake"]
@@ -123,7 +124,7 @@ class Arena:
 
     def progress(self) -> dict:
         """progress.json of the segment; empty before it starts."""
-        for path in (self.folder / self.trains).glob("progress/*/progress.json"):
+        for path in (self.folder / self.watched).glob("progress/*/progress.json"):
             try:
                 return json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError):
@@ -131,7 +132,7 @@ class Arena:
         return {}
 
     def _watch(self) -> None:
-        while self.folder.exists():
+        while self.watched:
             now = self.progress()
             if "step" in now:
                 first, last = self.seen.get(now["owner"], (now["step"], 0))

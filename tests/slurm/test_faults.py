@@ -79,6 +79,7 @@ def training(slurm, prepared, tmp_path_factory, request):
     with ThreadPoolExecutor() as pool:
         undisturbed = pool.submit(forked.snakemake, words, straight)
         yield Training(kind, arena, arena.start(kind.target), straight, undisturbed)
+        arena.watched = ""
         for run in arena.runs:
             run.process.kill()
 
