@@ -1,4 +1,4 @@
-# make demo: the whole paper in miniature · make test: every test · make help: the rest
+# make demo: the whole paper in miniature · make test: the tests · make help: the rest
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -9,14 +9,15 @@ LOCKED := $(VENV)/.locked
 IQA := .venv-iqa
 GROUPS := base workflow gpu metrics paper dev
 
-.PHONY: help env env-iqa demo demo-sc demo-gpu gpu-packages test quick test-portable test-slurm faults doctor status docs lint format lock clean
+.PHONY: help env env-iqa demo demo-sc demo-gpu gpu-packages test test-all quick test-portable test-slurm faults doctor status docs lint format lock clean
 
 help:
 	@echo "make demo    the paper in miniature, on this machine's CPU (about four minutes)"
 	@echo "make demo-sc the scale-consistent VAE of the journal extension, its chain alone (nine minutes)"
 	@echo "make demo-gpu  the same on one GPU, larger: does a node work? (estimated at 8 minutes on an H100)"
 	@echo "make gpu-packages  for benchmarks/gpu_check.py on a machine with torch and no network"
-	@echo "make test    every test, the miniature end to end included, in a process a core and one more"
+	@echo "make test    every room's tests and the miniature end to end, in a process a core and one more"
+	@echo "make test-all  these, a SLURM cluster's, trainings killed in every way, benchmarks: as CI"
 	@echo "make quick   for two minutes the tests that your change reaches; BASE=main: since main"
 	@echo "make test-portable  the numeric tests as processors without AVX-512 and AVX2 compute them"
 	@echo "make test-slurm  the tests on a SLURM cluster of their own (needs slurm-wlm and munge)"
@@ -60,6 +61,9 @@ gpu-packages: $(LOCKED) | $(filter .venv-uv/bin/uv,$(UV))
 	$(BIN)/python benchmarks/gpu_packages.py --uv $(UV) --output results/gpu-packages.zip
 
 test: $(LOCKED)
+	$(BIN)/python -m pytest -n auto -m 'not long and not chaos and not sc'
+
+test-all: $(LOCKED)
 	$(BIN)/python -m pytest -n auto --durations=60 --durations-min=5
 
 quick: $(LOCKED)

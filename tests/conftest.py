@@ -40,6 +40,11 @@ LONGEST = (
     "tests/benchmarks/test_gpu_check.py", "tests/benchmarks/test_benchmarks.py",
     "tests/dag/test_dag.py", "tests/train/test_signals.py", "tests/train/test_trainer.py",
 )  # fmt: skip
+# What `make test` leaves to `make test-all`: a cluster, trainings that die in every way, benchmarks
+LONG = (
+    "tests/slurm/", "tests/benchmarks/",
+    "tests/train/test_resume.py", "tests/train/test_signals.py",
+)  # fmt: skip
 pytest_plugins = ["slurm_fixtures", "shared_fixtures"]
 pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared
 
@@ -95,8 +100,12 @@ def pytest_xdist_make_scheduler(config, log):
     return ByGroup(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
 def pytest_collection_modifyitems(items):
-    """On workers the groups that take longest come first."""
+    """LONG is marked as such; on workers the groups that take longest come first."""
+    for item in items:
+        if item.nodeid.startswith(LONG):
+            item.add_marker("long")
     if "PYTEST_XDIST_WORKER" in os.environ:
         order = {name: place for place, name in enumerate(LONGEST)}
         items.sort(key=lambda item: order.get(group(item.nodeid), len(order)))

@@ -103,7 +103,7 @@ def pytest_terminal_summary(terminalreporter):
     kinds = ("passed", "failed", "skipped")
     late = [LATE in str(r.longrepr) for kind in kinds for r in terminalreporter.getreports(kind)]
     ran = f"ran {late.count(False)} of {len(late)} tests that the change reaches"
-    terminalreporter.write_line(f"{ran}; the rest: make test")
+    terminalreporter.write_line(f"{ran}; the rest: make test-all")
 
 
 def main() -> int:

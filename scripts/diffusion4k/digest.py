@@ -18,6 +18,7 @@ from diffusion4k.errors import UserError
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 PACKAGE = "diffusion4k"
+LIBRARY = SCRIPTS / PACKAGE
 _DOCUMENTED = {ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef}
 WORDS = {"help", "metavar", "description"}  # arguments that are for people
 
@@ -107,7 +108,7 @@ def reach(
 
 def counts(path: Path) -> bool:
     """Whether a file may decide bytes: all but the loose files of the library's own folder."""
-    return path.parent != SCRIPTS / PACKAGE
+    return path.parent != LIBRARY
 
 
 def _by_name(script: Path) -> tuple[str, ...]:

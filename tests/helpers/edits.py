@@ -8,6 +8,7 @@ again. A job runs again when its digest has changed, or when it reads what such 
 """
 
 import contextlib
+import functools
 import io
 import json
 import sys
@@ -122,15 +123,15 @@ def _follow(graph, rerun: set) -> set:
     while waiting:
         job = waiting.pop()
         for reader, files in graph.depending[job].items():
-            read = any(not _ancient(reader, file) for file in files)
-            if read and reader not in rerun:
+            if reader not in rerun and not _ancient(reader).issuperset(map(str, files)):
                 rerun.add(reader)
                 waiting.append(reader)
     return rerun
 
 
-def _ancient(job, name: str) -> bool:
-    return any(str(file) == str(name) and file.is_ancient for file in job.input)
+@functools.cache
+def _ancient(job) -> set[str]:
+    return {str(file) for file in job.input if file.is_ancient}
 
 
 def _by_stage(jobs: list, rerun: set) -> str:
