@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
             encoding="utf-8",
         ) as p,
     ):
-        progress = Progress()
+        progress = StageLines()
         try:
             for line in p.stdout:
                 copy.write(line)
@@ -108,7 +108,7 @@ def warm_python() -> Iterator[str]:
             server.wait()
 
 
-class Progress:
+class StageLines:
     """A line a stage, from what Snakemake says: on a terminal as it goes, else when it is whole."""
 
     def __init__(self):

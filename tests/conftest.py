@@ -40,10 +40,11 @@ LONGEST = (
     "tests/benchmarks/test_gpu_check.py", "tests/benchmarks/test_benchmarks.py",
     "tests/dag/test_dag.py", "tests/train/test_signals.py", "tests/train/test_trainer.py",
 )  # fmt: skip
-# What `make test` leaves to `make test-all`: a cluster, trainings that die in every way, benchmarks
+# What `make test` leaves to `make test-all`: a cluster, what dies in every way, other processors,
+# the paper's own mode, benchmarks; a single test is marked where it stands
 LONG = (
-    "tests/slurm/", "tests/benchmarks/",
-    "tests/train/test_resume.py", "tests/train/test_signals.py",
+    "tests/slurm/", "tests/benchmarks/", "tests/end_to_end/test_paper_mode.py",
+    "tests/house/test_portable.py", "tests/train/test_resume.py", "tests/train/test_signals.py",
 )  # fmt: skip
 pytest_plugins = ["slurm_fixtures", "shared_fixtures"]
 pytest.register_assert_rewrite("fetch_job")  # its asserts, too, say what they compared
@@ -102,7 +103,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
 def pytest_collection_modifyitems(items):
-    """LONG is marked as such; on workers the groups that take longest come first."""
+    """LONG is marked so; on workers the groups that take longest come first."""
     for item in items:
         if item.nodeid.startswith(LONG):
             item.add_marker("long")

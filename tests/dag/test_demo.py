@@ -20,7 +20,7 @@ PLANNED = (
 
 def test_a_stage_has_its_line_when_its_last_job_has_ended(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    progress = demo.Progress()
+    progress = demo.StageLines()
     for line in PLANNED.splitlines(keepends=True):
         progress.read(line)
     for rule in ("train", "latents", "export"):

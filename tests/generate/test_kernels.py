@@ -248,6 +248,7 @@ def test_a_kernel_that_was_fetched_is_what_is_loaded_once_it_was_checked(
         kernels.prepare(pipeline("sd3"), attention="auto", compiled=False, kernel=fetched)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", backbones.NAMES)
 def test_compilation_reaches_the_transformer_and_keeps_the_picture(name):
     made, backbone = pipeline(name), backbones.get(name)

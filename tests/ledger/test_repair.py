@@ -232,6 +232,7 @@ def test_the_scripts_say_what_they_found_and_what_to_choose(toy, monkeypatch):
     assert "--touch -- results/" in done.stderr
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_and_damaged_ends_as_one_that_was_not(finished, tmp_path, monkeypatch):
     """The short one: jobs of a toy; `pytest -m chaos` does it to the miniature."""
     shutil.copy(finished / "Snakefile", tmp_path)
