@@ -1,10 +1,11 @@
-"""What `make quick` chooses to run."""
+"""What `make quick` and `make test` choose to run."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import conftest
 import reach
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,15 @@ def test_conftest_reaches_every_test_but_those_that_take_long():
     long = {name for name in every if name.startswith(("tests/slurm/", "tests/end_to_end/"))}
     assert long
     assert set(chosen("tests/conftest.py")) == every - long
+
+
+def test_groups_that_take_long_are_there_and_marked():
+    """A file that is renamed leaves neither list by it; `-m long` takes those of LONG."""
+    assert not [name for name in (*conftest.LONG, *conftest.LONGEST) if not (ROOT / name).exists()]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-m", "long", "tests/house"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found = [line for line in done.stdout.splitlines() if "::" in line]
+    assert found and all(line.startswith("tests/house/test_portable.py") for line in found)
 
 
 def test_what_is_left_out_when_time_is_over_is_said():
