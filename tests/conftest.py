@@ -40,8 +40,8 @@ LONGEST = (
     "tests/benchmarks/test_gpu_check.py", "tests/benchmarks/test_benchmarks.py",
     "tests/dag/test_dag.py", "tests/train/test_signals.py", "tests/train/test_trainer.py",
 )  # fmt: skip
-# What `make test` leaves to `make test-all`: a cluster, what dies in every way, other processors,
-# the paper's own mode, benchmarks; a single test is marked where it stands
+# What `make test` leaves to `make test-all`: a cluster, what dies in every way, ranks, DeepSpeed,
+# other processors, benchmarks; a single test is marked where it stands
 LONG = (
     "tests/slurm/", "tests/benchmarks/", "tests/end_to_end/test_paper_mode.py",
     "tests/house/test_portable.py", "tests/train/test_resume.py", "tests/train/test_signals.py",

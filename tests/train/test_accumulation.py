@@ -2,9 +2,12 @@
 
 import subprocess
 
+import pytest
+
 from two_ranks import ENVIRONMENT, HELPERS, TORCHRUN
 
 
+@pytest.mark.long
 def test_zero_sums_gradients_in_float32():
     """Summed in bfloat16, 32 micro-batches are 0.6 % off; the two ranks' mean is rounded yet."""
     ran = subprocess.run(

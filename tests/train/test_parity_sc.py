@@ -166,6 +166,7 @@ def test_which_images_share_a_weight_does_not_depend_on_how_they_are_dealt_out(p
     assert all(len(part) <= micro for groups, _ in dealt for parts in groups for part in parts)
 
 
+@pytest.mark.long
 def test_two_processes_are_one_with_the_whole_batch(vgg16, tmp_path):
     """Gradients of decoder and discriminator, the adaptive weight, what is logged: averaged."""
     ran = subprocess.run(
