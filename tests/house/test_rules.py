@@ -62,16 +62,26 @@ def imported(text: str) -> dict[str, str]:
     return names
 
 
+def inlined(tree: ast.Module) -> set[str]:
+    """Variables of comprehensions alone, which from Python 3.12 on are symbols of the module."""
+    loops = [node.target for node in ast.walk(tree) if isinstance(node, ast.comprehension)]
+    theirs = {node for target in loops for node in ast.walk(target)}
+    stored = [node for node in ast.walk(tree) if isinstance(getattr(node, "ctx", None), ast.Store)]
+    written = {node.id for node in stored if isinstance(node, ast.Name) and node not in theirs}
+    return {node.id for node in theirs if isinstance(node, ast.Name)} - written
+
+
 def names(path: Path, text: str) -> tuple[set[str], dict[str, str]]:
     """What a rule file uses; what it binds, each with what it means."""
     code = python(path, text)
     table = symtable.symtable(code, str(path), "exec")
-    # deleted again where its handler ends
-    nodes = ast.walk(ast.parse(code))
-    caught = {node.name for node in nodes if isinstance(node, ast.ExceptHandler)}
+    tree = ast.parse(code)
+    # gone where the handler, or the comprehension, ends
+    gone = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)}
+    gone |= inlined(tree)
     symbols = (s.get_name() for s in table.get_symbols() if s.is_assigned())
-    bound = {n: path.name for n in symbols if not n.startswith("__") and n not in caught}
-    own = {name for name in used(table) if not name.startswith("__")} - caught
+    bound = {n: path.name for n in symbols if not n.startswith("__") and n not in gone}
+    own = {name for name in used(table) if not name.startswith("__")} - gone
     return own, bound | imported(text)
 
 
