@@ -9,6 +9,7 @@ import builtins
 import io
 import re
 import symtable
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,7 +79,8 @@ def names(path: Path, text: str) -> tuple[set[str], dict[str, str]]:
     tree = ast.parse(code)
     # gone where the handler, or the comprehension, ends
     gone = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)}
-    gone |= inlined(tree)
+    if sys.version_info >= (3, 12):  # before, the table tells a file's name from a loop's
+        gone |= inlined(tree)
     symbols = (s.get_name() for s in table.get_symbols() if s.is_assigned())
     bound = {n: path.name for n in symbols if not n.startswith("__") and n not in gone}
     own = {name for name in used(table) if not name.startswith("__")} - gone
