@@ -115,7 +115,7 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         batch = f"{times} x {args.batch}" if times > 1 else args.batch
         found = {"case": f"{name}{part}, batch {batch}, {size} px", "side": side}
         # what the plan reckons with
-        usual = not args.deterministic and args.attention == "flash"
+        usual = not (args.deterministic or args.compile) and args.attention == "flash"
         if args.share == 1 and not in_backward and usual:
             found |= {"stage": "train", "backbone": name}
         try:
@@ -234,6 +234,7 @@ def main() -> None:
         chosen=[
             *harness.backbones(args, backbones.NAMES), args.optimizer,
             "deterministic" * args.deterministic, "cudnn" * (args.attention == "cudnn"),
+            "compile" * args.compile,
         ],
         dtype=str(dtype), limit_tflops=limit, settings=how,
     )  # fmt: skip
