@@ -64,7 +64,7 @@ def run(workflow: Workflow) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("config/miniature.yaml", "steps: 600", "steeps: 600", "unknown key"),
+        ("config/miniature.yaml", "steps: 900", "steeps: 900", "unknown key"),
         (
             "scripts/make_miniature.py",
             "started = time.time()",

@@ -129,7 +129,7 @@ def test_below_the_miniatures_tables_every_key_is_named(checkout):
     found = footers(checkout, "--configfile", "config/miniature.yaml")
     sizes = "splits.eval_2048: count = 12 (paper: 2781), min_side = 128 (paper: 2048)"
     assert found["table_9"][0].startswith(f"Not as in the paper: sources: aesthetic_4k; {sizes}; ")
-    assert found["table_10"][-1].endswith("steps = 600 (paper: 20000), zero_stage = 0 (paper: 2)")
+    assert found["table_10"][-1].endswith("steps = 900 (paper: 20000), zero_stage = 0 (paper: 2)")
 
 
 def test_of_a_section_that_differs_in_much_the_last_are_named_without_values():

@@ -94,7 +94,7 @@ LEFT_OUT = {
 }  # fmt: skip
 OUTPUTS = {
     "latents.py": "latents/sd3/shard-0-of-1.json",
-    "train.py": "train/sd3_f16_wlf/step-000300.json",
+    "train.py": "train/sd3_f16_wlf/step-000450.json",
     "train_vae.py": "vae/flux_vae_sc/train/step-000200.json",
     "export.py": "train/sd3_f16_wlf/pipeline.json",
     "generate.py": "generate/sd3_f16_wlf/eval_4096/shard-0-of-1.json",

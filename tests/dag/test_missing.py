@@ -23,7 +23,7 @@ def made(simulated_miniature) -> Workflow:
         ("sources/sd3.json", "make_source"),
         ("data/train.json", "check_data"),
         ("latents/sd3/shard-0-of-1.json", "latents"),
-        ("train/sd3_f16_wlf/step-000600.json", "train_kept"),
+        ("train/sd3_f16_wlf/step-000900.json", "train_kept"),
         ("train/sd3_f16_wlf/pipeline.json", "export"),
         (IMAGES, "generate"),
         (f"metrics/{EVALUATION}/texture-0-of-1.json", "texture"),

@@ -55,7 +55,7 @@ SPLITS = ["pixart_30k", "train", "eval_2048", "eval_4096"]
 RECONSTRUCTION = {"rfid": (0, 1e4), "nmse": (0, 1), "psnr": (12, 40), "ssim": (0.2, 1)}
 ALIGNMENT = {"clipscore": (0, 100), "clipscore_end_token": (0, 100), "aesthetics": (0, 10)}
 TEXTURE = {"glcm": (0, 4), "glcm_entropy": (0, 12), "cr": (1, 200), "cr_mean": (1, 200)}
-TRAINING = {"images_per_second": (0.1, 1e4), "steps": (600, 600)}
+TRAINING = {"images_per_second": (0.1, 1e4), "steps": (900, 900)}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_fine_tuned_models_draw_what_was_asked_for(demo, name, base, tuned, own)
 
 def test_training_kept_the_last_segment_and_dropped_the_others(demo):
     steps = sorted(p.name for p in (demo.folder / RUN / "train/sd3_f16_wlf").glob("step-*.json"))
-    assert steps == ["step-000600.json"]
+    assert steps == ["step-000900.json"]
 
 
 def test_a_second_run_has_nothing_to_do(demo):

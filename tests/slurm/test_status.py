@@ -69,78 +69,78 @@ def commands(tmp_path: Path, monkeypatch):
 
 def queued(folder: Path, state: str, reason: str = "None", nodes: int = 1) -> str:
     """A squeue that knows job 7, the first segment of sd3_f16_wlf."""
-    comment = "rule_train_wildcards_sd3_f16_wlf_000300"
+    comment = "rule_train_wildcards_sd3_f16_wlf_000450"
     return f"echo '7|{state}|{reason}|1:00|{comment}|{folder}|{nodes}'"
 
 
 def test_without_slurm_it_reads_the_files(folder, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     assert {line.state for line in said(folder).values()} == {"waiting"}
-    tell(folder, 300, slurm_job=None)
-    line = said(folder)[300]
+    tell(folder, 450, slurm_job=None)
+    line = said(folder)[450]
     assert line.state == "running"
-    assert "step 120 of 300, 2.00 s a step, 6 min 00 s left, loss 0.25" in line.detail
-    assert "SILENT for 1 h 00 min" in said(folder, now=4600.0)[300].detail
-    tell(folder, 300, state="failed", error="step 130: loss nan", slurm_job=None)
-    assert said(folder)[300].detail == "saved at step 100, step 130: loss nan"
-    first = folder / RUN / "train/sd3_f16_wlf/step-000300.json"
+    assert "step 120 of 450, 2.00 s a step, 11 min 00 s left, loss 0.25" in line.detail
+    assert "SILENT for 1 h 00 min" in said(folder, now=4600.0)[450].detail
+    tell(folder, 450, state="failed", error="step 130: loss nan", slurm_job=None)
+    assert said(folder)[450].detail == "saved at step 100, step 130: loss nan"
+    first = folder / RUN / "train/sd3_f16_wlf/step-000450.json"
     first.write_text("{}", encoding="utf-8")
-    assert said(folder)[300].state == "finished"
+    assert said(folder)[450].state == "finished"
     first.unlink()  # temporary: gone once the last segment is there
     last = {"results": {"loss": 0.125}}
-    first.with_name("step-000600.json").write_text(json.dumps(last), encoding="utf-8")
+    first.with_name("step-000900.json").write_text(json.dumps(last), encoding="utf-8")
     assert [line.state for line in said(folder).values()] == ["finished", "finished"]
-    assert said(folder)[600].detail == "loss 0.125"
+    assert said(folder)[900].detail == "loss 0.125"
 
 
 def test_a_queue_that_cannot_be_asked_is_no_sign_that_a_job_stopped(folder, commands):
     commands(squeue="echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
-    tell(folder, 300)
-    line = said(folder, now=1060.0)[300]
-    assert line.state == "unknown" and "step 120 of 300" in line.detail
+    tell(folder, 450)
+    line = said(folder, now=1060.0)[450]
+    assert line.state == "unknown" and "step 120 of 450" in line.detail
     assert line.detail.startswith("job 1 was running 1 min 00 s ago: ")
-    assert said(folder)[600].state == "unknown", "it may be queued"
+    assert said(folder)[900].state == "unknown", "it may be queued"
     done = command(folder)
     assert "(squeue --me" in done.stdout.splitlines()[-1]
     assert "Unable to contact slurm controller)" in done.stdout.splitlines()[-1]
-    tell(folder, 300, slurm_job=None)
-    assert said(folder)[300].state == "running", "SLURM has no part in it"
+    tell(folder, 450, slurm_job=None)
+    assert said(folder)[450].state == "running", "SLURM has no part in it"
     commands(squeue="true")
-    tell(folder, 300)
-    assert (said(folder)[300].state, said(folder)[300].detail) == ("stopped", "saved at step 100")
+    tell(folder, 450)
+    assert (said(folder)[450].state, said(folder)[450].detail) == ("stopped", "saved at step 100")
     assert command(folder).stdout.count("unknown") == 0
 
 
 def test_only_what_will_be_resumed_is_told(folder, commands):
     commands(squeue="true")
-    tell(folder, 300, digest="0123", slurm_job="6")
+    tell(folder, 450, digest="0123", slurm_job="6")
     unused = "begins anew: step 100 was saved by other code or settings"
-    assert said(folder)[300].detail == f"for what it is made from, {unused}"
+    assert said(folder)[450].detail == f"for what it is made from, {unused}"
     commands(squeue=queued(folder, "PENDING", "Priority"))
-    assert said(folder)[300].detail == f"job 7 (Priority), {unused}"
-    tell(folder, 300, saved_step=50, updated=900.0)
-    assert said(folder)[300].detail == "job 7 (Priority), goes on from step 50"
+    assert said(folder)[450].detail == f"job 7 (Priority), {unused}"
+    tell(folder, 450, saved_step=50, updated=900.0)
+    assert said(folder)[450].detail == "job 7 (Priority), goes on from step 50"
 
 
 def test_a_job_that_began_before_the_edit_still_runs(folder, commands):
     commands(squeue=queued(folder, "RUNNING"))
-    tell(folder, 300, digest="0123", slurm_job="7")
-    assert said(folder)[300].detail.startswith("job 7, 1:00: step 120 of 300")
+    tell(folder, 450, digest="0123", slurm_job="7")
+    assert said(folder)[450].detail.startswith("job 7, 1:00: step 120 of 450")
     commands(squeue="true")
-    tell(folder, 300, digest="0123", slurm_job=None)
-    assert said(folder)[300].detail.startswith("on g1: step 120 of 300")
-    assert said(folder, now=9000.0)[300].state == "waiting"
+    tell(folder, 450, digest="0123", slurm_job=None)
+    assert said(folder)[450].detail.startswith("on g1: step 120 of 450")
+    assert said(folder, now=9000.0)[450].state == "waiting"
 
 
 def test_the_gpus_of_every_node_are_asked(folder, commands):
     smi = "for node in g2 g1; do echo $node,93, 40960; echo $node,88, 41984; done"
     commands(squeue=queued(folder, "RUNNING", nodes=2), srun=f'echo "$@" > {folder}/asked\n{smi}')
-    tell(folder, 300, slurm_job="7")
+    tell(folder, 450, slurm_job="7")
     use = "GPU 93 %, 40.0 GiB; 88 %, 41.0 GiB"
-    assert said(folder)[300].detail.endswith(f"loss 0.25; g1 {use}; g2 {use}")
+    assert said(folder)[450].detail.endswith(f"loss 0.25; g1 {use}; g2 {use}")
     assert "--nodes=2 --ntasks=2" in (folder / "asked").read_text()
     commands(squeue=queued(folder, "RUNNING"), srun="echo g1,93, 40960; echo g1,88, 41984")
-    assert said(folder)[300].detail.endswith(f"loss 0.25; {use}")
+    assert said(folder)[450].detail.endswith(f"loss 0.25; {use}")
 
 
 def test_queued_and_running_jobs_on_a_cluster(folder, slurm, monkeypatch):
@@ -150,19 +150,19 @@ def test_queued_and_running_jobs_on_a_cluster(folder, slurm, monkeypatch):
     smi.chmod(0o755)
     for name in ("PATH", "SLURM_CONF"):
         monkeypatch.setenv(name, slurm.environment[name])
-    comment = "rule_train_wildcards_sd3_f16_wlf_000300"
+    comment = "rule_train_wildcards_sd3_f16_wlf_000450"
     flags = ["--parsable", f"--comment={comment}", "-p", "gpu", "--gres=gpu:1", "--mem=10", "-t1"]
     flags += ["-D", str(folder), "-o", "/dev/null", "--nodes=2", "--ntasks=2"]
     job = slurm.run("sbatch", *flags, "--begin=now+1hour", "--wrap=sleep 60").strip()
     try:
-        line = said(folder)[300]
+        line = said(folder)[450]
         assert (line.state, line.detail) == ("queued", f"job {job} (BeginTime)")
         slurm.run("scontrol", "update", f"job={job}", "StartTime=now")
         until(lambda: slurm.state(job) == "RUNNING", 20, "the job")
-        assert "starting" in said(folder)[300].detail
-        tell(folder, 300, slurm_job=job)
-        line = said(folder)[300]
-        assert line.state == "running" and "step 120 of 300" in line.detail
+        assert "starting" in said(folder)[450].detail
+        tell(folder, 450, slurm_job=job)
+        line = said(folder)[450]
+        assert line.state == "running" and "step 120 of 450" in line.detail
         use = "GPU 93 %, 40.0 GiB; 88 %, 41.0 GiB"
         assert line.detail.endswith(f"; g1 {use}; g2 {use}")
     finally:
