@@ -12,7 +12,7 @@ GROUPS := base workflow gpu metrics paper dev
 .PHONY: help env env-iqa demo demo-sc demo-gpu gpu-packages test test-all quick test-portable test-slurm faults doctor status docs lint format lock clean
 
 help:
-	@echo "make demo    the paper in miniature, on this machine's CPU (about four minutes)"
+	@echo "make demo    the paper in miniature, on this machine's CPU (about five minutes)"
 	@echo "make demo-sc the scale-consistent VAE of the journal extension, its chain alone (nine minutes)"
 	@echo "make demo-gpu  the same on one GPU, larger: does a node work? (estimated at 8 minutes on an H100)"
 	@echo "make gpu-packages  for benchmarks/gpu_check.py on a machine with torch and no network"
@@ -58,7 +58,7 @@ demo-gpu: $(LOCKED)
 
 # of the lock, what a machine with Python 3.12 and torch for CUDA 13.0 lacks
 gpu-packages: $(LOCKED) | $(filter .venv-uv/bin/uv,$(UV))
-	$(BIN)/python benchmarks/gpu_packages.py --uv $(UV) --output results/gpu-packages.zip
+	$(BIN)/python benchmarks/gpu_packages.py --uv $(UV) --output results/gpu-packages.tar.xz
 
 test: $(LOCKED)
 	$(BIN)/python -m pytest -n auto -m 'not long and not chaos and not sc'

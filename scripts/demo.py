@@ -20,7 +20,7 @@ INTRODUCTION = """\
 The paper in miniature, on this machine's CPU and without a network. Snakemake makes photographs
 and small networks (sources), encodes the photographs (latents), fine-tunes SD3 and Flux on them
 (train), draws pictures from their captions (generate), scores these (metrics), and sets what came
-of it beside the paper's numbers. It takes about four minutes on two cores.
+of it beside the paper's numbers. It takes about five minutes on two cores.
 """
 RULE = r"^ *(?:use )?rule (?:\w+ as )?(\w+)\b.*:$"
 GOING_ON = "Ctrl-C stops it; the same command goes on. What Snakemake says is in {log}.\n"
