@@ -14,6 +14,7 @@ do not: a second try runs what is left. What all of them may take together is in
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -23,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
 LIMIT = 720  # seconds of all steps
 GPU_DEMO = ("--config", "config/demo-gpu.yaml", "--profile", "profiles/local")
+ALONE = {"machine", "miniature"}  # steps that are not started ahead: imports are what they measure
 LARGE = 100  # GB of GPU memory, from which on Flux trains whole
 
 
@@ -60,71 +61,88 @@ def steps(gpu_gb: float) -> dict[str, Step]:
     def step(seconds: float, *command: str) -> Step:
         return Step(command, seconds)
 
-    flux = ("--share", "1") if gpu_gb >= LARGE else ("--share", "3")
-    sd3 = ("--backbone", "sd3", "--keep-attention", "--only-ours", "--batch", "8")  # as in training
     once = ("--repeats", "1")
     generate, train = ("benchmarks/generate.py", *once), ("benchmarks/train.py", *once)
+    train = (*train, "--keep-attention", "--only-ours")
+    sd3 = (*train, "--backbone", "sd3", "--batch", "8")  # as in training
+    flux = (*train, "--backbone", "flux")
+    whole = (*flux, "--share", "1" if gpu_gb >= LARGE else "3")
+    small = (*flux, "--optimizer", "adamw_8bit_bf16")  # whole on 80 GB: steps in the backward pass
+    segment = ("benchmarks/segment.py", "--variant")
+    cudnn, flash_3 = ("--attention", "cudnn"), ("--attention", "flash_3")
     return {
         "machine": step(60, "benchmarks/machine.py"),
-        "segment": step(90, "benchmarks/segment.py", "--variant", "plain"),
-        "segment_offload": step(120, "benchmarks/segment.py", "--variant", "offload"),
-        "segment_deterministic": step(90, "benchmarks/segment.py", "--variant", "deterministic"),
-        "segment_8bit": step(90, "benchmarks/segment.py", "--variant", "8bit"),
-        "segment_bf16": step(90, "benchmarks/segment.py", "--variant", "bf16"),
+        "segment": step(90, *segment, "plain"),
+        "segment_offload": step(120, *segment, "offload"),
+        "segment_deterministic": step(90, *segment, "deterministic"),
+        "segment_8bit": step(90, *segment, "8bit"),
+        "segment_bf16": step(90, *segment, "bf16"),
         "attention_flux": step(45, "benchmarks/attention.py", "--backbone", "flux", *once),
         "attention_sd3": step(45, "benchmarks/attention.py", "--backbone", "sd3", *once),
         "vae": step(60, "benchmarks/vae.py", *once),
         "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
-        "generate_flux": step(180, *generate, "--backbone", "flux"),
-        "generate_sd3": step(120, *generate, "--backbone", "sd3"),
-        "train_sd3": step(60, *train, *sd3),
-        "train_sd3_cudnn": step(60, *train, *sd3, "--attention", "cudnn"),
-        "train_sd3_deterministic": step(60, *train, *sd3, "--deterministic"),
-        "train_flux": step(
-            90, *train, "--backbone", "flux", "--keep-attention", "--only-ours", *flux
-        ),
+        "generate_flux": step(180, *generate, "--backbone", "flux", "--attention", "native"),
+        "generate_flux_flash_3": step(180, *generate, "--backbone", "flux", *flash_3),
+        "generate_sd3": step(120, *generate, "--backbone", "sd3", "--attention", "native"),
+        "generate_sd3_flash_3": step(120, *generate, "--backbone", "sd3", *flash_3),
+        "train_sd3": step(60, *sd3),
+        "train_sd3_cudnn": step(60, *sd3, *cudnn),
+        "train_sd3_compile": step(100, *sd3, *cudnn, "--compile"),
+        "train_sd3_deterministic": step(60, *sd3, "--deterministic"),
+        "train_flux": step(90, *whole),
+        "train_flux_cudnn": step(90, *whole, *cudnn),
         "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
-        # whole on 80 GB: weights of bfloat16 alone, steps inside the backward pass
-        "train_flux_80gb": step(
-            90,
-            *train,
-            "--backbone",
-            "flux",
-            "--keep-attention",
-            "--only-ours",
-            "--optimizer",
-            "adamw_8bit_bf16",
-        ),  # fmt: skip
+        "train_flux_80gb": step(90, *small),
+        "train_flux_80gb_cudnn": step(90, *small, *cudnn),
+        "train_flux_80gb_compile": step(120, *small, *cudnn, "--compile"),
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
         "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
+        "latents": step(90, "benchmarks/latents.py", *once),
         "metrics": step(120, "benchmarks/score.py", *once),
     }
 
 
-def run(name: str, step: Step, seconds: float, environment: dict[str, str], args) -> dict:
-    """Run a step for so long; {state, seconds, results: the JSONs that it left, said}."""
-    folder = args.output
-    output, log = folder / name, folder / f"{name}.log"
-    began = time.monotonic()
-    with log.open("w", encoding="utf-8") as said:
-        process = subprocess.Popen(
-            step.line(output, quick=args.quick, device=args.device),
-            cwd=ROOT, env=environment, stdout=said, stderr=said, start_new_session=True,
-        )  # fmt: skip
+class Running:
+    """A step's process. One that is started `ahead` imports, then waits for its turn.
+
+    A benchmark on a GPU is for a third of its time an import: the next one's is done meanwhile.
+    """
+
+    def __init__(self, name: str, step: Step, environment: dict[str, str], args, *, ahead=False):
+        self.output, self.log = args.output / name, args.output / f"{name}.log"
+        self.turn = args.output / f"{name}.turn"
+        self.turn.unlink(missing_ok=True)
+        if ahead:
+            environment = environment | {"GPU_CHECK_TURN": str(self.turn.resolve())}
+        with self.log.open("w", encoding="utf-8") as said:
+            self.process = subprocess.Popen(
+                step.line(self.output, quick=args.quick, device=args.device),
+                cwd=ROOT, env=environment, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
+
+    def result(self, seconds: float) -> dict:
+        """It is its turn, for so long; {state, seconds, results: the JSONs that it left, said}."""
+        began = time.monotonic()
+        self.turn.touch()
         try:
-            status = process.wait(seconds)
+            status = self.process.wait(seconds)
             state = "done" if status == 0 else f"exit status {status}"
         except subprocess.TimeoutExpired:
             state = f"over its {seconds:.0f} s"
         finally:
-            end(process)
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return {
-        "state": state,
-        "seconds": round(time.monotonic() - began, 1),
-        "results": [json.loads(p.read_text("utf-8")) for p in sorted(output.glob("*.json"))],
-        "said": "" if state == "done" else text[-1500:],
-    }
+            self.end()
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        results = sorted(self.output.glob("*.json"))
+        return {
+            "state": state,
+            "seconds": round(time.monotonic() - began, 1),
+            "results": [json.loads(path.read_text("utf-8")) for path in results],
+            "said": "" if state == "done" else text[-1500:],
+        }
+
+    def end(self) -> None:
+        self.turn.unlink(missing_ok=True)
+        end(self.process)
 
 
 def end(process: subprocess.Popen) -> None:
@@ -138,8 +156,7 @@ def end(process: subprocess.Popen) -> None:
 
 def unpacked(packages: Path, folder: Path) -> str:
     """The PYTHONPATH with the packages of `make gpu-packages` before all others."""
-    with zipfile.ZipFile(packages) as archive:
-        archive.extractall(folder)
+    shutil.unpack_archive(packages, folder, filter="data")
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
@@ -216,16 +233,23 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
         "steps": {},
     }
     began = time.monotonic()
+    chosen = {n: step for n, step in steps(memory).items() if not args.step or n in args.step}
+    following = dict(itertools.pairwise(chosen))
+    waiting: dict[str, Running] = {}
 
     def take(name: str, step: Step) -> dict:
         left = args.limit - (time.monotonic() - began)
         if left <= 0:
             return {"state": "not begun", "seconds": 0, "results": [], "said": ""}
         print(f"{name} …", flush=True)
-        return run(name, step, min(step.seconds * args.patience, left), environment, args)
+        running = waiting.pop(name, None) or Running(name, step, environment, args)
+        after = following.get(name, "miniature")
+        if args.beside == 1 and after not in ALONE:
+            waiting[after] = Running(after, chosen[after], environment, args, ahead=True)
+        return running.result(min(step.seconds * args.patience, left))
 
-    chosen = {n: step for n, step in steps(memory).items() if not args.step or n in args.step}
-    with ThreadPoolExecutor(args.beside) as pool:
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(args.beside) as pool:
+        stack.callback(lambda: [running.end() for running in waiting.values()])
         taken = {pool.submit(take, name, step): name for name, step in chosen.items()}
         found = {}
         for ended in as_completed(taken):

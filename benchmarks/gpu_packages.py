@@ -1,10 +1,12 @@
 """Pack what a machine with torch, and no network, lacks for gpu_check.py, at the locked versions.
 
-    python benchmarks/gpu_packages.py [--python 3.12] --output results/gpu-packages.zip
+    python benchmarks/gpu_packages.py [--python 3.12] --output results/gpu-packages.tar.xz
     (or: make gpu-packages)
 
 The packages of WANTED and what they need, but for those of THERE, are installed for that Python
-into a folder and packed. bitsandbytes brings a library for each CUDA, 150 MB: one is kept.
+into a folder and packed. bitsandbytes brings a library for each CUDA, 150 MB: one is kept. What the
+lock has not is FlashAttention 3: `FLASH_3`, its forward pass alone, under the names that diffusers
+knows, so that `--attention flash_3` of generate.py and attention.py can be measured without a hub.
 """
 
 import argparse
@@ -13,8 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +35,20 @@ WANTED = (
     "open-clip-torch", "torch-fidelity", "lpips", "clean-fid", "torchmetrics", "pydantic",
     "jsonschema", "snakemake",
 )  # fmt: skip
+# a wheel for CUDA 13 and torch from 2.10 on, and its hash: FlashAttention 3 compiled without what
+# trains; torch's own index has none, the hub of the package `kernels` is a network away
+FLASH_3 = (
+    "fa3-fwd==0.0.3",
+    "44d26c6cfc69dde5a0f9c6bebbccbb96ed20e97bc8b9ddda638b0bf62e91b93d",
+)
+FLASH_3_NAMES = {  # what diffusers asks for => what the wheel calls it
+    "flash_attn_interface.py": "from fa3_fwd_interface import *\n",
+    "flash_attn_config.py": "from fa3_fwd_config import *\n",
+    "flash_attn_3/__init__.py": "",
+    "flash_attn_3-3.0.0.dist-info/METADATA": (
+        "Metadata-Version: 2.1\nName: flash_attn_3\nVersion: 3.0.0\n"
+    ),
+}
 MOST = 64 * 2**20  # bytes
 
 
@@ -62,6 +78,13 @@ def install(uv: str, packages: dict[str, str], folder: Path, python: str) -> Non
     command += ["--python", sys.executable, "--python-version", python]
     command += ["--python-platform", "x86_64-manylinux_2_28", "--link-mode", "copy"]
     subprocess.run([*command, *(f"{n}=={v}" for n, v in packages.items())], check=True)
+    kernel, digest = FLASH_3
+    hashed = ["--require-hashes", "--requirements", "-"]
+    line = f"{kernel} --hash=sha256:{digest}\n"
+    subprocess.run([*command, *hashed], input=line, encoding="utf-8", check=True)
+    for name, text in FLASH_3_NAMES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def prune(folder: Path, cuda: str) -> None:
@@ -75,11 +98,11 @@ def prune(folder: Path, cuda: str) -> None:
 
 
 def pack(folder: Path, output: Path) -> int:
-    """Bytes of the archive that it writes."""
+    """Bytes of the archive that it writes; a minute, for half the size of a zip file."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with tarfile.open(output, "w:xz") as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            archive.write(path, path.relative_to(folder))
+            archive.add(path, path.relative_to(folder))
     return output.stat().st_size
 
 

@@ -17,6 +17,8 @@ import argparse
 import ctypes
 import gc
 import json
+import os
+import pkgutil
 import platform
 import statistics
 import sys
@@ -50,6 +52,7 @@ def backbones(args: argparse.Namespace, every: Iterable[str]) -> list[str]:
 
 def device(args: argparse.Namespace):
     """The torch device of the flags; one CPU thread with --quick."""
+    await_turn()
     import torch
 
     from diffusion4k.device import choose
@@ -57,6 +60,18 @@ def device(args: argparse.Namespace):
     if args.quick:
         torch.set_num_threads(1)
     return choose(args.device or ("cpu" if args.quick else "auto"))
+
+
+def await_turn() -> None:
+    """Where gpu_check.py has started this ahead: import what takes long, and wait for its file."""
+    if turn := os.environ.get("GPU_CHECK_TURN"):
+        for name in ("diffusers:FluxPipeline", "diffusers:StableDiffusion3Pipeline"):
+            pkgutil.resolve_name(name)
+        starter = os.getppid()
+        while not Path(turn).exists():
+            if os.getppid() != starter:
+                sys.exit("error: gpu_check.py has ended")
+            time.sleep(0.02)
 
 
 def device_name(device) -> str:

@@ -7,7 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-import zipfile
+import tarfile
 
 import psutil
 import pytest
@@ -112,12 +112,12 @@ def test_flux_trains_whole_where_the_memory_suffices(gpu_check):
 def two_steps(gpu_check, monkeypatch, tmp_path):
     """Runs two scripts as steps; the record."""
 
-    def run(first: str, second: str, limit: float = 60) -> dict:
+    def run(first: str, second: str, limit: float = 60, each: float = 2) -> dict:
         made = {}
         for name, text in {"first": first, "second": second}.items():
             path = tmp_path / f"{name}.py"
             path.write_text(text, encoding="utf-8")
-            made[name] = gpu_check.Step((str(path),), 2)
+            made[name] = gpu_check.Step((str(path),), each)
         monkeypatch.setattr(gpu_check, "steps", lambda memory: made)
         flags = ["gpu_check", "--output", str(tmp_path / "out"), "--limit", str(limit)]
         monkeypatch.setattr(sys, "argv", flags)
@@ -151,6 +151,29 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_a_step_imports_while_the_one_before_is_measured_and_waits_for_its_turn(
+    two_steps, tmp_path
+):
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    first = f"""
+import pathlib, time
+while not pathlib.Path({str(begun)!r}).exists():
+    time.sleep(0.01)
+time.sleep(0.5)
+pathlib.Path({str(ended)!r}).touch()
+"""
+    second = f"""
+import pathlib, sys
+sys.path.insert(0, {str(BENCHMARKS)!r})
+pathlib.Path({str(begun)!r}).touch()
+import harness
+harness.await_turn()
+assert pathlib.Path({str(ended)!r}).exists()
+"""
+    found = two_steps(first, second, limit=600, each=300)
+    assert found["status"] == 0, found
+
+
 def test_what_would_begin_too_late_does_not_and_the_rest_is_kept(two_steps):
     found = two_steps("import time; time.sleep(60)", "", limit=0.5)
     assert (found["first"]["state"], found["second"]["state"]) == ("over its 0 s", "not begun")
@@ -174,10 +197,11 @@ def test_one_cudas_library_is_kept_and_the_archive_imports(gpu_check, tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("WHOLE = True\n", encoding="utf-8")
     packages.prune(folder, "130")
-    packages.pack(folder, tmp_path / "out/packages.zip")
-    with zipfile.ZipFile(tmp_path / "out/packages.zip") as archive:
-        names = set(archive.namelist())
+    archive = tmp_path / "out/packages.tar.xz"
+    assert packages.pack(folder, archive) == archive.stat().st_size
+    with tarfile.open(archive) as packed:
+        names = set(packed.getnames())
     assert names == {"bitsandbytes/libbitsandbytes_cuda130.so", "brought/__init__.py"}
-    path = gpu_check.unpacked(tmp_path / "out/packages.zip", tmp_path / "there")
+    path = gpu_check.unpacked(archive, tmp_path / "there")
     code = "import brought; assert brought.WHOLE"
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, check=True)
