@@ -187,7 +187,7 @@ def unnamed_encodings(source: str) -> list[int]:
             modes = [v.value for v in values if isinstance(v, ast.Constant)]
             binary = any(isinstance(m, str) and re.fullmatch("[rwxa+]*b[+]?", m) for m in modes)
             # these open no text
-            others = ("Image", "PipelineFolder", "os", "photograph", "tempfile")
+            others = ("Image", "PipelineFolder", "os", "photograph", "tarfile", "tempfile")
             text = not binary and owner not in others
         else:
             text = owner == "subprocess" and bool({"text", "universal_newlines"} & words)
