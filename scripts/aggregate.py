@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.metrics import families
 
 
@@ -13,8 +13,12 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--family", choices=families.every(), required=True)
     flags.add_argument("--scores", type=Path, nargs="+", required=True, help="shard manifests")
     flags.add_argument("--reference", type=Path, nargs="+", default=[], help="for --family fid")
-    flags.add_argument("--expected", type=int, required=True, help="images that there must be")
-    flags.add_argument("--seed", type=int, default=0, help="of the bootstrap, subsets and splits")
+    flags.add_argument(
+        "--expected", type=limits.count, required=True, help="images that there must be"
+    )
+    flags.add_argument(
+        "--seed", type=limits.seed, default=0, help="of the bootstrap, subsets and splits"
+    )
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

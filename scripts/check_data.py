@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest, shape
+from diffusion4k import cli, files, limits, manifest, shape
 from diffusion4k.data import listing
 from diffusion4k.errors import UserError
 
@@ -16,13 +16,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--split", required=True, help="what the split is called, e.g. eval_4096")
     flags.add_argument("--captioned", action=argparse.BooleanOptionalAction, default=True,
                        help="no: every image below the folder counts")  # fmt: skip
-    flags.add_argument("--expected", type=int, help="number of images; unset: not known")
+    flags.add_argument("--expected", type=limits.count, help="number of images; unset: not known")
     flags.add_argument(
         "--min-side", type=shape.parse, default=0, help="px or HxW; smaller is an offence"
     )
     flags.add_argument("--size", type=shape.parse, help="smaller is counted (default: --min-side)")
     flags.add_argument("--refuse-duplicates", action="store_true", help="equal files are offences")
-    flags.add_argument("--workers", type=int, default=cli.threads(), help="processes")
+    flags.add_argument("--workers", type=limits.count, default=cli.threads(), help="processes")
     flags.add_argument("--output", type=Path, required=True, help="manifest, R/data/train.json")
     return flags
 

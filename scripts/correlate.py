@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.metrics import families
 
 
@@ -13,14 +13,14 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--metric", choices=families.rated(), required=True)
     flags.add_argument("--ratings", type=Path, required=True, help="CSV: model,id,rating")
     flags.add_argument("--scores", nargs="+", required=True, metavar="MODEL=MANIFEST")
-    flags.add_argument("--expected", type=int, required=True, help="images of each model")
+    flags.add_argument("--expected", type=limits.count, required=True, help="images of each model")
     flags.add_argument(
         "--choice",
         choices=("published", "corrected"),
         default="published",
         help="glcm: value histogram or true entropy",
     )
-    flags.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    flags.add_argument("--seed", type=limits.seed, default=0, help="of the bootstrap")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

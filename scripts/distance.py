@@ -9,7 +9,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest, shape
+from diffusion4k import cli, limits, manifest, shape
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,7 +18,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", required=True, help="folder inside it, e.g. eval/size_2048")
     flags.add_argument("--size", type=shape.parse, required=True, help="px or HxW, of the images")
-    flags.add_argument("--compare-size", type=int, default=64, help="px, side of the comparison")
+    flags.add_argument(
+        "--compare-size", type=limits.count, default=64, help="px, side of the comparison"
+    )
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

@@ -8,7 +8,7 @@ Sends one small job to a CPU node and one to a GPU node. Exit status 1 when some
 import argparse
 from pathlib import Path
 
-from diffusion4k import cli
+from diffusion4k import cli, limits
 from diffusion4k.errors import UserError
 
 
@@ -19,7 +19,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, help="a run's config.yaml, results/<run>/config.yaml"
     )
-    parser.add_argument("--patience", type=float, default=300, help="seconds for the jobs to run")
+    parser.add_argument(
+        "--patience", type=limits.not_negative, default=300, help="seconds for the jobs to run"
+    )
     parser.add_argument("--conda", action="store_true", help="jobs run in environments of conda")
     inside = parser.add_argument_group("inside the job that it sends")
     inside.add_argument("--probe", type=Path, help="a file written on the login node")

@@ -15,7 +15,7 @@ import re
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
@@ -39,18 +39,18 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     flags.add_argument("--dataset", type=Path, required=True, help="manifest with the prompts")
     flags.add_argument("--folder", default=".", help="folder in it, e.g. eval/size_2048")
-    flags.add_argument("--count", type=int, help="the first prompts so many; default: all")
+    flags.add_argument("--count", type=limits.count, help="the first prompts so many; default: all")
     flags.add_argument("--spread", action=shared.SWITCH, default=False,
                        help="prompts at even distances in place of the first")  # fmt: skip
     flags.add_argument("--sizes", type=sides, nargs="+", required=True, metavar="HxW", help="px")
-    flags.add_argument("--guidance", type=shared.finite, nargs="+", default=[], help="scales")
-    flags.add_argument("--steps", type=int, nargs="+", default=[], help="numbers of steps")
-    flags.add_argument("--seeds", type=shared.seed, nargs="+", default=[0])
+    flags.add_argument("--guidance", type=limits.finite, nargs="+", default=[], help="scales")
+    flags.add_argument("--steps", type=limits.count, nargs="+", default=[], help="numbers of steps")
+    flags.add_argument("--seeds", type=limits.seed, nargs="+", default=[0])
     flags.add_argument("--in-turn", action=shared.SWITCH, default=False, help="a size a prompt")
     flags.add_argument("--seed-policy", choices=["published", "per_prompt"], default="published")
     flags.add_argument("--negative-prompt", default="", help="not for Flux")
-    flags.add_argument("--shard", type=int, default=0)
-    flags.add_argument("--shards", type=int, default=1)
+    flags.add_argument("--shard", type=limits.natural, default=0)
+    flags.add_argument("--shards", type=limits.count, default=1)
     shared.add_loading(flags, dtype="auto")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags

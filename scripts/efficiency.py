@@ -10,7 +10,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest, shape
+from diffusion4k import cli, limits, manifest, shape
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
@@ -27,8 +27,10 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument("--model", required=True, help="manifest of a pipeline, or its folder")
     flags.add_argument("--size", type=shape.parse, required=True, help="px or HxW")
-    flags.add_argument("--timed-steps", type=int, default=10, help=f"after the first {WARM}")
-    flags.add_argument("--guidance", type=float, help="guidance scale")
+    flags.add_argument(
+        "--timed-steps", type=limits.count, default=10, help=f"after the first {WARM}"
+    )
+    flags.add_argument("--guidance", type=limits.finite, help="guidance scale")
     flags.add_argument("--t5-tokens", type=int, help="1 to 512")
     shared.add_loading(flags, dtype="bfloat16")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")

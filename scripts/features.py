@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest, shape
+from diffusion4k import cli, limits, manifest, shape
 from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
@@ -36,12 +36,14 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--aesthetics-head", type=Path, required=True, help="manifest of the head")
     flags.add_argument("--inception", type=Path, required=True, help="manifest of the weights")
     flags.add_argument("--inception-clean", type=Path, help="manifest of clean-fid's network")
-    flags.add_argument("--crop", type=int, default=299, help="px, of the crops for patch FID")
-    flags.add_argument("--crops", type=int, default=4, help="of them along each side")
-    flags.add_argument("--shard", type=int, default=0, help="of --reference")
-    flags.add_argument("--shards", type=int, default=1, help="of --reference")
+    flags.add_argument(
+        "--crop", type=limits.count, default=299, help="px, of the crops for patch FID"
+    )
+    flags.add_argument("--crops", type=limits.natural, default=4, help="of them along each side")
+    flags.add_argument("--shard", type=limits.natural, default=0, help="of --reference")
+    flags.add_argument("--shards", type=limits.count, default=1, help="of --reference")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    flags.add_argument("--batch", type=int, default=8, help="images at a time")
+    flags.add_argument("--batch", type=limits.count, default=8, help="images at a time")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,7 +18,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="*", action="extend", help="patterns of files to take")
     parser.add_argument("--ignore", nargs="*", action="extend", help="… to leave")
     parser.add_argument("--sha256", default="", help="of the one file, or its beginning")
-    parser.add_argument("--aloud", type=int, help="file descriptor on which pauses are said too")
+    parser.add_argument(
+        "--aloud", type=limits.natural, help="file descriptor on which pauses are said too"
+    )
     parser.add_argument("--folder", type=Path, required=True, help="for what --url brings")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     return parser

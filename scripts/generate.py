@@ -17,7 +17,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.generate import flags as shared
 from diffusion4k.pipelines.folder import PipelineFolder
@@ -34,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--prompt", help="make one picture of this")
     flags.add_argument("--dataset", type=Path, help="manifest of the data set with the prompts")
     flags.add_argument("--folder", help="folder inside the data set, e.g. eval/size_2048")
-    flags.add_argument("--shard", type=int, default=0)
-    flags.add_argument("--shards", type=int, default=1)
+    flags.add_argument("--shard", type=limits.natural, default=0)
+    flags.add_argument("--shards", type=limits.count, default=1)
     flags.add_argument(
         "--output", type=Path, help="the picture (by default a new one, named after prompt and "
         "seed), or the manifest to write for a data set"

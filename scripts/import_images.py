@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from diffusion4k import cli, manifest, shape
+from diffusion4k import cli, limits, manifest, shape
 from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
         default=False,
         help="keep what is no JPEG as a lossless PNG too",
     )
-    flags.add_argument("--threads", type=int, default=cli.threads(), help="images at a time")
+    flags.add_argument(
+        "--threads", type=limits.count, default=cli.threads(), help="images at a time"
+    )
     flags.add_argument(
         "--output", type=Path, nargs="+", required=True,
         help="manifests to write, one a shard; the images lie in images/ beside them",

@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest
+from diffusion4k import cli, files, limits, manifest
 from diffusion4k.data import captions, shards
 from diffusion4k.endpoints import flags as endpoint
 from diffusion4k.endpoints import prompts
@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         "--captions", nargs="+", default=[], metavar="MODEL=MANIFEST",
         help="models of other captions: their data set under these",
     )  # fmt: skip
-    flags.add_argument("--prompts", type=int, help="so many at even distances (default: all)")
+    flags.add_argument(
+        "--prompts", type=limits.count, help="so many at even distances (default: all)"
+    )
     flags.add_argument("--system", type=Path, default=prompts.path("preference_system"))
     flags.add_argument("--question", type=Path, default=prompts.path("preference"))
     endpoint.add(flags)

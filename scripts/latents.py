@@ -9,7 +9,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from diffusion4k import backbones, cli, manifest, shape
+from diffusion4k import backbones, cli, limits, manifest, shape
 from diffusion4k.pipelines.folder import PipelineFolder
 
 
@@ -25,17 +25,21 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--mode", choices=["precomputed", "online"], default="precomputed",
                        help="online: text only, training encodes the images itself")  # fmt: skip
     flags.add_argument("--size", type=shape.parse, default=4096, help="px or HxW, of a crop")
-    flags.add_argument("--crops-per-image", type=int, default=1, help="not used online")
-    flags.add_argument("--batch", type=int, default=2, help="pictures of a sample a VAE pass")
-    flags.add_argument("--workers", type=int, default=cli.threads(), help="decoding threads")
+    flags.add_argument("--crops-per-image", type=limits.count, default=1, help="not used online")
+    flags.add_argument(
+        "--batch", type=limits.count, default=2, help="pictures of a sample a VAE pass"
+    )
+    flags.add_argument(
+        "--workers", type=limits.count, default=cli.threads(), help="decoding threads"
+    )
     flags.add_argument("--flip", choices=["both", "none"], default="both", help="mirrored too?")
     flags.add_argument("--t5-tokens", type=int, default=77, help="1 to 512")
     flags.add_argument("--encoder", choices=["stride", "dilation"], default="stride")
     flags.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    flags.add_argument("--seed", type=int, default=0, help="of the crops' positions")
-    flags.add_argument("--shard", type=int, default=0)
-    flags.add_argument("--shards", type=int, default=1)
+    flags.add_argument("--seed", type=limits.seed, default=0, help="of the crops' positions")
+    flags.add_argument("--shard", type=limits.natural, default=0)
+    flags.add_argument("--shards", type=limits.count, default=1)
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

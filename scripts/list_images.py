@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest
+from diffusion4k import cli, files, limits, manifest
 from diffusion4k.data import listing
 
 
@@ -16,8 +16,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--folder", required=True, help="folder inside it; . is all of it")
     flags.add_argument("--captioned", action=argparse.BooleanOptionalAction, default=True,
                        help="no: every image below the folder counts")  # fmt: skip
-    flags.add_argument("--held-out", type=int, default=0, help="images not to be trained on")
-    flags.add_argument("--seed", type=int, default=0, help="of which they are")
+    flags.add_argument(
+        "--held-out", type=limits.natural, default=0, help="images not to be trained on"
+    )
+    flags.add_argument("--seed", type=limits.seed, default=0, help="of which they are")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

@@ -9,7 +9,7 @@ import zlib
 from functools import partial
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.sources.miniature import notes
 from diffusion4k.sources.miniature.architectures import MINIATURE
@@ -21,13 +21,21 @@ WHATS = ("aesthetic_4k", "photographs", *MINIATURE, *NETWORKS)
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--what", required=True, choices=WHATS)
-    parser.add_argument("--seed", type=int, default=0, help="decides every byte")
+    parser.add_argument("--seed", type=limits.seed, default=0, help="decides every byte")
     parser.add_argument("--size", type=int, default=256, help="px that stand for 4096")
     parser.add_argument("--small-size", type=int, default=128, help="px that stand for 2048")
-    parser.add_argument("--vae-steps", type=int, default=250, help="of the VAE's pretraining")
-    parser.add_argument("--vae-size", type=int, help="px, of its photographs; half of --size")
-    parser.add_argument("--growth", type=int, default=1, help="of a transformer's width and depth")
-    parser.add_argument("--narrower", type=int, default=1, help="how often narrower VGG-16 is")
+    parser.add_argument(
+        "--vae-steps", type=limits.natural, default=250, help="of the VAE's pretraining"
+    )
+    parser.add_argument(
+        "--vae-size", type=limits.count, help="px, of its photographs; half of --size"
+    )
+    parser.add_argument(
+        "--growth", type=limits.count, default=1, help="of a transformer's width and depth"
+    )
+    parser.add_argument(
+        "--narrower", type=limits.count, default=1, help="how often narrower VGG-16 is"
+    )
     parser.add_argument("--folder", type=Path, required=True, help="for what is made")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
     return parser

@@ -17,12 +17,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from diffusion4k import limits
+
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("count", type=int, help="GPUs to take")
+    parser.add_argument("count", type=limits.natural, help="GPUs to take")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run on them")
     return parser
 

@@ -5,7 +5,7 @@ import json
 import time
 from pathlib import Path
 
-from diffusion4k import cli, files, manifest
+from diffusion4k import cli, files, limits, manifest
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 
@@ -26,12 +26,22 @@ def parser() -> argparse.ArgumentParser:
         "--captions", nargs="+", default=[], metavar="MODEL=MANIFEST",
         help="models of other captions: their data set under these"
     )  # fmt: skip
-    flags.add_argument("--prompts", type=int, default=20, help="of the evaluation, evenly spread")
-    flags.add_argument("--side", type=int, help="pairs: px of a picture's longer side at most")
-    flags.add_argument("--patch", type=int, default=64, help="ratings: px of a patch")
-    flags.add_argument("--across", type=int, default=3, help="ratings: patches along a side")
-    flags.add_argument("--embed-mb", type=int, default=60, help="pictures in the page; or beside")
-    flags.add_argument("--seed", type=int, default=0, help="of the order and the places a and b")
+    flags.add_argument(
+        "--prompts", type=limits.count, default=20, help="of the evaluation, evenly spread"
+    )
+    flags.add_argument(
+        "--side", type=limits.count, help="pairs: px of a picture's longer side at most"
+    )
+    flags.add_argument("--patch", type=limits.count, default=64, help="ratings: px of a patch")
+    flags.add_argument(
+        "--across", type=limits.count, default=3, help="ratings: patches along a side"
+    )
+    flags.add_argument(
+        "--embed-mb", type=limits.natural, default=60, help="pictures in the page; or beside"
+    )
+    flags.add_argument(
+        "--seed", type=limits.seed, default=0, help="of the order and the places a and b"
+    )
     flags.add_argument("--output", type=Path, required=True, help="manifest; a folder lies beside")
     return flags
 

@@ -9,7 +9,7 @@ import json
 import time
 from pathlib import Path
 
-from diffusion4k import cli, images, manifest
+from diffusion4k import cli, images, limits, manifest
 from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", default="train", help="folder inside it")
-    flags.add_argument("--size", type=int, default=4096, help="px")
-    flags.add_argument("--count", type=int, default=4, help="images at even distances")
+    flags.add_argument("--size", type=limits.side, default=4096, help="px")
+    flags.add_argument("--count", type=limits.count, default=4, help="images at even distances")
     flags.add_argument("--vae-tiling", action=argparse.BooleanOptionalAction, default=False)
     flags.add_argument(
         "--tf32", action=argparse.BooleanOptionalAction, default=False,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.background import one_behind
 from diffusion4k.data import captions, shards
 
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--vae", type=Path, required=True, help="manifest of it or its pipeline")
     flags.add_argument("--dataset", type=Path, required=True, help="manifest of the data set")
     flags.add_argument("--folder", default="train", help="folder inside it")
-    flags.add_argument("--size", type=int, default=4096, help="px")
+    flags.add_argument("--size", type=limits.side, default=4096, help="px")
     flags.add_argument("--factor", type=int, choices=(8, 16), default=16, help="px a latent")
     flags.add_argument("--encoder", choices=FORMS["encoder"], default="stride")
     flags.add_argument("--decoder", choices=FORMS["decoder"], default="published")
@@ -39,11 +39,13 @@ def parser() -> argparse.ArgumentParser:
         "--tf32", action=argparse.BooleanOptionalAction, default=False,
         help="on a GPU, the VAE's convolutions in TensorFloat-32; the metrics' networks never"
     )  # fmt: skip
-    flags.add_argument("--crop", type=int, default=299, help="px, of the crops for patch rFID")
-    flags.add_argument("--crops", type=int, default=1, help="of them along each side")
-    flags.add_argument("--limit", type=int, help="images at even distances instead of all")
-    flags.add_argument("--shard", type=int, default=0)
-    flags.add_argument("--shards", type=int, default=1)
+    flags.add_argument(
+        "--crop", type=limits.count, default=299, help="px, of the crops for patch rFID"
+    )
+    flags.add_argument("--crops", type=limits.natural, default=1, help="of them along each side")
+    flags.add_argument("--limit", type=limits.count, help="images at even distances instead of all")
+    flags.add_argument("--shard", type=limits.natural, default=0)
+    flags.add_argument("--shards", type=limits.count, default=1)
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     flags.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")

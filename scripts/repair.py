@@ -8,7 +8,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from diffusion4k import cli
+from diffusion4k import cli, limits
 from diffusion4k.errors import UserError
 from diffusion4k.ledger import check, repair
 
@@ -16,7 +16,9 @@ from diffusion4k.ledger import check, repair
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("run", type=Path, help="a run's folder, such as results/miniature")
-    flags.add_argument("--workers", type=int, default=cli.threads(), help="files read at a time")
+    flags.add_argument(
+        "--workers", type=limits.count, default=cli.threads(), help="files read at a time"
+    )
     flags.add_argument(
         "--snakemake", type=shlex.split, required=True, metavar="ARGUMENTS",
         help="of the run: its config file or profile, cores; no target"

@@ -17,7 +17,7 @@ import argparse
 import os
 from pathlib import Path
 
-from diffusion4k import cli, shape
+from diffusion4k import cli, limits, shape
 from diffusion4k.errors import UserError
 
 # of the weights that FID's protocols mean, as in config/config.yaml
@@ -32,11 +32,13 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     metrics = flags.add_subparsers(dest="metric", required=True)
     glcm = _add(metrics, "glcm")
-    glcm.add_argument("--patch", type=int, default=64, help="px, side of a patch")
-    glcm.add_argument("--levels", type=int, default=64, help="grey levels")
-    glcm.add_argument("--distances", type=int, nargs="+", default=[1, 2, 3, 4], help="px")
-    glcm.add_argument("--angles", type=float, nargs="+", default=[0, 45, 90, 135], help="degrees")
-    glcm.add_argument("--threads", type=int, default=cli.threads())
+    glcm.add_argument("--patch", type=limits.count, default=64, help="px, side of a patch")
+    glcm.add_argument("--levels", type=limits.count, default=64, help="grey levels")
+    glcm.add_argument("--distances", type=limits.count, nargs="+", default=[1, 2, 3, 4], help="px")
+    glcm.add_argument(
+        "--angles", type=limits.finite, nargs="+", default=[0, 45, 90, 135], help="degrees"
+    )
+    glcm.add_argument("--threads", type=limits.count, default=cli.threads())
     glcm.add_argument("--properties", action="store_true", help="contrast, energy, … too; slower")
     _add(metrics, "cr")
     clip = _add(metrics, "clip", networks=True)
@@ -50,8 +52,10 @@ def parser() -> argparse.ArgumentParser:
     fid.add_argument("--weights", type=Path, required=True, help="of Inception")
     fid.add_argument("--protocol", choices=tuple(INCEPTION), help="default: the weights'")
     fid.add_argument("--sha256", help="of the weights, or its beginning; default: the protocol's")
-    fid.add_argument("--crop", type=int, help="px, of the crops for patch FID (299)")
-    fid.add_argument("--crops", type=int, default=4, help="of them along each side; 0: no patches")
+    fid.add_argument("--crop", type=limits.count, help="px, of the crops for patch FID (299)")
+    fid.add_argument(
+        "--crops", type=limits.natural, default=4, help="of them along each side; 0: no patches"
+    )
     return flags
 
 

@@ -8,24 +8,26 @@ import time
 from functools import partial
 from pathlib import Path
 
-from diffusion4k import cli, manifest, shape
+from diffusion4k import cli, limits, manifest, shape
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("--images", type=Path, required=True, help="manifest of a generated shard")
     flags.add_argument("--size", type=shape.parse, help="px or HxW; default: as the manifest says")
-    flags.add_argument("--patch", type=int, default=64, help="px, side of a GLCM patch")
-    flags.add_argument("--levels", type=int, default=64, help="grey levels")
-    flags.add_argument("--distances", type=int, nargs="+", default=[1, 2, 3, 4], help="px")
-    flags.add_argument("--angles", type=float, nargs="+", default=[0, 45, 90, 135], help="degrees")
+    flags.add_argument("--patch", type=limits.count, default=64, help="px, side of a GLCM patch")
+    flags.add_argument("--levels", type=limits.count, default=64, help="grey levels")
+    flags.add_argument("--distances", type=limits.count, nargs="+", default=[1, 2, 3, 4], help="px")
+    flags.add_argument(
+        "--angles", type=limits.finite, nargs="+", default=[0, 45, 90, 135], help="degrees"
+    )
     flags.add_argument(
         "--properties",
         action=argparse.BooleanOptionalAction,
         default=False,
         help="also contrast, dissimilarity, homogeneity, energy, correlation and ASM",
     )
-    flags.add_argument("--workers", type=int, default=cli.threads(), help="processes")
+    flags.add_argument("--workers", type=limits.count, default=cli.threads(), help="processes")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags
 

@@ -10,7 +10,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from diffusion4k import cli
+from diffusion4k import cli, limits
 from diffusion4k.train import settings
 from diffusion4k.train.job import add_arguments, from_arguments
 
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     job.add_argument("--folder", default="train", help="folder inside the data set")
     job.add_argument("--save-dtype", choices=("float32", "bfloat16"),
                      help="of the exported weights; default: --precision")  # fmt: skip
-    job.add_argument("--cache", type=float, default=1.0, metavar="GB",
+    job.add_argument("--cache", type=limits.not_negative, default=1.0, metavar="GB",
                      help="latents up to this size are kept in memory")  # fmt: skip
     add_arguments(job)
     return flags

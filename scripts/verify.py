@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from diffusion4k import cli
+from diffusion4k import cli, limits
 from diffusion4k.errors import UserError
 from diffusion4k.ledger import check
 
@@ -11,7 +11,9 @@ from diffusion4k.ledger import check
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a run's folder, such as results/miniature")
-    parser.add_argument("--workers", type=int, default=cli.threads(), help="files read at a time")
+    parser.add_argument(
+        "--workers", type=limits.count, default=cli.threads(), help="files read at a time"
+    )
     return parser
 
 

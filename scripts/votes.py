@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.data import captions
 from diffusion4k.errors import UserError
 
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         "--partial", action=argparse.BooleanOptionalAction, default=False,
         help="take raters who did not answer all"
     )  # fmt: skip
-    flags.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    flags.add_argument("--seed", type=limits.seed, default=0, help="of the bootstrap")
     flags.add_argument("--output", type=Path, required=True, help="manifest; votes.csv beside it")
     return flags
 

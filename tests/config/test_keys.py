@@ -14,13 +14,13 @@ import yaml
 
 import config_docs
 from configs import ROOT, fault, load, resolve
+from diffusion4k import limits
 from diffusion4k.config.keys import Configuration
 from diffusion4k.config.keys.models import BackboneTraining, Recipe, VaeRecipe
 from diffusion4k.config.keys.stages import Training, VaeTraining
 from diffusion4k.config.keys.types import Section
 from diffusion4k.config.resolve import check_files, read, save, saved
 from diffusion4k.errors import UserError
-from diffusion4k.generate import flags as shared
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.train.settings import Settings
 
@@ -241,4 +241,4 @@ def test_a_runs_configuration_is_told_from_ones_own_file(tmp_path):
 def test_the_largest_seed_is_taken_by_what_draws():
     """Torch's generators take no more: a job would fail, after the training."""
     torch.Generator().manual_seed(resolve(seed=2**63 - 1)["seed"])
-    assert shared.seed(str(2**63 - 1)) == 2**63 - 1
+    assert limits.seed(str(2**63 - 1)) == 2**63 - 1

@@ -52,6 +52,7 @@ EVERYBODYS = {"device", "images", "perceptual", "shape", "weights"}
 # makes no job run again (diffusion4k/digest.py). What computes goes into a room.
 LOOSE = {
     "__init__", "background", "cli", "damage", "digest", "environment", "errors", "files", "finite",
+    "limits",
     "manifest", "monitor", "progress", "signals", "streams",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from diffusion4k import limits
 from diffusion4k.endpoints.budget import Price
 from diffusion4k.endpoints.chat import Chat, Endpoint
 from diffusion4k.errors import UserError
@@ -15,19 +16,25 @@ def add(flags: argparse.ArgumentParser) -> None:
     group.add_argument("--model", help="as the server calls it")
     group.add_argument("--token-env", default="OPENAI_API_KEY",
                        help="variable that holds the token")  # fmt: skip
-    group.add_argument("--temperature", type=float, default=0.0)
-    group.add_argument("--max-tokens", type=int, default=500, help="of an answer")
+    group.add_argument("--temperature", type=limits.not_negative, default=0.0)
+    group.add_argument("--max-tokens", type=limits.count, default=500, help="of an answer")
     group.add_argument(
-        "--side", type=int, default=2048, help="px of a picture as it is sent, at most"
+        "--side", type=limits.count, default=2048, help="px of a picture as it is sent, at most"
     )
     group.add_argument(
-        "--price", type=float, nargs=2, default=(0.0, 0.0), metavar=("INPUT", "OUTPUT"),
-        help="of a million tokens",
+        "--price", type=limits.not_negative, nargs=2, default=(0.0, 0.0),
+        metavar=("INPUT", "OUTPUT"), help="of a million tokens",
     )  # fmt: skip
-    group.add_argument("--max-cost", type=float, default=0.0, help="of all answers together")
-    group.add_argument("--workers", type=int, default=4, help="requests at a time")
-    group.add_argument("--retries", type=int, default=8, help="of a request that fails for a while")
-    group.add_argument("--timeout", type=float, default=120.0, help="seconds for an answer")
+    group.add_argument(
+        "--max-cost", type=limits.not_negative, default=0.0, help="of all answers together"
+    )
+    group.add_argument("--workers", type=limits.count, default=4, help="requests at a time")
+    group.add_argument(
+        "--retries", type=limits.natural, default=8, help="of a request that fails for a while"
+    )
+    group.add_argument(
+        "--timeout", type=limits.positive, default=120.0, help="seconds for an answer"
+    )
     group.add_argument(
         "--answers", type=Path, default=Path("results/answers"),
         help="folder that keeps every answer, so that none is paid twice",

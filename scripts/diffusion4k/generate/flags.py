@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import math
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from diffusion4k import backbones, manifest
+from diffusion4k import backbones, limits, manifest
 from diffusion4k.backbones.base import Sampled
 from diffusion4k.errors import UserError
 from diffusion4k.generate.settings import SamplerSettings, choose
@@ -24,33 +23,20 @@ def add_sampling(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--width", type=int, default=4096, help="px, multiple of 32 (4096)")
     # the defaults of other pipelines are their own
     flags.add_argument("--steps", type=int, help=f"denoising steps ({_defaults('steps')})")
-    flags.add_argument("--guidance", type=finite, help=f"guidance scale ({_defaults('guidance')})")
+    flags.add_argument(
+        "--guidance", type=limits.finite, help=f"guidance scale ({_defaults('guidance')})"
+    )
     flags.add_argument("--t5-tokens", type=int, help=f"1 to 512 ({_defaults('t5_tokens')})")
     flags.add_argument(
         "--of-class", type=json.loads, default={}, metavar="JSON",
         help='other defaults, by class: {"sd3": {"steps": 50}, "flux": {"guidance": 7}}'
     )  # fmt: skip
     flags.add_argument("--negative-prompt", default="", help="not for Flux")
-    flags.add_argument("--seed", type=seed, default=0, help="0 to 2^63 - 1 (0)")
+    flags.add_argument("--seed", type=limits.seed, default=0, help="0 to 2^63 - 1 (0)")
     flags.add_argument(
         "--seed-policy", choices=["published", "per_prompt"], default="published",
         help="the same seed for every prompt of a data set, as released, or one derived from its id"
     )  # fmt: skip
-
-
-def finite(text: str) -> float:
-    """A number that is neither NaN nor infinite."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text}: must be a finite number")
-    return number
-
-
-def seed(text: str) -> int:
-    """A seed that torch takes: 0 to 2^63 - 1."""
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 0 to 2^63 - 1")
-    return int(text)
 
 
 def pictures_of(model: str) -> Path:

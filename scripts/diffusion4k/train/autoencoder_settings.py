@@ -24,13 +24,17 @@ class AutoencoderSettings:
     offload_optimizer: ClassVar[bool] = False
 
     scale_consistency: float = flag(
-        "weight of the distance between the decoder's last map, enlarged, and the F8 VAE's", 1.0
+        "weight of the distance between the decoder's last map, enlarged, and the F8 VAE's",
+        1.0,
+        ge=0,
     )
-    lpips: float = flag("weight of LPIPS with VGG-16; the squared error has weight 1", 0.1)
+    lpips: float = flag("weight of LPIPS with VGG-16; the squared error has weight 1", 0.1, ge=0)
     adversarial: float = flag(
-        "weight of the adversarial term, besides the adaptive one; 0: no discriminator", 0.05
+        "weight of the adversarial term, besides the adaptive one; 0: no discriminator",
+        0.05,
+        ge=0,
     )
-    adversarial_start: int = flag("first step with a discriminator", 0)
+    adversarial_start: int = flag("first step with a discriminator", 0, ge=0)
     encoder: str = flag(
         "`frozen`: the latents stay the pretrained VAE's, and models trained on them take the "
         "new decoder as it is",
@@ -40,47 +44,49 @@ class AutoencoderSettings:
         "decay of the average of the weights, which is what the training gives; it begins "
         "lower, as (1 + n) / (10 + n). 0: no average, the last weights",
         0.9999,
+        ge=0,
+        lt=1,
     )
     encoder_form: str = flag("first convolution of the F16 VAE, as `vae.encoder`", "stride")
     decoder_form: str = flag("its last convolution, as `vae.decoder`", "published")
-    resize: int = flag("what the images' shorter side becomes, in px", 512)
-    size: int = flag("side of the random square crops in px", 512)
-    decoder_batch: int = flag("images a step that the decoder is trained on, over all GPUs")
+    resize: int = flag("what the images' shorter side becomes, in px", 512, ge=1)
+    size: int = flag("side of the random square crops in px", 512, ge=1)
+    decoder_batch: int = flag("images a step that the decoder is trained on, over all GPUs", ge=1)
     discriminator_batch: int = flag(
         "further images a step, over all GPUs, for the discriminator, a multiple of "
         "`decoder_batch`; 0: it sees the decoder's",
         0,
+        ge=0,
     )
     adaptive_group: int = flag(
         "images of `decoder_batch` that share an adaptive weight, from whatever GPUs; 0: all. "
         "Where a GPU's part of them does not fit into `micro_batch`, its pictures are decoded "
         "once more",
         32,
+        ge=0,
     )
-    micro_batch: int = flag("images a GPU holds at once, at most")
-    discriminator_hidden: int = flag("width of the discriminator's last convolution", 512)
-    discriminator_depth: int = flag("its convolutions, each of which halves the sides", 6)
-    learning_rate: float = flag("of AdamW, constant", 1e-5)
-    discriminator_learning_rate: float = flag("the discriminator's, constant", 1e-5)
-    weight_decay: float = flag("of AdamW", 1e-4)
-    beta1: float = flag("of AdamW", 0.9)
-    beta2: float = flag("of AdamW", 0.999)
-    epsilon: float = flag("of AdamW", 1e-8)
-    clip: float = flag("largest norm of either network's gradient", 1.0)
+    micro_batch: int = flag("images a GPU holds at once, at most", ge=1)
+    discriminator_hidden: int = flag("width of the discriminator's last convolution", 512, ge=1)
+    discriminator_depth: int = flag("its convolutions, each of which halves the sides", 6, ge=1)
+    learning_rate: float = flag("of AdamW, constant", 1e-5, gt=0)
+    discriminator_learning_rate: float = flag("the discriminator's, constant", 1e-5, gt=0)
+    weight_decay: float = flag("of AdamW", 1e-4, ge=0)
+    beta1: float = flag("of AdamW", 0.9, ge=0, lt=1)
+    beta2: float = flag("of AdamW", 0.999, ge=0, lt=1)
+    epsilon: float = flag("of AdamW", 1e-8, gt=0)
+    clip: float = flag("largest norm of either network's gradient", 1.0, gt=0)
     precision: str = flag("`float32`, or `bfloat16` (mixed, with float32 weights)", "float32")
     gradient_checkpointing: bool = flag("recompute the decoder's activations, for memory", True)
     deterministic: bool = flag(
         "torch's deterministic kernels alone, as `train.deterministic`", False
     )
-    flip_probability: float = flag("of horizontal flips", 0.5)
-    seed: int = flag("of the order of images and of every draw", 0)
+    flip_probability: float = flag("of horizontal flips", 0.5, ge=0, le=1)
+    seed: int = flag("of the order of images and of every draw", 0, ge=0, le=2**63 - 1)
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name}: {getattr(self, name)!r} is none of {choices}")
-        if self.decoder_batch < 1:
-            raise UserError("decoder_batch: must be at least 1")
         if self.decoder_batch % self.group:
             raise UserError(
                 f"adaptive_group: {self.decoder_batch} images of decoder_batch are no whole groups"

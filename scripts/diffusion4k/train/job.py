@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from diffusion4k import cli, manifest
+from diffusion4k import cli, limits, manifest
 from diffusion4k.errors import UserError
 
 # how the work is done, not what is trained: a checkpoint may be resumed with others of these
@@ -97,14 +97,18 @@ def pace(text: str) -> int | timedelta:
 def add_arguments(group) -> None:
     """The flags of a job that every training has."""
     group.add_argument("--start", type=Path, help="manifest of the step to go on from")
-    group.add_argument("--stop-step", type=int, required=True, help="train until this step")
-    group.add_argument("--processes", type=int, default=1, help="as launched; a check")
+    group.add_argument(
+        "--stop-step", type=limits.count, required=True, help="train until this step"
+    )
+    group.add_argument("--processes", type=limits.count, default=1, help="as launched; a check")
     group.add_argument("--save-every", type=pace, default="500", metavar="STEPS",
                        help="what a kill loses at most; a time as 30min")  # fmt: skip
-    group.add_argument("--time-limit", type=float, metavar="MINUTES", help="then save and exit 75")
-    group.add_argument("--workers", type=int, default=min(4, cli.threads()),
+    group.add_argument(
+        "--time-limit", type=limits.positive, metavar="MINUTES", help="then save and exit 75"
+    )
+    group.add_argument("--workers", type=limits.natural, default=min(4, cli.threads()),
                        help="loading processes, for images or larger latents")  # fmt: skip
-    group.add_argument("--attempt", type=int, default=1,
+    group.add_argument("--attempt", type=limits.count, default=1,
                        help="Snakemake's; 1 forgets past failures")  # fmt: skip
     group.add_argument("--progress-folder", type=Path, required=True,
                        help="checkpoints, TensorBoard")  # fmt: skip

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from dataclasses import MISSING, dataclass
 
+from diffusion4k import limits
 from diffusion4k.errors import UserError
 
 CHOICES = {
@@ -16,9 +17,9 @@ CHOICES = {
 }
 
 
-def flag(text: str, default=MISSING):
-    """A field of a recipe; `text` is its flag's help."""
-    return dataclasses.field(default=default, metadata={"help": text})
+def flag(text: str, default=MISSING, **within: float):
+    """A field of a recipe; `text` is its flag's help, `within` its limits (limits.number)."""
+    return dataclasses.field(default=default, metadata={"help": text, "within": within})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +33,19 @@ class Settings:
         "wavelet_x0",
     )
     wavelet: str = flag("a discrete wavelet of PyWavelets", "haar")
-    levels: int = flag("levels of the transform", 1)
+    levels: int = flag("levels of the transform", 1, ge=1)
     band_weights: tuple[float, ...] = flag(
         "weights of LL LH HL HH for all levels, or 1 + 3 * levels of them, coarse to fine",
         (1.0,) * 4,
+        ge=0,
     )
     subtract_shift: bool = flag(
         "subtract the VAE's shift from latents (released SD3 code does not)", True
     )
     timestep_shift: str = flag("`dynamic`: shift sigmas by the number of tokens", "none")
-    guidance: float = flag("value of the guidance embedding, for a distilled backbone (Flux)", 3.5)
+    guidance: float = flag(
+        "value of the guidance embedding, for a distilled backbone (Flux)", 3.5, ge=0
+    )
     optimizer: str = flag(
         "`adamw`: fp32 states; `adamw_8bit`: bitsandbytes' 8-bit states, not with offloading; "
         "`adamw_8bit_bf16`: these, bf16 weights rounded stochastically, steps inside the backward "
@@ -49,19 +53,20 @@ class Settings:
         "(docs/training.md)",
         "adamw",
     )
-    learning_rate: float = flag("of AdamW, constant after the warm-up", 1e-6)
-    weight_decay: float = flag("of AdamW", 1e-4)
-    beta1: float = flag("of AdamW", 0.9)
-    beta2: float = flag("of AdamW", 0.999)
-    epsilon: float = flag("of AdamW", 1e-8)
-    clip: float = flag("largest norm of the gradient; 0: any", 1.0)
-    warmup_steps: int = flag("steps of linear warm-up", 0)
-    global_batch: int = flag("images a step, over all GPUs")
-    micro_batch: int = flag("images a GPU holds at once; the rest is gradient accumulation")
+    learning_rate: float = flag("of AdamW, constant after the warm-up", 1e-6, gt=0)
+    weight_decay: float = flag("of AdamW", 1e-4, ge=0)
+    beta1: float = flag("of AdamW", 0.9, ge=0, lt=1)
+    beta2: float = flag("of AdamW", 0.999, ge=0, lt=1)
+    epsilon: float = flag("of AdamW", 1e-8, gt=0)
+    clip: float = flag("largest norm of the gradient; 0: any", 1.0, ge=0)
+    warmup_steps: int = flag("steps of linear warm-up", 0, ge=0)
+    global_batch: int = flag("images a step, over all GPUs", ge=1)
+    micro_batch: int = flag("images a GPU holds at once; the rest is gradient accumulation", ge=1)
     repeat_draws_every: int = flag(
         "slots of the batch after which crops, flips, timesteps and noise repeat, as the released "
         "code's on every GPU (SD3 8, Flux 4); 0: never",
         0,
+        ge=0,
     )
     precision: str = flag(
         "`bfloat16`: mixed, with float32 master weights; or `float32`", "bfloat16"
@@ -85,10 +90,10 @@ class Settings:
         "training is then the same bit for bit; what that costs was not measured",
         False,
     )
-    flip_probability: float = flag("of horizontal flips", 0.5)
+    flip_probability: float = flag("of horizontal flips", 0.5, ge=0, le=1)
     zero_stage: int = flag("DeepSpeed ZeRO: 2 shards gradients and optimizer; 0: no DeepSpeed", 0)
     offload_optimizer: bool = flag("keep the optimizer's states in CPU memory (ZeRO 2)", False)
-    seed: int = flag("of the order of samples and of every draw", 0)
+    seed: int = flag("of the order of samples and of every draw", 0, ge=0, le=2**63 - 1)
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -165,10 +170,12 @@ def add_arguments(parser: argparse.ArgumentParser, recipe=Settings, choices=CHOI
             options = {"help": options["help"], "required": True}
         if field.type is bool:
             options |= {"action": argparse.BooleanOptionalAction}
-        elif field.type in (str, int, float):
+        elif field.type is str or field.name in choices:
             options |= {"type": field.type, "choices": choices.get(field.name)}
         else:
-            options |= {"type": float, "nargs": "+"}
+            many = field.type not in (int, float)
+            of = limits.number(float if many else field.type, **field.metadata["within"])
+            options |= {"type": of} | ({"nargs": "+"} if many else {})
         parser.add_argument("--" + field.name.replace("_", "-"), **options)
 
 

@@ -31,19 +31,19 @@ class BackboneTraining(Section):
 
     t5_tokens: Count
     """T5 tokens in training"""
-    guidance: NotNegative
+    guidance: float
     timestep_shift: Literal[CHOICES["timestep_shift"]]
     subtract_shift: bool
-    global_batch: Count
-    micro_batch: Count
-    repeat_draws_every: Natural
+    global_batch: int
+    micro_batch: int
+    repeat_draws_every: int
     gpus: Natural
     """GPUs of a training job, 0 for CPU"""
     nodes: Count
     """nodes that they are spread over evenly; more than one only under SLURM"""
     optimizer: Literal[CHOICES["optimizer"]] = ABSENT
     """instead of `train.optimizer`"""
-    clip: NotNegative = ABSENT
+    clip: float = ABSENT
     """instead of `train.clip`"""
     zero_stage: one_of(*CHOICES["zero_stage"]) = ABSENT
     """instead of `train.zero_stage`"""
@@ -123,12 +123,12 @@ class VaeRecipe(Section):
     """An objective of training a VAE ([docs/sc-vae.md](../docs/sc-vae.md)); what an entry of yours
     leaves out is as `sc` has it."""
 
-    scale_consistency: NotNegative
-    lpips: NotNegative
-    adversarial: NotNegative
-    adversarial_start: Natural
+    scale_consistency: float
+    lpips: float
+    adversarial: float
+    adversarial_start: int
     encoder: Literal["frozen", "trained"]
-    ema: Annotated[float, Field(ge=0, lt=1)]
+    ema: float
 
 
 @in_words_of(Settings)
@@ -137,7 +137,7 @@ class Recipe(Section):
 
     objective: Literal[CHOICES["objective"]]
     wavelet: str
-    levels: Count
+    levels: int
     band_weights: Annotated[list[NotNegative], Field(min_length=4)]
 
 

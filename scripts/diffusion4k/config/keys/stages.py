@@ -12,7 +12,6 @@ from diffusion4k.config.keys.types import (
     Natural,
     NotNegative,
     Pace,
-    Positive,
     Precision,
     Section,
     Shape,
@@ -65,13 +64,13 @@ class Training(Section):
     time_margin: NotNegative
     """minutes of a job's `runtime` for starting and saving: a segment ends itself, saved, that long
     before its limit"""
-    learning_rate: Positive
-    weight_decay: NotNegative
-    beta1: Decay
-    beta2: Decay
-    epsilon: Positive
-    clip: NotNegative
-    warmup_steps: Natural
+    learning_rate: float
+    weight_decay: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    clip: float
+    warmup_steps: int
     precision: Literal[CHOICES["precision"]]
     gradient_checkpointing: bool
     keep_attention: bool
@@ -80,7 +79,7 @@ class Training(Section):
     deterministic: bool
     zero_stage: one_of(*CHOICES["zero_stage"])
     offload_optimizer: bool
-    flip_probability: Annotated[float, Field(ge=0, le=1)]
+    flip_probability: float
 
 
 @in_words_of(AutoencoderSettings)
@@ -91,8 +90,8 @@ class VaeTraining(Section):
     """split to train on, with captions or without"""
     held_out: Count
     """images of it that are not trained on; some are drawn at each save"""
-    resize: Count
-    size: Count
+    resize: int
+    size: int
     steps: Count
     """length of training; a step trains the decoder once and then the discriminator"""
     segment: Count
@@ -101,26 +100,26 @@ class VaeTraining(Section):
     """segment ends whose state is kept besides the last"""
     save_every: Pace
     """steps between the saves that a killed job resumes from, or `{minutes: 30}`"""
-    decoder_batch: Count
-    discriminator_batch: Natural
-    adaptive_group: Natural
-    micro_batch: Count
+    decoder_batch: int
+    discriminator_batch: int
+    adaptive_group: int
+    micro_batch: int
     gpus: Natural
     """GPUs of a training job, 0 for CPU"""
     nodes: Count
     """nodes that they are spread over evenly; more than one only under SLURM"""
-    discriminator_hidden: Count
-    discriminator_depth: Count
-    learning_rate: Positive
-    discriminator_learning_rate: Positive
-    weight_decay: NotNegative
-    beta1: Decay
-    beta2: Decay
-    epsilon: Positive
-    clip: Positive
+    discriminator_hidden: int
+    discriminator_depth: int
+    learning_rate: float
+    discriminator_learning_rate: float
+    weight_decay: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    clip: float
     precision: Literal[CHOICES["precision"]]
     gradient_checkpointing: bool
-    flip_probability: Annotated[float, Field(ge=0, le=1)]
+    flip_probability: float
 
 
 class Sampling(Section):

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -20,15 +20,19 @@ class Section(BaseModel):
 
 
 def in_words_of(settings: type) -> Callable[[type[Section]], type[Section]]:
-    """A section's keys without a text below them mean what the trainer's flags of their names say.
+    """A section's keys mean what the trainer's flags of their names say, within the same limits.
 
-    settings: the recipe that has them as fields, of train/settings.py.
+    settings: the recipe that has them as fields, of train/settings.py. A key with a text below it
+    means that instead.
     """
-    texts = {field.name: field.metadata["help"] for field in dataclasses.fields(settings)}
+    flags = {field.name: field.metadata for field in dataclasses.fields(settings)}
 
     def told(section: type[Section]) -> type[Section]:
         for name, key in section.model_fields.items():
-            key.description = key.description or texts[name]
+            flag = flags.get(name, {"within": {}})
+            key.description = key.description or flag["help"]
+            if get_origin(key.annotation) is not list:  # whose items have the limits
+                key.metadata += Field(**flag["within"]).metadata
         section.model_rebuild(force=True)
         return section
 

@@ -1,0 +1,46 @@
+"""Numbers with limits: what a command line's flags take, and a recipe's.
+
+flags.add_argument("--crops", type=limits.natural)
+error: argument --crops: should be at least 0, not -1
+"""
+
+import argparse
+import math
+import operator
+from collections.abc import Callable
+
+HOLDS = {
+    "ge": ("at least", operator.ge),
+    "gt": ("more than", operator.gt),
+    "le": ("at most", operator.le),
+    "lt": ("less than", operator.lt),
+    "multiple_of": ("a multiple of", lambda value, bound: value % bound == 0),
+}
+
+
+def number(of: type, **limits: float) -> Callable[[str], float]:
+    """The type of a flag: an `int` or a finite `float` within limits, named as pydantic's are.
+
+    ge, gt, le, lt, multiple_of: greater or equal, greater than, less or equal, less than.
+    """
+
+    def parse(text: str) -> float:
+        value = of(text)
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"should be a finite number, not {text}")
+        if not all(HOLDS[limit][1](value, bound) for limit, bound in limits.items()):
+            words = " and ".join(f"{HOLDS[limit][0]} {bound}" for limit, bound in limits.items())
+            raise argparse.ArgumentTypeError(f"should be {words}, not {text}")
+        return value
+
+    parse.__name__ = of.__name__  # argparse: "invalid int value"
+    return parse
+
+
+count = number(int, ge=1)
+natural = number(int, ge=0)
+seed = number(int, ge=0, le=2**63 - 1)  # what torch's generators take
+finite = number(float)
+positive = number(float, gt=0)
+not_negative = number(float, ge=0)
+side = number(int, ge=32, multiple_of=32)  # px of what an F16 VAE encodes to an even latent
