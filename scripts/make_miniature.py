@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from diffusion4k import cli, limits, manifest
-from diffusion4k.errors import UserError
 from diffusion4k.sources.miniature import notes
 from diffusion4k.sources.miniature.architectures import MINIATURE
 
 NETWORKS = ("clip", "clip_large", "aesthetics_head", "inception", "inception_clean", "vgg16")
+SIDE = limits.number(int, ge=64, multiple_of=32)
 WHATS = ("aesthetic_4k", "photographs", *MINIATURE, *NETWORKS)
 
 
@@ -22,19 +22,23 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--what", required=True, choices=WHATS)
     parser.add_argument("--seed", type=limits.seed, default=0, help="decides every byte")
-    parser.add_argument("--size", type=int, default=256, help="px that stand for 4096")
-    parser.add_argument("--small-size", type=int, default=128, help="px that stand for 2048")
+    parser.add_argument("--size", type=SIDE, default=256, help="px that stand for 4096")
+    parser.add_argument("--small-size", type=SIDE, default=128, help="px that stand for 2048")
     parser.add_argument(
-        "--vae-steps", type=limits.natural, default=250, help="of the VAE's pretraining"
+        "--vae-steps", type=limits.count, default=250, help="of the VAE's pretraining"
     )
     parser.add_argument(
-        "--vae-size", type=limits.count, help="px, of its photographs; half of --size"
+        "--vae-size", type=limits.number(int, ge=64), help="px, of its photographs; half of --size"
     )
     parser.add_argument(
         "--growth", type=limits.count, default=1, help="of a transformer's width and depth"
     )
     parser.add_argument(
-        "--narrower", type=limits.count, default=1, help="how often narrower VGG-16 is"
+        "--narrower",
+        type=int,
+        choices=(1, 2, 4, 8, 16),
+        default=1,
+        help="how often narrower VGG-16 is",
     )
     parser.add_argument("--folder", type=Path, required=True, help="for what is made")
     parser.add_argument("--output", type=Path, required=True, help="the manifest to write")
@@ -43,15 +47,6 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     started = time.time()
-    for name in ("size", "small_size"):
-        if getattr(args, name) < 64 or getattr(args, name) % 32:
-            raise UserError(f"--{name.replace('_', '-')}: a multiple of 32 px, 64 at least")
-    if min(args.vae_steps, args.growth) < 1:
-        raise UserError("--vae-steps, --growth: at least 1")
-    if args.vae_size is not None and args.vae_size < 64:
-        raise UserError("--vae-size: 64 px at least")
-    if args.narrower not in (1, 2, 4, 8, 16):
-        raise UserError("--narrower: 1, 2, 4, 8 or 16")
     if args.what in ("aesthetic_4k", "photographs"):
         from diffusion4k.sources.miniature import dataset
 

@@ -119,14 +119,11 @@ def score(args: argparse.Namespace) -> tuple[list[dict], dict[str, dict]]:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what can be seen to be wrong before anything is loaded: counts, weights, --output."""
-    given = {name: value for name, value in vars(args).items() if value is not None}
-    for name, least in (("threads", 1), ("crop", 1), ("crops", 0)):
-        if given.get(name, least) < least:
-            raise UserError(f"--{name} {given[name]}: must be {least} at least")
+    """Refuse what can be seen to be wrong before anything is loaded: weights, --output."""
     for name in ("weights", "head"):
-        if name in given and not given[name].is_file():
-            raise UserError(f"--{name} {given[name]}: no such file")
+        path = getattr(args, name, None)
+        if path is not None and not path.is_file():
+            raise UserError(f"--{name} {path}: no such file")
     if args.output:
         writable(args.output, args.folder)
 

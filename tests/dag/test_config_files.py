@@ -9,11 +9,11 @@ def test_a_file_that_takes_the_place_of_its_profiles_is_refused_and_a_base_is_no
     """Else `--profile profiles/miniature --configfile mine.yaml` would plan the paper."""
     own, flags = workflow.folder / "mine.yaml", ("--configfile", "mine.yaml")
     profile = ("--profile", "profiles/miniature")
-    own.write_text("train: {steps: 900}\n", encoding="utf-8")
+    own.write_text("train: {steps: 1350}\n", encoding="utf-8")
     done = workflow.run("-n", "table_10", *profile, *flags, check=False)
     assert done.returncode != 0 and "write `base: miniature` into" in done.stdout + done.stderr
     both = workflow.plan("table_10", *profile, "--configfile", "config/miniature.yaml", "mine.yaml")
-    own.write_text("base: miniature\ntrain: {steps: 900}\n", encoding="utf-8")
+    own.write_text("base: miniature\ntrain: {steps: 1350}\n", encoding="utf-8")
     assert workflow.plan("table_10", *profile, *flags) == both
     assert workflow.plan("table_10", *flags) == both
     assert both["train"] == 4
@@ -66,7 +66,7 @@ def test_a_profile_counts_however_it_is_named(workflow, words):
 
 def test_a_profile_by_the_environment_counts_too(workflow, monkeypatch):
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "profiles/miniature")
-    (workflow.folder / "mine.yaml").write_text("train: {steps: 900}\n", encoding="utf-8")
+    (workflow.folder / "mine.yaml").write_text("train: {steps: 1350}\n", encoding="utf-8")
     done = workflow.run("-n", "table_10", "--configfile", "mine.yaml", check=False)
     assert done.returncode != 0
     assert "write `base: miniature` into" in done.stdout + done.stderr

@@ -206,6 +206,6 @@ def test_an_unrelated_key_reruns_nothing_and_a_related_one_its_slice(made):
 
 
 def test_longer_training_reruns_no_finished_segment(made):
-    plan = made.plan("table_10", *changed(made, "train: {steps: 900}"))
+    plan = made.plan("table_10", *changed(made, "train: {steps: 1350}"))
     assert plan["train_kept"] == 2
     assert "train" not in plan

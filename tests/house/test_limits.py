@@ -23,7 +23,6 @@ CHECKED = {
     "generate": {"--height", "--width", "--steps", "--t5-tokens"},
     "efficiency": {"--t5-tokens"},
     "latents": {"--t5-tokens"},
-    "make_miniature": {"--size", "--small-size"},
 }
 RECIPES = [settings.Settings, autoencoder_settings.AutoencoderSettings]
 

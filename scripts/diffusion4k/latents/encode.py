@@ -47,8 +47,6 @@ class LatentsSettings:
             raise UserError(f"--size {shape.text(self.size)}: must be of multiples of 32 px")
         if not 1 <= self.t5_tokens <= 512:
             raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
-        if self.crops_per_image < 1 or self.batch < 1:
-            raise UserError("--crops-per-image, --batch: must be at least 1")
 
     @property
     def stored(self) -> int:
