@@ -105,7 +105,7 @@ def steps(gpu_gb: float) -> dict[str, Step]:
 class Running:
     """A step's process. One that is started `ahead` imports, then waits for its turn.
 
-    A benchmark on a GPU is for a third of its time an import: the next one's is done meanwhile.
+    Imports are much of a short benchmark: the next one's are done meanwhile.
     """
 
     def __init__(self, name: str, step: Step, environment: dict[str, str], args, *, ahead=False):
