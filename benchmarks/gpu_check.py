@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
 LIMIT = 720  # seconds of all steps
 GPU_DEMO = ("--config", "config/demo-gpu.yaml", "--profile", "profiles/local")
-ALONE = {"machine", "miniature"}  # steps that are not started ahead: imports are what they measure
+ALONE = {"machine", "miniature"}  # they measure imports too: not ahead, and nothing beside them
 LARGE = 100  # GB of GPU memory, from which on Flux trains whole
 
 
@@ -244,7 +244,7 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
         print(f"{name} …", flush=True)
         running = waiting.pop(name, None) or Running(name, step, environment, args)
         after = following.get(name, "miniature")
-        if args.beside == 1 and after not in ALONE:
+        if args.beside == 1 and not ALONE & {name, after}:
             waiting[after] = Running(after, chosen[after], environment, args, ahead=True)
         return running.result(min(step.seconds * args.patience, left))
 

@@ -1,7 +1,6 @@
 """Numbers with limits: what a command line's flags take, and a recipe's.
 
-flags.add_argument("--crops", type=limits.natural)
-error: argument --crops: should be at least 0, not -1
+With `type=limits.natural`, argparse says: "argument --crops: should be at least 0, not -1".
 """
 
 import argparse
@@ -21,12 +20,13 @@ HOLDS = {
 def number(of: type, **limits: float) -> Callable[[str], float]:
     """The type of a flag: an `int` or a finite `float` within limits, named as pydantic's are.
 
-    ge, gt, le, lt, multiple_of: greater or equal, greater than, less or equal, less than.
+    ge, gt, le, lt: greater or equal, greater than, less or equal, less than; multiple_of: of an
+    integer.
     """
 
     def parse(text: str) -> float:
         value = of(text)
-        if not math.isfinite(value):
+        if of is float and not math.isfinite(value):  # which takes no integer of 400 digits
             raise argparse.ArgumentTypeError(f"should be a finite number, not {text}")
         if not all(HOLDS[limit][1](value, bound) for limit, bound in limits.items()):
             words = " and ".join(f"{HOLDS[limit][0]} {bound}" for limit, bound in limits.items())

@@ -64,6 +64,7 @@ def refusal(capsys, of, *words: str) -> str:
         (limits.positive, "inf", "should be a finite number, not inf"),
         (limits.finite, "nan", "should be a finite number, not nan"),
         (limits.seed, str(2**63), f"and at most {2**63 - 1}, not {2**63}"),
+        (limits.seed, "1" + 400 * "0", f"and at most {2**63 - 1}, not 10"),
         (limits.side, "48", "should be at least 32 and a multiple of 32, not 48"),
         (limits.number(float, ge=0, lt=1), "1", "should be at least 0 and less than 1, not 1"),
     ],
