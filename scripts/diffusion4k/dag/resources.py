@@ -58,8 +58,10 @@ def asked(
     request_of: dict[str, Any] = {"mem_mb": mem_mb, "runtime": runtime}
     if step in TRAININGS:
         request_of["runtime"] = lambda wildcards: slot(config, step, wildcards)
-    if step in TRAININGS or "gpu" in config["resources"][step]:
         request_of |= {name: of_job(name) for name in OF_A_JOB.split()}
+    elif "gpu" in config["resources"][step]:  # for all jobs the same: no functions, which take time
+        job = request(config, step, None)
+        request_of |= {name: value for name, value in job.items() if value is not None}
     elif "cpu_partition" in site:
         request_of["slurm_partition"] = site["cpu_partition"]
     named = {"slurm_account": "account", "qos": "qos", "constraint": "constraint"}
