@@ -226,6 +226,9 @@ def test_a_file_is_read_as_yaml_reads_it(tmp_path):
         path.write_text(text)
         with pytest.raises(UserError, match=words):
             read(path)
+    path.write_bytes("about: Größe".encode("latin-1"))
+    with pytest.raises(UserError, match="mine.yaml: not UTF-8 .*; save it as UTF-8"):
+        read(path)
 
 
 def test_a_runs_configuration_is_told_from_ones_own_file(tmp_path):

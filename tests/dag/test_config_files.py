@@ -24,6 +24,19 @@ def test_a_file_that_takes_the_place_of_its_profiles_is_refused_and_a_base_is_no
     assert "config: base: no " in done.stdout + done.stderr
 
 
+def test_a_base_may_have_a_base_but_not_itself(workflow):
+    """demo-gpu's is the miniature: what is set on top of it is on top of both."""
+    own, flags = workflow.folder / "mine.yaml", ("--configfile", "mine.yaml")
+    own.write_text("base: demo-gpu\n", encoding="utf-8")
+    with_all = ("--configfile", "config/demo-gpu.yaml")
+    assert workflow.plan("table_10", *flags) == workflow.plan("table_10", *with_all)
+    (workflow.folder / "config/round.yaml").write_text("base: round-2\n", encoding="utf-8")
+    (workflow.folder / "config/round-2.yaml").write_text("base: round\n", encoding="utf-8")
+    own.write_text("base: round\n", encoding="utf-8")
+    done = workflow.run("-n", "table_10", *flags, check=False)
+    assert "config/round.yaml rests on itself" in done.stdout + done.stderr
+
+
 def test_a_key_twice_in_a_file_is_refused(workflow):
     (workflow.folder / "mine.yaml").write_text("seed: 1\nrun: a\nseed: 2\n", encoding="utf-8")
     done = workflow.run("-n", "table_9", "--configfile", "mine.yaml", check=False)

@@ -65,19 +65,25 @@ def resolve(raw: Config) -> Config:
 def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Config:
     """The defaults, on top of them the file of `folder` that `own` names as its base, then `own`.
 
-    own: what the user gave, by files and on the command line. UserError for a base that is no file.
+    A base may have one itself. own: what the user gave, by files and on the command line. UserError
+    for a base that is no file, or that rests on itself.
     """
     from snakemake.utils import update_config
 
-    base = folder / f"{own['base']}.yaml"
-    if not base.is_file():
-        names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "site")
-        raise UserError(
-            f"config: base: no {base}; there are {', '.join(names)}"
-            " (another run's results are taken by reuse: RUN)"
-        )
+    layers, bases = [own], []
+    while "base" in layers[0]:
+        bases.insert(0, base := folder / f"{layers[0]['base']}.yaml")
+        if not base.is_file():
+            names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "site")
+            raise UserError(
+                f"config: base: no {base}; there are {', '.join(names)}"
+                " (another run's results are taken by reuse: RUN)"
+            )
+        if base in bases[1:]:
+            raise UserError(f"config: base: {base} rests on itself")
+        layers.insert(0, read(base))
     merged: Config = {}
-    for layer in (*map(read, [*defaults, base]), own):
+    for layer in (*map(read, defaults), *layers):
         update_config(merged, deepcopy(layer))
     return merged
 
@@ -109,14 +115,16 @@ def read(path: str | Path) -> Config:
 
     Snakemake's own reader takes the last of two equal keys and drops the first without a word.
     """
-    text = Path(path).read_text(encoding="utf-8")
     try:
+        text = Path(path).read_text(encoding="utf-8")
         lines = repeated(text)
         content = yaml.load(text, Loader=LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise UserError(f"{where}: {getattr(error, 'problem', None) or 'no YAML'}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
     if lines:
         raise UserError("\n".join(f"{path}, {line}" for line in lines))
     if not isinstance(content, dict | None):

@@ -65,9 +65,9 @@ class Configuration(Section):
     about: str = ABSENT
     """a short sentence that says what the run is, where it is not the whole paper; it stands at the
     top of the report, and below every table and figure"""
-    base: Name = ABSENT
+    base: matching("[a-z0-9_-]+", "the name of a file of config/, without .yaml") = ABSENT
     """`miniature`: what this file sets stands on top of `config/miniature.yaml`, not of the paper's
-    configuration alone; any other file of `config/` too"""
+    configuration alone; any other file of `config/` too, and what that has as its base"""
     reuse: Name = ABSENT
     """name of another run in `results/`: what it has finished by the same code and settings is read
     from there, and only what differs is made"""
