@@ -106,6 +106,7 @@ def reach(
     return reached
 
 
+@functools.cache
 def counts(path: Path) -> bool:
     """Whether a file may decide bytes: all but the loose files of the library's own folder."""
     return path.parent != LIBRARY

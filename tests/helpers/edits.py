@@ -110,9 +110,14 @@ def _digests(folder: Path, jobs: list):
     assert folder.samefile(digest.SCRIPTS.parent), "edits.py: imported after another checkout"
     codes = {job: code for job in jobs if (code := getattr(job.rule.params, "code", None))}
 
+    wild = {job: tuple(p for p in job.wildcards.items() if p[0] != "shard") for job in codes}
+    alike = {job: (job.rule.name, wild[job]) for job in codes}  # of its code a shard knows nothing
+    one = {kind: job for job, kind in alike.items()}
+
     def digests() -> dict:
         digest.digest.cache_clear()
-        return {job: code(job.wildcards) for job, code in codes.items()}
+        of = {kind: codes[job](job.wildcards) for kind, job in one.items()}
+        return {job: of[kind] for job, kind in alike.items()}
 
     return digest, digests
 
