@@ -55,6 +55,7 @@ localrules:
 
 
 rule all:
+    "Tables, figures, claims, and the report on them."
     default_target: True
     input:
         # all that it rests on: Snakemake does not miss what lies behind a file that is there
@@ -62,21 +63,25 @@ rule all:
 
 
 rule tables:
+    "Every table of the configuration that is chosen."
     input:
         lambda w: LINEAGE.behind(paper.tables(CONFIG, paper.chosen(CONFIG, "tables"))),
 
 
 rule figures:
+    "Every figure of the configuration that is chosen."
     input:
         lambda w: LINEAGE.behind(figures.manifests(CONFIG, paper.chosen(CONFIG, "figures"))),
 
 
 rule claims:
+    "What the paper claims, judged by the numbers of this run."
     input:
         lambda w: LINEAGE.behind(claims.files(CONFIG)),
 
 
 rule report:
+    "The report: one page, the tables and figures that there are, costs, settings."
     input:
         lambda w: LINEAGE.behind(page.files(CONFIG)),
 
@@ -87,6 +92,7 @@ for word, path in (
 ):
 
     rule:
+        "This file, and all that it rests on."
         name:
             word
         input:

@@ -70,6 +70,7 @@ rule figure:
 for figure in CONFIG["figures"]:
 
     rule:
+        "This figure, and all that it rests on."
         name:
             figure
         input:

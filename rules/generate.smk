@@ -109,6 +109,7 @@ rule efficiency:
 for evaluation in CONFIG["evaluations"]:
 
     rule:
+        "Takes a model's finished pictures of an evaluation, a file a prompt, as if drawn here."
         name:
             f"import_images_{evaluation}"
         input:

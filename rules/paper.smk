@@ -73,6 +73,7 @@ rule prompt_table:
 for table in CONFIG["tables"]:
 
     rule:
+        "This table, and all that it rests on."
         name:
             table
         input:

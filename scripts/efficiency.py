@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--timed-steps", type=limits.count, default=10, help=f"after the first {WARM}"
     )
     flags.add_argument("--guidance", type=limits.finite, help="guidance scale")
-    flags.add_argument("--t5-tokens", type=int, help="1 to 512")
+    flags.add_argument("--t5-tokens", type=limits.tokens, help="1 to 512")
     shared.add_loading(flags, dtype="bfloat16")
     flags.add_argument("--output", type=Path, required=True, help="manifest to write")
     return flags

@@ -11,6 +11,7 @@ from diffusion4k import cli, manifest
 from diffusion4k.errors import UserError
 from diffusion4k.pipelines.export import export, trained_root
 from diffusion4k.pipelines.folder import TRANSFORMER, PipelineFolder, vae_folder
+from diffusion4k.vae import DECODERS, ENCODERS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,8 +21,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--pipeline", type=Path, required=True, help="manifest of the base pipeline")
     flags.add_argument("--state", type=Path, help="manifest of the training step")
     flags.add_argument("--vae", type=Path, help="manifest of another VAE, or of its pipeline")
-    flags.add_argument("--encoder", choices=["stride", "dilation"], default="stride")
-    flags.add_argument("--decoder", choices=["folded", "upsample", "published"], default="folded")
+    flags.add_argument("--encoder", choices=ENCODERS, default="stride")
+    flags.add_argument("--decoder", choices=DECODERS, default="folded")
     flags.add_argument("--output", type=Path, required=True, help="manifest, …/pipeline.json")
     return flags
 

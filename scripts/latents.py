@@ -10,7 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from diffusion4k import backbones, cli, limits, manifest, shape
+from diffusion4k.latents import DTYPES
 from diffusion4k.pipelines.folder import PipelineFolder
+from diffusion4k.vae import ENCODERS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,9 +35,9 @@ def parser() -> argparse.ArgumentParser:
         "--workers", type=limits.count, default=cli.threads(), help="decoding threads"
     )
     flags.add_argument("--flip", choices=["both", "none"], default="both", help="mirrored too?")
-    flags.add_argument("--t5-tokens", type=int, default=77, help="1 to 512")
-    flags.add_argument("--encoder", choices=["stride", "dilation"], default="stride")
-    flags.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
+    flags.add_argument("--t5-tokens", type=limits.tokens, default=77, help="1 to 512")
+    flags.add_argument("--encoder", choices=ENCODERS, default="stride")
+    flags.add_argument("--dtype", choices=DTYPES, default="bfloat16")
     flags.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     flags.add_argument("--seed", type=limits.seed, default=0, help="of the crops' positions")
     flags.add_argument("--shard", type=limits.natural, default=0)

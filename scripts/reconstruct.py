@@ -14,8 +14,7 @@ from pathlib import Path
 from diffusion4k import cli, limits, manifest
 from diffusion4k.background import one_behind
 from diffusion4k.data import captions, shards
-
-FORMS = {"encoder": ("stride", "dilation"), "decoder": ("folded", "upsample", "published")}
+from diffusion4k.vae import DECODERS, ENCODERS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,8 +24,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--folder", default="train", help="folder inside it")
     flags.add_argument("--size", type=limits.side, default=4096, help="px")
     flags.add_argument("--factor", type=int, choices=(8, 16), default=16, help="px a latent")
-    flags.add_argument("--encoder", choices=FORMS["encoder"], default="stride")
-    flags.add_argument("--decoder", choices=FORMS["decoder"], default="published")
+    flags.add_argument("--encoder", choices=ENCODERS, default="stride")
+    flags.add_argument("--decoder", choices=DECODERS, default="folded")
     flags.add_argument("--inception", type=Path, required=True, help="manifest of the weights")
     flags.add_argument("--vgg16", type=Path, required=True, help="manifest of the weights")
     flags.add_argument(

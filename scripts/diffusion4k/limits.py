@@ -37,9 +37,12 @@ def number(of: type, **limits: float) -> Callable[[str], float]:
     return parse
 
 
+T5_TOKENS = 512  # the longest text that T5 was trained on
+
 count = number(int, ge=1)
 natural = number(int, ge=0)
 seed = number(int, ge=0, le=2**63 - 1)  # what torch's generators take
+tokens = number(int, ge=1, le=T5_TOKENS)
 finite = number(float)
 positive = number(float, gt=0)
 not_negative = number(float, ge=0)

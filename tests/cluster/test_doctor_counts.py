@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 
 import pytest
+import yaml
 
-from configs import load, merge
+from configs import ROOT, load, merge
 from diffusion4k import files
 from diffusion4k.cluster import doctor, trainings
 from diffusion4k.config import resolve as config
@@ -47,3 +49,14 @@ def test_torchruns_limit_counts_where_it_is_launched(tmp_path, monkeypatch, gpus
     own = {"train": {"gpus": gpus}}
     finding = trainings.notice(configuration(backbones={"flux": own, "sd3": own}), tmp_path)
     assert finding.ok is ok and ("torchrun" in finding.detail) is not ok
+
+
+def test_the_documented_doctor_counts_as_this_one(tmp_path):
+    """docs/cluster.md shows what it says of the paper on the cluster of its example."""
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    site = yaml.safe_load(re.search(r"```yaml\n(site:\n.*?)```", page, re.S)[1])["site"]
+    given = configuration(site={k: v for k, v in site.items() if k != "account"})
+    needed = re.search(r"about [\d,]+ GB needed \([^)]*\)", str(doctor._disk(given, tmp_path)))[0]
+    assert f"disk: {needed}" in page
+    (slots,) = trainings.slots(given, tmp_path)
+    assert f"{slots}\n" in page

@@ -10,7 +10,7 @@ from snakemake.utils import update_config
 import efficiency
 from diffusion4k import backbones
 from diffusion4k.config import resolve as config
-from diffusion4k.estimate import cost, plan, words
+from diffusion4k.estimate import cost, memory, plan, words
 
 STEPS = efficiency.WARM + efficiency.parser().get_default("timed_steps")
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +67,15 @@ def test_hours_are_those_of_the_flop_model():
     parts = [works["latents", "sd3"], works["train", "sd3_f16_wlf"]]
     parts += [works["generate", "sd3_f16_wlf", "eval_4096"]]
     assert chain == pytest.approx(sum(made.wall_hours([part]) for part in parts))
+
+
+def test_pictures_by_an_f8_vae_have_four_times_the_tokens():
+    made = resolved()
+    key = ("generate", "sd3_f16", "eval_4096")
+    before, memory_before = cost.of(made, key).flops, memory.of(made, key)
+    made["models"]["sd3_f16"]["vae_factor"] = 8
+    assert cost.of(made, key).flops > 4 * before
+    assert memory.of(made, key) > memory_before
 
 
 def test_what_a_timed_picture_waits_for_is_what_a_generated_one_does():

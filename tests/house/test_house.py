@@ -28,7 +28,7 @@ ROOMS = {
     "sources": {"backbones", "vae"},
     "latents": {"backbones", "data", "pipelines", "vae"},
     "train": {"backbones", "data", "latents", "pipelines", "vae"},
-    "generate": {"backbones", "data", "pipelines"},
+    "generate": {"backbones", "data", "pipelines", "vae"},
     "metrics": {"data"},
     "people": {"data", "endpoints"},
     "figures": {"data", "metrics", "people"},
@@ -36,7 +36,10 @@ ROOMS = {
     # the miniature
     "paper": {"config", "data", "endpoints", "figures", "ledger", "metrics", "people", "sources"},
     # what there is of backbones, metric families and kinds of figures is asked where it is defined
-    "config": {"backbones", "data", "endpoints", "figures", "metrics", "people", "train"},
+    "config": {
+        *("backbones", "data", "endpoints", "figures", "latents", "metrics", "people", "train"),
+        "vae",
+    },
     "dag": {
         *("backbones", "config", "data", "endpoints", "figures", "ledger", "metrics", "people"),
         "sources",

@@ -20,9 +20,7 @@ SCRIPTS = sorted(
 )
 # the settings that take them check them, some together with others
 CHECKED = {
-    "generate": {"--height", "--width", "--steps", "--t5-tokens"},
-    "efficiency": {"--t5-tokens"},
-    "latents": {"--t5-tokens"},
+    "generate": {"--height", "--width"},
 }
 RECIPES = [settings.Settings, autoencoder_settings.AutoencoderSettings]
 

@@ -206,7 +206,7 @@ def _disk(config: Config, where: Path) -> Finding:
     exists = next(path for path in (where, *where.parents) if path.exists())
     free, parts = shutil.disk_usage(exists).free / 1e9, plan.Plan(config).disk()
     total, here = sum(parts.values()), files.disk(where) / 1e9
-    stages = ", ".join(f"{name} {size:,.0f}" for name, size in parts.items())
+    stages = ", ".join(f"{name} {size:,.0f}" for name, size in parts.items() if size >= 1)
     space = f"about {total:,.0f} GB needed ({stages}), {free:,.0f} GB free in {exists}"
     space += f", {here:,.0f} GB written already" if here >= 1 else ""
     if total - here <= free:

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from diffusion4k import shape
+from diffusion4k.config.keys.models import ModelSampling
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import generate, keys
 from diffusion4k.dag.flags import command_line
@@ -18,7 +19,7 @@ from diffusion4k.figures import kinds
 
 PEOPLE = "people-"
 # what a model's own section says of sampling, else its backbone's
-SAMPLING = ("steps", "guidance", "t5_tokens", "vae_tiling")
+SAMPLING = (*ModelSampling.model_fields,)
 # what a figure itself says of its pictures
 OF_SHOWN = ("rows", "prompts", "sizes", "guidance", "steps", "seeds")
 

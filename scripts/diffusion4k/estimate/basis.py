@@ -137,6 +137,7 @@ def picture(config: Config, model: Config, shape: dict[str, int]) -> float:
         return 0.0
     networks, kind = architecture(config, backbone), backbones.get(backbone)
     own = config["backbones"][backbone]["generate"] | model.get("generate", {})
+    shape = shape | {"factor": model.get("vae_factor", 16)}
     forward = flops.forward(kind, networks, **shape, t5_tokens=own["t5_tokens"])
     decode = flops.decode(networks.vae, **shape, form=config["vae"]["decoder"])
     return own["steps"] * kind.predictions(own["guidance"]) * forward + decode

@@ -182,9 +182,7 @@ def efficiency(config: Config, cost: str, evaluation: str) -> Cost:
     name = entry["model"]
     model, shape = config["models"][name], px(config["evaluations"][evaluation]["size"])
     timed = model | {"generate": model.get("generate", {}) | {"steps": TIMED}}
-    # of a picture with as many latents at F16
-    times = 16 // entry.get("vae_factor", 16)
-    shape = {name: side * times for name, side in shape.items()}
+    timed |= {key: entry[key] for key in ("vae_factor",) if key in entry}
     needs, own = model_of(config, name)
     return Cost(
         ("efficiency", cost, evaluation),

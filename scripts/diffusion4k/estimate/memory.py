@@ -66,8 +66,15 @@ def _generated(config: Config, model: str, size: Size) -> float | None:
     if not backbone_of(config, config["models"][model]):
         return None
     sampling = config["generate"]
-    tiled = config["models"][model].get("generate", {}).get("vae_tiling", sampling["vae_tiling"])
-    return picture(config, model, size, offload=sampling["offload"], tiled=tiled)
+    own = config["models"][model]
+    return picture(
+        config,
+        model,
+        size,
+        offload=sampling["offload"],
+        tiled=own.get("generate", {}).get("vae_tiling", sampling["vae_tiling"]),
+        factor=own.get("vae_factor", 16),
+    )
 
 
 def host(config: Config, model: str) -> float:

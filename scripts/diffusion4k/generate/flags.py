@@ -12,6 +12,7 @@ from diffusion4k.backbones.base import Sampled
 from diffusion4k.errors import UserError
 from diffusion4k.generate.settings import SamplerSettings, choose
 from diffusion4k.pipelines.folder import PipelineFolder
+from diffusion4k.vae import DECODERS, ENCODERS
 
 DTYPES = ("float32", "bfloat16", "float16")
 SWITCH = argparse.BooleanOptionalAction
@@ -22,11 +23,11 @@ def add_sampling(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--height", type=int, default=4096, help="px, multiple of 32 (4096)")
     flags.add_argument("--width", type=int, default=4096, help="px, multiple of 32 (4096)")
     # the defaults of other pipelines are their own
-    flags.add_argument("--steps", type=int, help=f"denoising steps ({_defaults('steps')})")
+    flags.add_argument("--steps", type=limits.count, help=f"denoising steps ({_defaults('steps')})")
     flags.add_argument(
         "--guidance", type=limits.finite, help=f"guidance scale ({_defaults('guidance')})"
     )
-    flags.add_argument("--t5-tokens", type=int, help=f"1 to 512 ({_defaults('t5_tokens')})")
+    flags.add_argument("--t5-tokens", type=limits.tokens, help=f"1 to 512 ({_defaults('t5_tokens')})")
     flags.add_argument(
         "--of-class", type=json.loads, default={}, metavar="JSON",
         help='other defaults, by class: {"sd3": {"steps": 50}, "flux": {"guidance": 7}}'
@@ -103,9 +104,9 @@ def add_loading(flags: argparse.ArgumentParser, *, dtype: str) -> None:
     flags.add_argument(
         "--vae-factor", type=int, choices=[8, 16], help="default: what the pipeline says, else 16"
     )
-    flags.add_argument("--encoder", choices=["stride", "dilation"], help="default: the pipeline's")
+    flags.add_argument("--encoder", choices=ENCODERS, help="default: the pipeline's")
     flags.add_argument(
-        "--decoder", choices=["folded", "upsample", "published"],
+        "--decoder", choices=DECODERS,
         help="folded and upsample are exact, published is shifted by 1 px; default: the pipeline's"
     )  # fmt: skip
     flags.add_argument(

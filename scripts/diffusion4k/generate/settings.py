@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diffusion4k.errors import UserError
+from diffusion4k.limits import T5_TOKENS
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class SamplerSettings:
     def __post_init__(self):
         if self.steps is not None and self.steps < 1:
             raise UserError(f"--steps {self.steps}: must be at least 1")
-        if self.t5_tokens is not None and not 1 <= self.t5_tokens <= 512:
-            raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
+        if self.t5_tokens is not None and not 1 <= self.t5_tokens <= T5_TOKENS:
+            raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to {T5_TOKENS}")
 
     def check_sides(self, multiple: int) -> None:
         """UserError unless both sides are multiples of so many px."""

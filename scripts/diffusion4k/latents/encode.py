@@ -22,6 +22,7 @@ from diffusion4k import images, shape
 from diffusion4k.data.captions import CaptionedImage
 from diffusion4k.errors import UserError
 from diffusion4k.latents.store import sample_path, valid, write_sample
+from diffusion4k.limits import T5_TOKENS
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class LatentsSettings:
     def __post_init__(self):
         if any(side < 32 or side % 32 for side in self.size):
             raise UserError(f"--size {shape.text(self.size)}: must be of multiples of 32 px")
-        if not 1 <= self.t5_tokens <= 512:
-            raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to 512")
+        if not 1 <= self.t5_tokens <= T5_TOKENS:
+            raise UserError(f"--t5-tokens {self.t5_tokens}: must be from 1 to {T5_TOKENS}")
 
     @property
     def stored(self) -> int:

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from diffusion4k.errors import UserError
 from diffusion4k.train.settings import flag
+from diffusion4k.vae import DECODERS, ENCODERS
 
 CHOICES = {
     "encoder": ("frozen", "trained"),
-    "encoder_form": ("stride", "dilation"),
-    "decoder_form": ("published", "folded", "upsample"),
+    "encoder_form": ENCODERS,
+    "decoder_form": DECODERS,
     "precision": ("float32", "bfloat16"),
 }
 

@@ -13,15 +13,16 @@ from diffusion4k.config.keys.types import (
     Natural,
     NotNegative,
     Section,
+    Tokens,
     Where,
     in_words_of,
     one_of,
 )
 from diffusion4k.train.autoencoder_settings import AutoencoderSettings
 from diffusion4k.train.settings import CHOICES, Settings
+from diffusion4k.vae import DECODERS, ENCODERS
 
-Encoder = Literal["stride", "dilation"]
-Decoder = Literal["published", "folded", "upsample"]
+Encoder, Decoder = Literal[ENCODERS], Literal[DECODERS]
 Factor = one_of(8, 16)
 
 
@@ -29,7 +30,7 @@ Factor = one_of(8, 16)
 class BackboneTraining(Section):
     """What differs between backbones in training."""
 
-    t5_tokens: Count
+    t5_tokens: Tokens
     """T5 tokens in training"""
     guidance: float
     timestep_shift: Literal[CHOICES["timestep_shift"]]
@@ -66,7 +67,7 @@ class BackboneSampling(Section):
     """sampler steps"""
     guidance: NotNegative
     """guidance scale"""
-    t5_tokens: Count
+    t5_tokens: Tokens
     """T5 tokens at inference"""
 
 
@@ -148,7 +149,7 @@ class ModelSampling(Section):
     """sampler steps"""
     guidance: NotNegative = ABSENT
     """guidance scale"""
-    t5_tokens: Count = ABSENT
+    t5_tokens: Tokens = ABSENT
     """longest text in tokens, where the pipeline asks for it"""
     vae_tiling: bool = ABSENT
     """instead of `generate.vae_tiling`"""

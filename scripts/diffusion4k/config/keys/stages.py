@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from diffusion4k import latents
 from diffusion4k.config.keys.types import (
     ABSENT,
     Choice,
@@ -39,7 +40,7 @@ class Latents(Section):
     """random crops stored an image; not used online"""
     batch: Count
     """pictures (crops and their mirror images) of one sample that pass through the VAE at once"""
-    dtype: Precision
+    dtype: Literal[latents.DTYPES]
     """precision of encoding and storage"""
     shards: Count
     """jobs"""

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from diffusion4k import limits
+
 # the default of a key that may be left out and then stays absent; null is no value of it
 ABSENT: Any = None
 
@@ -118,6 +120,7 @@ Where = matching(r"[\s\S]+", "empty; it would mean the checkout itself, so give 
 Natural = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0), AfterValidator(_seed)]
 Count = Annotated[int, Field(ge=1)]
+Tokens = Annotated[int, Field(ge=1, le=limits.T5_TOKENS)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
 Shape, Least = _size(32, 32), _size(1, 1)
 Pace = Annotated[
