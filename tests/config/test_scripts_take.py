@@ -1,4 +1,4 @@
-"""What the configuration takes, the script takes that a rule hands it to: one home of each limit."""
+"""What the configuration takes, the script takes that a rule hands it to."""
 
 import argparse
 import importlib

@@ -1,6 +1,6 @@
 """What the rules ask: file names, flags and requests, as plain functions of the configuration.
 
-One module a rule file, of the same name; one asks another only for paths and names of what it reads.
+One module a rule file, of the same name; one asks another for paths and names of what it reads.
 `keys` (the slice of the configuration that a job uses), `code` (its digest) and `resources` (what
 it asks for) serve every rule. Functions take the resolved configuration first, then a name or a
 job's wildcards.

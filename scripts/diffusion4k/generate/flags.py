@@ -27,7 +27,9 @@ def add_sampling(flags: argparse.ArgumentParser) -> None:
     flags.add_argument(
         "--guidance", type=limits.finite, help=f"guidance scale ({_defaults('guidance')})"
     )
-    flags.add_argument("--t5-tokens", type=limits.tokens, help=f"1 to 512 ({_defaults('t5_tokens')})")
+    flags.add_argument(
+        "--t5-tokens", type=limits.tokens, help=f"at most 512 ({_defaults('t5_tokens')})"
+    )
     flags.add_argument(
         "--of-class", type=json.loads, default={}, metavar="JSON",
         help='other defaults, by class: {"sd3": {"steps": 50}, "flux": {"guidance": 7}}'
