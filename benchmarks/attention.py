@@ -7,8 +7,10 @@ The shapes are those of one block: Flux (1, 24, 16461, 128) with 77 T5 tokens, S
 other, as there. Ours is what torch chooses by itself (`native`, what the workflow samples with; it
 trains with `torch flash`, or `diffusers _native_cudnn` where asked to); the others are asked for by
 name. A kernel that is not installed, does not take these tensors or gives what is not finite is
-listed in `failed`. What torch hands cuDNN as it is comes last: a kernel that reads outside its
-memory ends what the process can do on the GPU. Backward: forward included. `torch` of the row
+listed in `failed`. What torch hands cuDNN as it is comes last, and after that with a gradient that
+lies in a wider tensor, as in Flux's single blocks, between two that do not: torch may read the one
+by the plan of the other, and a kernel that reads outside its memory ends what the process can do on
+the GPU. Backward: forward included. `torch` of the row
 `ours` is what torch chooses by itself, `auto` what `generate.attention: auto` does; `difference`,
 the largest, is from the first kernel's result.
 """
@@ -29,7 +31,7 @@ TORCH = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
 }
-FLASH_3 = "torch flash 3"
+FLASH_3, WIDER = "torch flash 3", "torch cudnn, gradients of two layouts"
 # as diffusers names them: FlashAttention's own packages, and its kernels from the hub
 DIFFUSERS = ("_native_cudnn", "flash", "_flash_3", "_flash_3_hub")
 
@@ -56,7 +58,8 @@ def kernels() -> dict[str, Callable]:
     made = {f"torch {name}": of_torch(backend) for name, backend in TORCH.items()}
     made |= {f"diffusers {name}": of_diffusers(name) for name in DIFFUSERS}
     made |= {FLASH_3: made["torch flash"], "ours": scaled_dot_product_attention}
-    return made | {"torch cudnn": of_torch(SDPBackend.CUDNN_ATTENTION)}
+    cudnn = of_torch(SDPBackend.CUDNN_ATTENTION)
+    return made | {"torch cudnn": cudnn, WIDER: cudnn}
 
 
 @contextlib.contextmanager
@@ -86,6 +89,8 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
         torch.randn(batch, tokens, heads, channels, device=device, dtype=dtype).transpose(1, 2)
         for _ in range(4)
     )
+    wide = torch.cat([seen.transpose(1, 2).flatten(2)] * 2, dim=2)[..., : heads * channels]
+    wide = wide.unflatten(2, (heads, channels)).transpose(1, 2)  # the same numbers
     product = 2 * batch * heads * tokens**2 * channels  # FLOPs of one of attention's two
     inputs = [tensor.requires_grad_() for tensor in (query, key, value)]
     expected, rows, failed = {}, [], {}
@@ -95,11 +100,14 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
             with torch.no_grad():
                 return attend(*inputs)
 
-        def backward(attend=attend):
+        def backward(attend=attend, side=side):
+            if side == WIDER:
+                torch.autograd.grad(attend(*inputs), inputs, wide)
             return torch.autograd.grad(attend(*inputs), inputs, seen)
 
         # the backward pass takes five such products, the forward pass two
-        for case, call, products in (("forward", forward, 2), ("backward", backward, 7)):
+        twice = 2 if side == WIDER else 1
+        for case, call, products in (("forward", forward, 2), ("backward", backward, 7 * twice)):
             try:
                 row = {"case": f"{case}, {shape}", "side": side}
                 row |= choice(shape, device, dtype) if (side, case) == ("ours", "forward") else {}

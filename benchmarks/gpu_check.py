@@ -5,7 +5,8 @@
 Each step is one of the benchmarks here, or the miniature, in a process of its own: what it breaks
 stops no other. After each, FOLDER/gpu-check.json is written anew, so that a run which is cut off
 keeps what it had; FOLDER holds the steps' own results too. A step that is named runs, the others
-do not: a second try runs what is left. What all of them may take together is in LIMIT.
+do not. After LIMIT no step begins, and one that runs then is ended: about half of them fit, and
+those that a second run is to do are named.
 
 `--packages` is the file that `make gpu-packages` leaves, for a machine with torch and no network.
 `--quick` rehearses every step, tiny and on the CPU, or with `--device cuda` on the GPU: with
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,37 +67,37 @@ def steps(gpu_gb: float) -> dict[str, Step]:
     train = (*train, "--keep-attention", "--only-ours")
     sd3 = (*train, "--backbone", "sd3", "--batch", "8")  # as in training
     flux = (*train, "--backbone", "flux")
-    whole = (*flux, "--share", "1" if gpu_gb >= LARGE else "3")
+    whole = (*flux, "--share", "1" if gpu_gb >= LARGE else "3", "--accumulate", "4")
     small = (*flux, "--optimizer", "adamw_8bit_bf16")  # whole on 80 GB: steps in the backward pass
     segment = ("benchmarks/segment.py", "--variant")
     cudnn, flash_3 = ("--attention", "cudnn"), ("--attention", "flash_3")
     return {
         "machine": step(60, "benchmarks/machine.py"),
         "segment": step(90, *segment, "plain"),
+        "train_sd3_cudnn": step(60, *sd3, *cudnn),
+        "train_flux_80gb_cudnn": step(90, *small, *cudnn),
+        "train_flux": step(90, *whole),
+        "train_flux_cudnn": step(90, *whole, *cudnn),
+        "generate_sd3_flash_3": step(120, *generate, "--backbone", "sd3", *flash_3),
+        "vae": step(60, "benchmarks/vae.py", *once),
+        "attention_flux": step(45, "benchmarks/attention.py", "--backbone", "flux", *once),
+        "train_sd3": step(60, *sd3),
+        "train_flux_80gb": step(90, *small),
+        "train_sd3_compile": step(100, *sd3, *cudnn, "--compile"),
+        "generate_sd3": step(120, *generate, "--backbone", "sd3", "--attention", "native"),
+        "generate_flux": step(180, *generate, "--backbone", "flux", "--attention", "native"),
+        "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
+        "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "segment_offload": step(120, *segment, "offload"),
         "segment_deterministic": step(90, *segment, "deterministic"),
         "segment_8bit": step(90, *segment, "8bit"),
         "segment_bf16": step(90, *segment, "bf16"),
-        "attention_flux": step(45, "benchmarks/attention.py", "--backbone", "flux", *once),
         "attention_sd3": step(45, "benchmarks/attention.py", "--backbone", "sd3", *once),
-        "vae": step(60, "benchmarks/vae.py", *once),
-        "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
-        "generate_flux": step(180, *generate, "--backbone", "flux", "--attention", "native"),
         "generate_flux_flash_3": step(180, *generate, "--backbone", "flux", *flash_3),
-        "generate_sd3": step(120, *generate, "--backbone", "sd3", "--attention", "native"),
-        "generate_sd3_flash_3": step(120, *generate, "--backbone", "sd3", *flash_3),
-        "train_sd3": step(60, *sd3),
-        "train_sd3_cudnn": step(60, *sd3, *cudnn),
-        "train_sd3_compile": step(100, *sd3, *cudnn, "--compile"),
-        "train_sd3_deterministic": step(60, *sd3, "--deterministic"),
-        "train_flux": step(90, *whole),
-        "train_flux_cudnn": step(90, *whole, *cudnn),
-        "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
-        "train_flux_80gb": step(90, *small),
-        "train_flux_80gb_cudnn": step(90, *small, *cudnn),
         "train_flux_80gb_compile": step(120, *small, *cudnn, "--compile"),
+        "train_sd3_deterministic": step(60, *sd3, "--deterministic"),
+        "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
         "train_vae": step(60, "benchmarks/train_vae.py", *once),
-        "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
         "latents": step(90, "benchmarks/latents.py", *once),
         "metrics": step(120, "benchmarks/score.py", *once),
     }
@@ -235,6 +236,7 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
     began = time.monotonic()
     chosen = {n: step for n, step in steps(memory).items() if not args.step or n in args.step}
     following = dict(itertools.pairwise(chosen))
+    running: dict[str, Running] = {}
     waiting: dict[str, Running] = {}
 
     def take(name: str, step: Step) -> dict:
@@ -242,22 +244,37 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
         if left <= 0:
             return {"state": "not begun", "seconds": 0, "results": [], "said": ""}
         print(f"{name} …", flush=True)
-        running = waiting.pop(name, None) or Running(name, step, environment, args)
+        running[name] = waiting.pop(name, None) or Running(name, step, environment, args)
         after = following.get(name, "miniature")
         if args.beside == 1 and not ALONE & {name, after}:
             waiting[after] = Running(after, chosen[after], environment, args, ahead=True)
-        return running.result(min(step.seconds * args.patience, left))
+        return running[name].result(min(step.seconds * args.patience, left))
 
+    def keep(taken: Future) -> None:
+        found[names[taken]] = taken.result()
+        record["steps"] = {name: found[name] for name in chosen if name in found}
+        write_text(args.output / "gpu-check.json", json.dumps(record, indent=1) + "\n")
+        write_text(args.output / "gpu-check.md", table(record) + "\n")
+
+    found: dict[str, dict] = {}
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(args.beside) as pool:
-        stack.callback(lambda: [running.end() for running in waiting.values()])
-        taken = {pool.submit(take, name, step): name for name, step in chosen.items()}
-        found = {}
-        for ended in as_completed(taken):
-            found[taken[ended]] = ended.result()
-            record["steps"] = {name: found[name] for name in chosen if name in found}
-            write_text(args.output / "gpu-check.json", json.dumps(record, indent=1) + "\n")
-            write_text(args.output / "gpu-check.md", table(record) + "\n")
+        stack.callback(signal.signal, signal.SIGTERM, before)
+        stack.callback(lambda: [of.end() for of in waiting.values()])
+        names = {pool.submit(take, name, step): name for name, step in chosen.items()}
+        try:
+            for ended in as_completed(names):
+                keep(ended)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for of in running.values():
+                of.end()
+            for one in names:
+                if not one.cancelled() and names[one] not in found:
+                    keep(one)
     print(table(record))
+    if record["steps"].keys() < chosen.keys():
+        sys.exit("stopped; gpu-check.json has what was begun")
     states = [found["state"] for found in record["steps"].values()]
     sys.exit(0 if set(states) <= {"done"} else 1)
 

@@ -62,13 +62,13 @@ class Inputs:
         architecture = networks.architecture(name, quick=quick, share=share)
         stored(root / "latents", name, architecture, size, 20 if quick else 77, latents)
 
-    def command(self, output: Path, steps: int, *flags: str) -> list[str]:
+    def command(self, output: Path, steps: int, *flags: str, every: int = 1) -> list[str]:
         return [
             *(sys.executable, str(harness.ROOT / "scripts/train.py"), "--backbone", self.name),
             *("--micro-batch", "1", "--learning-rate", "1e-4", "--guidance", "3.5", *flags),
             *("--pipeline", str(self.root / "pipeline.json"), "--stop-step", str(steps)),
             *("--latents", str(self.root / "latents/latents.json"), "--cache", "0"),
-            *("--workers", "2", "--save-every", "1", "--output", str(output)),
+            *("--workers", "2", "--save-every", str(every), "--output", str(output)),
             *("--progress-folder", str(output.parent / "progress")),
         ]
 
@@ -90,7 +90,8 @@ def train(inputs: Inputs, folder: Path, steps: int, *flags: str, interrupt: bool
     """(published manifest, seconds, seconds from signal to end, step at which it was saved)."""
     folder.mkdir()
     output, log, saved, at = folder / f"step-{steps:06d}.json", folder / "log", None, None
-    command, began = inputs.command(output, steps, *flags), time.perf_counter()
+    every = 1 if interrupt else steps  # the states of six blocks are 6 GB a save
+    command, began = inputs.command(output, steps, *flags, every=every), time.perf_counter()
     if interrupt:
         process = start(command, log)
         while not list(folder.glob("progress/checkpoints-*/checkpoint-*")):

@@ -5,9 +5,11 @@ import importlib.util
 import json
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 
 import psutil
 import pytest
@@ -104,8 +106,9 @@ def test_every_steps_flags_are_its_scripts(gpu_check, monkeypatch, tmp_path, mem
 
 
 def test_flux_trains_whole_where_the_memory_suffices(gpu_check):
-    assert gpu_check.steps(80)["train_flux"].command[-1] == "3"
-    assert gpu_check.steps(141)["train_flux"].command[-1] == "1"
+    for memory, share in ((80, "3"), (141, "1")):
+        command = gpu_check.steps(memory)["train_flux"].command
+        assert command[command.index("--share") + 1] == share
 
 
 @pytest.fixture
@@ -172,6 +175,39 @@ assert pathlib.Path({str(ended)!r}).exists()
 """
     found = two_steps(first, second, limit=600, each=300)
     assert found["status"] == 0, found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_its_step_and_begins_no_other(tmp_path, number):
+    """A step that lived on would hold the GPU, and be measured beside."""
+    pid, program = tmp_path / "pid", tmp_path / "slow.py"
+    program.write_text(f"import os, pathlib, time\npathlib.Path({str(pid)!r}).write_text("
+                       "str(os.getpid()))\ntime.sleep(300)\n", encoding="utf-8")  # fmt: skip
+    (tmp_path / "soon.py").write_text("", encoding="utf-8")
+    driver = f"""if True:
+        import sys
+        sys.path.insert(0, {str(BENCHMARKS)!r})
+        import gpu_check
+        names = dict(soon="soon", slow="slow", after="slow")
+        folder = {str(tmp_path)!r}
+        made = {{n: gpu_check.Step((f"{{folder}}/{{f}}.py",), 300) for n, f in names.items()}}
+        gpu_check.steps = lambda memory: made
+        gpu_check.ALONE = {{*made, "miniature"}}
+        gpu_check.main()"""
+    folder = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-c", driver, "--output", str(folder)], stderr=subprocess.PIPE, text=True
+    )
+    while not (pid.exists() and pid.read_text() and (folder / "gpu-check.json").exists()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert "stopped" in process.communicate()[1] and process.returncode == 1
+    assert not alive(int(pid.read_text()))
+    steps = json.loads((folder / "gpu-check.json").read_text("utf-8"))["steps"]
+    assert {name: step["state"] for name, step in steps.items()} == {
+        "soon": "done", "slow": "exit status -9",
+    }  # fmt: skip
 
 
 def test_what_would_begin_too_late_does_not_and_the_rest_is_kept(two_steps):

@@ -49,15 +49,42 @@ def choose_attention(transformer: nn.Module, name: str) -> None:
     """`flash`: PyTorch takes none of cuDNN's kernels by itself. `cudnn`: the transformer does.
 
     Left to PyTorch, cuDNN 9.19 (torch 2.11) reads outside its memory in the backward pass of Flux
-    at 4096 px on an H200 (docs/gpu.md). diffusers' `_native_cudnn` lays each head's tokens out one
-    after the other first; tensors of the same size that lie so passed there. UserError without a
-    GPU.
+    at 4096 px on an H200 (docs/gpu.md). That PyTorch keeps a plan of the backward pass by the
+    layout of query, key and value, and not by that of the output's gradient, which in Flux's single
+    blocks is a part of a wider tensor: what they planned, its double blocks read by. So all
+    gradients get one layout here, and by diffusers' `_native_cudnn` all inputs. UserError without
+    a GPU.
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
     if name == "cudnn":
         if not torch.cuda.is_available():
             raise UserError("--attention cudnn: torch sees no GPU here; use --attention flash")
         switch(transformer, "_native_cudnn")
+        dense_gradients(transformer)
+
+
+def dense_gradients(transformer: nn.Module) -> None:
+    """Hand each attention's kernel the gradient of its output token by token, a copy if need be."""
+    for module in transformer.modules():
+        if hasattr(module, "processor"):
+            module.register_forward_hook(_with_dense_gradient)
+
+
+class _DenseGradient(torch.autograd.Function):
+    """The identity, whose gradient is dense."""
+
+    @staticmethod
+    def forward(ctx, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.contiguous()
+
+
+def _with_dense_gradient(module: nn.Module, inputs, output):
+    """Attention's own output; where a pair comes out, a linear layer has made it dense already."""
+    return _DenseGradient.apply(output) if isinstance(output, torch.Tensor) else output
 
 
 def recompute(transformer: nn.Module, *, keep_attention: bool) -> None:

@@ -109,6 +109,11 @@ class Settings:
                 f"attention: cuDNN's takes no {self.precision}; set precision: bfloat16, or "
                 "attention: flash"
             )
+        if self.attention == "cudnn" and self.deterministic:
+            raise UserError(
+                "attention: cuDNN's is no deterministic kernel; set deterministic: false, or "
+                "attention: flash"
+            )
         if self.offload_optimizer and not self.zero_stage:
             raise UserError("offload_optimizer: only ZeRO offloads; set zero_stage: 2")
         if self.offload_optimizer and self.optimizer != "adamw":
