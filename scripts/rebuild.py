@@ -13,7 +13,7 @@ from diffusion4k import cli, images, limits, manifest
 from diffusion4k.data import captions, shards
 from diffusion4k.errors import UserError
 
-FORM = {"factor": 16, "encoder": "stride", "decoder": "published"}
+FORM = {"factor": 16, "encoder": "stride", "decoder": "folded"}
 
 
 def parser() -> argparse.ArgumentParser:

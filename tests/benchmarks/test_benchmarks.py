@@ -159,7 +159,7 @@ def test_a_deterministic_rate_is_not_the_plans_and_overwrites_no_other(monkeypat
     flags = ("--only-ours", "--repeats", 1, "--output", tmp_path, "--backbone", "sd3")
     deterministic = torch.are_deterministic_algorithms_enabled()
     try:
-        for more in ((), ("--deterministic",)):
+        for more in ((), ("--deterministic", "--accumulate", 4)):
             run(BENCHMARKS / "train.py", monkeypatch, *flags, *more)
     finally:
         torch.use_deterministic_algorithms(deterministic)
@@ -168,3 +168,4 @@ def test_a_deterministic_rate_is_not_the_plans_and_overwrites_no_other(monkeypat
     assert other.name.startswith("train-sd3-adamw_8bit-deterministic-")
     rows = [json.loads(path.read_text(encoding="utf-8"))["rows"] for path in (plain, other)]
     assert [["stage" in row for row in one] for one in rows] == [[True], [False]]
+    assert ["batch 4 x 1" in one[0]["case"] for one in rows] == [False, True]

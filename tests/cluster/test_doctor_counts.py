@@ -51,6 +51,19 @@ def test_torchruns_limit_counts_where_it_is_launched(tmp_path, monkeypatch, gpus
     assert finding.ok is ok and ("torchrun" in finding.detail) is not ok
 
 
+@pytest.mark.parametrize(("version", "ok"), [("2.15.0+cu132", True), ("2.11.0", False)])
+def test_an_older_torchrun_leaves_its_ranks_30_seconds(tmp_path, monkeypatch, version, ok):
+    monkeypatch.setattr(doctor.slurm, "setting", lambda name: "1200 sec")
+    monkeypatch.setattr(trainings.metadata, "version", lambda name: version)
+    path = tmp_path / "train/m/progress/k-000300/progress.json"
+    path.parent.mkdir(parents=True)
+    record = {"seconds_per_step": 10.0, "seconds_saving": 60.0}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    own = {"train": {"gpus": 2}}
+    finding = trainings.notice(configuration(backbones={"flux": own, "sd3": own}), tmp_path)
+    assert finding.ok is ok and ("install torch 2.15" in finding.detail) is not ok
+
+
 def test_the_documented_doctor_counts_as_this_one(tmp_path):
     """docs/cluster.md shows what it says of the paper on the cluster of its example."""
     page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")

@@ -131,8 +131,8 @@ def test_decoders(sources, tmp_path):
     [
         (("--height", 4100), "--height 4100: must be a multiple of 32 px, such as 4096"),
         (("--width", 0), "multiple of 32"),
-        (("--steps", 0), "at least 1"),
-        (("--t5-tokens", 600), "from 1 to 512"),
+        (("--of-class", '{"sd3": {"steps": 0}}'), "--steps 0: must be at least 1"),
+        (("--of-class", '{"sd3": {"t5_tokens": 600}}'), "must be from 1 to 512"),
         (("--height", 512), "positions for 256 px"),
         (("--output", "picture.gif"), "ends in .jpg or .png"),
         (("--offload", "--height", 32, "--width", 32), "needs a GPU"),

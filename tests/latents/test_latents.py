@@ -177,13 +177,14 @@ def test_crops_need_not_be_square(sources, tmp_path, name):
     assert len(tops) == 23
 
 
-def test_refusals(sources, tmp_path):
+def test_refusals(sources, tmp_path, capsys):
     with pytest.raises(UserError, match="--size 64x40: must be of multiples of 32"):
         encode(sources, tmp_path, "--size", "64x40")
     with pytest.raises(UserError, match="multiples of 32"):
         encode(sources, tmp_path, "--size", "40")
-    with pytest.raises(UserError, match="t5-tokens"):
-        encode(sources, tmp_path, "--t5-tokens", "0")
+    with pytest.raises(SystemExit):
+        encode(sources, tmp_path, "--t5-tokens", "513")
+    assert "--t5-tokens: should be at least 1 and at most 512, not 513" in capsys.readouterr().err
     with pytest.raises(UserError, match="not a pipeline of the backbone flux"):
         encode(sources, tmp_path, "--pipeline", str(sources / "sd3.json"), backbone="flux")
 

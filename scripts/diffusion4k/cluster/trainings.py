@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 from diffusion4k import progress
@@ -75,7 +76,7 @@ def notice(config: Config, run: Path) -> Finding:
         for _, step, name in _all(config)
     )
     if any(gpus > 1 for gpus, _ in worlds):  # else plain python
-        ranks = resources.shutdown_timeout(config)
+        ranks = resources.shutdown_timeout(config) if _torchrun_is_told() else 30
         limits += f", torchrun its ranks after {ranks} s"
     times = [
         (seconds, chain.section)
@@ -94,7 +95,14 @@ def notice(config: Config, run: Path) -> Finding:
     change = f"ask for more of SLURM, or lower {section}.save_every"
     if ranks < needed:
         change = "raise train.time_margin, of which torchrun leaves half"
+        if not _torchrun_is_told():
+            change = "install torch 2.15 or later, whose torchrun leaves half of train.time_margin"
     return Finding(False, "notice", f"{detail}: {lost}; {change}")
+
+
+def _torchrun_is_told() -> bool:
+    """Whether torchrun asks the environment how long its ranks have after a signal."""
+    return tuple(map(int, metadata.version("torch").split(".")[:2])) >= (2, 15)
 
 
 def _all(config: Config) -> Iterator[tuple[str, str, str]]:
