@@ -262,7 +262,7 @@ if "ratings" in CONFIG:
                 metric="{metric}",
                 scores=lambda w: [f"{m}={path}" for m, path in metrics.rated(CONFIG, w.metric)],
                 expected=metrics.count(CONFIG, CONFIG["ratings"]["evaluation"]),
-                choice=key("metrics.glcm_choice"),
+                choice=metrics.form_of_rated(CONFIG),
                 seed=key("seed"),
             ),
         shell:

@@ -12,7 +12,7 @@ from diffusion4k.backbones import noise_levels
 from diffusion4k.errors import UserError
 from diffusion4k.vae.f16 import make_pipeline_f16
 
-NAMES = ["sd3", "flux"]
+NAMES = backbones.NAMES
 HEIGHT, WIDTH, TOKENS = 64, 96, 12
 PROMPT = "a fox in the snow"
 

@@ -1,9 +1,11 @@
 """Scores of images, aggregates, comparisons, correlations."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import data, generate, sources
+from diffusion4k.dag import data, generate, keys, sources
 from diffusion4k.dag.paths import shards
 from diffusion4k.metrics import families
 
@@ -48,6 +50,19 @@ def paired() -> list[str]:
 def correlated() -> list[str]:
     """The metrics that are held against ratings."""
     return list(families.rated())
+
+
+def form_of_rated(config: Config) -> Callable[[Any], str | None]:
+    """A function of the wildcard {metric} to its form: published or corrected; None with one."""
+    of = {name: rated.corrected for name, (_, rated) in families.rated().items()}
+    told = {name: corrected[0] for name, corrected in of.items() if corrected}
+
+    def form(wildcards):
+        key = told.get(wildcards.metric)
+        return keys.look_up(config, key, {}) if key else None
+
+    form.keys = tuple((key,) for key in told.values())
+    return form
 
 
 def networks(config: Config, stage: str) -> dict[str, str]:

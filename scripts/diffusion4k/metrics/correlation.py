@@ -55,7 +55,7 @@ def read_scores(
     `choice`: published, or corrected where the metric has such a form (the GLCM Score).
     """
     family, rated = families.rated()[metric]
-    name = rated.corrected if choice == "corrected" and rated.corrected else rated.metric
+    name = rated.corrected[1] if choice == "corrected" and rated.corrected else rated.metric
     rows = aggregate.rows(family.name, shards, expected)
     _, (column,) = family.statistics(rows)[name]
     pairs = zip(rows["id"], rows[column], strict=True)

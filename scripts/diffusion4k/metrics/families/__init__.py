@@ -63,11 +63,12 @@ class Rated:
 
     metric: its aggregate, which must be the mean of a score that each image has.
     sign: -1 where a lower score is better.
+    corrected: (a key of the configuration, an aggregate): where that key is `corrected`, the other.
     """
 
     metric: str
     sign: int = 1
-    corrected: str = ""  # the aggregate under the corrected choice, if there is another
+    corrected: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -63,5 +63,8 @@ FAMILY = Texture(
     stage="texture",
     generated=True,
     paired=True,
-    rated={"glcm": Rated("glcm", corrected="glcm_entropy"), "cr": Rated("cr_mean", sign=-1)},
+    rated={
+        "glcm": Rated("glcm", corrected=("metrics.glcm_choice", "glcm_entropy")),
+        "cr": Rated("cr_mean", sign=-1),
+    },
 )
