@@ -89,12 +89,14 @@ def key(
     `then` makes of it what the flag wants.
     """
 
-    def value(wildcards):
-        known = names(config, wildcards)
+    def by_names(known: dict[str, str]):
         values = (look_up(config, path, known) for path in paths)
         return then(next((v for v in values if v is not ABSENT), None))
 
-    value.keys = (paths,)
+    def value(wildcards):
+        return by_names(names(config, wildcards))
+
+    value.keys, value.by_names = (paths,), by_names
     return value
 
 
@@ -119,6 +121,8 @@ def flags(config: Config, *mappings: Callable, **values: Any) -> Callable[[Any],
         known = names(config, wildcards)
 
         def of(value: Any) -> Any:
+            if hasattr(value, "by_names"):  # a key: a job's names are looked up once
+                return value.by_names(known)
             if callable(value):
                 return value(wildcards)
             return value.format(**known) if isinstance(value, str) else value
