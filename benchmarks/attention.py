@@ -7,15 +7,15 @@ The shapes are those of one block: Flux (1, 24, 16461, 128) with 77 T5 tokens, S
 other, as there. Ours is what torch chooses by itself (`native`, what the workflow samples with; it
 trains with `torch flash`, or `diffusers _native_cudnn` where asked to); the others are asked for by
 name. A kernel that is not installed, does not take these tensors or gives what is not finite is
-listed in `failed`. What torch hands cuDNN as it is comes last, and after that with a gradient that
-lies in a wider tensor, as in Flux's single blocks, between two that do not: torch may read the one
-by the plan of the other, and a kernel that reads outside its memory ends what the process can do on
-the GPU. Backward: forward included. `torch` of the row
-`ours` is what torch chooses by itself, `auto` what `generate.attention: auto` does; `difference`,
-the largest, is from the first kernel's result.
+listed in `failed`. What torch hands cuDNN as it is comes last, and after it two gradients that lie
+otherwise, as those of Flux's single and double blocks: torch may read the second by the plan of the
+first, and a kernel that reads outside its memory ends what the process can do on the GPU. Backward:
+forward included. `torch` of the row `ours` is what torch chooses by itself, `auto` what
+`generate.attention: auto` does; `difference`, the largest, is from the first kernel's result.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 import harness
@@ -31,7 +31,7 @@ TORCH = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
 }
-FLASH_3, WIDER = "torch flash 3", "torch cudnn, gradients of two layouts"
+FLASH_3, TWO_LAYOUTS = "torch flash 3", "backward, gradients of two layouts"
 # as diffusers names them: FlashAttention's own packages, and its kernels from the hub
 DIFFUSERS = ("_native_cudnn", "flash", "_flash_3", "_flash_3_hub")
 
@@ -58,8 +58,7 @@ def kernels() -> dict[str, Callable]:
     made = {f"torch {name}": of_torch(backend) for name, backend in TORCH.items()}
     made |= {f"diffusers {name}": of_diffusers(name) for name in DIFFUSERS}
     made |= {FLASH_3: made["torch flash"], "ours": scaled_dot_product_attention}
-    cudnn = of_torch(SDPBackend.CUDNN_ATTENTION)
-    return made | {"torch cudnn": cudnn, WIDER: cudnn}
+    return made | {"torch cudnn": of_torch(SDPBackend.CUDNN_ATTENTION)}
 
 
 @contextlib.contextmanager
@@ -89,8 +88,6 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
         torch.randn(batch, tokens, heads, channels, device=device, dtype=dtype).transpose(1, 2)
         for _ in range(4)
     )
-    wide = torch.cat([seen.transpose(1, 2).flatten(2)] * 2, dim=2)[..., : heads * channels]
-    wide = wide.unflatten(2, (heads, channels)).transpose(1, 2)  # the same numbers
     product = 2 * batch * heads * tokens**2 * channels  # FLOPs of one of attention's two
     inputs = [tensor.requires_grad_() for tensor in (query, key, value)]
     expected, rows, failed = {}, [], {}
@@ -100,14 +97,11 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
             with torch.no_grad():
                 return attend(*inputs)
 
-        def backward(attend=attend, side=side):
-            if side == WIDER:
-                torch.autograd.grad(attend(*inputs), inputs, wide)
+        def backward(attend=attend):
             return torch.autograd.grad(attend(*inputs), inputs, seen)
 
         # the backward pass takes five such products, the forward pass two
-        twice = 2 if side == WIDER else 1
-        for case, call, products in (("forward", forward, 2), ("backward", backward, 7 * twice)):
+        for case, call, products in (("forward", forward, 2), ("backward", backward, 7)):
             try:
                 row = {"case": f"{case}, {shape}", "side": side}
                 row |= choice(shape, device, dtype) if (side, case) == ("ours", "forward") else {}
@@ -122,7 +116,33 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
                 failed[f"{side}, {case}, {shape}"] = f"{type(error).__name__}: {error}"[:200]
                 continue
             rows.append(harness.achieved(row, products * product, limit))
+    try:
+        rows.append({"side": "torch cudnn", **two_layouts(kernels()["torch cudnn"], inputs, seen)})
+    except Exception as error:  # noqa: BLE001
+        failed[f"torch cudnn, {TWO_LAYOUTS}"] = f"{type(error).__name__}: {error}"[:200]
     return rows, failed
+
+
+def two_layouts(attend: Callable, inputs: list[torch.Tensor], seen: torch.Tensor) -> harness.Row:
+    """A gradient that lies in a tensor five times as wide, then the same numbers densely.
+
+    `difference` is that of the gradients that come of them. Of a token less than `inputs`, so that
+    no plan is there yet: what the first one leaves, the second may be read by.
+    """
+    inputs = [tensor.detach()[:, :, 1:].requires_grad_() for tensor in inputs]
+    dense = seen[:, :, 1:].transpose(1, 2).contiguous()
+    heads, channels = dense.shape[2:]
+    wide = torch.cat([dense.flatten(2)] * 5, dim=2)[..., : heads * channels]
+    wide = wide.unflatten(2, (heads, channels))
+    began, found = time.perf_counter(), []
+    for gradient in (wide, dense):
+        gradients = torch.autograd.grad(attend(*inputs), inputs, gradient.transpose(1, 2))
+        found.append(torch.stack(gradients))
+    apart = (found[0] - found[1]).abs().max().item()  # which waits for the device
+    seconds = time.perf_counter() - began
+    return {"case": f"{TWO_LAYOUTS}, {tuple(inputs[0].shape)}", "seconds": seconds} | {
+        "difference": apart
+    }
 
 
 def main() -> None:

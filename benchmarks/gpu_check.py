@@ -5,7 +5,7 @@
 Each step is one of the benchmarks here, or the miniature, in a process of its own: what it breaks
 stops no other. After each, FOLDER/gpu-check.json is written anew, so that a run which is cut off
 keeps what it had; FOLDER holds the steps' own results too. A step that is named runs, the others
-do not. After LIMIT no step begins, and one that runs then is ended: about half of them fit, and
+do not. After LIMIT no step begins, and one that runs then is ended: not all of them fit, and
 those that a second run is to do are named.
 
 `--packages` is the file that `make gpu-packages` leaves, for a machine with torch and no network.
@@ -24,8 +24,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,8 @@ def steps(gpu_gb: float) -> dict[str, Step]:
         "segment": step(90, *segment, "plain"),
         "train_sd3_cudnn": step(60, *sd3, *cudnn),
         "train_flux_80gb_cudnn": step(90, *small, *cudnn),
-        "train_flux": step(90, *whole),
-        "train_flux_cudnn": step(90, *whole, *cudnn),
+        "train_flux": step(150, *whole),
+        "train_flux_cudnn": step(150, *whole, *cudnn),
         "generate_sd3_flash_3": step(120, *generate, "--backbone", "sd3", *flash_3),
         "vae": step(60, "benchmarks/vae.py", *once),
         "attention_flux": step(45, "benchmarks/attention.py", "--backbone", "flux", *once),
@@ -121,17 +122,18 @@ class Running:
                 cwd=ROOT, env=environment, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
 
-    def result(self, seconds: float) -> dict:
+    def result(self, seconds: float, stop: threading.Event) -> dict:
         """It is its turn, for so long; {state, seconds, results: the JSONs that it left, said}."""
         began = time.monotonic()
         self.turn.touch()
-        try:
-            status = self.process.wait(seconds)
+        while (status := self.process.poll()) is None and not stop.is_set():
+            if time.monotonic() - began > seconds:
+                break
+            time.sleep(0.05)
+        state = "stopped" if stop.is_set() else f"over its {seconds:.0f} s"
+        if status is not None:
             state = "done" if status == 0 else f"exit status {status}"
-        except subprocess.TimeoutExpired:
-            state = f"over its {seconds:.0f} s"
-        finally:
-            self.end()
+        self.end()
         text = self.log.read_text(encoding="utf-8", errors="replace")
         results = sorted(self.output.glob("*.json"))
         return {
@@ -236,45 +238,33 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
     began = time.monotonic()
     chosen = {n: step for n, step in steps(memory).items() if not args.step or n in args.step}
     following = dict(itertools.pairwise(chosen))
-    running: dict[str, Running] = {}
     waiting: dict[str, Running] = {}
+    stop = threading.Event()
 
     def take(name: str, step: Step) -> dict:
         left = args.limit - (time.monotonic() - began)
-        if left <= 0:
+        if left <= 0 or stop.is_set():
             return {"state": "not begun", "seconds": 0, "results": [], "said": ""}
         print(f"{name} …", flush=True)
-        running[name] = waiting.pop(name, None) or Running(name, step, environment, args)
+        running = waiting.pop(name, None) or Running(name, step, environment, args)
         after = following.get(name, "miniature")
         if args.beside == 1 and not ALONE & {name, after}:
             waiting[after] = Running(after, chosen[after], environment, args, ahead=True)
-        return running[name].result(min(step.seconds * args.patience, left))
+        return running.result(min(step.seconds * args.patience, left), stop)
 
-    def keep(taken: Future) -> None:
-        found[names[taken]] = taken.result()
-        record["steps"] = {name: found[name] for name in chosen if name in found}
-        write_text(args.output / "gpu-check.json", json.dumps(record, indent=1) + "\n")
-        write_text(args.output / "gpu-check.md", table(record) + "\n")
-
-    found: dict[str, dict] = {}
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(args.beside) as pool:
-        stack.callback(signal.signal, signal.SIGTERM, before)
-        stack.callback(lambda: [of.end() for of in waiting.values()])
-        names = {pool.submit(take, name, step): name for name, step in chosen.items()}
-        try:
-            for ended in as_completed(names):
-                keep(ended)
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for of in running.values():
-                of.end()
-            for one in names:
-                if not one.cancelled() and names[one] not in found:
-                    keep(one)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.signal(number, lambda *_: stop.set())
+            stack.callback(signal.signal, number, before)
+        stack.callback(lambda: [running.end() for running in waiting.values()])
+        taken = {pool.submit(take, name, step): name for name, step in chosen.items()}
+        found = {}
+        for ended in as_completed(taken):
+            found[taken[ended]] = ended.result()
+            record["steps"] = {name: found[name] for name in chosen if name in found}
+            write_text(args.output / "gpu-check.json", json.dumps(record, indent=1) + "\n")
+            write_text(args.output / "gpu-check.md", table(record) + "\n")
     print(table(record))
-    if record["steps"].keys() < chosen.keys():
-        sys.exit("stopped; gpu-check.json has what was begun")
     states = [found["state"] for found in record["steps"].values()]
     sys.exit(0 if set(states) <= {"done"} else 1)
 

@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="loading processes")
     parser.add_argument("--keep-attention", action="store_true", help="ours: do not recompute it")
     parser.add_argument("--attention", choices=CHOICES["attention"], default="flash")
-    parser.add_argument("--compile", action="store_true", help="ours, on a GPU")
+    parser.add_argument("--compile", action="store_true", help="ours")
     parser.add_argument(
         "--share", type=int, default=1, help="one block of so many, for less memory"
     )

@@ -148,6 +148,32 @@ def test_the_memory_of_steps_inside_the_backward_pass_is_counted(monkeypatch, ca
     assert held < found["peak"] < held + found["weights"]
 
 
+def test_a_gradient_that_is_read_by_anothers_layout_is_seen(monkeypatch):
+    """As torch's plan of cuDNN's backward pass would read it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    attention = runpy.run_path(str(BENCHMARKS / "attention.py"))
+    inputs = [torch.randn(1, 8, 2, 16).transpose(1, 2) for _ in range(3)]
+    seen, plan = torch.randn(1, 8, 2, 16).transpose(1, 2), []
+
+    class Stale(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, tensor):
+            return tensor.view_as(tensor)
+
+        @staticmethod
+        def backward(ctx, gradient):
+            plan.append(gradient.stride())
+            if gradient.stride() == plan[0]:
+                return gradient
+            held = torch.nn.functional.pad(gradient.transpose(1, 2).flatten(), (0, 10**4))
+            return held.as_strided(gradient.shape, plan[0])
+
+    attend = torch.nn.functional.scaled_dot_product_attention
+    assert attention["two_layouts"](attend, inputs, seen)["difference"] < 1e-6
+    stale = attention["two_layouts"](lambda *qkv: Stale.apply(attend(*qkv)), inputs, seen)
+    assert stale["difference"] > 0.1
+
+
 def test_results_are_of_full_runs():
     for path in (BENCHMARKS / "results").glob("*.json"):
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -51,10 +51,18 @@ def test_torchruns_limit_counts_where_it_is_launched(tmp_path, monkeypatch, gpus
     assert finding.ok is ok and ("torchrun" in finding.detail) is not ok
 
 
-@pytest.mark.parametrize(("version", "ok"), [("2.15.0+cu132", True), ("2.11.0", False)])
+@pytest.mark.parametrize(
+    ("version", "ok"), [("2.15.0+cu132", True), ("2.11.0", False), (None, True)]
+)
 def test_an_older_torchrun_leaves_its_ranks_30_seconds(tmp_path, monkeypatch, version, ok):
     monkeypatch.setattr(doctor.slurm, "setting", lambda name: "1200 sec")
-    monkeypatch.setattr(trainings.metadata, "version", lambda name: version)
+
+    def installed(name):
+        if not version:
+            raise trainings.metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(trainings.metadata, "version", installed)
     path = tmp_path / "train/m/progress/k-000300/progress.json"
     path.parent.mkdir(parents=True)
     record = {"seconds_per_step": 10.0, "seconds_saving": 60.0}

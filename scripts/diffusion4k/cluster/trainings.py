@@ -101,8 +101,14 @@ def notice(config: Config, run: Path) -> Finding:
 
 
 def _torchrun_is_told() -> bool:
-    """Whether torchrun asks the environment how long its ranks have after a signal."""
-    return tuple(map(int, metadata.version("torch").split(".")[:2])) >= (2, 15)
+    """Whether torchrun asks the environment how long its ranks have after a signal.
+
+    Without torch here jobs have that of envs/gpu.yaml, which does.
+    """
+    try:
+        return tuple(map(int, metadata.version("torch").split(".")[:2])) >= (2, 15)
+    except metadata.PackageNotFoundError:
+        return True
 
 
 def _all(config: Config) -> Iterator[tuple[str, str, str]]:

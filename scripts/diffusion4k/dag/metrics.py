@@ -59,7 +59,7 @@ def form_of_rated(config: Config) -> Callable[[Any], str | None]:
 
     def form(wildcards):
         key = told.get(wildcards.metric)
-        return keys.look_up(config, key, {}) if key else None
+        return keys.key(config, key)(wildcards) if key else None
 
     form.keys = tuple((key,) for key in told.values())
     return form

@@ -35,7 +35,8 @@ def asked(
     """Memory, minutes and GPUs of a step, raised by attempt; where it runs; how it starts.
 
     Memory is raised by attempts that failed: `ended_slots` counts those that ended as planned. A
-    key whose function gives None is no resource of that job, as Snakemake has it.
+    key whose function gives None is no resource of that job, as Snakemake has it, nor is one that
+    is not here, unless a profile's default-resources have it.
     """
     site = config["site"]
 

@@ -56,7 +56,7 @@ def of(config: Config, key: Key) -> float | None:
             entry["model"],
             config["evaluations"][rest[0]]["size"],
             offload=entry.get("offload", False),
-            factor=entry.get("vae_factor", 16),
+            factor=entry.get("vae_factor", config["models"][entry["model"]].get("vae_factor", 16)),
         )
     return None
 
