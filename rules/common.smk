@@ -7,6 +7,7 @@
 #                            from them (scripts/diffusion4k/dag/keys.py)
 #   flags(size=key(…), …)    command-line flags; in `params`, so that a changed key runs the job again
 #   in_and_out, pace         what a flag takes of a price, of `save_every`: key(…, then=pace)
+#   shape.text, .height, …   and of a size
 #   code("texture.py")       digest of a script, or of the module that does a script's work, and of
 #                            all of ours that it imports and that decides bytes
 #   **asks("latents")        memory, minutes, GPUs and launch line, from resources.<step> and `site`
@@ -14,6 +15,7 @@
 #   footer("table_3")        what of a table's or figure's settings is not as in the paper
 #   alternatives(names)      a wildcard constraint that matches these alone
 #   LINEAGE.behind(files)    for a target, all files that these rest on
+#   UserError                what a helper raises: a line for people
 #   R, CONDA                 the run's folder; whether conda makes the environments of jobs
 #
 # A stage's own helpers are in the module of its name in scripts/diffusion4k/dag, which its rule file
@@ -35,7 +37,7 @@ from diffusion4k.dag.deviations import Deviations
 from diffusion4k.dag.flags import alternatives
 from diffusion4k.dag.lineage import Lineage
 from diffusion4k.errors import UserError
-from diffusion4k import streams
+from diffusion4k import shape, streams
 
 streams.names_in_utf8()  # here and in all jobs
 streams.prepare()  # what is printed here dies in no locale

@@ -4,7 +4,6 @@
 #        checking again never re-trains.
 #        captions/<captions>/<split>.json, a split's images under other captions: a data set of links
 #        and a metadata.jsonl of its own, which stands wherever the source would.
-from diffusion4k import shape
 from diffusion4k.dag import data
 
 

@@ -2,7 +2,6 @@
 # Gives: generate/<model>/<evaluation>/shard-<i>-of-<n>.json, the images beside it. A generated image
 #        depends on model, prompt id, seed policy, size and settings, never on the shard.
 #        efficiency/<cost>/<evaluation>.json, what one of its pictures takes.
-from diffusion4k import shape
 from diffusion4k.dag import generate
 
 

@@ -1,6 +1,5 @@
 # Needs: a backbone's pipeline (its VAE and text encoders) and the checked training split.
 # Gives: latents/<backbone>/shard-<i>-of-<n>.json, one safetensors file a sample beside it.
-from diffusion4k import shape
 from diffusion4k.dag import latents
 
 

@@ -6,7 +6,6 @@
 #
 # What the families are is written in scripts/diffusion4k/metrics/families, a module a family; one
 # that scores single images needs no rule of its own, see per_image.
-from diffusion4k import shape
 from diffusion4k.dag import metrics
 
 

@@ -14,7 +14,6 @@ from snakemake.exceptions import WorkflowError
 
 from diffusion4k.cluster import leftovers
 from diffusion4k.dag import preflight
-from diffusion4k.errors import UserError
 
 preflight.use_own_interpreter()
 

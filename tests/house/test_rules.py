@@ -25,9 +25,8 @@ SNAKEMAKE = {
     "temp", "unpack", "workflow",
 }  # fmt: skip
 # the module of its own name, in dag, is all that a rule file imports of ours, but for
-EVERYBODYS = {"diffusion4k.shape"}  # sizes as flags have them
 BESIDE = {
-    "preflight": {"diffusion4k.cluster.leftovers", "diffusion4k.errors.UserError"},
+    "preflight": {"diffusion4k.cluster.leftovers"},
     "report": {"diffusion4k.estimate.arithmetic"},
 }
 
@@ -102,7 +101,7 @@ def faults(path: Path, text: str) -> list[str]:
     lines = [f"{name}: from another file" for name in sorted(own - known)]
     if path.stem in FILES and path.stem != "common":
         ours = {what for what in imported(text).values() if what.startswith("diffusion4k")}
-        allowed = {f"diffusion4k.dag.{path.stem}"} | EVERYBODYS | BESIDE.get(path.stem, set())
+        allowed = {f"diffusion4k.dag.{path.stem}"} | BESIDE.get(path.stem, set())
         lines += [f"{what}: another stage's" for what in sorted(ours - allowed)]
     return lines
 
@@ -138,5 +137,5 @@ def test_what_is_wrong_is_seen():
     assert names(path, text + "\nfor word in ():\n    pass\n")[1]["word"] == "train.smk"
     assert shared() == {
         *("CONFIG", "key", "flags", "code", "in_and_out", "pace", "footer", "LINEAGE", "R"),
-        *("alternatives", "CONDA", "asks", "threads"),
+        *("alternatives", "CONDA", "asks", "threads", "shape", "UserError"),
     }
