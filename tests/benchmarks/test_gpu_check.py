@@ -56,7 +56,7 @@ def test_a_rehearsal(tmp_path):
     # a test asserts no time: all limits are ten times as long
     status, record, said = check(tmp_path, *names, "--patience", "10", "--limit", "7200")
     assert status == 0, said
-    assert list(record["steps"]) == names and record["quick"]
+    assert set(record["steps"]) == set(names) and record["quick"]
     assert all(step["state"] == "done" for step in record["steps"].values())
     assert {name.partition("_")[0] for name in names} >= REHEARSED
     for name in names[:-1]:
