@@ -49,11 +49,11 @@ def choose_attention(transformer: nn.Module, name: str) -> None:
     """`flash`: PyTorch takes none of cuDNN's kernels by itself. `cudnn`: the transformer does.
 
     Left to PyTorch, cuDNN 9.19 (torch 2.11) reads outside its memory in the backward pass of Flux
-    at 4096 px on an H200 (docs/gpu.md). That PyTorch keeps a plan of the backward pass by the
-    layout of query, key and value, and not by that of the output's gradient, which in Flux's single
-    blocks is a part of a wider tensor: what they planned, its double blocks read by. So all
-    gradients get one layout here, and by diffusers' `_native_cudnn` all inputs. UserError without
-    a GPU.
+    at 4096 px on an H200 (docs/gpu.md). Likely, by its source: that PyTorch keeps a plan of the
+    backward pass by the layout of query, key and value, and not by that of the output's gradient,
+    which in Flux's single blocks is a part of a wider tensor; its double blocks read by their plan.
+    So all gradients get one layout here, and by diffusers' `_native_cudnn` all inputs. UserError
+    without a GPU.
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
     if name == "cudnn":
@@ -64,14 +64,14 @@ def choose_attention(transformer: nn.Module, name: str) -> None:
 
 
 def dense_gradients(transformer: nn.Module) -> None:
-    """Hand each attention's kernel the gradient of its output token by token, a copy if need be."""
+    """Hand each attention's kernel a dense gradient of its output, (B, N, d), a copy if need be."""
     for module in transformer.modules():
         if hasattr(module, "processor"):
             module.register_forward_hook(_with_dense_gradient)
 
 
 class _DenseGradient(torch.autograd.Function):
-    """The identity, whose gradient is dense."""
+    """The identity on a tensor of any shape and dtype, whose gradient is dense."""
 
     @staticmethod
     def forward(ctx, tensor: torch.Tensor) -> torch.Tensor:
