@@ -43,7 +43,8 @@ include: "rules/checks.smk"
 
 
 # rules/common.smk says where the library is
-from diffusion4k.dag import claims, figures, paper, preflight, report as page
+from diffusion4k.dag import claims, figures, paper
+from diffusion4k.run import preflight, report as page
 
 
 localrules:

@@ -22,6 +22,12 @@ rule judge_claims:
         "../envs/paper.yaml"
     params:
         code=lambda w: claims.code(CONFIG),
-        flags=lambda w: claims.flags(CONFIG),
+        flags=flags(
+            claims=lambda w: claims.listed(CONFIG),
+            tables=lambda w: claims.table_manifests(CONFIG),
+            comparisons=lambda w: named(claims.comparisons(CONFIG)),
+            votes=lambda w: claims.votes(CONFIG),
+            published=lambda w: named((path.stem, path) for path in claims.published(CONFIG)),
+        ),
     shell:
         "python scripts/claims.py {params.flags} --output {output.manifest} > {log} 2>&1"

@@ -6,7 +6,9 @@
 #   key("latents.size")      the value of a key; names in braces are the job's wildcards, or follow
 #                            from them (scripts/diffusion4k/dag/keys.py)
 #   flags(size=key(…), …)    command-line flags; in `params`, so that a changed key runs the job again
-#   in_and_out, pace         what a flag takes of a price, of `save_every`: key(…, then=pace)
+#   each("model", of, …)     what a flag takes of several models: the values of each that `of` names
+#   named(pairs)             and of files, NAME=FILE each
+#   in_and_out, pace         and of a price, of `save_every`: key(…, then=pace)
 #   shape.text, .height, …   and of a size
 #   code("texture.py")       digest of a script, or of the module that does a script's work, and of
 #                            all of ours that it imports and that decides bytes
@@ -18,8 +20,9 @@
 #   UserError                what a helper raises: a line for people
 #   R, CONDA                 the run's folder; whether conda makes the environments of jobs
 #
-# A stage's own helpers are in the module of its name in scripts/diffusion4k/dag, which its rule file
-# imports. What a rule file sets it alone uses (tests/house/test_rules.py).
+# A stage's own helpers are in the module of its name in scripts/diffusion4k/dag (what looks over the
+# whole run: in run/ beside it), which its rule file imports. What a rule file sets it alone uses
+# (tests/house/test_rules.py).
 import gc
 import sys
 from functools import partial
@@ -34,7 +37,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from diffusion4k.config import resolve as configuration
 from diffusion4k.dag import code as digests, keys, paths, resources, reuse
 from diffusion4k.dag.deviations import Deviations
-from diffusion4k.dag.flags import alternatives
+from diffusion4k.dag.flags import alternatives, named
 from diffusion4k.dag.lineage import Lineage
 from diffusion4k.errors import UserError
 from diffusion4k import shape, streams
@@ -62,6 +65,7 @@ except UserError as error:
 
 key = partial(keys.key, CONFIG)
 flags = partial(keys.flags, CONFIG)
+each = partial(keys.each, CONFIG)
 code = partial(digests.of_job, CONFIG)
 asks = partial(resources.asked, CONFIG)
 threads = partial(resources.threads, CONFIG)

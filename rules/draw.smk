@@ -20,7 +20,7 @@ rule prompts:
         "../envs/paper.yaml"
     params:
         code=code("prompts.py"),
-        flags=lambda w: draw.prompt_flags(CONFIG, w.prompts),
+        flags=flags(file=key("prompts.{prompts}.file"), texts=key("prompts.{prompts}.texts")),
         content=lambda w: draw.prompt_digest(CONFIG, w.prompts),
     shell:
         "python scripts/prompts.py {params.flags} --output {output} > {log} 2>&1"
@@ -47,7 +47,48 @@ rule draw:
         offload=flags(offload=key("generate.offload")),
     params:
         code=code("draw.py"),
-        of_shown=lambda w: draw.flags(CONFIG, w.shown),
+        of_shown=flags(
+            rows=each(
+                "model",
+                lambda w: draw.sampled(CONFIG, w.shown),
+                model=lambda w: draw.pipeline(CONFIG, w.model),
+                # a model's own settings, else its backbone's, where the figure varies them not
+                steps=key(
+                    "figures.{shown}.steps",
+                    "models.{model}.generate.steps",
+                    "backbones.{backbone}.generate.steps",
+                    then=draw.of_row,
+                ),
+                guidance=key(
+                    "figures.{shown}.guidance",
+                    "models.{model}.generate.guidance",
+                    "backbones.{backbone}.generate.guidance",
+                    then=draw.of_row,
+                ),
+                t5_tokens=key(
+                    "models.{model}.generate.t5_tokens", "backbones.{backbone}.generate.t5_tokens"
+                ),
+                vae_tiling=key("models.{model}.generate.vae_tiling"),
+                vae_factor=key("models.{model}.vae_factor"),
+                dataset=lambda w: draw.own_prompts(CONFIG, w.shown, w.model),
+            ),
+            of_class=lambda w: draw.of_class(CONFIG, w.shown),
+            dataset=lambda w: draw.dataset(CONFIG, w.shown),
+            folder=lambda w: draw.folder(CONFIG, w.shown),
+            count=lambda w: draw.entry(CONFIG, w.shown).get("count"),
+            spread=lambda w: draw.entry(CONFIG, w.shown).get("spread"),
+            sizes=key(
+                "figures.{shown}.sizes",
+                "evaluations.{evaluation}.size",
+                "evaluations.{people.evaluation}.size",
+                then=draw.in_words,
+            ),
+            guidance=key("figures.{shown}.guidance"),
+            steps=key("figures.{shown}.steps"),
+            seeds=key("figures.{shown}.seeds", "seed", then=draw.several),
+            in_turn=lambda w: draw.in_turn(CONFIG, w.shown),
+            kernel=lambda w: draw.kernel(CONFIG),
+        ),
         flags=flags(
             negative_prompt=key("generate.negative_prompt"),
             seed_policy=key("generate.seed_policy"),

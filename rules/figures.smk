@@ -26,7 +26,19 @@ rule rebuild:
         **asks("reconstruct"),
     params:
         code=code("rebuild.py"),
-        of_figure=lambda w: figures.rebuild_flags(CONFIG, w.figure),
+        of_figure=flags(
+            rows=each(
+                "vae",
+                key("figures.{figure}.rows"),
+                vae=lambda w: figures.vae_manifest(CONFIG, w.vae),
+                factor=key("vaes.{vae}.factor"),
+                encoder=key("vaes.{vae}.encoder", "vae.encoder"),
+                decoder=key("vaes.{vae}.decoder", "vae.decoder"),
+            ),
+            dataset=lambda w: figures.photographs(CONFIG, w.figure),
+            folder=lambda w: figures.photograph_folder(CONFIG, w.figure),
+            count=key("figures.{figure}.count"),
+        ),
         flags=flags(
             size=key("reconstruction.size"),
             vae_tiling=key("reconstruction.vae_tiling"),
@@ -60,7 +72,12 @@ rule figure:
     params:
         code=lambda w: figures.digest(CONFIG, w.figure),
         kind=key("figures.{figure}.kind"),
-        flags=lambda w: figures.flags(CONFIG, w.figure, footer(w.figure)),
+        flags=flags(
+            spec=lambda w: figures.spec(CONFIG, w.figure, footer(w.figure)),
+            rows=lambda w: named(figures.rows(CONFIG, w.figure)),
+            reference=lambda w: figures.reference(CONFIG, w.figure),
+            folder=lambda w: figures.reference_folder(CONFIG, w.figure),
+        ),
     shell:
         "python scripts/figure.py {params.kind} {params.flags} --output {output.manifest} > {log} 2>&1"
 

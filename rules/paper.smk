@@ -32,7 +32,14 @@ rule table:
         "../envs/paper.yaml"
     params:
         code=lambda w: paper.table_code(CONFIG, w.table),
-        flags=lambda w: paper.table_flags(CONFIG, w.table, footer(w.table)),
+        flags=flags(
+            name="{table}",
+            spec=lambda w: paper.spec(CONFIG, w.table, footer(w.table)),
+            published="config/published/{table}.csv",
+            context=key("tables.{table}.context", then=paper.context),
+            values=lambda w: named(paper.numbers(CONFIG, w.table)),
+            comparisons=lambda w: named(paper.comparisons(CONFIG, w.table)),
+        ),
     shell:
         "python scripts/table.py {params.flags} --output {output.manifest} > {log} 2>&1"
 

@@ -37,8 +37,8 @@ rule kit:
         code=lambda w: people.kit_code(),
         flags=flags(
             people.asked(CONFIG),
-            images=lambda w: people.named(people.pictures(CONFIG, w.purpose)),
-            captions=lambda w: people.named(people.captions(CONFIG, w.purpose)),
+            images=lambda w: named(people.pictures(CONFIG, w.purpose)),
+            captions=lambda w: named(people.captions(CONFIG, w.purpose)),
             folder=lambda w: people.folder(CONFIG),
             prompts=key("people.prompts"),
             embed_mb=key("people.embed_mb"),
@@ -87,8 +87,8 @@ if "judge" in CONFIG:
             code=lambda w: people.judge_code(),
             flags=flags(
                 pairs=key("people.pairs", then=people.joined),
-                images=lambda w: people.named(people.pictures(CONFIG, "pairs")),
-                captions=lambda w: people.named(people.captions(CONFIG, "pairs")),
+                images=lambda w: named(people.pictures(CONFIG, "pairs")),
+                captions=lambda w: named(people.captions(CONFIG, "pairs")),
                 folder=lambda w: people.folder(CONFIG),
                 prompts=key("people.prompts"),
                 base_url=key("endpoints.{judge.endpoint}.base_url"),

@@ -12,8 +12,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from diffusion4k.cluster import leftovers
-from diffusion4k.dag import preflight
+from diffusion4k.run import preflight
 
 preflight.use_own_interpreter()
 
@@ -25,7 +24,7 @@ if workflow.is_main_process:
     except UserError as error:
         raise WorkflowError(str(error)) from None
     if not workflow.dryrun:
-        leftovers.release_dead_lock()
+        preflight.release_dead_lock()
     for note in preflight.notes(CONFIG):
         print(f"note: {note}", file=sys.stderr)
 
@@ -33,7 +32,7 @@ if workflow.is_main_process:
 onstart:
     try:
         preflight.check(CONFIG, workflow, CONDA)
-        leftovers.end_unwatched_jobs(workflow)
+        preflight.end_unwatched_jobs(workflow)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     preflight.save(CONFIG)

@@ -1,8 +1,7 @@
 # Needs: all of the run's tables, figures and claims; pictures and their scores.
 # Gives: report.html, report/gallery.json (.html and thumbnails beside it), report/chains.json (the
 #        pages that numbers lead to).
-from diffusion4k.dag import report as page  # `report` is Snakemake's word
-from diffusion4k.estimate import arithmetic
+from diffusion4k.run import report as page  # `report` is Snakemake's word
 
 
 localrules:
@@ -25,7 +24,12 @@ rule gallery:
         "../envs/paper.yaml"
     params:
         code=lambda w: page.gallery_code(CONFIG),
-        flags=lambda w: page.gallery_flags(CONFIG),
+        flags=flags(
+            spec=lambda w: page.gallery_spec(CONFIG),
+            images=lambda w: named(page.images(CONFIG)),
+            scores=lambda w: named(page.scores(CONFIG)),
+            figures=lambda w: page.gallery_figures(CONFIG),
+        ),
     shell:
         "python scripts/gallery.py {params.flags} --template report/gallery.html"
         " --output {output.manifest} > {log} 2>&1"
@@ -54,7 +58,7 @@ rule html:
         run=CONFIG["run"],
         config=f"{R}/config.yaml",
         scaling=page.SCALING,
-        arithmetic=flags(arithmetic=lambda w: arithmetic.of_run(CONFIG)),
+        arithmetic=flags(arithmetic=lambda w: page.arithmetic(CONFIG)),
         lacking=flags(lacking=lambda w: page.lacking(CONFIG)),
         # what the page takes from {params.config} itself
         price=key("plan.price"),

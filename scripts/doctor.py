@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     from diffusion4k.cluster import doctor, probe
     from diffusion4k.config import resolve
-    from diffusion4k.dag.preflight import use_own_interpreter
+    from diffusion4k.run.preflight import use_own_interpreter
 
     if args.probe:
         probe.on_node(args.probe, args.output, args.look)

@@ -18,16 +18,28 @@ SCHEMA = json.loads((ROOT / "config/schema.json").read_text("utf-8"))
 LARGE = 10**6  # of a number without a limit above
 
 
-def handed() -> Iterator[tuple[str, str, str]]:
-    """(script, flag, key) of each flag of a rule that is a key as it stands."""
+# what stands in brackets, up to the fourth within each other
+BRACKETS = r"\([^()]*\)"
+for _ in range(3):
+    BRACKETS = rf"\((?:[^()]|{BRACKETS})*\)"
+
+
+def rules() -> Iterator[tuple[str, str]]:
+    """(script, text) of each rule that calls one with flags."""
     for file in sorted((ROOT / "rules").glob("*.smk")):
         for rule in re.split(r"\n(?= *(?:rule|for) )", file.read_text("utf-8")):
-            script = re.search(r"scripts/(\w+)\.py [^\n]*\{", rule)
-            given = re.findall(r"flags\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)", rule)
-            for flag, words in re.findall(r"(\w+)=key\(([^()]*)\)", "".join(given)):
-                if script and "then=" not in words:
-                    for key in re.findall(r'"([^"]+)"', words):
-                        yield script[1], "--" + flag.replace("_", "-"), key
+            if script := re.search(r"scripts/(\w+)\.py [^\n]*\{", rule):
+                yield script[1], rule
+
+
+def handed() -> Iterator[tuple[str, str, str]]:
+    """(script, flag, key) of each flag of a rule that is a key as it stands."""
+    for script, rule in rules():
+        given = re.findall(rf"\bflags{BRACKETS}", re.sub(rf"\beach{BRACKETS}", "", rule))
+        for flag, words in re.findall(r"(\w+)=key\(([^()]*)\)", "".join(given)):
+            if "then=" not in words:
+                for key in re.findall(r'"([^"]+)"', words):
+                    yield script, "--" + flag.replace("_", "-"), key
 
 
 def of_key(key: str) -> dict[str, Any]:
@@ -79,6 +91,18 @@ def test_a_script_takes_what_its_key_may_be(script, flag, key):
     for value in extremes(of_key(key)):
         taken = action.type(str(value)) if action.type else value
         assert action.choices is None or taken in action.choices, value
+
+
+def test_rows_have_what_their_script_takes_of_one():
+    of_rows = {
+        script: re.findall(r"\n {16}(\w+)=", each)
+        for script, rule in rules()
+        for each in re.findall(rf"\beach{BRACKETS}", rule)
+    }
+    assert of_rows.keys() == {"draw", "rebuild"}
+    assert {*of_rows["draw"]} == {*importlib.import_module("draw").OWN}
+    assert {*keys.models.ModelSampling.model_fields} <= {*of_rows["draw"]}
+    assert {*of_rows["rebuild"]} == {"vae", *importlib.import_module("rebuild").FORM}
 
 
 def test_an_endpoint_by_hand_is_the_configurations():

@@ -82,9 +82,8 @@ def of_laion(tmp_path):
 def test_a_model_with_captions_of_its_own_is_drawn_of_them(of_laion):
     config = of_laion("mine", "sd3_f16_laion")
     own = "results/paper/captions/laion/eval_2048.json"
-    assert own in draw.inputs(config, "people-sd3_f16_laion") and own in draw.flags(
-        config, "people-sd3_f16_laion"
-    )
+    assert own in draw.inputs(config, "people-sd3_f16_laion")
+    assert draw.own_prompts(config, "people-sd3_f16_laion", "sd3_f16_laion") == own
     assert own not in draw.inputs(config, "people-sd3_f16")
 
 

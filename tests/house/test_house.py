@@ -44,6 +44,8 @@ ROOMS = {
         *("backbones", "config", "data", "endpoints", "figures", "ledger", "metrics", "people"),
         "sources",
     },
+    # what looks over all of it: before the first job, the report
+    "run": {"cluster", "config", "dag", "estimate", "metrics", "sources"},
     "estimate": {"backbones", "config", "dag", "metrics", "sources"},
     "ledger": set(),
     "cluster": {"backbones", "config", "dag", "estimate", "sources", "train"},

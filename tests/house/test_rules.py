@@ -24,11 +24,8 @@ SNAKEMAKE = {
     "ancient", "config", "directory", "multiext", "output", "report", "rules", "shell", "subpath",
     "temp", "unpack", "workflow",
 }  # fmt: skip
-# the module of its own name, in dag, is all that a rule file imports of ours, but for
-BESIDE = {
-    "preflight": {"diffusion4k.cluster.leftovers"},
-    "report": {"diffusion4k.estimate.arithmetic"},
-}
+# where the module of a rule file's own name is, all that it imports of ours
+ROOMS = ("dag", "run")
 
 
 def python(path: Path, text: str) -> str:
@@ -101,7 +98,7 @@ def faults(path: Path, text: str) -> list[str]:
     lines = [f"{name}: from another file" for name in sorted(own - known)]
     if path.stem in FILES and path.stem != "common":
         ours = {what for what in imported(text).values() if what.startswith("diffusion4k")}
-        allowed = {f"diffusion4k.dag.{path.stem}"} | BESIDE.get(path.stem, set())
+        allowed = {f"diffusion4k.{room}.{path.stem}" for room in ROOMS}
         lines += [f"{what}: another stage's" for what in sorted(ours - allowed)]
     return lines
 
@@ -137,5 +134,5 @@ def test_what_is_wrong_is_seen():
     assert names(path, text + "\nfor word in ():\n    pass\n")[1]["word"] == "train.smk"
     assert shared() == {
         *("CONFIG", "key", "flags", "code", "in_and_out", "pace", "footer", "LINEAGE", "R"),
-        *("alternatives", "CONDA", "asks", "threads", "shape", "UserError"),
+        *("alternatives", "CONDA", "asks", "threads", "shape", "UserError", "each", "named"),
     }

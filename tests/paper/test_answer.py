@@ -8,9 +8,9 @@ import pytest
 from configs import load, resolve
 from diffusion4k import manifest
 from diffusion4k.config import resolve as resolve_
-from diffusion4k.dag import report
 from diffusion4k.paper import claims
 from diffusion4k.paper.report import answer, notes
+from diffusion4k.run import report
 from diffusion4k.sources.miniature import notes as miniature
 
 

@@ -18,7 +18,7 @@ from tiny_tables import NOTE, PUBLISHED, made
 
 def table(config, name, values, folder):
     """A table of made-up results, (row, family) => results, as tables.assemble gives it."""
-    spec = json.loads(paper.table_spec(config, name, []))
+    spec = json.loads(paper.spec(config, name, []))
     made_up = {
         (row, family): made(folder / f"{name}-{row}-{family}.json", results)
         for (row, family), results in values.items()
@@ -30,7 +30,7 @@ def table(config, name, values, folder):
 def judged(tmp_path, name, values, *, of, results=None, votes=None, **changes):
     """{claim: what is said of it} of the default claims `of` a table, by made-up numbers."""
     config = resolved(**changes)
-    asked = [c for c in json.loads(shlex.split(dag.flags(config))[1]) if c["id"] in of]
+    asked = [c for c in json.loads(dag.listed(config)) if c["id"] in of]
     compared = {c: made(tmp_path / f"{c}-pair.json", r) for c, r in (results or {}).items()}
     shown = {name: table(config, name, values, tmp_path)} if name else {}
     said = {path.stem: published.read(path) for path in dag.published(config)}
@@ -109,7 +109,7 @@ def test_what_was_not_run_or_cannot_be_is_said_with_its_reason(tmp_path):
 
 
 def test_miniature_numbers_judge_no_claim(tmp_path):
-    spec = json.loads(paper.table_spec(resolved(), "table_8", []))
+    spec = json.loads(paper.spec(resolved(), "table_8", []))
     values = {
         (row, "texture"): made(tmp_path / f"{row}.json", score(9 + i, 0.1, "cr"), notes=[NOTE])
         for i, row in enumerate(("sd3_f16", "sd3_f16_wlf"))
@@ -132,7 +132,7 @@ def test_miniature_numbers_judge_no_claim(tmp_path):
 )
 def test_the_best_must_be_better_than_every_other_row(tmp_path, values, verdict):
     config = resolved()
-    spec = json.loads(paper.table_spec(config, "table_1", []))
+    spec = json.loads(paper.spec(config, "table_1", []))
     rows = [row | {"reason": None} for row in spec["rows"]]
     shown = tables.assemble(
         spec | {"rows": rows},
@@ -220,7 +220,7 @@ def test_a_claim_whose_table_is_not_made_has_its_words_and_the_papers_numbers(tm
 
 
 def test_a_miss_by_settings_that_are_not_the_papers_says_so(tmp_path):
-    spec = json.loads(paper.table_spec(resolved(), "table_8", ["Not as in the paper: train: …"]))
+    spec = json.loads(paper.spec(resolved(), "table_8", ["Not as in the paper: train: …"]))
     asked = [{"id": "a", "text": "…", "table": "table_8", "column": "cr", "metric": "cr"}]
     asked[0] |= {"better": "sd3_f16_wlf", "than": "sd3_f16"}
     for value, suffix in ((12.0, True), (13.5, True), (10.5, False)):
@@ -240,7 +240,7 @@ def test_the_script_writes_both_forms_and_a_manifest(tmp_path):
     config = resolved()
     shown = tmp_path / "tables" / "table_5.json"
     value = made(tmp_path / "a.json", {"memory_gb": 31.0, "seconds_per_step": 1.1}, notes=["said"])
-    spec = shlex.quote(paper.table_spec(config, "table_5", []))
+    spec = shlex.quote(paper.spec(config, "table_5", []))
     said = f"--published {PUBLISHED}/table_5.csv --values sd3_f16:efficiency={value.path}"
     run(table_script, f"--name table_5 --spec {spec} {said} --output {shown}")
     asked = [{"id": "f16_sd3"} | config["claims"]["f16_sd3"]]

@@ -16,7 +16,7 @@ def shown(config):
     context = published.read_context(PUBLISHED / "context.csv")
     found = set()
     for name in paper.in_numbers(config):
-        spec = json.loads(paper.table_spec(config, name, []))
+        spec = json.loads(paper.spec(config, name, []))
         for row in tables.assemble(spec, {}, {}, context)["rows"]:
             for column, cell in row["cells"].items():
                 if row.get("context") and cell["published"] is not None:
@@ -38,7 +38,7 @@ def test_every_number_of_others_is_in_a_table():
 def test_a_table_of_others_alone_takes_no_job_and_has_every_form():
     config = resolve()
     assert paper.read_by(config, "table_context4096") == []
-    spec = json.loads(paper.table_spec(config, "table_context4096", []))
+    spec = json.loads(paper.spec(config, "table_context4096", []))
     context = published.read_context(PUBLISHED / "context.csv")
     table = tables.assemble(spec, {}, {}, context)
     assert {render.headings(table, column) for column in table["columns"]} == {("published",)}
@@ -51,7 +51,7 @@ def test_a_table_of_others_alone_takes_no_job_and_has_every_form():
 def test_a_column_that_nothing_here_measures_says_so_beside_rows_of_ours():
     changes = {"rows": ["sd3_f16_wlf"], "columns": ["fid", "hpsv3"]}
     spec = json.loads(
-        paper.table_spec(resolve(tables={"table_context4096": changes}), "table_context4096", [])
+        paper.spec(resolve(tables={"table_context4096": changes}), "table_context4096", [])
     )
     table = tables.assemble(spec, {}, {}, published.read_context(PUBLISHED / "context.csv"))
     cell = table["rows"][0]["cells"]["hpsv3"]

@@ -8,8 +8,9 @@ import pytest
 from configs import resolve
 from diffusion4k import manifest
 from diffusion4k.errors import UserError
-from diffusion4k.estimate import arithmetic, cost
+from diffusion4k.estimate import cost
 from diffusion4k.paper.report import costs, units
+from diffusion4k.run import report
 
 
 def made(path, seconds, device="cpu", **record):
@@ -30,7 +31,7 @@ def test_gpus_count_and_time_is_what_all_segments_took(run):
     trained = {"step": config["train"]["steps"], "seconds_training": 7200.0}
     step = run / f"train/sd3_f16_wlf/step-{config['train']['steps']:06d}.json"
     last = made(step, 100, "2 x NVIDIA H100 80GB HBM3", results=trained)
-    known = json.loads(arithmetic.of_run(config))
+    known = json.loads(report.arithmetic(config))
     (work,) = costs.stages({step: last}, known)
     assert (work.jobs, work.seconds, work.gpus, work.gpu_hours) == (1, 7200, 2, 4)
     assert work.flops == cost.of(config, ("train", "sd3_f16_wlf")).flops
@@ -50,7 +51,7 @@ def test_a_vaes_training_is_a_line_of_its_own_with_its_arithmetic(run):
     device = "4 x NVIDIA H100 80GB HBM3"
     chain = {paths[0]: made(paths[0], 100, device, results=ends)}
     chain |= {path: made(path, 50, device) for path in paths[1:]}
-    stages = costs.stages(chain, json.loads(arithmetic.of_run(config)))
+    stages = costs.stages(chain, json.loads(report.arithmetic(config)))
     shown = [(stage.stage, stage.name, stage.jobs) for stage in stages]
     assert shown == [("train_vae", "mine", 1), ("vae", "", 1), ("vae", "mine", 1)]
     assert (stages[0].seconds, stages[0].gpu_hours) == (7200, 8)
@@ -64,7 +65,7 @@ def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
     chain = {path: made(path, 50) for path in shards}
     score = run / "metrics/flux_f16/eval_4096/texture-0-of-10.json"
     chain[score] = made(score, 10)
-    drawn, scored = costs.stages(chain, json.loads(arithmetic.of_run(config)))
+    drawn, scored = costs.stages(chain, json.loads(report.arithmetic(config)))
     assert (drawn.stage, drawn.name, drawn.jobs) == ("generate", "flux_f16/eval_4096", 2)
     assert drawn.seconds == pytest.approx(100, abs=1)
     every = cost.of(config, ("generate", "flux_f16", "eval_4096")).flops

@@ -65,7 +65,7 @@ def every_table(folder):
     """{name: table}: those of the configuration, and one of hostile texts."""
     config, found = resolve(), {}
     for name in paper.in_numbers(config):
-        spec = json.loads(paper.table_spec(config, name, ["fidelity: published"]))
+        spec = json.loads(paper.spec(config, name, ["fidelity: published"]))
         path = PUBLISHED / f"{name}.csv"
         said = published.read(path) if path.is_file() else {}
         found[name] = assembled(spec, said, folder / name)

@@ -19,7 +19,7 @@ ROWS = ("sd3_f16", "sd3_f16_wlf", "flux_f16", "flux_f16_wlf")
 
 def assemble(config, name, values, comparisons=None):
     """A table as the workflow makes it: its spec from a configuration that was checked."""
-    spec = json.loads(paper.table_spec(config, name, []))
+    spec = json.loads(paper.spec(config, name, []))
     said = published.read(PUBLISHED / f"{name}.csv")
     context = published.read_context(PUBLISHED / "context.csv")
     return tables.assemble(spec, said, values, context, comparisons)
@@ -167,7 +167,7 @@ def test_what_rests_on_miniature_or_random_inputs_is_not_judged(tmp_path):
 
 
 def test_a_miss_by_other_settings_says_so(tmp_path):
-    spec = json.loads(paper.table_spec(resolved(), "table_3", ["Not as in the paper: seed = 7"]))
+    spec = json.loads(paper.spec(resolved(), "table_3", ["Not as in the paper: seed = 7"]))
     said = published.read(PUBLISHED / "table_3.csv")
     values = numbers(tmp_path, "alignment", {"sd3_f16": clipscore(20, 0.1)})
     found = cell(tables.assemble(spec, said, values), "sd3_f16", "clipscore")
@@ -224,7 +224,7 @@ def bold(table, column):
 def test_only_what_is_best_beyond_doubt_is_bold(tmp_path):
     def of(*results):
         values = numbers(tmp_path, "fid", dict(zip(ABLATION, results, strict=True)))
-        spec = json.loads(paper.table_spec(resolved(), "table_fid4096", []))
+        spec = json.loads(paper.spec(resolved(), "table_fid4096", []))
         return tables.assemble(spec, {}, values)
 
     # the best is not told from the second

@@ -12,8 +12,8 @@ from configs import load, merge
 from conftest import ROOT, copy_workflow
 from diffusion4k.cluster import doctor, probe, trainings
 from diffusion4k.config import resolve as config
-from diffusion4k.dag.preflight import use_own_interpreter
 from diffusion4k.estimate import plan
+from diffusion4k.run.preflight import use_own_interpreter
 
 SITE = {
     "gpu_request": "gpu", "gpu_model": "a100", "gpu_partition": "gpu", "cpu_partition": "cpu",

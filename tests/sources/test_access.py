@@ -8,7 +8,7 @@ import pytest
 from configs import resolve
 from conftest import copy_workflow
 from diffusion4k.cluster import doctor
-from diffusion4k.dag import preflight
+from diffusion4k.run import preflight
 from diffusion4k.sources import access
 from fetch_job import FILES, NAME, TOKEN, start
 from hub_server import Hub

@@ -6,7 +6,6 @@ from pathlib import Path
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code as digests
 from diffusion4k.dag import paper, people
-from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
 from diffusion4k.metrics import families
 
@@ -23,6 +22,11 @@ def tables(config: Config) -> list[str]:
     """The names of the tables that claims are read from."""
     named = {claim.get("table") for claim in config["claims"].values()}
     return [name for name in paper.chosen(config, "tables") if name in named]
+
+
+def table_manifests(config: Config) -> list[str]:
+    """Their manifests."""
+    return paper.tables(config, tables(config))
 
 
 def pairs(config: Config) -> list[tuple[str, str, str, str, str]]:
@@ -53,15 +57,15 @@ def comparisons(config: Config) -> list[tuple[str, str]]:
     ]
 
 
-def votes(config: Config) -> list[str]:
+def votes(config: Config) -> str | None:
     """The manifest of people's and judges' votes, if the configuration has any."""
-    return people.votes(config)
+    return next(iter(people.votes(config)), None)
 
 
 def read_by(config: Config) -> list[str]:
     """Every manifest that the claims are judged by."""
     compared = [path for _, path in comparisons(config)]
-    paths = paper.tables(config, tables(config)) + compared + votes(config)
+    paths = [*table_manifests(config), *compared, *people.votes(config)]
     return list(dict.fromkeys(paths))
 
 
@@ -76,16 +80,10 @@ def code(config: Config) -> str:
     return digests.of("claims.py", also=published(config))
 
 
-def flags(config: Config) -> str:
-    """The flags of scripts/claims.py."""
+def listed(config: Config) -> str:
+    """The claims, each with what its column and rows are called, as JSON."""
     claims = [{"id": name} | of | _words(config, of) for name, of in config["claims"].items()]
-    return command_line(
-        claims=json.dumps(claims),
-        tables=paper.tables(config, tables(config)),
-        comparisons=[f"{claim}={path}" for claim, path in comparisons(config)],
-        votes=next(iter(votes(config)), None),
-        published=[f"{path.stem}={path}" for path in published(config)],
-    )
+    return json.dumps(claims)
 
 
 def _words(config: Config, claim: dict) -> dict:

@@ -5,18 +5,19 @@ Which keys a job uses stands in its rule (keys.py), and the rules say on which j
 """
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from diffusion4k.config import fidelity, resolve
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import draw, figures, generate, keys, paper
+from diffusion4k.dag import figures, keys, paper
 from diffusion4k.dag.lineage import Lineage
 from diffusion4k.metrics import families
 
 PAPER = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
+OWN = ("figures", "prompts", "tables")  # sections whose further entries are no deviation
 SHOWN = 8  # values of one section; of further keys the names
 
 Path_ = tuple[str, ...]
@@ -25,8 +26,8 @@ Path_ = tuple[str, ...]
 class Deviations:
     """`lineage` tells the jobs behind a table.
 
-    A rule's params may be functions with `.keys`, as keys.flags makes them; so may its `execution`
-    among resources, how a training is run, on which its speed depends.
+    A rule's params may be functions with `.keys` and `.rows`, as keys.flags makes them; so may its
+    `execution` among resources, how a training is run, on which its speed depends.
     """
 
     def __init__(self, config: Config, lineage: Lineage):
@@ -44,6 +45,7 @@ class Deviations:
             if own != published
             and not fidelity.described(self._config, ".".join(path))
             and not (path[0] == "sources" and self._is_the_papers(path[1]))
+            and not (path[0] in OWN and path[1] not in of_paper()[path[0]])
         }
         about = self._config.get("about")
         said = f"{fidelity.ABOUT}{about}" if about else ""
@@ -78,6 +80,8 @@ class Deviations:
             files = paper.tables(self._config, [target])
             of = paper.families_of(self._config, target)
             columns = self._config["tables"][target]["columns"]
+        if target in self._config["figures"]:
+            yield from (((f"figures.{target}.{what}",), {}) for what in ("rows", "prompts"))
         for column in columns:
             for name, (_, other) in families.columns().items():
                 if other.corrected and column in (name, other.corrected[1]):
@@ -90,44 +94,23 @@ class Deviations:
             if "training" in of and "execution" in job.rule.resources:
                 # Snakemake's Resource, of which nothing public gives the function
                 carriers.append(job.rule.resources["execution"]._evaluator)
-            yield from _keys(carriers, keys.names(self._config, wildcards))
-            if job.name == "draw":
-                yield from self._sampling(wildcards["shown"])
-            if job.name == "rebuild":
-                yield from figures.rebuild_keys(self._config, wildcards["figure"])
+            known = keys.names(self._config, wildcards)
+            for carrier in carriers:
+                used = [(getattr(carrier, "keys", ()), known)]
+                used += [of for rows in getattr(carrier, "rows", ()) for of in rows(wildcards)]
+                for groups, names in used:
+                    for group in groups:
+                        yield from self._with_sources(group, names)
 
-    def _sampling(self, shown: str) -> Iterator[tuple[Path_, dict[str, str]]]:
-        """Pictures of a benchmark's prompts are drawn as the benchmark's are."""
-        entry = draw.entry(self._config, shown)
-        own = [knob for knob in draw.OF_SHOWN if knob in entry]
-        if shown in of_paper()["figures"]:
-            yield from (((f"figures.{shown}.{knob}",), {}) for knob in own)
-        for row in draw.sampled(self._config, shown):
-            if evaluation := entry.get("evaluation"):
-                shard = generate.manifests(self._config, row, evaluation)[0]
-                job = next(self._lineage.jobs([shard]))
-                yield from _keys(job.rule.params, keys.names(self._config, dict(job.wildcards)))
-                continue
-            known = keys.names(self._config, {"model": row})
-            for knob in draw.SAMPLING:
-                if knob not in own:
-                    yield draw.sampling_keys(knob), known
-
-
-def _keys(carriers: Iterable, known: dict[str, str]) -> Iterator[tuple[Path_, dict[str, str]]]:
-    """The keys that params or inputs carry, each with the names in its braces."""
-    for carrier in carriers:
-        for group in getattr(carrier, "keys", ()):
-            yield from ((alternative, known) for alternative in _with_sources(group))
-
-
-def _with_sources(group: Path_) -> Iterator[Path_]:
-    """The group, and the keys that tell the names in its braces."""
-    yield group
-    for pattern in group:
-        for name in keys.braces(pattern):
-            if inner := name if "." in name else keys.FOLLOW.get(name):
-                yield from _with_sources((inner,))
+    def _with_sources(self, group: Path_, known: dict[str, str]):
+        """A key's alternatives, and the keys that tell the names in braces of those that count."""
+        yield group, known
+        for pattern in group:
+            for name in keys.braces(pattern):
+                if inner := name if "." in name else keys.FOLLOW.get(name):
+                    yield from self._with_sources((inner,), known)
+            if keys.look_up(self._config, pattern, known) is not keys.ABSENT:
+                break
 
 
 def _leaves(path: Path_, own: Any, published: Any) -> Iterator[tuple[Path_, Any, Any]]:

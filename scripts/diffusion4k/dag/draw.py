@@ -6,22 +6,17 @@ is a figure, by its name, or `people-<model>`: what rating kits and the judge as
 
 import hashlib
 import json
-from typing import Any
 
 from diffusion4k import shape
-from diffusion4k.config.keys.models import ModelSampling
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import generate, keys
-from diffusion4k.dag.flags import command_line
+from diffusion4k.dag import generate
+from diffusion4k.dag.generate import kernel, pipeline
 from diffusion4k.dag.paths import file, shards
 from diffusion4k.data import prompts
 from diffusion4k.figures import kinds
+from diffusion4k.shape import Size
 
 PEOPLE = "people-"
-# what a model's own section says of sampling, else its backbone's
-SAMPLING = (*ModelSampling.model_fields,)
-# what a figure itself says of its pictures
-OF_SHOWN = ("rows", "prompts", "sizes", "guidance", "steps", "seeds")
 
 
 def showing(config: Config) -> list[str]:
@@ -58,12 +53,6 @@ def drawn(config: Config, name: str) -> list[str]:
 def prompt_set(config: Config, name: str) -> str:
     """The manifest of a set of prompts."""
     return file(config, f"prompts/{name}.json")
-
-
-def prompt_flags(config: Config, name: str) -> str:
-    """The flags of scripts/prompts.py."""
-    entry = config["prompts"][name]
-    return command_line(file=entry.get("file"), texts=entry.get("texts"))
 
 
 def prompt_digest(config: Config, name: str) -> str:
@@ -117,47 +106,37 @@ def count(config: Config, name: str) -> int:
     return len(sampled(config, name)) * prompts_shown(config, name) * varied
 
 
+def in_words(sizes: list[Size] | Size) -> list[str]:
+    """Sizes as the flag has them, HEIGHTxWIDTH: those of a figure, or the one of an evaluation."""
+    several = isinstance(sizes, list) and not isinstance(sizes[0], int)
+    return [f"{h}x{w}" for h, w in map(shape.sides, sizes if several else [sizes])]
+
+
+def several(seeds: list[int] | int) -> list[int]:
+    """The seeds of a figure, or the one of the run."""
+    return seeds if isinstance(seeds, list) else [seeds]
+
+
+def of_row(value: list | float | None) -> float | None:
+    """What a row has of its own; nothing where the figure varies it, whose flag has the values."""
+    return None if isinstance(value, list) else value
+
+
+def own_prompts(config: Config, name: str, model: str) -> str | None:
+    """The manifest of a row's prompts, where they are not those of the others."""
+    own = dataset(config, name, model)
+    return own if own != dataset(config, name) else None
+
+
+def of_class(config: Config, name: str) -> str | None:
+    """How the classes of rows are sampled of which only their pipelines' files tell the class."""
+    rows = (generate.of_class(config, row) for row in sampled(config, name))
+    return next(filter(None, rows), None)
+
+
 def inputs(config: Config, name: str) -> list[str]:
     """What the pictures are drawn from: pipelines, prompts."""
     rows = sampled(config, name)
-    read = [*(generate.pipeline(config, row) for row in rows), dataset(config, name)]
+    read = [*(pipeline(config, row) for row in rows), dataset(config, name)]
     read += [dataset(config, name, row) for row in rows]
-    return list(dict.fromkeys([*read, *filter(None, [generate.kernel(config)])]))
-
-
-def flags(config: Config, name: str) -> str:
-    """The flags of scripts/draw.py that are those of what shows the pictures, and of its rows."""
-    shown = entry(config, name)
-    rows = {row: _row(config, name, row) for row in sampled(config, name)}
-    return command_line(
-        rows=json.dumps(rows),
-        of_class=next(filter(None, (generate.of_class(config, row) for row in rows)), None),
-        dataset=dataset(config, name),
-        folder=folder(config, name),
-        count=shown.get("count"),
-        spread=shown.get("spread"),
-        sizes=[f"{height}x{width}" for height, width in sizes(config, name)],
-        guidance=shown.get("guidance"),
-        steps=shown.get("steps"),
-        seeds=shown.get("seeds", [config["seed"]]),
-        in_turn=in_turn(config, name),
-        kernel=generate.kernel(config),
-    )
-
-
-def sampling_keys(knob: str) -> tuple[str, ...]:
-    """Where a knob of SAMPLING is set for a model: the first of these keys that is there."""
-    return f"models.{{model}}.generate.{knob}", f"backbones.{{backbone}}.generate.{knob}"
-
-
-def _row(config: Config, name: str, model: str) -> dict[str, Any]:
-    """A model's pipeline, its own prompts, and what of sampling it, or else its backbone, has."""
-    known = keys.names(config, {"model": model})
-    row = {"model": generate.pipeline(config, model)}
-    for knob in SAMPLING:
-        values = (keys.look_up(config, path, known) for path in sampling_keys(knob))
-        row[knob] = next((value for value in values if value is not keys.ABSENT), None)
-    row["vae_factor"] = config["models"][model].get("vae_factor")
-    own = dataset(config, name, model)
-    row["dataset"] = own if own != dataset(config, name) else None
-    return {key: value for key, value in row.items() if value is not None}
+    return list(dict.fromkeys([*read, *filter(None, [kernel(config)])]))

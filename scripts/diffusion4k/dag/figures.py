@@ -4,12 +4,11 @@ Most of a figure follows from its kind (figures/kinds); its pictures are drawn f
 """
 
 import json
-from collections.abc import Iterator
 
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, data, draw, generate, paper, people, sources, train, vae
-from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
+from diffusion4k.dag.vae import manifest as vae_manifest
 from diffusion4k.figures import kinds
 from diffusion4k.figures.kinds import Kind
 
@@ -52,37 +51,22 @@ def rebuilt(config: Config, figure: str) -> str:
 def rebuild_inputs(config: Config, figure: str) -> list[str]:
     """The sources of a figure's VAEs, and the photographs'."""
     rows = config["figures"][figure]["rows"]
-    of_vaes = dict.fromkeys(vae.manifest(config, row) for row in rows)
-    return [*of_vaes, sources.of_split(config, _rebuilt_split(config, figure))]
+    of_vaes = dict.fromkeys(vae_manifest(config, row) for row in rows)
+    return [*of_vaes, photographs(config, figure)]
 
 
-def _rebuilt_split(config: Config, figure: str) -> str:
-    """The split whose photographs a figure shows: that of its first VAE."""
+def photographs(config: Config, figure: str) -> str:
+    """The data set whose photographs go through a figure's VAEs: that of the first of them."""
+    return sources.of_split(config, _split(config, figure))
+
+
+def photograph_folder(config: Config, figure: str) -> str:
+    """Where in it they are."""
+    return config["splits"][_split(config, figure)]["folder"]
+
+
+def _split(config: Config, figure: str) -> str:
     return config["vaes"][config["figures"][figure]["rows"][0]]["split"]
-
-
-def rebuild_flags(config: Config, figure: str) -> str:
-    """The flags of scripts/rebuild.py that are those of a figure and its rows."""
-    entry = config["figures"][figure]
-    rows, split = {}, _rebuilt_split(config, figure)
-    for row in entry["rows"]:
-        own = config["vae"] | config["vaes"][row]
-        form = {name: own[name] for name in ("factor", "encoder", "decoder") if name in own}
-        rows[row] = {"vae": vae.manifest(config, row)} | form
-    return command_line(
-        rows=json.dumps(rows),
-        dataset=sources.of_split(config, split),
-        folder=config["splits"][split]["folder"],
-        count=entry["count"],
-    )
-
-
-def rebuild_keys(config: Config, figure: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
-    """(alternative keys, names in their braces) that `rebuild_flags` has the rows' forms from."""
-    for row in config["figures"][figure]["rows"]:
-        yield ("vaes.{vae}.factor",), {"vae": row}
-        for form in ("encoder", "decoder"):
-            yield (f"vaes.{{vae}}.{form}", f"vae.{form}"), {"vae": row}
 
 
 # the figure itself
@@ -168,12 +152,6 @@ def label(config: Config, figure: str, row: str) -> str:
     return paper.label(config, row, entry.get("evaluation"))
 
 
-def flags(config: Config, figure: str, footer: list[str]) -> str:
-    """The flags of scripts/figure.py; `footer`: what of its settings is not as in the paper."""
-    shown = reference(config, figure)
-    return command_line(
-        spec=spec(config, figure, footer),
-        rows=[f"{row}={path}" for row, path in rows(config, figure)] or None,
-        reference=shown,
-        folder=draw.folder(config, figure) if shown else None,
-    )
+def reference_folder(config: Config, figure: str) -> str | None:
+    """Where in that data set the photographs are."""
+    return draw.folder(config, figure) if reference(config, figure) else None

@@ -27,6 +27,11 @@ def command_line(**values: Any) -> str:
     return " ".join(words)
 
 
+def named(files: Iterable[tuple[str, Any]]) -> list[str] | None:
+    """Files as a flag has them, NAME=FILE; None, and so no flag, where there are none."""
+    return [f"{name}={path}" for name, path in files] or None
+
+
 def alternatives(names: Iterable[str]) -> str:
     """A wildcard constraint that matches these names and nothing else."""
     return "|".join(names) or "(?!)"

@@ -8,16 +8,20 @@
 
 Names in braces are a job's wildcards, or follow from them: of a {model} its {backbone} and its
 {recipe}, of an {evaluation} its {split}, of a {cost} its {model}, of a {vae} its
-{vae_recipe} and the split that it reconstructs, of {captions} the {endpoint} that writes them;
-{latents.split} is the value of
-that key. Values end in the job's `params` as command-line flags, so that a job runs again when, and
-only when, its slice has changed. The functions carry the keys that they use in `.keys`, a tuple of
-alternatives each: footers of tables say from them what a table depends on (deviations.py).
+{vae_recipe} and the split that it reconstructs, of {captions} the {endpoint} that writes them, of
+what is {shown} its {evaluation}; {latents.split} is the value of that key. Values end in the job's
+`params` as command-line flags, so that a job runs again when, and only when, its slice has changed.
+
+The functions carry the keys that they use in `.keys`, a tuple of alternatives each; those with keys
+of several models or VAEs (`each`) in `.rows`. From them a table's footer says what it depends on
+(deviations.py).
 """
 
 import functools
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from diffusion4k.config.resolve import Config
@@ -29,6 +33,7 @@ FOLLOW = {
     "model": "efficiency.{cost}.model",
     "backbone": "models.{model}.backbone",
     "recipe": "models.{model}.recipe",
+    "evaluation": "figures.{shown}.evaluation",
     "split": "evaluations.{evaluation}.split",
     "vae_recipe": "vaes.{vae}.recipe",
     "reconstructed": "vaes.{vae}.split",
@@ -118,17 +123,48 @@ def flags(config: Config, *mappings: Callable, **values: Any) -> Callable[[Any],
     """
 
     def text(wildcards):
-        known = names(config, wildcards)
-
-        def of(value: Any) -> Any:
-            if hasattr(value, "by_names"):  # a key: a job's names are looked up once
-                return value.by_names(known)
-            if callable(value):
-                return value(wildcards)
-            return value.format(**known) if isinstance(value, str) else value
-
         more = {k: v for mapping in mappings for k, v in (mapping(wildcards) or {}).items()}
-        return command_line(**{name: of(value) for name, value in values.items()}, **more)
+        return command_line(**_worked_out(config, values, wildcards), **more)
 
     text.keys = tuple(k for v in (*mappings, *values.values()) for k in getattr(v, "keys", ()))
+    text.rows = [of for v in values.values() for of in getattr(v, "rows", ())]
     return text
+
+
+def each(
+    config: Config, name: str, of: Callable[[Any], Iterable[str]], **values: Any
+) -> Callable[[Any], str]:
+    """A flag's value, JSON: everything that `of` tells from a job's wildcards => its own values.
+
+    These are as those of `flags`, for wildcards with {name} beside the job's. None is left out.
+    `.rows` holds a function of the wildcards to what each row uses: keys, and the names in braces.
+    """
+
+    def rows(wildcards) -> Iterator[tuple[str, SimpleNamespace]]:
+        job = names(config, wildcards)
+        yield from (
+            (row, SimpleNamespace(**job | {name: row})) for row in of(SimpleNamespace(**job))
+        )
+
+    def text(wildcards):
+        table = {row: _worked_out(config, values, own) for row, own in rows(wildcards)}
+        given = {row: {k: v for k, v in of.items() if v is not None} for row, of in table.items()}
+        return json.dumps(given)
+
+    keys = tuple(key for value in values.values() for key in getattr(value, "keys", ()))
+    text.rows = [lambda wildcards: [(keys, names(config, own)) for _, own in rows(wildcards)]]
+    return text
+
+
+def _worked_out(config: Config, values: dict[str, Any], wildcards: Any) -> dict[str, Any]:
+    """What the values of flags come to for a job."""
+    known = names(config, wildcards)  # once for all of a job's keys
+
+    def of(value: Any) -> Any:
+        if hasattr(value, "by_names"):
+            return value.by_names(known)
+        if callable(value):
+            return value(wildcards)
+        return value.format(**known) if isinstance(value, str) else value
+
+    return {name: of(value) for name, value in values.items()}

@@ -9,7 +9,6 @@ from diffusion4k.config import fidelity
 from diffusion4k.config.endpoints import given
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import code, train
-from diffusion4k.dag.flags import command_line
 from diffusion4k.dag.paths import file, root
 from diffusion4k.endpoints import prompts
 from diffusion4k.metrics import families
@@ -142,6 +141,25 @@ def read_by(config: Config, table: str) -> list[str]:
     return [path for _, path in numbers(config, table) + comparisons(config, table)]
 
 
+def scored(config: Config) -> dict[tuple[str, str], list[str]]:
+    """(model, evaluation) of the pictures that tables rest on => the families that score each."""
+    pictures: dict[tuple[str, str], list[str]] = {}
+    for table in chosen(config, "tables"):
+        if table in in_words(config):
+            continue
+        evaluation = config["tables"][table].get("evaluation")
+        for key, _ in numbers(config, table):
+            row, _, name = key.partition(":")
+            family = families.get(name)
+            if family.generated:
+                of = pictures.setdefault((row, evaluation), [])
+                of += [name] if family.paired and name not in of else []
+    # in the order of the configuration, as the columns of the page
+    models, evaluations = list(config["models"]), list(config["evaluations"])
+    order = sorted(pictures, key=lambda of: (evaluations.index(of[1]), models.index(of[0])))
+    return {of: pictures[of] for of in order}
+
+
 def columns(config: Config, table: str) -> list[str]:
     """A table's columns; where it was chosen, what corrects a headline stands in its place.
 
@@ -159,6 +177,11 @@ def columns(config: Config, table: str) -> list[str]:
     return [places.get(name, name) for name in names]
 
 
+def context(wanted: bool | None) -> str | None:
+    """The numbers of other systems, for a table that shows them."""
+    return CONTEXT if wanted else None
+
+
 def table_code(config: Config, table: str) -> str:
     """Digest of the code that makes a table, and of the published numbers that it shows."""
     shown = [Path("config/published", f"{table}.csv")]
@@ -172,14 +195,14 @@ def prompt_code(config: Config, table: str) -> str:
     return code.of("prompt_table.py", also=prompt_files(config, table))
 
 
-def table_spec(config: Config, name: str, footer: list[str]) -> str:
+def spec(config: Config, name: str, footer: list[str]) -> str:
     """What a table shows, as JSON: title, columns, rows with their labels and reasons, footer."""
     table, of = config["tables"][name], families_of(config, name)
     tolerance = table.get("tolerance", {})
-    spec = {"title": table["title"], "columns": [], "rows": []}
+    shown = {"title": table["title"], "columns": [], "rows": []}
     for key in columns(config, name):
         family, column = families.columns()[key]
-        spec["columns"].append(
+        shown["columns"].append(
             {
                 "key": key,
                 "metric": column.metric or key,
@@ -195,26 +218,14 @@ def table_spec(config: Config, name: str, footer: list[str]) -> str:
         )
     evaluation = table.get("evaluation")
     for row in table["rows"]:
-        shown = {"key": row, "label": label(config, row, evaluation, of)}
+        line = {"key": row, "label": label(config, row, evaluation, of)}
         if other := config["models"].get(row, {}).get("published_as"):
-            shown |= {"published_as": other, "published_label": label(config, other, evaluation)}
-        spec["rows"].append(shown | {"reason": reason(config, row, of)})
-    spec["against"] = {
+            line |= {"published_as": other, "published_label": label(config, other, evaluation)}
+        shown["rows"].append(line | {"reason": reason(config, row, of)})
+    shown["against"] = {
         row: {"row": other, "label": label(config, other, evaluation)}
         for row, other in table.get("against", {}).items()
     }
     if table.get("context"):
-        spec["context"] = table["evaluation"]
-    return json.dumps(spec | {"footer": footer})
-
-
-def table_flags(config: Config, table: str, footer: list[str]) -> str:
-    """The flags of scripts/table.py; `footer`: what of its settings is not as in the paper."""
-    return command_line(
-        name=table,
-        spec=table_spec(config, table, footer),
-        published=f"config/published/{table}.csv",
-        context=CONTEXT if config["tables"][table].get("context") else None,
-        values=[f"{key}={path}" for key, path in numbers(config, table)],
-        comparisons=[f"{key}={path}" for key, path in comparisons(config, table)],
-    )
+        shown["context"] = table["evaluation"]
+    return json.dumps(shown | {"footer": footer})

@@ -80,11 +80,6 @@ def joined(pairs: Iterable[Iterable[str]]) -> list[str]:
     return [",".join(pair) for pair in pairs]
 
 
-def named(pairs: Iterable[tuple[str, str]]) -> list[str] | None:
-    """Manifests by model as flags have them, MODEL=MANIFEST; None, and so no flag, for none."""
-    return [f"{model}={path}" for model, path in pairs] or None
-
-
 def models(config: Config, purpose: str) -> list[str]:
     """The models that a kit shows."""
     return list(dict.fromkeys(m for group in groups(config, purpose) for m in group))

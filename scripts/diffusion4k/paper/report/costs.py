@@ -21,7 +21,7 @@ PEAKS = {
 TRAININGS = ("train/", "train_vae/")  # what a key of segments begins with
 ASKS = ("captions", "people")  # stages that ask models behind an address
 # stage/model…: FLOPs of all its jobs, and how many those are; of a training, how many steps
-# (estimate/arithmetic.py)
+# (run/report.py)
 Known = Mapping[str, tuple[float, int]]
 ORDER = ("sources", "captions", "data", "prompts", "train_vae", "latents", "train", "generate")
 ORDER += ("pictures", "vae", "efficiency", "metrics", "people", "tables", "figures")

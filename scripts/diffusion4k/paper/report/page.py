@@ -56,7 +56,7 @@ def build(
 
     Pictures are embedded, styles are inline, nothing is fetched when it is opened. `chains` are the
     pages of what numbers rest on (chains.write), `arithmetic` is what the cost model knows
-    (estimate/arithmetic.py). `scaling` is the JSON that benchmarks/scaling.py writes, with its
+    (run/report.py). `scaling` is the JSON that benchmarks/scaling.py writes, with its
     picture beside it. `lacking`: answer.matrix. The banner stands when a note of any manifest calls
     something random or miniature.
     """

@@ -7,15 +7,15 @@ from typing import Any
 from diffusion4k import shape
 from diffusion4k.config import fidelity
 from diffusion4k.config.resolve import Config
-from diffusion4k.dag import claims, code, deviations, figures, generate, paper
-from diffusion4k.dag.flags import command_line
+from diffusion4k.dag import claims, code, deviations, figures, generate, paper, train, vae
+from diffusion4k.dag.paper import scored
 from diffusion4k.dag.paths import root
+from diffusion4k.estimate import cost
 from diffusion4k.metrics import families
 
 # what a run costs as the work grows, by the FLOP model or as measured (benchmarks/scaling.py)
 SCALING = "benchmarks/results/scaling-simulated.json"
 TEMPLATES = Path(__file__).resolve().parents[3] / "report"
-Scored = tuple[str, str]  # (model, evaluation)
 
 
 def gallery(config: Config) -> list[str]:
@@ -26,25 +26,6 @@ def gallery(config: Config) -> list[str]:
 def files(config: Config) -> list[str]:
     """What the rules `html` and `gallery` make."""
     return [f"{root(config)}/report.html", f"{root(config)}/report/chains.json", *gallery(config)]
-
-
-def scored(config: Config) -> dict[Scored, list[str]]:
-    """The pictures that the run's tables rest on => the families that score each of them."""
-    pictures: dict[Scored, list[str]] = {}
-    for table in paper.chosen(config, "tables"):
-        if table in paper.in_words(config):
-            continue
-        evaluation = config["tables"][table].get("evaluation")
-        for key, _ in paper.numbers(config, table):
-            row, _, name = key.partition(":")
-            family = families.get(name)
-            if family.generated:
-                of = pictures.setdefault((row, evaluation), [])
-                of += [name] if family.paired and name not in of else []
-    # in the order of the configuration, as the columns of the page
-    models, evaluations = list(config["models"]), list(config["evaluations"])
-    order = sorted(pictures, key=lambda of: (evaluations.index(of[1]), models.index(of[0])))
-    return {of: pictures[of] for of in order}
 
 
 def images(config: Config) -> list[tuple[str, str]]:
@@ -88,12 +69,12 @@ def datasets(config: Config) -> dict[str, str]:
 def gallery_inputs(config: Config) -> list[str]:
     """Every manifest that the gallery reads."""
     read = [path for _, path in images(config) + scores(config)]
-    read += [*datasets(config).values(), *figures.manifests(config, drawn(config))]
+    read += [*datasets(config).values(), *gallery_figures(config)]
     return list(dict.fromkeys(read))
 
 
-def gallery_flags(config: Config) -> str:
-    """The flags of scripts/gallery.py that say what is shown."""
+def gallery_spec(config: Config) -> str:
+    """What the gallery shows, as JSON: the run, its data sets, what pictures are called."""
     sets = {}
     for evaluation, dataset in datasets(config).items():
         entry = config["evaluations"][evaluation]
@@ -105,12 +86,12 @@ def gallery_flags(config: Config) -> str:
             "size": entry["size"],
         }
     labels = {f"{m}:{e}": paper.label(config, m, e) for m, e in scored(config)}
-    return command_line(
-        spec=json.dumps({"run": config["run"], "sets": sets, "labels": labels} | config["gallery"]),
-        images=[f"{key}={path}" for key, path in images(config)],
-        scores=[f"{key}={path}" for key, path in scores(config)],
-        figures=figures.manifests(config, drawn(config)),
-    )
+    return json.dumps({"run": config["run"], "sets": sets, "labels": labels} | config["gallery"])
+
+
+def gallery_figures(config: Config) -> list[str]:
+    """The manifests of the figures with pictures of their own."""
+    return figures.manifests(config, drawn(config))
 
 
 def templates() -> list[Path]:
@@ -146,6 +127,23 @@ def lacking(config: Config) -> str:
             labels = [label(whole, name, r) for r in theirs if called(whole, r) not in own]
             missing |= {name: labels} if labels else {}
     return json.dumps(missing, sort_keys=True)
+
+
+def arithmetic(config: Config) -> str:
+    """{"stage/model…": [FLOPs of all its jobs, jobs]} as JSON, of what the cost model counts.
+
+    The page holds it against what they took. Of a training, whose segments' ends say how far it
+    is: [FLOPs, steps].
+    """
+    steps = {chain.rule: config[chain.section]["steps"] for chain in (train.CHAIN, vae.CHAIN)}
+    keys = [("latents", name) for name in config["backbones"]]
+    keys += [("train", name) for name in train.trained(config)]
+    keys += [("train_vae", name) for name in vae.trained(config)]
+    keys += [("generate", *pair) for pair in scored(config)]
+    keys += [("reconstruct", name) for name in config["vaes"]]
+    counted = ((key, cost.of(config, key)) for key in keys)
+    known = {"/".join(k): [c.flops, steps.get(k[0], c.jobs)] for k, c in counted if c.flops}
+    return json.dumps(known)
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 
 from snakemake.cli import get_profile_dir, parse_args
 
+from diffusion4k.cluster.leftovers import end_unwatched_jobs as end_unwatched_jobs
+from diffusion4k.cluster.leftovers import release_dead_lock as release_dead_lock
 from diffusion4k.config import models
 from diffusion4k.config.resolve import Config, origin, read, repeated
 from diffusion4k.config.resolve import save as save_config
