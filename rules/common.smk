@@ -6,7 +6,8 @@
 #   key("latents.size")      the value of a key; names in braces are the job's wildcards, or follow
 #                            from them (scripts/diffusion4k/dag/keys.py)
 #   flags(size=key(…), …)    command-line flags; in `params`, so that a changed key runs the job again
-#   each("model", of, …)     what a flag takes of several models: the values of each that `of` names
+#   each("model", of, …)     what a flag takes of several models, JSON: the values of each that `of`
+#                            names, as of a job with this {model} too (w.model)
 #   named(pairs)             and of files, NAME=FILE each
 #   in_and_out, pace         and of a price, of `save_every`: key(…, then=pace)
 #   shape.text, .height, …   and of a size

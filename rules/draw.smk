@@ -48,44 +48,44 @@ rule draw:
     params:
         code=code("draw.py"),
         of_shown=flags(
+            # MODEL => what is its own; its `model` is the manifest of its pipeline
             rows=each(
                 "model",
                 lambda w: draw.sampled(CONFIG, w.shown),
                 model=lambda w: draw.pipeline(CONFIG, w.model),
-                # a model's own settings, else its backbone's, where the figure varies them not
+                # unless the figure says them: a model's own settings, else its backbone's
                 steps=key(
                     "figures.{shown}.steps",
                     "models.{model}.generate.steps",
                     "backbones.{backbone}.generate.steps",
-                    then=draw.of_row,
+                    then=draw.unless_varied,
                 ),
                 guidance=key(
                     "figures.{shown}.guidance",
                     "models.{model}.generate.guidance",
                     "backbones.{backbone}.generate.guidance",
-                    then=draw.of_row,
+                    then=draw.unless_varied,
                 ),
                 t5_tokens=key(
                     "models.{model}.generate.t5_tokens", "backbones.{backbone}.generate.t5_tokens"
                 ),
-                vae_tiling=key("models.{model}.generate.vae_tiling"),
+                vae_tiling=key("models.{model}.generate.vae_tiling", "generate.vae_tiling"),
                 vae_factor=key("models.{model}.vae_factor"),
                 dataset=lambda w: draw.own_prompts(CONFIG, w.shown, w.model),
             ),
             of_class=lambda w: draw.of_class(CONFIG, w.shown),
             dataset=lambda w: draw.dataset(CONFIG, w.shown),
-            folder=lambda w: draw.folder(CONFIG, w.shown),
+            folder=key("splits.{split}.folder"),
             count=lambda w: draw.entry(CONFIG, w.shown).get("count"),
             spread=lambda w: draw.entry(CONFIG, w.shown).get("spread"),
             sizes=key(
                 "figures.{shown}.sizes",
                 "evaluations.{evaluation}.size",
-                "evaluations.{people.evaluation}.size",
-                then=draw.in_words,
+                then=draw.height_x_width,
             ),
             guidance=key("figures.{shown}.guidance"),
             steps=key("figures.{shown}.steps"),
-            seeds=key("figures.{shown}.seeds", "seed", then=draw.several),
+            seeds=key("figures.{shown}.seeds", "seed", then=draw.as_list),
             in_turn=lambda w: draw.in_turn(CONFIG, w.shown),
             kernel=lambda w: draw.kernel(CONFIG),
         ),
@@ -95,7 +95,6 @@ rule draw:
             dtype=key("generate.dtype"),
             attention=key("generate.attention"),
             compile=key("generate.compile"),
-            vae_tiling=key("generate.vae_tiling"),
             encoder=key("vae.encoder"),
             decoder=key("vae.decoder"),
         ),

@@ -27,6 +27,7 @@ rule rebuild:
     params:
         code=code("rebuild.py"),
         of_figure=flags(
+            # VAE => what is its own; its `vae` is the manifest that it is in
             rows=each(
                 "vae",
                 key("figures.{figure}.rows"),
@@ -37,7 +38,7 @@ rule rebuild:
             ),
             dataset=lambda w: figures.photographs(CONFIG, w.figure),
             folder=lambda w: figures.photograph_folder(CONFIG, w.figure),
-            count=key("figures.{figure}.count"),
+            count=lambda w: CONFIG["figures"][w.figure]["count"],
         ),
         flags=flags(
             size=key("reconstruction.size"),

@@ -36,7 +36,7 @@ rule table:
             name="{table}",
             spec=lambda w: paper.spec(CONFIG, w.table, footer(w.table)),
             published="config/published/{table}.csv",
-            context=key("tables.{table}.context", then=paper.context),
+            context=lambda w: paper.context(CONFIG, w.table),
             values=lambda w: named(paper.numbers(CONFIG, w.table)),
             comparisons=lambda w: named(paper.comparisons(CONFIG, w.table)),
         ),

@@ -36,13 +36,18 @@ rule kit:
     params:
         code=lambda w: people.kit_code(),
         flags=flags(
-            people.asked(CONFIG),
             images=lambda w: named(people.pictures(CONFIG, w.purpose)),
             captions=lambda w: named(people.captions(CONFIG, w.purpose)),
             folder=lambda w: people.folder(CONFIG),
             prompts=key("people.prompts"),
             embed_mb=key("people.embed_mb"),
             seed=key("seed"),
+            groups=lambda w: people.joined(people.groups(CONFIG, w.purpose)),
+            # pairs of whole pictures
+            side=people.of("pairs", key("people.side")),
+            # one picture's patches
+            patch=people.of("ratings", key("metrics.glcm.patch")),
+            across=people.of("ratings", key("people.patches")),
         ),
     shell:
         "python scripts/rating_kit.py {wildcards.purpose} --dataset {input.dataset} {params.flags}"
@@ -122,11 +127,13 @@ if people.votes(CONFIG):
         params:
             code=lambda w: people.count_code("votes.py", people.voted(CONFIG)),
             flags=flags(
-                lambda w: people.voted(CONFIG),
                 pairs=key("people.pairs", then=people.joined),
                 folder=lambda w: people.folder(CONFIG),
                 partial=key("people.partial"),
                 seed=key("seed"),
+                answers=lambda w: people.voted(CONFIG)["answers"],
+                kit=lambda w: people.voted(CONFIG).get("kit"),
+                judges=lambda w: people.voted(CONFIG).get("judges"),
             ),
         shell:
             "python scripts/votes.py --dataset {input.dataset} {params.flags} --output {output}"
@@ -152,8 +159,9 @@ if "ratings" in CONFIG:
         params:
             code=lambda w: people.count_code("ratings.py", people.rated(CONFIG)),
             flags=flags(
-                lambda w: people.rated(CONFIG),
                 partial=key("people.partial"),
+                answers=lambda w: people.rated(CONFIG)["answers"],
+                kit=lambda w: people.rated(CONFIG).get("kit"),
             ),
         shell:
             "python scripts/ratings.py {params.flags} --output {output.manifest} > {log} 2>&1"

@@ -60,6 +60,33 @@ def test_a_figure_says_it_too(checkout, tmp_path):
     assert found["Figure 9"] == ["fidelity: published", f"Not as in the paper: {OF_GUIDANCE}"]
 
 
+def test_only_what_differs_from_the_papers_own_value_is_said(checkout, tmp_path):
+    path, votes = tmp_path / "mine.yaml", tmp_path / "ann.json"
+    votes.write_text("{}", encoding="utf-8")
+    changes = {
+        "votes": str(votes),
+        # another benchmark, of which nothing is changed
+        "people": {"evaluation": "eval_4096"},
+        "evaluations": {"eval_2048": {"split": "eval_4096"}},
+        # the same by another key: the models' guidance and tiling, the run's seed, a square
+        "figures": {
+            "figure_10": {"guidance": [7.0], "seeds": [0], "sizes": [[2048, 2048]]},
+            # of models with different guidance
+            "figure_7": {"guidance": [7.0]},
+        },
+        "models": {"sd3_f16": {"generate": {"vae_tiling": False}}},
+    }
+    path.write_text(yaml.safe_dump(changes), encoding="utf-8")
+    overlay = ("--configfile", str(path), "--config", "run=unmade")
+    found = of_figures(checkout, "figure_6", "figure_7", "figure_10", *overlay)
+    split = "Not as in the paper: evaluations.eval_2048: split = eval_4096 (paper: eval_2048)"
+    assert found["Figure 10"] == ["fidelity: published", split]
+    varied = "; figures.figure_7: guidance = [7.0] (paper: not set)"
+    assert found["Figure 7"] == ["fidelity: published", split + varied]
+    other = "Not as in the paper: people: evaluation = eval_4096 (paper: eval_2048)"
+    assert found["Figure 6"] == ["fidelity: published", other]
+
+
 def test_what_is_drawn_or_rebuilt_for_a_figure_alone_says_it_too(checkout, tmp_path):
     path = tmp_path / "mine.yaml"
     changes = {

@@ -26,8 +26,8 @@ Path_ = tuple[str, ...]
 class Deviations:
     """`lineage` tells the jobs behind a table.
 
-    A rule's params may be functions with `.keys` and `.rows`, as keys.flags makes them; so may its
-    `execution` among resources, how a training is run, on which its speed depends.
+    A rule's params may be functions with `.keys` and `.of_rows`, as keys.flags makes them; so may
+    its `execution` among resources, how a training is run, on which its speed depends.
     """
 
     def __init__(self, config: Config, lineage: Lineage):
@@ -42,7 +42,7 @@ class Deviations:
         changed = {
             path: (own, published)
             for path, (own, published) in used.items()
-            if own != published
+            if not _same(own, published)
             and not fidelity.described(self._config, ".".join(path))
             and not (path[0] == "sources" and self._is_the_papers(path[1]))
             and not (path[0] in OWN and path[1] not in of_paper()[path[0]])
@@ -59,19 +59,29 @@ class Deviations:
         )
 
     def _used(self, target: str) -> dict[Path_, tuple[Any, Any]]:
-        """path of a key => (its value, the paper's), ABSENT where it is not set."""
-        used: dict[Path_, tuple[Any, Any]] = {}
+        """path of a key => (its value, the paper's), ABSENT where it is not set.
+
+        What a figure sets for all of its models may stand for several values of the paper's, one a
+        model: then none is its.
+        """
+        used: dict[Path_, Any] = {}
+        paper_has: dict[Path_, list[Any]] = {}
         for alternatives, known in self._groups(target):
-            filled = [(keys.filled(self._config, p, known), p) for p in alternatives]
-            values = [(path, keys.look_up(self._config, p, known)) for path, p in filled if path]
+            filled = (keys.filled(self._config, p, known) for p in alternatives)
+            paths = [path for path in filled if path]
+            values = [(path, keys.at(self._config, path)) for path in paths]
             ours = next((v for v in values if v[1] is not keys.ABSENT), None)
-            published = (keys.look_up(of_paper(), p, known) for p in alternatives)
+            published = (keys.at(of_paper(), path) for path in paths)
             theirs = next((v for v in published if v is not keys.ABSENT), keys.ABSENT)
             if ours or theirs is not keys.ABSENT:
-                path, value = ours or (values[0][0], keys.ABSENT)
-                for leaf, *pair in _leaves(path, value, theirs):
-                    used[leaf] = tuple(pair)
-        return used
+                path, value = ours or (paths[0], keys.ABSENT)
+                for leaf, own, other in _leaves(path, value, theirs):
+                    used[leaf] = own
+                    others = paper_has.setdefault(leaf, [])
+                    if other is not keys.ABSENT and other not in others:
+                        others.append(other)
+        one = {leaf: others[0] for leaf, others in paper_has.items() if len(others) == 1}
+        return {leaf: (own, one.get(leaf, keys.ABSENT)) for leaf, own in used.items()}
 
     def _groups(self, target: str) -> Iterator[tuple[Path_, dict[str, str]]]:
         """(alternative keys, the names in their braces) of each job that the target rests on."""
@@ -97,7 +107,7 @@ class Deviations:
             known = keys.names(self._config, wildcards)
             for carrier in carriers:
                 used = [(getattr(carrier, "keys", ()), known)]
-                used += [of for rows in getattr(carrier, "rows", ()) for of in rows(wildcards)]
+                used += [of for rows in getattr(carrier, "of_rows", ()) for of in rows(wildcards)]
                 for groups, names in used:
                     for group in groups:
                         yield from self._with_sources(group, names)
@@ -107,10 +117,21 @@ class Deviations:
         yield group, known
         for pattern in group:
             for name in keys.braces(pattern):
-                if inner := name if "." in name else keys.FOLLOW.get(name):
+                if inner := keys.source(self._config, name, known):
                     yield from self._with_sources((inner,), known)
             if keys.look_up(self._config, pattern, known) is not keys.ABSENT:
                 break
+
+
+def _same(own: Any, published: Any) -> bool:
+    """Whether two values mean the same: one is the list of one, a square's side both of its."""
+
+    def bare(value: Any) -> Any:
+        while isinstance(value, list) and value and all(item == value[0] for item in value):
+            value = value[0]
+        return value
+
+    return bare(own) == bare(published)
 
 
 def _leaves(path: Path_, own: Any, published: Any) -> Iterator[tuple[Path_, Any, Any]]:

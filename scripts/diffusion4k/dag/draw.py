@@ -106,18 +106,18 @@ def count(config: Config, name: str) -> int:
     return len(sampled(config, name)) * prompts_shown(config, name) * varied
 
 
-def in_words(sizes: list[Size] | Size) -> list[str]:
+def height_x_width(sizes: list[Size] | Size) -> list[str]:
     """Sizes as the flag has them, HEIGHTxWIDTH: those of a figure, or the one of an evaluation."""
-    several = isinstance(sizes, list) and not isinstance(sizes[0], int)
-    return [f"{h}x{w}" for h, w in map(shape.sides, sizes if several else [sizes])]
+    many = isinstance(sizes, list) and not isinstance(sizes[0], int)
+    return [f"{h}x{w}" for h, w in map(shape.sides, sizes if many else [sizes])]
 
 
-def several(seeds: list[int] | int) -> list[int]:
+def as_list(seeds: list[int] | int) -> list[int]:
     """The seeds of a figure, or the one of the run."""
     return seeds if isinstance(seeds, list) else [seeds]
 
 
-def of_row(value: list | float | None) -> float | None:
+def unless_varied(value: list | float | None) -> float | None:
     """What a row has of its own; nothing where the figure varies it, whose flag has the values."""
     return None if isinstance(value, list) else value
 

@@ -12,8 +12,8 @@ Names in braces are a job's wildcards, or follow from them: of a {model} its {ba
 what is {shown} its {evaluation}; {latents.split} is the value of that key. Values end in the job's
 `params` as command-line flags, so that a job runs again when, and only when, its slice has changed.
 
-The functions carry the keys that they use in `.keys`, a tuple of alternatives each; those with keys
-of several models or VAEs (`each`) in `.rows`. From them a table's footer says what it depends on
+The functions carry the keys that they use in `.keys`, a tuple of alternatives each; those of
+several models or VAEs (`each`) in `.of_rows`. From them a table's footer says what it depends on
 (deviations.py).
 """
 
@@ -41,11 +41,21 @@ FOLLOW = {
 }
 
 
+def source(config: Config, name: str, known: dict[str, str]) -> str | None:
+    """The key that tells a name in braces, if it is no wildcard.
+
+    What is {shown} is a figure, or pictures for the study of people.
+    """
+    if name == "evaluation" and known.get("shown", "") not in {"", *config["figures"]}:
+        return "people.evaluation"
+    return name if "." in name else FOLLOW.get(name)
+
+
 def names(config: Config, wildcards: Any) -> dict[str, str]:
     """A job's wildcards with the names that follow from them."""
     known = dict(wildcards.items()) if hasattr(wildcards, "items") else dict(vars(wildcards))
-    for name, pattern in FOLLOW.items():
-        value = look_up(config, pattern, known)
+    for name in FOLLOW:
+        value = look_up(config, source(config, name, known), known)
         if value is not ABSENT:
             known[name] = value
     return known
@@ -77,8 +87,13 @@ def _parts(pattern: str) -> tuple[str, ...]:
 def look_up(config: Config, pattern: str, known: dict[str, str]) -> Any:
     """The value at a dotted path; ABSENT when a name in it is not known or a key is not there."""
     path = filled(config, pattern, known)
-    node: Any = ABSENT if path is None else config
-    for part in path or ():
+    return ABSENT if path is None else at(config, path)
+
+
+def at(config: Config, path: tuple[str, ...]) -> Any:
+    """The value at a path; ABSENT when it is not there."""
+    node: Any = config
+    for part in path:
         if not isinstance(node, dict) or part not in node:
             return ABSENT
         node = node[part]
@@ -126,8 +141,8 @@ def flags(config: Config, *mappings: Callable, **values: Any) -> Callable[[Any],
         more = {k: v for mapping in mappings for k, v in (mapping(wildcards) or {}).items()}
         return command_line(**_worked_out(config, values, wildcards), **more)
 
-    text.keys = tuple(k for v in (*mappings, *values.values()) for k in getattr(v, "keys", ()))
-    text.rows = [of for v in values.values() for of in getattr(v, "rows", ())]
+    text.keys = _keys([*mappings, *values.values()])
+    text.of_rows = [of for value in values.values() for of in getattr(value, "of_rows", ())]
     return text
 
 
@@ -136,8 +151,11 @@ def each(
 ) -> Callable[[Any], str]:
     """A flag's value, JSON: everything that `of` tells from a job's wildcards => its own values.
 
-    These are as those of `flags`, for wildcards with {name} beside the job's. None is left out.
-    `.rows` holds a function of the wildcards to what each row uses: keys, and the names in braces.
+        each("vae", lambda w: ["sd3", "flux"], label=key("vaes.{vae}.label"), file="{vae}.json")
+        {"sd3": {"label": "SD3-VAE-F16", "file": "sd3.json"}, "flux": {…}}
+
+    Values are as those of `flags`, of the job's wildcards and {name} beside them; None is left out.
+    `.of_rows` holds a function of the wildcards to what each row uses: keys, and names in braces.
     """
 
     def rows(wildcards) -> Iterator[tuple[str, SimpleNamespace]]:
@@ -151,9 +169,14 @@ def each(
         given = {row: {k: v for k, v in of.items() if v is not None} for row, of in table.items()}
         return json.dumps(given)
 
-    keys = tuple(key for value in values.values() for key in getattr(value, "keys", ()))
-    text.rows = [lambda wildcards: [(keys, names(config, own)) for _, own in rows(wildcards)]]
+    used = _keys(values.values())
+    text.keys = _keys([of])
+    text.of_rows = [lambda wildcards: [(used, names(config, own)) for _, own in rows(wildcards)]]
     return text
+
+
+def _keys(values: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
+    return tuple(key for value in values for key in getattr(value, "keys", ()))
 
 
 def _worked_out(config: Config, values: dict[str, Any], wildcards: Any) -> dict[str, Any]:

@@ -177,9 +177,9 @@ def columns(config: Config, table: str) -> list[str]:
     return [places.get(name, name) for name in names]
 
 
-def context(wanted: bool | None) -> str | None:
+def context(config: Config, table: str) -> str | None:
     """The numbers of other systems, for a table that shows them."""
-    return CONTEXT if wanted else None
+    return CONTEXT if config["tables"][table].get("context") else None
 
 
 def table_code(config: Config, table: str) -> str:

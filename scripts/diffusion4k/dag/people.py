@@ -117,17 +117,9 @@ def folder(config: Config) -> str:
     return config["splits"][split]["folder"]
 
 
-def asked(config: Config) -> Callable[[Any], dict[str, Any]]:
-    """A function of a kit's wildcards to what it shows, as flags: pictures whole, or patches."""
-    study = config["people"]
-
-    def flags(wildcards) -> dict[str, Any]:
-        groups_ = {"groups": joined(groups(config, wildcards.purpose))}
-        if wildcards.purpose == "pairs":
-            return groups_ | {"side": study.get("side")}
-        return groups_ | {"patch": config["metrics"]["glcm"]["patch"], "across": study["patches"]}
-
-    return flags
+def of(purpose: str, value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A flag's value in the kit of this purpose; no flag in the other's."""
+    return lambda wildcards: value(wildcards) if wildcards.purpose == purpose else None
 
 
 def voted(config: Config) -> dict[str, Any]:
