@@ -1,7 +1,8 @@
-"""Write what is made from the configuration's keys: config/README.md's tables, config/schema.json.
+"""Write what is made from keys and columns: config/README.md, config/schema.json, docs/metrics.md.
 
-The keys stand in diffusion4k/config/keys. A table is what lies between `<!-- keys: SECTION … -->`
-and `<!-- end -->`, and shows those sections. --check compares instead of writing.
+The keys stand in diffusion4k/config/keys, the columns in diffusion4k/metrics/families. A table is
+what lies between `<!-- keys: SECTION … -->`, of those sections, or `<!-- columns -->`, and
+`<!-- end -->`. --check compares instead of writing.
 """
 
 import argparse
@@ -19,9 +20,12 @@ from diffusion4k.config.keys.schema import Schema, editor_schema
 from diffusion4k.config.resolve import read, resolve
 from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
+from diffusion4k.metrics import families
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
+METRICS = CONFIG.parent / "docs" / "metrics.md"
 TABLE = re.compile(r"<!-- keys: (.*?) -->\n.*?<!-- end -->", re.DOTALL)
+COLUMNS = re.compile(r"(<!-- columns -->\n\|.*?\n\|.*?)\n.*?(<!-- end -->)", re.DOTALL)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -117,13 +121,22 @@ def filled(text: str, table_rows: list[tuple[str, str]]) -> str:
     return TABLE.sub(table, text)
 
 
+def columns() -> Iterator[str]:
+    """The rows of the table of columns."""
+    for key, (family, column) in families.columns().items():
+        meaning = column.about or (getattr(column.of, "__doc__", "") or "").partition("\n")[0]
+        meaning = meaning or ("" if family.manifest else "published by others, not measured here")
+        yield f"| `{key}` | {column.label} | {column.direction} | {family.name} | {meaning} |"
+
+
 def run(args: argparse.Namespace) -> None:
-    schema, readme = editor_schema(), CONFIG / "README.md"
+    schema, readme, metrics = editor_schema(), CONFIG / "README.md", METRICS.read_text("utf-8")
     paper = read(CONFIG / "config.yaml") | read(CONFIG / "site.yaml")
     listed = list(rows(schema, resolve(paper) | {"fidelity": paper["fidelity"]}))
     texts = {
         CONFIG / "schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n",
         readme: filled(readme.read_text(encoding="utf-8"), listed),
+        METRICS: COLUMNS.sub(lambda m: "\n".join([m[1], *columns(), m[2]]), metrics),
     }
     for path, text in texts.items():
         if not args.check:

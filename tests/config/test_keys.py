@@ -162,7 +162,9 @@ def test_every_key_is_documented_and_what_is_made_from_the_keys_is_new():
 def test_stale_documentation_is_refused(tmp_path, monkeypatch):
     for name in ("README.md", "schema.json", "config.yaml", "site.yaml"):
         (tmp_path / name).write_bytes((CONFIG / name).read_bytes())
+    (tmp_path / "metrics.md").write_bytes(config_docs.METRICS.read_bytes())
     monkeypatch.setattr(config_docs, "CONFIG", tmp_path)
+    monkeypatch.setattr(config_docs, "METRICS", tmp_path / "metrics.md")
     check = config_docs.parser().parse_args(["--check"])
     config_docs.run(check)
     readme, paper = tmp_path / "README.md", tmp_path / "config.yaml"
@@ -175,6 +177,18 @@ def test_stale_documentation_is_refused(tmp_path, monkeypatch):
     readme.write_text(before.replace("<!-- keys: site -->", "<!-- keys: site plan -->"))
     with pytest.raises(UserError, match="plan must be in one table"):
         config_docs.run(check)
+
+
+def test_a_column_that_is_not_in_its_table_is_refused(tmp_path, monkeypatch):
+    text = config_docs.METRICS.read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("| `glcm` |"))
+    path = tmp_path / "metrics.md"
+    path.write_text(text.replace(f"{row}\n", ""), encoding="utf-8")
+    monkeypatch.setattr(config_docs, "METRICS", path)
+    with pytest.raises(UserError, match="metrics.md: not what its keys say; run make docs"):
+        config_docs.run(config_docs.parser().parse_args(["--check"]))
+    config_docs.run(config_docs.parser().parse_args([]))
+    assert path.read_text(encoding="utf-8") == text
 
 
 def test_an_editor_checks_files_by_the_schema():
