@@ -59,7 +59,7 @@ def test_a_folder_of_pictures_goes_with_its_evaluation_alone(tmp_path):
     config = resolve(models=mine, figures=beside)
     assert draw.sampled(config, "figure_9") == ["sd3_f16"]
     own = figures.rows(config, "figure_9")[1:]
-    assert len(own) == 10 and own[0][1].endswith("generate/mine/eval_4096/shard-0-of-10.json")
+    assert len(own) == 5 and own[0][1].endswith("generate/mine/eval_4096/shard-0-of-5.json")
 
 
 def test_prompt_sets_are_read_before_work(tmp_path):

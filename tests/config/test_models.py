@@ -150,7 +150,7 @@ def baselines(workflow):
 
 def test_the_overlay_plans(workflow, baselines):
     plan = workflow.plan("tables", *baselines)
-    assert plan["generate"] == (4 + 4) * 28 + (4 + 3) * 10
+    assert plan["generate"] == (4 + 4) * 14 + (4 + 3) * 5
     assert plan["export"] == 3 + 1
     assert plan["train_kept"] == 3
     done = workflow.run("-n", "figure_7", "figure_8", *baselines).stdout
@@ -164,12 +164,12 @@ def test_flags_say_how_a_baseline_is_sampled_and_shown(checkout):
         configs = ("--configfile", "config/config.yaml", "config/baselines.yaml")
         return checkout.command(f"results/unmade/{what}.json", *configs, "--config", "run=unmade")
 
-    how = command("generate/sana_4k/eval_4096/shard-0-of-10")
+    how = command("generate/sana_4k/eval_4096/shard-0-of-5")
     assert "--vae-tiling" in how and "--steps 20 --guidance 5.0" in how
     # what its class turns out to be decides when it is loaded
     (ours,) = re.findall("--of-class '(.*?)'", how)
     assert json.loads(ours)["sd3"] == {"guidance": 7.0, "steps": 50, "t5_tokens": 77}
-    how = command("generate/flux_f16/eval_2048/shard-0-of-28")
+    how = command("generate/flux_f16/eval_2048/shard-0-of-14")
     assert "--of-class" not in how
     assert "--no-vae-tiling" in how and "--steps 50 --guidance 7.0 --t5-tokens 512" in how
     assert "--context config/published/context.csv" in command("tables/table_8")

@@ -21,9 +21,9 @@ def test_tables_plan_the_papers_dag(checkout):
     plan = checkout.plan("tables", "--config", "run=unmade")
     assert plan["train"] + plan["train_kept"] == 3 * 20000 // 5000
     assert plan["train_kept"] == plan["export"] == 3
-    assert plan["generate"] == 4 * 28 + 4 * 10
+    assert plan["generate"] == 4 * 14 + 4 * 5
     assert plan["efficiency"] == 6
-    assert plan["latents"] == 2 * 24
+    assert plan["latents"] == 2 * 8
     assert plan["table"] == 18
 
 

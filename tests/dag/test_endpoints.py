@@ -35,17 +35,17 @@ def test_table_11_needs_the_configuration_alone(checkout):
 def test_table_6_draws_its_rows_once_captions_are_given(mine):
     workflow, flags = mine
     before = workflow.plan("table_6", "--config", "run=unmade")
-    assert before["generate"] == 20 and "caption" not in before
+    assert before["generate"] == 10 and "caption" not in before
     given = flags("run: unmade\ncaptions: {laion: {path: laion.jsonl}}\n")
     after = workflow.plan("table_6", *given)
-    assert (after["generate"], after["features"], after["caption"]) == (40, 40, 1)
+    assert (after["generate"], after["features"], after["caption"]) == (20, 20, 1)
     assert after["fetch_source"] == before["fetch_source"]
-    made = "results/unmade/generate/sd3_f16_laion/eval_4096/shard-0-of-10.json"
+    made = "results/unmade/generate/sd3_f16_laion/eval_4096/shard-0-of-5.json"
     command = workflow.command(made, *given)
     assert (
         "--dataset results/unmade/captions/laion/eval_4096.json --folder eval/size_4096" in command
     )
-    made = "results/unmade/generate/sd3_f16/eval_4096/shard-0-of-10.json"
+    made = "results/unmade/generate/sd3_f16/eval_4096/shard-0-of-5.json"
     assert "--dataset results/unmade/sources/aesthetic_4k.json" in workflow.command(made, *given)
     command = workflow.command("results/unmade/captions/laion/eval_4096.json", *given)
     assert "--captions laion.jsonl" in command and "--model" not in command
@@ -76,7 +76,7 @@ def test_own_images_are_captioned_before_anything_is_made_of_them(mine):
     output = "results/unmade/captions/own/mine.json"
     text = workflow.command(output, *flags(MINE))
     assert "--model m" in text and "--price 1 2 --max-cost 3" in text
-    for made in ("data/mine.json", "latents/sd3/shard-0-of-24.json"):
+    for made in ("data/mine.json", "latents/sd3/shard-0-of-8.json"):
         command = workflow.command(f"results/unmade/{made}", *flags(MINE))
         assert f"--dataset {output} " in command and "--folder . " in command
 

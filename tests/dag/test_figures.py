@@ -53,7 +53,7 @@ def test_a_figures_pictures_are_sampled_as_the_benchmarks(checkout):
     configs = ("--configfile", "config/config.yaml", "config/baselines.yaml")
     args = drawing(checkout, "figure_8", *configs)
     command = checkout.command(
-        "results/unmade/generate/sana_4k/eval_4096/shard-0-of-10.json", *configs, *UNMADE
+        "results/unmade/generate/sana_4k/eval_4096/shard-0-of-5.json", *configs, *UNMADE
     )
     assert re.search("--steps 20 --guidance 5.0", command) and "--vae-tiling" in command
     own = args.rows["sana_4k"]
@@ -67,7 +67,7 @@ def test_a_figures_pictures_are_sampled_as_the_benchmarks(checkout):
 @pytest.mark.parametrize(
     "output",
     [
-        "generate/sd3_f16/eval_4096/shard-0-of-10.json",
+        "generate/sd3_f16/eval_4096/shard-0-of-5.json",
         "efficiency/sd3_f16/eval_4096.json",
         "pictures/figure_8/shard-0-of-1.json",
     ],

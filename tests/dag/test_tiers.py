@@ -23,7 +23,7 @@ def test_the_released_checkpoint_is_checked_without_training_or_training_images(
     planned = tier(checkout, "released", "table_3")
     assert not {"train", "train_kept", "latents", "export", "reconstruct"} & set(planned)
     assert planned["check_data"] == 1
-    assert planned["generate"] == 3 * 28
+    assert planned["generate"] == 3 * 14
     # of the whole data set, only what the evaluations read
     assert planned["fetch_source"] == len(["eval", "sd3", "flux", "flux_wavelet", *NETWORKS])
 

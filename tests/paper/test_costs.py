@@ -61,15 +61,15 @@ def test_a_vaes_training_is_a_line_of_its_own_with_its_arithmetic(run):
 
 def test_shards_are_added_up_and_scores_have_no_arithmetic(run):
     config = resolve()
-    shards = [run / f"generate/flux_f16/eval_4096/shard-{n}-of-10.json" for n in range(2)]
+    shards = [run / f"generate/flux_f16/eval_4096/shard-{n}-of-5.json" for n in range(2)]
     chain = {path: made(path, 50) for path in shards}
-    score = run / "metrics/flux_f16/eval_4096/texture-0-of-10.json"
+    score = run / "metrics/flux_f16/eval_4096/texture-0-of-5.json"
     chain[score] = made(score, 10)
     drawn, scored = costs.stages(chain, json.loads(report.arithmetic(config)))
     assert (drawn.stage, drawn.name, drawn.jobs) == ("generate", "flux_f16/eval_4096", 2)
     assert drawn.seconds == pytest.approx(100, abs=1)
     every = cost.of(config, ("generate", "flux_f16", "eval_4096")).flops
-    assert drawn.flops == pytest.approx(every * 2 / 10)
+    assert drawn.flops == pytest.approx(every * 2 / 5)
     assert (scored.flops, scored.line(2)["rate"], scored.line(2)["gpu_hours"]) == (0, "", "")
     assert drawn.line(2)["share"] == ""  # nobody says what a CPU's peak is
     assert costs.total([drawn, scored]).jobs == 3
@@ -109,7 +109,7 @@ def test_what_answers_were_paid_is_part_of_the_cost(run):
 def test_everything_behind_is_read_once_and_what_is_gone_passed_over(run):
     source = made(run / "sources/sd3.json", 1)
     gone = {"model": source.path, "start": run / "gone.json"}
-    part = made(run / "generate/sd3_f16/eval_4096/shard-0-of-10.json", 1, inputs=gone)
+    part = made(run / "generate/sd3_f16/eval_4096/shard-0-of-5.json", 1, inputs=gone)
     table = made(run / "tables/table_3.json", 1, inputs={"a": part.path, "b": source.path})
     assert set(costs.behind([table])) == {source.path, part.path, table.path}
 
