@@ -107,7 +107,7 @@ def count(config: Config, name: str) -> int:
 
 
 def height_x_width(sizes: list[Size] | Size) -> list[str]:
-    """Sizes as the flag has them, HEIGHTxWIDTH: those of a figure, or the one of an evaluation."""
+    """Sizes in px as the flag has them, HEIGHTxWIDTH: a figure's, or the one of an evaluation."""
     many = isinstance(sizes, list) and not isinstance(sizes[0], int)
     return [f"{h}x{w}" for h, w in map(shape.sides, sizes if many else [sizes])]
 
