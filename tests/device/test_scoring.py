@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion4k.metrics import aesthetics, clip, inception, perceptual
+from diffusion4k.metrics import aesthetics, clip, inception, perceptual, quality
 from diffusion4k.sources.miniature import metric_networks
 from fake_gpu import fake_gpu, without
 
@@ -81,3 +81,23 @@ def test_a_distance_of_two_pictures(vgg, monkeypatch, forgotten):
                 perceptual.Lpips(vgg, device)(*PIXELS)
         else:
             assert perceptual.Lpips(vgg, device)(*PIXELS) > 0
+
+
+@pytest.mark.parametrize("forgotten", ["", ".to(self.device)", "device=device, "])
+def test_quality_without_a_reference(pyiqa, tmp_path, monkeypatch, forgotten):
+    """Where it lies is ours to say; pyiqa, in an environment of its own, is a stand-in."""
+    torch.save(torch.nn.Linear(3, 1).state_dict(), tmp_path / "net.pth")
+    weights = dict.fromkeys(quality.METRICS, tmp_path / "net.pth")
+    if "self" in forgotten:
+        changed = without(quality.Quality.__call__, forgotten)
+        monkeypatch.setattr(quality.Quality, "__call__", changed)
+    elif forgotten:
+        changed = without(quality.load, forgotten, 'device="cpu", ')
+        monkeypatch.setattr(quality, "load", changed)
+    with fake_gpu() as device:
+        made = quality.Quality(weights, device)
+        if forgotten:
+            with pytest.raises(RuntimeError, match="device"):
+                made(PICTURES[0])
+        else:
+            assert made(PICTURES[0]).keys() == set(quality.METRICS)

@@ -28,8 +28,9 @@ PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "networks.py"
 SPEC = importlib.util.spec_from_file_location("benchmark_networks", PATH)
 networks = importlib.util.module_from_spec(SPEC)  # of the real sizes
 SPEC.loader.exec_module(networks)
-READ = {torch.Tensor.item, torch.Tensor.__bool__, torch.Tensor.__int__, torch.Tensor.__float__}
-DTYPES = {torch.float32: np.float32, torch.float64: np.float64, torch.uint8: np.uint8}
+READ = {torch.Tensor.item, torch.Tensor.__bool__, torch.Tensor.__int__}
+DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+DTYPES |= {torch.uint8: np.uint8, torch.int64: np.int64}
 
 
 class Reads(TorchFunctionMode):
@@ -40,6 +41,8 @@ class Reads(TorchFunctionMode):
         if isinstance(tensor, FakeTensor):
             if func in READ:
                 return True if tensor.dtype == torch.bool else int(tensor.is_floating_point())
+            if func is torch.Tensor.__float__:
+                return 1.0
             if func is torch.Tensor.any:  # of what is asked for, a fault
                 return False
             if func in (torch.Tensor.numpy, torch.Tensor.__array__):

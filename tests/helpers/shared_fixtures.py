@@ -37,3 +37,26 @@ def vgg(tmp_path_factory):
     state = network.net.state_dict()
     save_file({f"features.{k.partition('.')[2]}": v for k, v in state.items()}, path)
     return network, path
+
+
+@pytest.fixture
+def pyiqa(monkeypatch):
+    """Stands in for pyiqa: a network of one layer whose constructor asks timm for a backbone."""
+    import sys
+    from types import SimpleNamespace
+
+    import timm
+    import torch
+
+    asked = []
+
+    def create_metric(name, *, device, pretrained):
+        assert not pretrained
+        asked.append(timm.create_model("test_vit", pretrained=True).default_cfg["architecture"])
+        metric = torch.nn.Module()
+        metric.net = torch.nn.Linear(3, 1)
+        metric.forward = lambda x: metric.net(x.mean(dim=(2, 3)))
+        return metric.to(device)
+
+    monkeypatch.setitem(sys.modules, "pyiqa", SimpleNamespace(create_metric=create_metric))
+    return asked

@@ -20,28 +20,6 @@ def test_quality_without_pyiqa_is_one_clear_line(tmp_path):
         script.run(script.parser().parse_args(flags))
 
 
-@pytest.fixture
-def pyiqa(monkeypatch):
-    """Stands in for pyiqa: a network of one layer whose constructor asks timm for a backbone."""
-    import sys
-    from types import SimpleNamespace
-
-    import timm
-
-    asked = []
-
-    def create_metric(name, *, device, pretrained):
-        assert not pretrained
-        asked.append(timm.create_model("test_vit", pretrained=True).default_cfg["architecture"])
-        metric = torch.nn.Module()
-        metric.net = torch.nn.Linear(3, 1)
-        metric.forward = lambda x: metric.net(x.mean(dim=(2, 3)))
-        return metric.to(device)
-
-    monkeypatch.setitem(sys.modules, "pyiqa", SimpleNamespace(create_metric=create_metric))
-    return asked
-
-
 def test_quality_takes_weights_from_files_alone(pyiqa, tmp_path, monkeypatch):
     import socket
 

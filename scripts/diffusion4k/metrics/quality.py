@@ -49,7 +49,7 @@ def load(name: str, path: Path, device: torch.device) -> torch.nn.Module:
     with mock.patch.object(timm, "create_model", offline):
         metric = pyiqa.create_metric(name, device=device, pretrained=False)
     with loading(path, f"pyiqa's weights of {name}"):
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         state = state.get("params", state)
         metric.net.load_state_dict({k.removeprefix("module."): v for k, v in state.items()})
     return metric.eval().requires_grad_(False)
