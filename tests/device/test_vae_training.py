@@ -74,7 +74,7 @@ def test_a_batch_that_stays_behind_is_an_error(monkeypatch):
 
 @pytest.fixture
 def prepared(tmp_path, monkeypatch):
-    """What `ScaleConsistency.prepare` makes of a small VAE's files and VGG-16's, inside `fake_gpu`."""
+    """`ScaleConsistency.prepare` on a small VAE and VGG-16 from files; call it in `fake_gpu`."""
     networks.vae("flux", "cpu", torch.float32, quick=True, factor=8).save_pretrained(tmp_path)
     (vgg16,) = make_vgg16(tmp_path, narrower=4)
     # what is read from files has values: only then it can be moved
