@@ -80,8 +80,8 @@ def choice(shape: tuple[int, ...], device, dtype) -> harness.Row:
     return {"torch": by_itself, "auto": choose(device, dtype, shape[-1])[0]}
 
 
-def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
-    """Rows of every kernel that works, and why the others do not."""
+def measure(report: harness.Report, shape: tuple[int, ...], device, dtype, repeats: int, limit):
+    """Report every kernel that works, and why the others do not."""
     torch.manual_seed(0)
     batch, heads, tokens, channels = shape
     query, key, value, seen = (
@@ -90,7 +90,7 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
     )
     product = 2 * batch * heads * tokens**2 * channels  # FLOPs of one of attention's two
     inputs = [tensor.requires_grad_() for tensor in (query, key, value)]
-    expected, rows, failed = {}, [], {}
+    expected = {}
     for side, attend in kernels().items():
 
         def forward(attend=attend):
@@ -113,14 +113,13 @@ def measure(shape: tuple[int, ...], device, dtype, repeats: int, limit: float):
                 if not results.isfinite().all():
                     raise ArithmeticError("the result is not finite")
             except Exception as error:  # noqa: BLE001 (each has its own way of not being there)
-                failed[f"{side}, {case}, {shape}"] = f"{type(error).__name__}: {error}"[:200]
+                report.fail(f"{side}, {case}, {shape}", error)
                 continue
-            rows.append(harness.achieved(row, products * product, limit))
+            report.add(harness.achieved(row, products * product, limit))
     try:
-        rows.append({"side": "torch cudnn", **two_layouts(kernels()["torch cudnn"], inputs, seen)})
+        report.add({"side": "torch cudnn"} | two_layouts(kernels()["torch cudnn"], inputs, seen))
     except Exception as error:  # noqa: BLE001
-        failed[f"torch cudnn, {TWO_LAYOUTS}"] = f"{type(error).__name__}: {error}"[:200]
-    return rows, failed
+        report.fail(f"torch cudnn, {TWO_LAYOUTS}, {shape}", error)
 
 
 def two_layouts(attend: Callable, inputs: list[torch.Tensor], seen: torch.Tensor) -> harness.Row:
@@ -139,6 +138,8 @@ def two_layouts(attend: Callable, inputs: list[torch.Tensor], seen: torch.Tensor
         gradients = torch.autograd.grad(attend(*inputs), inputs, gradient.transpose(1, 2))
         found.append(torch.stack(gradients))
     apart = (found[0] - found[1]).abs().max().item()  # which waits for the device
+    if not all(gradients.isfinite().all() for gradients in found):
+        raise ArithmeticError(f"the gradients are not finite; they differ by {apart}")
     seconds = time.perf_counter() - began
     return {"case": f"{TWO_LAYOUTS}, {tuple(inputs[0].shape)}", "seconds": seconds} | {
         "difference": apart
@@ -152,19 +153,14 @@ def main() -> None:
     device = harness.device(args)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
-    card = harness.device_name(device)  # asked while the device answers
-    rows, failed = [], {}
+    report = harness.Report(
+        "attention", args, harness.device_name(device), harness.backbones(args, SHAPES),
+        dtype=str(dtype), limit_tflops=limit, layout="token by token",
+    )  # fmt: skip
     for name in args.backbone:
         shape = (1, 2, 64, SHAPES[name][-1]) if args.quick else SHAPES[name]
-        measured, refused = measure(shape, device, dtype, args.repeats, limit)
-        rows, failed = rows + measured, failed | refused
-    for kernel, reason in failed.items():
-        print(f"{kernel}: {reason}")
-    harness.report(
-        "attention", args, card, rows,
-        chosen=harness.backbones(args, SHAPES),
-        dtype=str(dtype), limit_tflops=limit, failed=failed, layout="token by token",
-    )  # fmt: skip
+        measure(report, shape, device, dtype, args.repeats, limit)
+    report.end()
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ def main() -> None:
         height=size, width=size, steps=STEPS, guidance=7.0, t5_tokens=20 if args.quick else 77
     )
     made = networks.pipeline(args.backbone, device, dtype, quick=args.quick)
-    rows = []
+    card = harness.device_name(device)
+    report = harness.Report("between", args, card, dtype=str(dtype))
     # the reference first: ours drops the text encoders
     for side, draw in (("reference", reference), ("ours", ours)):
         clock = Clock(made, device)
@@ -105,8 +106,8 @@ def main() -> None:
             draw(made, backbones.get(args.backbone), how, Folder(folder), args.pictures)
         waits = clock.waits()
         row = {"case": f"between pictures, {args.backbone}, {size} px", "side": side}
-        rows.append(row | {"seconds": statistics.median(waits), "most": max(waits)})
-    harness.report("between", args, harness.device_name(device), rows, dtype=str(dtype))
+        report.add(row | {"seconds": statistics.median(waits), "most": max(waits)})
+    report.end()
 
 
 if __name__ == "__main__":

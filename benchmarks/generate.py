@@ -84,7 +84,8 @@ class Side:
         }
 
 
-def compare(name: str, args, device, dtype, size: int, limit: float) -> list[harness.Row]:
+def compare(report: harness.Report, name: str, args, device, dtype, size: int, limit) -> None:
+    """Report each side; one that does not work, such as a kernel that is not there, is `failed`."""
     architecture = networks.architecture(name, quick=args.quick)
     how = settings(name, size, 1, quick=args.quick)
     backbone, shape = backbones.get(name), {"height": size, "width": size}
@@ -92,25 +93,28 @@ def compare(name: str, args, device, dtype, size: int, limit: float) -> list[har
     count *= backbone.predictions(how.guidance)  # batched
     short, long = (1, 3) if args.quick else (2, 10)
     made = networks.pipeline(name, device, dtype, quick=args.quick)
-    one, rows, expected = Side(name, made, size, quick=args.quick), [], None
+    one, expected = Side(name, made, size, quick=args.quick), None
     # the reference first: ours drops the encoders of the same pipeline, then it is compiled
     for side in ("reference", "ours", *(["compiled"] if args.compile else [])):
         compiled = side == "compiled"
-        used = {} if side == "reference" else one.prepare(args.attention, compiled)
         row = {"case": f"step, {name}, {size} px", "side": side}
+        try:
+            used = {} if side == "reference" else one.prepare(args.attention, compiled)
+            measured = one.measure(short, long, device, args.repeats) | used
+        except Exception as error:  # noqa: BLE001 (each has its own way of not working)
+            report.fail(f"{side}, {row['case']}", error)
+            continue
         if not compiled and used.get("attention", "native") == "native":
             # as the workflow does by default, and the plan reckons
             row |= {"stage": "generate", "backbone": name}
-        row |= one.measure(short, long, device, args.repeats) | used
         if expected is None:
             expected = one.last.astype(int)
         else:
             gap = abs(one.last - expected)
-            row["difference"] = f"{gap.mean():.3g}, {gap.max()}"
-        rows.append(harness.achieved(row, count, limit))
+            measured["difference"] = f"{gap.mean():.3g}, {gap.max()}"
+        report.add(harness.achieved(row | measured, count, limit))
     del made, one
     gc.collect()
-    return rows
 
 
 def main() -> None:
@@ -125,16 +129,14 @@ def main() -> None:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     size = 64 if args.quick else args.size
     limit = harness.limit(device, dtype, quick=args.quick)
-    rows = []
-    for name in args.backbone:
-        rows += compare(name, args, device, dtype, size, limit)
-    harness.report(
-        "generate", args, harness.device_name(device), rows,
-        chosen=[
-            *harness.backbones(args, backbones.NAMES), "flash_3" * (args.attention == "flash_3"),
-        ],
+    report = harness.Report(
+        "generate", args, harness.device_name(device),
+        [*harness.backbones(args, backbones.NAMES), "flash_3" * (args.attention == "flash_3")],
         dtype=str(dtype), limit_tflops=limit,
     )  # fmt: skip
+    for name in args.backbone:
+        compare(report, name, args, device, dtype, size, limit)
+    report.end()
 
 
 if __name__ == "__main__":

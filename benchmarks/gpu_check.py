@@ -2,11 +2,12 @@
 
     python benchmarks/gpu_check.py [STEP …] [--output FOLDER] [--packages FILE] [--quick] …
 
-Each step is one of the benchmarks here, or the miniature, in a process of its own: what it breaks
-stops no other. After each, FOLDER/gpu-check.json is written anew, so that a run which is cut off
-keeps what it had; FOLDER holds the steps' own results too. A step that is named runs, the others
-do not. After LIMIT no step begins, and one that runs then is ended: not all of them fit, and
-those that a second run is to do are named.
+Each step (gpu_steps.py) is one of the benchmarks here, or the miniature, in a process of its own:
+what it breaks stops no other. After each, FOLDER/gpu-check.json is written anew, and each writes
+its results there row by row, so that what is cut off keeps what it had. A step that is named runs,
+the others do not; those of earlier runs of the same device into FOLDER stay in the table. After
+LIMIT no step begins, and one that runs then is ended: not all of them fit, and those that a second
+run is to do are named.
 
 `--packages` is the file that `make gpu-packages` leaves, for a machine with torch and no network.
 `--quick` rehearses every step, tiny and on the CPU, or with `--device cuda` on the GPU: with
@@ -27,81 +28,14 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "scripts"))
+from gpu_steps import ALONE, Step, steps  # noqa: E402
+
 LIMIT = 720  # seconds of all steps
-GPU_DEMO = ("--config", "config/demo-gpu.yaml", "--profile", "profiles/local")
-ALONE = {"machine", "miniature"}  # they measure imports too: not ahead, and nothing beside them
-LARGE = 100  # GB of GPU memory, from which on Flux trains whole
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command without its Python, and the seconds that it may take."""
-
-    command: tuple[str, ...]
-    seconds: float
-
-    def line(self, output: Path, *, quick: bool, device: str = "cpu") -> list[str]:
-        """What to run; `output` is where a benchmark leaves its JSON, `device` of a quick one."""
-        script, *flags = self.command
-        if script.startswith("benchmarks/"):
-            flags += ["--output", str(output)]
-            flags += ["--quick", "--device", device] if quick else []
-        elif quick:  # Snakemake's plan of the miniature stands for the miniature
-            plan = ["--configfile", "config/demo-gpu.yaml", "--config", "run=unmade"]
-            return [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", *plan, "--", "all"]
-        return [sys.executable, str(ROOT / script), *flags]
-
-
-def steps(gpu_gb: float) -> dict[str, Step]:
-    """By name, the most valuable first; what trains depends on the GPU's memory."""
-
-    def step(seconds: float, *command: str) -> Step:
-        return Step(command, seconds)
-
-    once = ("--repeats", "1")
-    generate, train = ("benchmarks/generate.py", *once), ("benchmarks/train.py", *once)
-    train = (*train, "--keep-attention", "--only-ours")
-    sd3 = (*train, "--backbone", "sd3", "--batch", "8")  # as in training
-    flux = (*train, "--backbone", "flux")
-    whole = (*flux, "--share", "1" if gpu_gb >= LARGE else "3", "--accumulate", "4")
-    small = (*flux, "--optimizer", "adamw_8bit_bf16")  # whole on 80 GB: steps in the backward pass
-    segment = ("benchmarks/segment.py", "--variant")
-    cudnn, flash_3 = ("--attention", "cudnn"), ("--attention", "flash_3")
-    return {
-        "machine": step(60, "benchmarks/machine.py"),
-        "segment": step(90, *segment, "plain"),
-        "train_sd3_cudnn": step(60, *sd3, *cudnn),
-        "train_flux_80gb_cudnn": step(90, *small, *cudnn),
-        "train_flux": step(150, *whole),
-        "train_flux_cudnn": step(150, *whole, *cudnn),
-        "generate_sd3_flash_3": step(120, *generate, "--backbone", "sd3", *flash_3),
-        "vae": step(60, "benchmarks/vae.py", *once),
-        "attention_flux": step(45, "benchmarks/attention.py", "--backbone", "flux", *once),
-        "train_sd3": step(60, *sd3),
-        "train_flux_80gb": step(90, *small),
-        "train_sd3_compile": step(100, *sd3, *cudnn, "--compile"),
-        "generate_sd3": step(120, *generate, "--backbone", "sd3", "--attention", "native"),
-        "generate_flux": step(180, *generate, "--backbone", "flux", "--attention", "native"),
-        "between": step(75, "benchmarks/between.py", "--backbone", "sd3"),
-        "miniature": step(480, "scripts/demo.py", *GPU_DEMO),
-        "segment_offload": step(120, *segment, "offload"),
-        "segment_deterministic": step(90, *segment, "deterministic"),
-        "segment_8bit": step(90, *segment, "8bit"),
-        "segment_bf16": step(90, *segment, "bf16"),
-        "attention_sd3": step(45, "benchmarks/attention.py", "--backbone", "sd3", *once),
-        "generate_flux_flash_3": step(180, *generate, "--backbone", "flux", *flash_3),
-        "train_flux_80gb_compile": step(120, *small, *cudnn, "--compile"),
-        "train_sd3_deterministic": step(60, *sd3, "--deterministic"),
-        "reconstruct": step(90, "benchmarks/reconstruct.py", "--whole"),
-        "train_vae": step(60, "benchmarks/train_vae.py", *once),
-        "latents": step(90, "benchmarks/latents.py", *once),
-        "metrics": step(120, "benchmarks/score.py", *once),
-    }
+BUILT, NOT_BEGUN = "built", "not begun"  # a folder in FOLDER, a step's state
 
 
 class Running:
@@ -112,10 +46,15 @@ class Running:
 
     def __init__(self, name: str, step: Step, environment: dict[str, str], args, *, ahead=False):
         self.output, self.log = args.output / name, args.output / f"{name}.log"
-        self.turn = args.output / f"{name}.turn"
+        self.turn, self.built = args.output / f"{name}.turn", args.output / BUILT
         self.turn.unlink(missing_ok=True)
+        if not ahead:
+            self.clear()
+        self.temporary = Path(tempfile.mkdtemp(prefix=f"gpu-check-{name}-"))  # as large as 30 GB
+        environment = environment | {"TMPDIR": str(self.temporary)}
+        self.ahead = ahead
         if ahead:
-            environment = environment | {"GPU_CHECK_TURN": str(self.turn.resolve())}
+            environment |= {"GPU_CHECK_TURN": str(self.turn.resolve())}
         with self.log.open("w", encoding="utf-8") as said:
             self.process = subprocess.Popen(
                 step.line(self.output, quick=args.quick, device=args.device),
@@ -123,8 +62,10 @@ class Running:
             )  # fmt: skip
 
     def result(self, seconds: float, stop: threading.Event) -> dict:
-        """It is its turn, for so long; {state, seconds, results: the JSONs that it left, said}."""
+        """It is its turn, for so long; {state, date, seconds, results: its JSONs, said}."""
         began = time.monotonic()
+        if self.ahead:
+            self.clear()
         self.turn.touch()
         while (status := self.process.poll()) is None and not stop.is_set():
             if time.monotonic() - began > seconds:
@@ -133,22 +74,39 @@ class Running:
         state = "stopped" if stop.is_set() else f"over its {seconds:.0f} s"
         if status is not None:
             state = "done" if status == 0 else f"exit status {status}"
+        kill(self.process)
+        said = "" if state == "done" else self.said()
         self.end()
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        results = sorted(self.output.glob("*.json"))
+        if state != "done":  # torch before 2.15 waits for ever at the lock of a killed build
+            for lock in self.built.rglob("lock"):
+                lock.unlink(missing_ok=True)
+        results = sorted(self.output.glob("[!.]*.json"))  # none that was being written
         return {
             "state": state,
+            "date": time.strftime("%Y-%m-%d"),
             "seconds": round(time.monotonic() - began, 1),
             "results": [json.loads(path.read_text("utf-8")) for path in results],
-            "said": "" if state == "done" else text[-1500:],
+            "said": said,
         }
 
+    def clear(self) -> None:
+        """Results of an earlier run are none of this one's."""
+        shutil.rmtree(self.output, ignore_errors=True)
+
+    def said(self) -> str:
+        """The ends of its log and of those that what it started has left."""
+        logs = [self.log, *sorted(path for path in self.temporary.rglob("log") if path.is_file())]
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in logs]
+        return "\n".join(text[-1500:] for text in texts)
+
     def end(self) -> None:
+        """Kill it where it still runs, and clear what it could not."""
         self.turn.unlink(missing_ok=True)
-        end(self.process)
+        kill(self.process)
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
 
-def end(process: subprocess.Popen) -> None:
+def kill(process: subprocess.Popen) -> None:
     """Kill a step and what it started, in process groups of their own such as trainings too."""
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(ProcessLookupError):
@@ -177,8 +135,8 @@ def table(record: dict) -> str:
     """Markdown: a line a step, and one for each row that it measured."""
     lines = ["| step | state | seconds | measured |", "|---|---|---|---|"]
     shown = (
-        "peak_gb", "tflops", "share", "saved", "equal", "difference", "images_per_second", "most",
-        "psnr",
+        "peak_gb", "tflops", "share", "idle", "wait", "waited", "saved", "equal", "difference",
+        "images_per_second", "most", "psnr",
         "torch", "auto", "attention",
     )  # fmt: skip
     for name, found in record["steps"].items():
@@ -217,7 +175,8 @@ def main() -> None:
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     args.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        environment = dict(os.environ)
+        # where torch compiles DeepSpeed's CPU Adam: a killed step's build stops no other program
+        environment = {"TORCH_EXTENSIONS_DIR": str((args.output / BUILT).resolve())} | os.environ
         if args.packages:
             environment["PYTHONPATH"] = unpacked(args.packages, Path(temporary))
         check(args, environment)
@@ -228,13 +187,8 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
     from diffusion4k.files import write_text
 
     device, memory = gpu()
-    record = {
-        "benchmark": "gpu-check",
-        "date": time.strftime("%Y-%m-%d"),
-        "device": device,
-        "quick": args.quick,
-        "steps": {},
-    }
+    record = {"benchmark": "gpu-check", "device": device, "quick": args.quick}
+    kept = earlier(args.output / "gpu-check.json", record)
     began = time.monotonic()
     chosen = {n: step for n, step in steps(memory).items() if not args.step or n in args.step}
     following = dict(itertools.pairwise(chosen))
@@ -244,7 +198,8 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
     def take(name: str, step: Step) -> dict:
         left = args.limit - (time.monotonic() - began)
         if left <= 0 or stop.is_set():
-            return {"state": "not begun", "seconds": 0, "results": [], "said": ""}
+            date = time.strftime("%Y-%m-%d")
+            return {"state": NOT_BEGUN, "date": date, "seconds": 0, "results": [], "said": ""}
         print(f"{name} …", flush=True)
         running = waiting.pop(name, None) or Running(name, step, environment, args)
         after = following.get(name, "miniature")
@@ -261,12 +216,21 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
         found = {}
         for ended in as_completed(taken):
             found[taken[ended]] = ended.result()
-            record["steps"] = {name: found[name] for name in chosen if name in found}
+            begun = {n: step for n, step in found.items() if step["state"] != NOT_BEGUN}
+            known = found | kept | begun
+            record["steps"] = {name: known[name] for name in steps(memory) if name in known}
             write_text(args.output / "gpu-check.json", json.dumps(record, indent=1) + "\n")
             write_text(args.output / "gpu-check.md", table(record) + "\n")
     print(table(record))
-    states = [found["state"] for found in record["steps"].values()]
-    sys.exit(0 if set(states) <= {"done"} else 1)
+    sys.exit(0 if all(step["state"] == "done" for step in found.values()) else 1)
+
+
+def earlier(path: Path, record: dict) -> dict[str, dict]:
+    """The steps of a run before this one, of the same device."""
+    if not path.is_file():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found["steps"] if {key: found.get(key) for key in record} == record else {}
 
 
 if __name__ == "__main__":

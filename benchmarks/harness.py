@@ -17,6 +17,7 @@ import argparse
 import ctypes
 import gc
 import json
+import math
 import os
 import pkgutil
 import platform
@@ -99,10 +100,10 @@ def measure(function: Callable[[], Any], device, *, repeats: int = 3, warmup: in
     for _ in range(max(1, repeats)):
         gc.collect()
         before = _reset_peak(device)
-        _synchronise(device)
+        synchronise(device)
         began = time.perf_counter()
         function()
-        _synchronise(device)
+        synchronise(device)
         seconds.append(time.perf_counter() - began)
         peaks.append(_peak(device) - before)
     return {"seconds": statistics.median(seconds), "peak_gb": max(max(peaks), 0) / 1e9}
@@ -157,36 +158,78 @@ def achieved(row: Row, flops: float, limit: float) -> Row:
     return row | {"tflops": tflops, "share": tflops / limit}
 
 
-def report(
-    name: str,
-    args: argparse.Namespace,
-    device: str,
-    rows: list[Row],
-    chosen: Iterable[str] = (),
-    **more: Any,
-) -> None:
-    """Print the rows with the ratio of each side to ours; write the JSON unless --quick.
+class Report:
+    """A benchmark's JSON, written anew with each row: one that is cut off keeps what it had.
 
     `chosen`: the flags' values that set runs apart; their JSONs have names of their own by it.
+    `more`: further keys. Until `end` the JSON says `"complete": false`; with --quick and without
+    --output none is written.
     """
-    show(rows)
-    record = {
-        "benchmark": name,
-        "date": time.strftime("%Y-%m-%d"),
-        "device": device,
-        "quick": args.quick,
-        "versions": versions(),
-        **more,
-        "rows": rows,
-    }
-    folder = args.output or (None if args.quick else ROOT / "benchmarks/results")
-    if folder is not None:
+
+    def __init__(
+        self, name: str, args: argparse.Namespace, device: str, chosen: Iterable[str] = (), **more
+    ):
+        self.record = {
+            "benchmark": name,
+            "date": time.strftime("%Y-%m-%d"),
+            "device": device,
+            "quick": args.quick,
+            "versions": {},
+            "complete": False,
+            **more,
+            "rows": [],
+        }
+        folder = args.output or (None if args.quick else ROOT / "benchmarks/results")
+        slug = "".join(c if c.isalnum() else "-" for c in device.lower())
+        file = f"{'-'.join(filter(None, [name, *chosen, *slug.split('-')]))}.json"
+        self.path = None if folder is None else folder / file
+
+    def add(self, *rows: Row, **more: Any) -> None:
+        """Rows, and further keys."""
+        self.record["rows"] += [{key: finite(value) for key, value in row.items()} for row in rows]
+        self.record |= more
+        self._write()
+
+    def amend(self, **values: Any) -> None:
+        """Further values of the last row."""
+        self.record["rows"][-1] |= values
+        self._write()
+
+    def fail(self, what: str, error: BaseException) -> None:
+        """What did not work, and why: that stops nothing else."""
+        reason = f"{type(error).__name__}: {error}"[:400]
+        print(f"{what}: {reason}", flush=True)
+        self.record.setdefault("failed", {})[what] = reason
+        self._write()
+
+    def end(self, **more: Any) -> None:
+        """Print the rows with the ratio of each side to ours; exits 1 where there is none."""
+        del self.record["complete"]
+        self.add(**more)
+        show(self.record["rows"])
+        if self.path:
+            print(f"\n{self.path}")
+        if not self.record["rows"]:
+            sys.exit(1)
+
+    def _write(self) -> None:
         from diffusion4k.files import write_text
 
-        slug = "".join(c if c.isalnum() else "-" for c in device.lower())
-        path = folder / f"{'-'.join(filter(None, [name, *chosen, *slug.split('-')]))}.json"
-        write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
-        print(f"\n{path}")
+        self.record["versions"] = versions()
+        if self.path:
+            write_text(self.path, json.dumps(self.record, indent=1, allow_nan=False) + "\n")
+
+
+def report(name: str, args, device: str, rows: list[Row], chosen=(), **more: Any) -> None:
+    """The `Report` of a benchmark that has all its rows at once."""
+    made = Report(name, args, device, chosen, **more)
+    made.add(*rows)
+    made.end()
+
+
+def finite(value: Any) -> Any:
+    """The value; a number that JSON does not have, as text: "nan", "inf"."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def show(rows: list[Row]) -> None:
@@ -215,7 +258,8 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
 
 
-def _synchronise(device) -> None:
+def synchronise(device) -> None:
+    """Wait until a GPU has done what it was asked."""
     import torch
 
     if device.type == "cuda":

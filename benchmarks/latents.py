@@ -1,6 +1,6 @@
 """Encoding the training set: decode, crop, VAE, text, write — overlapped, and one after another.
 
-    python benchmarks/latents.py [--size 4096] [--images 16] [--quick]
+    python benchmarks/latents.py [--size 4096] [--images 16] [--backbone sd3] [--quick]
 
 Ours is diffusion4k.latents.encode, which scripts/latents.py runs; the reference does the same work
 for the same bytes in a plain loop; `VAE alone` is what neither can beat. Synthetic photographs of
@@ -47,23 +47,27 @@ def sequential(pipeline, backbone, samples, folder: Path, settings) -> list[Path
     return paths
 
 
-def compare(pipeline, backbone, samples, root: Path, settings, workers: int) -> dict:
-    """What is timed, by side; ours writes into a new folder each time, as it would resume."""
-    turn = itertools.count()
+def compare(pipeline, backbone, samples, root: Path, settings, workers: int) -> tuple[dict, dict]:
+    """What is timed, by side; each leaves the files it wrote last in `written`.
+
+    Ours writes into a new folder each time, as it would resume.
+    """
+    turn, written = itertools.count(), {}
     blank = torch.zeros(2, 3, *settings.size, dtype=torch.uint8)
 
     def ours():
         folder = root / f"ours-{next(turn)}"
-        return overlapped(pipeline, backbone, samples, folder, settings, workers)
+        written["ours"] = overlapped(pipeline, backbone, samples, folder, settings, workers)
 
     def reference():
-        return sequential(pipeline, backbone, samples, root / "reference", settings)
+        folder = root / "reference"
+        written["reference"] = sequential(pipeline, backbone, samples, folder, settings)
 
     def alone():
         for _ in samples:
             encode.posterior(pipeline.vae, blank)
 
-    return {"ours": ours, "reference": reference, "VAE alone": alone}
+    return {"ours": ours, "reference": reference, "VAE alone": alone}, written
 
 
 def differences(ours: list[Path], theirs: list[Path]) -> float:
@@ -81,17 +85,23 @@ def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--size", type=int, help="px; default 4096")
     parser.add_argument("--images", type=int, default=16)
+    parser.add_argument(
+        "--backbone", nargs="+", choices=backbones.NAMES, default=list(backbones.NAMES)
+    )
     parser.add_argument("--workers", type=int, default=cli.threads(), help="decoding threads")
     args = parser.parse_args()
     device = harness.device(args)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     size, images = (64, 3) if args.quick else (args.size or 4096, args.images)
     limit = harness.limit(device, dtype, quick=args.quick)
-    rows, gaps = [], {}
-    for name in backbones.NAMES:
+    gaps = {}
+    report = harness.Report(
+        "latents", args, harness.device_name(device), harness.backbones(args, backbones.NAMES),
+        dtype=str(dtype), limit_tflops=limit, workers=args.workers,
+    )  # fmt: skip
+    for name in args.backbone:
         backbone = backbones.get(name)
-        pipeline = networks.pipeline(name, device, dtype, quick=args.quick)
-        pipeline.transformer = None
+        pipeline = networks.pipeline(name, device, dtype, quick=args.quick, with_transformer=False)
         vae = networks.architecture(name, quick=args.quick).vae
         settings = encode.LatentsSettings(
             backbone=name, mode="precomputed", size=(size, size), crops_per_image=1, batch=2,
@@ -102,20 +112,17 @@ def main() -> None:
             root = Path(temporary)
             # the median photograph of the training set is 4128 x 4640 px (Table 9)
             samples = photographs(root, images, height=size, width=size * 9 // 8)
-            sides = compare(pipeline, backbone, samples, root, settings, args.workers)
+            sides, written = compare(pipeline, backbone, samples, root, settings, args.workers)
             count = 2 * images * flops.encode(vae, height=size, width=size)
             timed = harness.alternate(sides, device, repeats=args.repeats)
             for side, taken in timed.items():
                 row = {"case": f"{name}, {images} images, {size} px", "side": side}
                 row |= {"stage": "latents", "backbone": name}
-                rows.append(harness.achieved(row | taken, count, limit))
-            gaps[name] = differences(sides["ours"](), sides["reference"]())
+                report.add(harness.achieved(row | taken, count, limit))
+            gaps[name] = differences(written["ours"], written["reference"])
         del pipeline
     print(f"largest difference between ours and the loop, of the largest value: {gaps}\n")
-    harness.report(
-        "latents", args, harness.device_name(device), rows,
-        dtype=str(dtype), limit_tflops=limit, workers=args.workers, differences=gaps,
-    )  # fmt: skip
+    report.end(differences=gaps)
 
 
 if __name__ == "__main__":

@@ -71,19 +71,16 @@ def main() -> None:
     checks = {f"import {name}": lambda n=name: importlib.import_module(n) for name in LIBRARIES}
     checks["8-bit optimizer"] = lambda: optimizer_8bit(device)
     if not args.quick:  # minutes of a CPU
-        checks["offloaded optimizer"] = optimizer_offloaded
         checks["torch.compile"] = lambda: compiled(device)
-    rows, failed = [], {}
+        checks["offloaded optimizer"] = optimizer_offloaded  # the longest last
+    report = harness.Report("machine", args, harness.device_name(device), **facts(device))
     for case, check in checks.items():
         try:
             row = harness.measure(check, device, repeats=1, warmup=0)
-            rows.append({"case": case, "side": "ours"} | row)
+            report.add({"case": case, "side": "ours"} | row)
         except Exception as error:  # noqa: BLE001 (what is missing says so in its own way)
-            failed[case] = f"{type(error).__name__}: {error}"[:300]
-            print(f"{case}: {failed[case]}")
-    harness.report(
-        "machine", args, harness.device_name(device), rows, **facts(device), failed=failed
-    )
+            report.fail(case, error)
+    report.end()
 
 
 if __name__ == "__main__":

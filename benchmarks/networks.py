@@ -85,8 +85,11 @@ def vae(name: str, device, dtype, *, quick: bool, factor: int = 16) -> torch.nn.
     return (make_f16(made) if factor == 16 else made).eval().requires_grad_(False)
 
 
-def pipeline(name: str, device, dtype, *, quick: bool):
-    """The whole F16 pipeline, text encoders included; tokenizers are the miniature's."""
+def pipeline(name: str, device, dtype, *, quick: bool, with_transformer: bool = True):
+    """The F16 pipeline, text encoders included; tokenizers are the miniature's.
+
+    Without its transformer, of the real size only, it encodes images and texts.
+    """
     from diffusion4k.vae.f16 import make_pipeline_f16
 
     torch.manual_seed(0)
@@ -94,12 +97,12 @@ def pipeline(name: str, device, dtype, *, quick: bool):
     small.register_to_config(scaling_factor=1.0, shift_factor=0.0)
     made = pipelines.BUILDERS[name](small).to(device, dtype)
     if not quick:
-        full_size(name, made, device, dtype)
+        full_size(name, made, device, dtype, with_transformer=with_transformer)
     made.set_progress_bar_config(disable=True)
     return make_pipeline_f16(made)
 
 
-def full_size(name: str, made, device, dtype) -> None:
+def full_size(name: str, made, device, dtype, *, with_transformer: bool = True) -> None:
     """Replace every network of a miniature pipeline by one of the released size."""
     from diffusers import AutoencoderKL
     from transformers import (
@@ -125,8 +128,9 @@ def full_size(name: str, made, device, dtype) -> None:
         else:
             parts["text_encoder"] = clip(CLIPTextModel, made.tokenizer, CLIP_L)
             parts["text_encoder_2"] = T5EncoderModel(T5Config(**T5_XXL))
-    parts["transformer"] = transformer(name, device, dtype, quick=False)
+    if with_transformer:
+        parts["transformer"] = transformer(name, device, dtype, quick=False)
     for module in parts.values():
         module.eval().requires_grad_(False)
     made.tokenizer_max_length = 77
-    made.register_modules(**parts)
+    made.register_modules(**{"transformer": None} | parts)

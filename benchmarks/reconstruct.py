@@ -66,7 +66,7 @@ def run(flags: dict[str, object], output: Path) -> harness.Row:
     child = os.posix_spawn(sys.executable, command, os.environ)
     _, status, usage = os.wait4(child, 0)
     if status:
-        raise SystemExit(f"{' '.join(command)} failed")
+        raise RuntimeError(f"{' '.join(command)} failed")
     made = manifest.read(output)
     psnr = scores.read_rows([made], scores.Reconstruction, 1)["psnr"][0]
     memory = "host_gb" if torch.cuda.is_available() else "peak_gb"  # not the GPU's
@@ -83,20 +83,22 @@ def main() -> None:
     args = parser.parse_args()
     device = harness.device(args)
     size = 320 if args.quick else args.size
-    rows = []
     vae = f"F{args.factor}" + (f" {args.decoder}" if args.factor == 16 else "")
+    report = harness.Report(
+        f"reconstruct-{vae.lower().replace(' ', '-')}", args, harness.device_name(device),
+        weights="random", threads=cli.threads(), load=os.getloadavg()[0],
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
         flags = sources(Path(temporary), size, quick=args.quick) | {
             "size": size, "factor": args.factor, "decoder": args.decoder, "device": device.type,
         }  # fmt: skip
         for name in SIDES if args.whole else ["tiles"]:
-            taken = run(flags, Path(temporary) / f"{name}.json")
-            side = "ours" if name == "tiles" else name
-            rows.append({"case": f"{vae}, {size} px", "side": side} | taken)
-    harness.report(
-        f"reconstruct-{vae.lower().replace(' ', '-')}", args, harness.device_name(device), rows,
-        weights="random", threads=cli.threads(), load=os.getloadavg()[0],
-    )  # fmt: skip
+            row = {"case": f"{vae}, {size} px", "side": "ours" if name == "tiles" else name}
+            try:
+                report.add(row | run(flags, Path(temporary) / f"{name}.json"))
+            except RuntimeError as error:
+                report.fail(name, error)
+    report.end()
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ class Inputs:
             *("--pipeline", str(self.root / "pipeline.json"), "--stop-step", str(steps)),
             *("--latents", str(self.root / "latents/latents.json"), "--cache", "0"),
             *("--workers", "2", "--save-every", str(every), "--output", str(output)),
+            *("--save-dtype", "float32"),  # the master weights themselves are compared
             *("--progress-folder", str(output.parent / "progress")),
         ]
 
@@ -80,10 +81,12 @@ def start(command: list[str], log: Path) -> subprocess.Popen:
 
 
 def ended(process: subprocess.Popen, log: Path, status: int) -> None:
-    """Wait; SystemExit with the log's end for another exit status."""
+    """Wait; RuntimeError with the log's end for another exit status."""
     found = process.wait()
     if found != status:
-        sys.exit(f"{log.read_text('utf-8')[-3000:]}\nexit status {found} instead of {status}")
+        said = log.read_text("utf-8")[-3000:]
+        print(said, flush=True)
+        raise RuntimeError(f"exit status {found} instead of {status}: {said[-250:]}")
 
 
 def train(inputs: Inputs, folder: Path, steps: int, *flags: str, interrupt: bool):
@@ -92,19 +95,26 @@ def train(inputs: Inputs, folder: Path, steps: int, *flags: str, interrupt: bool
     output, log, saved, at = folder / f"step-{steps:06d}.json", folder / "log", None, None
     every = 1 if interrupt else steps  # the states of six blocks are 6 GB a save
     command, began = inputs.command(output, steps, *flags, every=every), time.perf_counter()
+
+    def at_second(what: str) -> None:
+        print(f"{folder.name}: {what} after {time.perf_counter() - began:.1f} s", flush=True)
+
     if interrupt:
         process = start(command, log)
         while not list(folder.glob("progress/checkpoints-*/checkpoint-*")):
             if process.poll() is not None:
                 ended(process, log, 75)
             time.sleep(0.002)
+        at_second("first state saved")
         signalled = time.perf_counter()
         os.killpg(process.pid, signal.SIGTERM)
         ended(process, log, 75)
         saved = time.perf_counter() - signalled
+        at_second("ended by the signal")
         names = [path.name for path in folder.glob("progress/checkpoints-*/checkpoint-*")]
         at = max(int(name.split("-")[1]) for name in names)
     ended(start(command, log), log, 0)
+    at_second("published")
     return output, time.perf_counter() - began, saved, at
 
 
@@ -154,16 +164,20 @@ def main() -> None:
     # the same kernels in each process on a CPU; on a GPU as the workflow trains
     flags = ("--precision", "float32", "--no-gradient-checkpointing") if args.quick else ()
     os.environ.setdefault("OMP_NUM_THREADS", "1" if args.quick else "8")
-    rows = []
+    report = harness.Report(
+        "segment", args, harness.device_name(device), [args.backbone, *args.variant],
+        size=size, share=share,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
         how = {"share": share, "quick": args.quick}
         inputs = Inputs(Path(temporary), args.backbone, size, **how)
+        print("pipeline and latents made", flush=True)
         for variant in args.variant:
-            rows += compare(inputs, variant, steps, *flags)
-    harness.report(
-        "segment", args, harness.device_name(device), rows,
-        chosen=[args.backbone, *args.variant], size=size, share=share,
-    )  # fmt: skip
+            try:
+                report.add(*compare(inputs, variant, steps, *flags))
+            except RuntimeError as error:
+                report.fail(variant, error)
+    report.end()
 
 
 if __name__ == "__main__":

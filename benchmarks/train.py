@@ -14,10 +14,14 @@ GPU must have. With `--accumulate` a step is of several batches, as in training,
 optimizer's own time is shared out.
 
 `wait` is the share of a step in which ours waits for its next batch, `idle` the share of the time
-in which nothing runs on the device, by torch's profiler (on a CPU: no operator).
+in which nothing runs on the device, by torch's profiler (on a CPU: no operator), from the first
+kernel of at least four batches to the last; `waited` are the seconds of each step before its
+batches were there, the first and those profiled included. Each step ends when the device has done
+it, as the trainer's does, which reads the loss.
 """
 
 import gc
+import math
 import statistics
 import tempfile
 import time
@@ -85,8 +89,8 @@ class Ours:
         return loss.detach()
 
 
-def compare(name: str, args, device, size: int, limit: float) -> list[harness.Row]:
-    """The rows of one backbone: ours, then the reference, each with its own transformer."""
+def compare(report: harness.Report, name: str, args, device, size: int, limit: float) -> None:
+    """Report one backbone: ours, then the reference, each with its own transformer."""
     quick, cuda = args.quick, device.type == "cuda"
     how = {"quick": quick, "share": args.share}
     architecture, backbone = networks.architecture(name, **how), backbones.get(name)
@@ -129,7 +133,6 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         count = times * args.batch * flops.training(forward, recompute=True, kept=kept)
         return harness.achieved(found, count, limit)
 
-    rows = []
     with tempfile.TemporaryDirectory() as temporary:
         latents = stored(Path(temporary), name, architecture, size, tokens, 4)
         model = transformer(
@@ -138,18 +141,23 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         )  # fmt: skip
         ours = Ours(model, backbone, recipe, latents, device, args.workers)
         kept = attention if args.keep_attention else 0
-        rows.append(row("ours", ours, kept=kept, times=args.accumulate))
-        if "failed" not in rows[-1]:  # of the steps that were timed, as they come last
-            timed = statistics.median(ours.waited[-args.repeats :])
-            rows[-1]["wait"] = timed / rows[-1]["seconds"]
-            rows[-1]["idle"] = idle(ours, device, steps=args.repeats)
+        found = row("ours", ours, kept=kept, times=args.accumulate)
+        if "failed" not in found:  # of the steps that were timed, as they come last
+            found["wait"] = statistics.median(ours.waited[-args.repeats :]) / found["seconds"]
+            report.add(found)
+            # four batches: what lies between two steps is a part of what is seen
+            steps = max(args.repeats, math.ceil(4 / args.accumulate))
+            report.amend(idle=idle(ours, device, steps=steps))
+            report.amend(waited=[round(seconds, 3) for seconds in ours.waited])
+        else:
+            report.add(found)
         del ours, model
     gc.collect()
     if args.only_ours:
-        return rows
+        return
     if need := short_of_memory(architecture):
         print(f"{name}: the released step is not run: its optimizer needs {need:.0f} GB of memory")
-        return rows
+        return
     vae = networks.vae(name, device, low, quick=quick)
     config, length = architecture.transformer, architecture.clip_tokens + tokens
     text = {
@@ -157,8 +165,7 @@ def compare(name: str, args, device, size: int, limit: float) -> list[harness.Ro
         "pooled": torch.randn(args.batch, config["pooled_projection_dim"]).to(low),
     }
     released = Released(transformer(low), backbone, recipe, vae, text, device, size)
-    rows.append(row("reference", released))
-    return rows
+    report.add(row("reference", released))
 
 
 def idle(function, device, *, steps: int) -> float:
@@ -167,8 +174,7 @@ def idle(function, device, *, steps: int) -> float:
     with torch.profiler.profile(activities=[activity], acc_events=True) as seen:
         for _ in range(steps):
             function()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+            harness.synchronise(device)
     kind = getattr(torch.autograd.DeviceType, device.type.upper())
     return uncovered(
         (event.time_range.start, event.time_range.end)
@@ -223,23 +229,20 @@ def main() -> None:
     size = 64 if args.quick else args.size
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     limit = harness.limit(device, dtype, quick=args.quick)
-    rows = [row for name in args.backbone for row in compare(name, args, device, size, limit)]
-    how = {
-        name: getattr(args, name)
-        for name in (
-            *("optimizer", "workers", "keep_attention", "compile", "share", "accumulate"),
-            *("deterministic", "attention"),
-        )
-    }
-    harness.report(
-        "train", args, harness.device_name(device), rows,
-        chosen=[
+    names = ("optimizer", "workers", "keep_attention", "compile", "share", "accumulate")
+    how = {name: getattr(args, name) for name in (*names, "deterministic", "attention")}
+    report = harness.Report(
+        "train", args, harness.device_name(device),
+        [
             *harness.backbones(args, backbones.NAMES), args.optimizer,
             "deterministic" * args.deterministic, "cudnn" * (args.attention == "cudnn"),
             "compile" * args.compile,
         ],
         dtype=str(dtype), limit_tflops=limit, settings=how,
     )  # fmt: skip
+    for name in args.backbone:
+        compare(report, name, args, device, size, limit)
+    report.end()
 
 
 if __name__ == "__main__":

@@ -194,7 +194,11 @@ def main() -> None:
         form=settings.decoder_form,
         adversarial=True,
     )
-    rows, sample = [], pictures(settings)
+    sample = pictures(settings)
+    report = harness.Report(
+        "train_vae", args, harness.device_name(device), chosen,
+        dtype=str(dtype), limit_tflops=limit, settings=dataclasses.asdict(settings),
+    )  # fmt: skip
     for side in ("ours", "reference"):
         made = task(settings, accelerator, quick=args.quick)
         released = Released(made, sample)
@@ -206,16 +210,13 @@ def main() -> None:
                 ours if side == "ours" else released, device, repeats=args.repeats
             )
         except torch.cuda.OutOfMemoryError:
-            rows.append({"case": found["case"], "side": side, "failed": "out of GPU memory"})
+            report.add({"case": found["case"], "side": side, "failed": "out of GPU memory"})
             continue
         if device.type == "cuda":
             found["peak_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
-        rows.append(harness.achieved(found, count, limit))
+        report.add(harness.achieved(found, count, limit))
         del made, released, ours
-    harness.report(
-        "train_vae", args, harness.device_name(device), rows, chosen,
-        dtype=str(dtype), limit_tflops=limit, settings=dataclasses.asdict(settings),
-    )  # fmt: skip
+    report.end()
 
 
 if __name__ == "__main__":

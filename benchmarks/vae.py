@@ -36,7 +36,8 @@ def main() -> None:
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=random).to(device, dtype)
 
-    rows = []
+    card = harness.device_name(device)
+    report = harness.Report("vae", args, card, dtype=str(dtype), size=size, limit_tflops=limit)
     latent = draw(1, 16, size // 16, size // 16)
     wide = draw(1, config["block_out_channels"][0], size // 2, size // 2)
 
@@ -53,7 +54,7 @@ def main() -> None:
         for form, taken in harness.alternate(calls, device, repeats=args.repeats).items():
             row = {"case": f"{name}, {size} px", "side": FORMS[form]} | taken
             count = flops.decode(config, height=size, width=size, form=form)
-            rows.append(harness.achieved(row, count, limit) if name == "decode" else row)
+            report.add(harness.achieved(row, count, limit) if name == "decode" else row)
     pictures = {form: decode(form).float() for form in FORMS}
     pixels = draw(1, 3, size, size)
     counts = {
@@ -64,7 +65,7 @@ def main() -> None:
     def measured(name: str, side: str, function) -> None:
         row = {"case": f"{name}, {size} px", "side": side}
         row |= harness.measure(function, device, repeats=args.repeats)
-        rows.append(harness.achieved(row, counts[name], limit))
+        report.add(harness.achieved(row, counts[name], limit))
 
     measured("encode", "ours", lambda: vae.encode(pixels))
     last_format = {"memory_format": torch.channels_last}
@@ -73,19 +74,16 @@ def main() -> None:
     measured("decode", "channels last", partial(decode, "folded"))
     measured("encode", "channels last", lambda: vae.encode(pixels))
 
-    failed, finite = (
-        {},
-        {form: picture.isfinite().all().item() for form, picture in pictures.items()},
-    )
+    finite = {form: picture.isfinite().all().item() for form, picture in pictures.items()}
     wide_latent = draw(1, 16, size // 8, size // 8)
     f8 = networks.vae("flux", device, dtype, quick=args.quick, factor=8)
     try:
         row = {"case": f"decode, {size} px", "side": "F8"}
         decode_f8 = partial(f8.decode, wide_latent)
-        rows.append(row | harness.measure(decode_f8, device, repeats=1, warmup=0))
+        report.add(row | harness.measure(decode_f8, device, repeats=1, warmup=0))
         finite["F8"] = decode_f8().sample.isfinite().all().item()
     except torch.cuda.OutOfMemoryError as error:
-        failed["F8"] = str(error)[:200]
+        report.fail("F8", error)
     del f8, wide_latent
 
     # the published picture is the exact one moved by a pixel
@@ -98,11 +96,7 @@ def main() -> None:
         name: ((a - b).abs().max() / exact.abs().max()).item() for name, (a, b) in pairs.items()
     }
     print(f"largest difference from upsampling, of the largest value: {differences}\n")
-    harness.report(
-        "vae", args, harness.device_name(device), rows,
-        dtype=str(dtype), size=size, limit_tflops=limit, differences=differences,
-        finite=finite, failed=failed,
-    )  # fmt: skip
+    report.end(differences=differences, finite=finite)
 
 
 if __name__ == "__main__":

@@ -54,10 +54,11 @@ DEFAULTS = [path for path in map(Path, workflow.configfiles) if path not in OWN_
 try:
     # before they are merged, which would keep one of two equal keys without a word
     configuration.check_files(path for path in [*DEFAULTS, *OWN_FILES] if path.is_file())
-    own = workflow.config_settings.overwrite_config
-    if "base" in own:
-        folder = Path(workflow.basedir) / "config"
-        config = configuration.with_base(own, filter(Path.is_file, DEFAULTS), folder)
+    config = configuration.merged(
+        workflow.config_settings.overwrite_config,
+        *(list(filter(Path.is_file, files)) for files in (OWN_FILES, DEFAULTS)),
+        Path(workflow.basedir) / "config",
+    )
     CONFIG = configuration.resolve(config)
     if "reuse" in CONFIG and workflow.is_main_process:
         paths.reuse(CONFIG["run"], reuse.decide(config, DEPLOYMENT))

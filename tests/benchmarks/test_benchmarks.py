@@ -4,7 +4,9 @@ import importlib
 import json
 import runpy
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -174,10 +176,42 @@ def test_a_gradient_that_is_read_by_anothers_layout_is_seen(monkeypatch):
     assert stale["difference"] > 0.1
 
 
+def test_a_side_that_does_not_work_costs_no_other(monkeypatch, tmp_path, capsys):
+    """As a kernel that is not installed, or gives what is not a number."""
+    flags = ("--repeats", 1, "--output", tmp_path, "--backbone", "sd3")
+    run(BENCHMARKS / "generate.py", monkeypatch, *flags, "--attention", "flash_3")
+    (path,) = tmp_path.glob("generate-sd3-flash_3-*.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert [row["side"] for row in record["rows"]] == ["reference"]
+    assert list(record["failed"]) == ["ours, step, sd3, 64 px"] and "complete" not in record
+    assert "flash_3" in capsys.readouterr().out
+    harness = importlib.import_module("harness")
+    args = SimpleNamespace(quick=True, output=tmp_path)
+    report = harness.Report("odd", args, "a card")
+    report.add({"case": "a", "side": "ours", "difference": float("nan")})
+    record = json.loads((tmp_path / "odd-a-card.json").read_text(encoding="utf-8"))
+    assert record["rows"][0]["difference"] == "nan" and record["complete"] is False
+    with pytest.raises(SystemExit):
+        harness.Report("empty", args, "a card").end()
+
+
+def test_waiting_between_two_steps_is_idle_time(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    idle = runpy.run_path(str(BENCHMARKS / "train.py"))["idle"]
+    a = torch.ones(300, 300)
+
+    def step():
+        time.sleep(0.3)
+        for _ in range(10):
+            a @ a
+
+    assert idle(step, torch.device("cpu"), steps=4) > 0.5
+
+
 def test_results_are_of_full_runs():
     for path in (BENCHMARKS / "results").glob("*.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
-        assert not record.get("quick"), path
+        assert not record.get("quick") and record.get("complete", True), path
         assert record["device"] and record["date"], path
 
 

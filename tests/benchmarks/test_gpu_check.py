@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -22,6 +23,7 @@ BENCHMARKS = ROOT / "benchmarks"
 
 
 def module(name: str):
+    sys.path.append(str(BENCHMARKS))  # after scripts/, which has files of the same names
     spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     made = importlib.util.module_from_spec(spec)
     sys.modules[name] = made  # dataclasses look there
@@ -114,15 +116,16 @@ def test_flux_trains_whole_where_the_memory_suffices(gpu_check):
 @pytest.fixture
 def two_steps(gpu_check, monkeypatch, tmp_path):
     """Runs two scripts as steps; the record."""
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR", raising=False)
 
-    def run(first: str, second: str, limit: float = 60, each: float = 2) -> dict:
+    def run(first: str, second: str, limit: float = 60, each: float = 2, named=()) -> dict:
         made = {}
         for name, text in {"first": first, "second": second}.items():
             path = tmp_path / f"{name}.py"
             path.write_text(text, encoding="utf-8")
             made[name] = gpu_check.Step((str(path),), each)
         monkeypatch.setattr(gpu_check, "steps", lambda memory: made)
-        flags = ["gpu_check", "--output", str(tmp_path / "out"), "--limit", str(limit)]
+        flags = ["gpu_check", *named, "--output", str(tmp_path / "out"), "--limit", str(limit)]
         monkeypatch.setattr(sys, "argv", flags)
         with pytest.raises(SystemExit) as end:
             gpu_check.main()
@@ -133,18 +136,47 @@ def two_steps(gpu_check, monkeypatch, tmp_path):
 
 
 def test_what_breaks_or_takes_too_long_stops_no_other(two_steps, tmp_path):
-    started = tmp_path / "started"
+    """Nor does it leave anything but what it had measured and said."""
+    started, row = tmp_path / "started", {"case": "a", "side": "ours", "seconds": 1.0}
     slow = f"""
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], process_group=0)
-open({str(started)!r}, "w").write(str(child.pid))
-time.sleep(60)
+import argparse, os, pathlib, subprocess, sys, tempfile, time
+sys.path.insert(0, {str(BENCHMARKS)!r})
+import harness
+args = argparse.Namespace(quick=True, output=pathlib.Path({str(tmp_path / "out/second")!r}))
+harness.Report("cut", args, "a card").add({row!r})
+folder = pathlib.Path(tempfile.mkdtemp())
+(folder / "log").write_text("the training said this")
+lock = pathlib.Path(os.environ["TORCH_EXTENSIONS_DIR"], "cpu_adam/lock")
+lock.parent.mkdir(parents=True)
+lock.touch()
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
+pathlib.Path({str(started)!r}).write_text(f"{{child.pid}} {{folder}} {{lock}}")
+time.sleep(600)
 """
-    found = two_steps("raise OSError('no such card')", slow)
+    found = two_steps("raise OSError('no such card')", slow, each=10)
     assert found["first"]["state"] == "exit status 1"
     assert "no such card" in found["first"]["said"]
-    assert found["second"]["state"] == "over its 2 s" and found["status"] == 1
-    assert not alive(int(started.read_text()))
+    assert found["second"]["state"] == "over its 10 s" and found["status"] == 1
+    assert found["second"]["results"][0]["rows"] == [row]
+    assert found["second"]["results"][0]["complete"] is False
+    assert "the training said this" in found["second"]["said"]
+    pid, folder, lock = started.read_text().split()
+    assert not alive(int(pid))
+    assert not Path(folder).exists() and not Path(lock).exists()
+
+
+def test_a_second_run_keeps_what_the_first_measured(two_steps, tmp_path):
+    before = two_steps("", "raise OSError('once')", each=60)
+    assert (before["first"]["state"], before["second"]["state"]) == ("done", "exit status 1")
+    left = tmp_path / "out/second/old-result.json"
+    left.parent.mkdir(exist_ok=True)
+    left.write_text("{}", encoding="utf-8")
+    found = two_steps("import time; time.sleep(60)", "", each=60, named=["second"])
+    assert found["first"] == before["first"]
+    assert found["second"]["state"] == "done" and found["second"]["results"] == []
+    assert found["status"] == 0 and not left.exists()
+    late = two_steps("", "", limit=0)
+    assert late["second"] == found["second"] and late["status"] == 1  # nothing was begun
 
 
 def alive(pid: int) -> bool:
@@ -214,6 +246,14 @@ def test_a_signal_ends_its_step_and_begins_no_other(tmp_path, number):
 def test_what_would_begin_too_late_does_not_and_the_rest_is_kept(two_steps):
     found = two_steps("import time; time.sleep(60)", "", limit=0.5)
     assert (found["first"]["state"], found["second"]["state"]) == ("over its 0 s", "not begun")
+
+
+def test_the_master_weights_are_compared(monkeypatch, tmp_path):
+    """Rounded to bfloat16, weights that differ by a tenth of their movement may be equal."""
+    segment = module("segment")
+    made = segment.Inputs(tmp_path, "sd3", 64, share=1, quick=True)
+    command = " ".join(made.command(tmp_path / "out.json", 3))
+    assert "--save-dtype float32" in command
 
 
 def test_packages_are_those_of_the_lock_and_what_they_need(monkeypatch):

@@ -93,3 +93,25 @@ def test_another_folder_is_one_line(workflow, tmp_path):
     assert done.returncode != 0
     assert f"start snakemake in {workflow.folder}" in done.stdout + done.stderr
     assert "missing" not in done.stdout + done.stderr
+
+
+def test_a_number_written_otherwise_is_the_same_number(workflow):
+    """1 for 1.0 would be another flag: at the paper's scale three trainings, all alike."""
+    other = """
+train: {clip: 1, beta1: 0.90, learning_rate: 0.0010}
+recipes: {wlf: {band_weights: [1, 1, 1, 1]}}
+backbones: {sd3: {train: {guidance: 0, clip: 1}, generate: {guidance: 1}}}
+metrics: {glcm: {angles: [0.0, 45, 90.0, 135]}}
+"""
+    commands = []
+    for name, text in (("plain", ""), ("other", other), ("upon", other)):
+        (workflow.folder / "mine.yaml").write_text(f"base: miniature\n{text}", encoding="utf-8")
+        flags = ["--configfile", "mine.yaml"]
+        if name == "upon":
+            flags.insert(1, "config/miniature.yaml")
+        done = workflow.run("-n", "-p", "tables", *flags)
+        commands.append({line for line in done.stdout.splitlines() if "scripts/" in line})
+    assert commands[0] and commands[0] == commands[1] == commands[2]
+    (workflow.folder / "mine.yaml").write_text("base: miniature\ntrain: {clip: 2}\n", "utf-8")
+    done = workflow.run("-n", "-p", "table_10", "--configfile", "mine.yaml")
+    assert "--clip 2" in done.stdout

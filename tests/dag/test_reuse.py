@@ -116,7 +116,8 @@ def test_jobs_read_where_the_run_decided_and_nothing_is_made_twice(finished):
     assert "MissingInput" not in done.stderr
     log = finished.folder / "results/started/logs/metrics/sd3_f16/eval_4096/texture-0-of-1.log"
     assert "not a manifest" in log.read_text(encoding="utf-8")
-    taken = json.loads(Path(finished.folder, "results/started/reused.json").read_text())
+    text = Path(finished.folder, "results/started/reused.json").read_text(encoding="utf-8")
+    taken = json.loads(text)["reused"]
     assert "generate/sd3_f16/eval_4096/shard-0-of-1.json" in taken
     assert "metrics/sd3_f16/eval_4096/texture-0-of-1.json" not in taken
     assert not [name for name in taken if name.startswith(("tables", "figures", "report"))]

@@ -9,6 +9,8 @@ docs/fidelity.md explains each row.
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from diffusion4k.config.layers import spelled
+
 PUBLISHED, CORRECTED = "published", "corrected"
 
 # how lines below tables and figures begin that say what a run is, and which settings differ
@@ -59,7 +61,10 @@ def choices(fidelity: str | Mapping[str, str]) -> dict[str, str]:
 
 
 def apply(config: dict[str, Any]) -> None:
-    """Fill in place the keys of `config` that the rows govern and that it does not set itself."""
+    """Fill in place the keys of `config` that the rows govern and that it does not set itself.
+
+    One that it sets to a row's value is written as there.
+    """
     config["fidelity"] = choices(config.get("fidelity", PUBLISHED))
     for row, choice in config["fidelity"].items():
         for key, values in ROWS[row].items():
@@ -67,7 +72,8 @@ def apply(config: dict[str, Any]) -> None:
             section = config
             for name in path:
                 section = section.setdefault(name, {})
-            section.setdefault(last, values[choice == CORRECTED])
+            own = section.get(last, values[choice == CORRECTED])
+            section[last] = spelled(own, values)
 
 
 def states(config: Mapping[str, Any]) -> dict[str, str]:

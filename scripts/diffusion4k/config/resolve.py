@@ -25,6 +25,7 @@ from diffusion4k.config import (
 )
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
+from diffusion4k.config.layers import lay_over, spelled
 from diffusion4k.errors import UserError
 
 Config = dict[str, Any]
@@ -45,7 +46,8 @@ def resolve(raw: Config) -> Config:
     """The complete, checked configuration; UserError with one line a fault otherwise.
 
     Values are those given, in the given order, and an optional key that is not set stays absent:
-    a default that appeared, or 7 as 7.0, would change the flags of jobs, and run them again.
+    a default that appeared, or 7 as 7.0, would change the flags of jobs, and run them again
+    (`merged` sees that a 7 of the user's does not).
     """
     config = deepcopy(raw)
     # what is there first, so that what completes it can rely on its types
@@ -54,6 +56,9 @@ def resolve(raw: Config) -> Config:
     config["sources"] = {name: _one_origin(source) for name, source in sources.items()}
     for entry in (*config.get("evaluations", {}).values(), config.get("latents", {})):
         _one_size(entry)
+    train = config.get("train", {})
+    for own in (backbone.get("train", {}) for backbone in config.get("backbones", {}).values()):
+        own |= {key: spelled(own[key], [train[key]]) for key in own.keys() & train.keys()}
     models.expand(config)
     fidelity.apply(config)
     _refuse(faults(config, complete=True))
@@ -62,14 +67,13 @@ def resolve(raw: Config) -> Config:
     return config
 
 
-def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Config:
-    """The defaults, on top of them the file of `folder` that `own` names as its base, then `own`.
+def merged(own: Config, files: Iterable[Path], defaults: Iterable[Path], folder: Path) -> Config:
+    """The defaults, on top of them the file of `folder` that `own` may name as base, then `own`.
 
-    A base may have one itself. own: what the user gave, by files and on the command line. UserError
-    for a base that is no file, or that rests on itself.
+    A base may have one itself. own: what the user gave, in `files` and on the command line. A
+    number that equals the one below it stays as that is written: 1 in place of 1.0 is no other
+    training. UserError for a base that is no file, or that rests on itself.
     """
-    from snakemake.utils import update_config
-
     layers, bases = [own], []
     while "base" in layers[0]:
         bases.insert(0, base := folder / f"{layers[0]['base']}.yaml")
@@ -82,10 +86,10 @@ def with_base(own: Config, defaults: Iterable[str | Path], folder: Path) -> Conf
         if base in bases[1:]:
             raise UserError(f"config: base: {base} rests on itself")
         layers.insert(0, read(base))
-    merged: Config = {}
-    for layer in (*map(read, defaults), *layers):
-        update_config(merged, deepcopy(layer))
-    return merged
+    found: Config = {}
+    for layer in (*map(read, defaults), *layers[:-1], *map(read, files), own):
+        lay_over(found, layer)
+    return found
 
 
 def save(config: Config, path: str | Path) -> None:

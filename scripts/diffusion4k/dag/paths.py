@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diffusion4k.config.resolve import Config
 
-LIST = "reused.json"  # names of the files that are another run's, below results/<run>/
+LIST = "reused.json"  # {"reused": names of the files that are another run's}, in results/<run>/
 _REUSED: dict[str, frozenset[str]] = {}  # run => those names
 
 
@@ -46,8 +46,8 @@ def reused(run: str) -> frozenset[str]:
     """Names of the files that a run takes from another: as decided here, or when it started."""
     if run not in _REUSED:
         path = Path("results", run, LIST)
-        names = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ()
-        _REUSED[run] = frozenset(names)
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"reused": ()}
+        _REUSED[run] = frozenset(found["reused"])
     return _REUSED[run]
 
 

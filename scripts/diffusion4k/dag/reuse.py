@@ -73,8 +73,9 @@ def note(config: Config) -> str:
 def save(config: Config) -> None:
     """Keep the decision beside the results, for jobs: Snakemake runs in processes of their own."""
     if "reuse" in config:
-        names = json.dumps(sorted(paths.reused(config["run"])), indent=1)
-        write_text(f"{paths.root(config)}/{paths.LIST}", names + "\n")
+        # an object, as of all JSON of a run: `verify` takes a list for a damaged manifest
+        record = {"reused": sorted(paths.reused(config["run"]))}
+        write_text(f"{paths.root(config)}/{paths.LIST}", json.dumps(record, indent=1) + "\n")
 
 
 def _summary(config: Config, deployment: Iterable[Any]) -> str:
