@@ -26,7 +26,9 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     count, differences = compare.compare(Run(args.a), Run(args.b))
     if not count:
-        raise UserError(f"{args.a}, {args.b}: no table is in both; give folders such as results/a")
+        raise UserError(
+            f"{args.a}, {args.b}: no row of a table is in both; give folders such as results/a"
+        )
     for difference in differences:
         print("\n".join(difference.lines()))
     print(f"{len(differences)} of {count} numbers differ")

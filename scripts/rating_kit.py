@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> None:
     bulk = page.write(folder, items, args.purpose, layout, template=TEMPLATE, embed=embed)
     # beside the folder that raters get, not in it
     key = args.output.with_name(f"{args.output.stem}-key.json")
-    files.write_text(key, json.dumps(kit.key(args.purpose, items, layout), indent=1) + "\n")
+    own = kit.key(args.purpose, items, layout)
+    keep(key, own["kit"])
+    files.write_text(key, json.dumps(own, indent=1) + "\n")
     manifest.write(
         args.output,
         root=args.output.parent,
@@ -81,6 +83,16 @@ def run(args: argparse.Namespace) -> None:
     )
     send = f"the folder {folder}" if len(bulk) > 1 else str(bulk[0])
     print(f"{len(items)} items; give raters {send}, and keep {key} to yourself")
+
+
+def keep(key: Path, kit: str) -> None:
+    """Keep the key of a kit before this one: answers may still come that nothing else explains."""
+    if not key.is_file():
+        return
+    before = json.loads(key.read_text(encoding="utf-8"))["kit"]
+    if before != kit:
+        print(f"the pictures have changed since the kit {before}; its key is kept")
+        key.replace(key.with_name(f"{key.stem}-{before}.json"))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,15 @@ explained.
 import json
 import re
 import shlex
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from diffusion4k import digest, streams
+from diffusion4k import digest
 from diffusion4k.dag import paths
 from diffusion4k.errors import UserError
+from diffusion4k.ledger.ask import ask
 
 FOLLOWS = "Input files updated by another job"
 PARAMS = "Params have changed"
@@ -25,13 +25,8 @@ PARAMS = "Params have changed"
 
 def jobs(arguments: list[str]) -> Iterator[dict[str, str]]:
     """The jobs of a dry run: rule, first output, reason, shell command."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "-n", "-p", *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", env=streams.piped()
-    )
-    if done.returncode:
-        raise UserError("\n".join(done.stderr.strip().splitlines()[-3:]) or "snakemake failed")
-    for block in re.split(r"\n(?=(?:local)?rule \w+:\n)", done.stdout):
+    planned = ask(["--cores", "1", "-n", "-p", *arguments])
+    for block in re.split(r"\n(?=(?:local)?rule \w+:\n)", planned):
         if not (rule := re.match(r"(?:local)?rule (\w+):", block)):
             continue
         fields = {

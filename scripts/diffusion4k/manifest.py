@@ -232,8 +232,8 @@ def of_record(path: Path, record: Mapping[str, Any]) -> Manifest:
 def is_one(path: str | Path) -> bool:
     """Whether an input is a manifest, if a damaged or missing one, or else a file of the user's.
 
-    Such are raters' answers, JSON too, without a manifest's fields. What is missing, or no JSON, is
-    told by its place: manifests lie below results/.
+    Such are raters' answers, JSON too, without a manifest's fields. What is missing, empty, or no
+    JSON object is told by its place: manifests lie below results/.
     """
     path = Path(path)
     if path.suffix != ".json":
@@ -241,8 +241,10 @@ def is_one(path: str | Path) -> bool:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        record = None
+    if not record or not isinstance(record, dict):
         return "results" in path.absolute().parts
-    return isinstance(record, dict) and {"root", "files"} <= record.keys()
+    return {"root", "files"} <= record.keys()
 
 
 def verify(manifest: Manifest) -> list[str]:

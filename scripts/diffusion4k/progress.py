@@ -129,8 +129,9 @@ class Progress:
 
 
 def read(path: Path) -> Record:
-    """A progress file's content; empty when there is none."""
+    """A progress file's content; empty when there is none, or what is there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}

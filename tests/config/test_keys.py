@@ -35,7 +35,10 @@ CONFIG = ROOT / "config"
         ({"train": {"steps": True}}, "train.steps: True should be a valid integer"),
         ({"train": {"steps": 3.0}}, "train.steps: 3.0 should be a valid integer"),
         ({"train": {"zero_stage": False}}, "train.zero_stage: False should be a valid integer"),
-        ({"train": {"learning_rate": "1e-6"}}, "train.learning_rate: '1e-6' should be a valid num"),
+        (
+            {"train": {"learning_rate": "1e-6"}},
+            "train.learning_rate: '1e-6' is a text to YAML; write 1.0e-6",
+        ),
         ({"train": {"clip": float("nan")}}, "train.clip: nan should be a finite number"),
         ({"train": {"keep": 5000}}, "train.keep: 5000 should be a valid list"),
         ({"train": 3}, "train: 3 should be a mapping of keys"),

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from conftest import Workflow
+from diffusion4k.ledger import check
 
 MINIATURE = ("--configfile", "config/miniature.yaml")
 TRAINS = {"train", "train_kept", "export"}
@@ -121,6 +122,9 @@ def test_jobs_read_where_the_run_decided_and_nothing_is_made_twice(finished):
     assert "generate/sd3_f16/eval_4096/shard-0-of-1.json" in taken
     assert "metrics/sd3_f16/eval_4096/texture-0-of-1.json" not in taken
     assert not [name for name in taken if name.startswith(("tables", "figures", "report"))]
+    damaged = {}
+    check.find(Path(finished.folder, "results/started"), damaged)  # as `verify`, `repair`, `crate`
+    assert not damaged
 
 
 def test_what_nobody_knows_the_settings_of_is_not_taken(finished):

@@ -46,6 +46,26 @@ def test_other_latents_are_where_the_runs_part(pair):
     assert [name for name, _ in base.parting] == ["metrics/sd3_f16/eval_2048/fid.json"]
 
 
+def test_what_a_run_takes_from_another_is_where_it_would_have_made_it(tmp_path, monkeypatch):
+    """Of a run beside a run, only its own links are below its folder."""
+    monkeypatch.chdir(tmp_path)
+    a, b = (tiny_run.write(Path(f"results/{name}")) for name in "ab")
+    for path in b.rglob("*.json"):
+        text, stage = path.read_text(encoding="utf-8"), path.relative_to(b).parts[0]
+        if stage in ("metrics", "tables"):
+            for taken in ("sources", "latents", "train", "generate"):
+                text = text.replace(f"results/b/{taken}", f"results/a/{taken}")
+            of = path.name == "fid.json" and path.parts[3] == "sd3_f16"
+            text = text.replace('"step": "fid"', '"step": "other"') if of else text
+            path.write_text(text.replace("12.5", "13.5"), encoding="utf-8")
+        else:
+            path.unlink()
+    differ = compare.compare(chain.Run(a), chain.Run(b))[1]
+    assert [d.parting for d in differ if d.cell.row == "sd3_f16"] == [
+        (("metrics/sd3_f16/eval_2048/fid.json", ("step fid → other",)),)
+    ]
+
+
 def test_another_seed_is_named(pair):
     found = pair(seed=7, fid=12.6)
     assert [d.parting for d in found] == [

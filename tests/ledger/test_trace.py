@@ -188,7 +188,7 @@ def test_time_does_not_count_in_what_a_link_is(run):
     assert after.made != before.made and after.digest == before.digest
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", '"root": "figures"}'])
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '"root": "figures"}'])
 @pytest.mark.parametrize("name", ["claims.json", "figures/figure_13.json"])
 def test_a_damaged_manifest_that_nothing_was_made_from_is_found(tmp_path, name, text):
     run = tiny_run.write(tmp_path / "results/tiny")

@@ -41,7 +41,8 @@ def test_what_the_kit_saves_becomes_votes_on_models(study, tmp_path):
     other = tiny_study.answered(made, "Bob", BASE)
     with (tmp_path / "bob.csv").open("w", encoding="utf-8", newline="") as handle:
         head = {"kit": other["kit"], "rater": other["rater"]}
-        writer = csv.DictWriter(handle, [*head, *other["answers"][0]])
+        quoted = csv.QUOTE_ALL  # as spreadsheets may save it
+        writer = csv.DictWriter(handle, [*head, *other["answers"][0]], quoting=quoted)
         writer.writeheader()
         writer.writerows(head | row for row in other["answers"])
     own = tmp_path / "own.csv"

@@ -125,8 +125,15 @@ def test_answers_that_lie_in_the_kits_folder_stay(study, embed):
     answers.rename(study / "pairs-anna.json")
     # Snakemake deletes the manifest before its job
     made.path.unlink()
+    key = made.path.with_name("kit-pairs-key.json")
+    asked, kit = key.read_bytes(), made.results["kit"]
     made = tiny_study.kit(study, "pairs", prompts=4)
     assert [path.name for path in made.path.with_suffix("").iterdir()] == ["pairs.html"]
+    # what explains the answers to the kit before stays too, and the same kit again adds nothing
+    tiny_study.kit(study, "pairs", prompts=4)
+    assert made.results["kit"] != kit
+    assert key.with_name(f"kit-pairs-key-{kit}.json").read_bytes() == asked
+    assert len(list(key.parent.glob("kit-pairs-key*.json"))) == 2
 
 
 def recaptioned(study, name: str) -> str:

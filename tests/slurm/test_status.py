@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+import tiny_run
 from cluster import until
 from configs import load, merge
 from conftest import ROOT
@@ -87,9 +88,13 @@ def test_without_slurm_it_reads_the_files(folder, monkeypatch):
     first.write_text("{}", encoding="utf-8")
     assert said(folder)[450].state == "finished"
     first.unlink()  # temporary: gone once the last segment is there
-    last = {"results": {"loss": 0.125}}
-    first.with_name("step-000900.json").write_text(json.dumps(last), encoding="utf-8")
+    last = tiny_run.link(first.with_name("step-000900.json"), {}, results={"loss": 0.125})
     assert [line.state for line in said(folder).values()] == ["finished", "finished"]
+    whole = last.read_text(encoding="utf-8")
+    for text in ("", "[]", "{}", whole[:50]):
+        last.write_text(text, encoding="utf-8")
+        assert said(folder)[900].state == "damaged" and str(last) in said(folder)[900].detail
+    last.write_text(whole, encoding="utf-8")
     assert said(folder)[900].detail == "loss 0.125"
 
 

@@ -1,6 +1,5 @@
 """Where every training of a run stands, from its files and from squeue."""
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from diffusion4k import manifest
 from diffusion4k.cluster import slurm
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import train, vae
@@ -70,11 +70,13 @@ def _line(
     now: float,
 ) -> Line:  # fmt: skip
     model = f"vae {name}" if chain is vae.CHAIN else name
-    if (folder / chain.last_step(config, name)).exists():
-        done = json.loads((folder / chain.last_step(config, name)).read_text(encoding="utf-8"))
+    if (end := folder / chain.last_step(config, name)).exists():
         if step < chain.segments(config)[-1]:
             return Line(model, step, "finished")
-        loss = done.get("results", {}).get("loss")
+        try:
+            loss = manifest.read(end).results.get("loss")
+        except UserError as error:
+            return Line(model, step, "damaged", str(error))
         return Line(model, step, "finished", f"loss {loss:.4g}" if loss is not None else "")
     if (folder / chain.step_file(config, name, step)).exists():
         return Line(model, step, "finished")

@@ -7,9 +7,6 @@ people read (tables, figures, claims, report) is the run's own.
 """
 
 import json
-import re
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
@@ -18,11 +15,11 @@ from typing import Any
 
 import yaml
 
-from diffusion4k import streams
 from diffusion4k.config.resolve import Config
 from diffusion4k.dag import paths
 from diffusion4k.errors import UserError
 from diffusion4k.files import write_text
+from diffusion4k.ledger.ask import ask
 
 # what people read, as the files at the top are: the report, claims
 OWN = ("tables", "figures", "report")
@@ -83,15 +80,11 @@ def _summary(config: Config, deployment: Iterable[Any]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "config.yaml")
         file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        command = [sys.executable, "-m", "snakemake", "all", "-n", "--summary", "--cores", "1"]
-        methods = [str(method) for method in deployment]
-        command += ["--configfile", str(file), *(["--sdm", *methods] if methods else [])]
+        methods = ["--sdm", *map(str, deployment)] if deployment else []
         # that of $SNAKEMAKE_PROFILE has had its say: its configuration is in the file
-        command += ["--profile", "none"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, encoding="utf-8", env=streams.piped()
-        )
-    if done.returncode:
-        fault = re.sub(r"\s+", " ", done.stderr or done.stdout).strip()[-500:]
-        raise UserError(f"config: reuse: {config['run']} cannot be compared with this: {fault}")
-    return done.stdout
+        own = ["--configfile", str(file), *methods, "--profile", "none"]
+        try:
+            return ask(["all", "-n", "--summary", "--cores", "1", *own])
+        except UserError as error:
+            reason = f"{config['run']} cannot be compared with this"
+            raise UserError(f"config: reuse: {reason}: {error}") from None

@@ -93,8 +93,8 @@ def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Man
     """Every manifest below `folder`, those of the stages: no JSON of their bulk, no crate's copies.
 
     UserError for one that cannot be read, or into `damaged` what is wrong with each of them. What
-    is no JSON object counts as one, since what nothing was made from yet is told by nothing else:
-    no bulk and not APART.
+    is empty or no JSON object counts as one, since what nothing was made from yet is told by
+    nothing else: no bulk and not APART.
     """
     manifests: list[Manifest] = []
     bulk: set[Path] = set()
@@ -108,8 +108,8 @@ def find(folder: str | Path, damaged: dict[Path, str] | None = None) -> list[Man
         begins = text.startswith(BEGINNING)
         try:
             record = {} if begins else json.loads(text)
-            if not isinstance(record, dict):
-                doubtful[path] = f"{path}: no JSON object; delete it and run again"
+            if not begins and not (record and isinstance(record, dict)):
+                doubtful[path] = f"{path}: an empty JSON, or no object; delete it and run again"
             elif begins or {"root", "made", "files"} <= record.keys():
                 manifests.append(manifest.read(path))
                 bulk.update(manifests[-1].paths())

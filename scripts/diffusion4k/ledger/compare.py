@@ -60,20 +60,28 @@ def compare(a: Run, b: Run) -> tuple[int, list[Difference]]:
 
 
 def parting(a: list[Link], b: list[Link]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The links at which two chains part: that differ and whose inputs are the same in both."""
-    theirs, ours = {link.name: link for link in b}, {link.name: link for link in a}
-    for link in reversed(a):
-        other = theirs.get(link.name)
+    """The links at which two chains part: that differ and whose inputs are the same in both.
+
+    What a run takes from another by `reuse:` is what it would have made in its own folder.
+    """
+    ours, theirs = ({_place(link.name): link for link in chain} for chain in (a, b))
+    for place, link in reversed(ours.items()):
+        other = theirs.get(place)
         if other is None:
-            yield link.name, ("only in the first run",)
+            yield place, ("only in the first run",)
         elif not _same(link, other) and all(
             name in theirs and _same(ours[name], theirs[name])
-            for name in link.inputs
+            for name in map(_place, link.inputs)
             if name in ours
         ):
-            yield link.name, tuple(reasons(link, other))
-    for name in theirs.keys() - ours.keys():
-        yield name, ("only in the second run",)
+            yield place, tuple(reasons(link, other))
+    for place in theirs.keys() - ours.keys():
+        yield place, ("only in the second run",)
+
+
+def _place(name: str) -> str:
+    """A link's name below its run's folder, also where that is another run's."""
+    return re.sub(r"^(.*/)?results/[^/]+/", "", name)
 
 
 def reasons(a: Link, b: Link) -> Iterator[str]:
@@ -89,7 +97,7 @@ def reasons(a: Link, b: Link) -> Iterator[str]:
         "device": (a.manifest.device, b.manifest.device),
         **{
             name: (a.manifest.versions.get(name), b.manifest.versions.get(name))
-            for name in sorted(a.manifest.versions.keys() | b.manifest.versions.keys())
+            for name in sorted(a.manifest.versions.keys() & b.manifest.versions.keys())
         },
         **{
             name: (a.manifest.environment.get(name), b.manifest.environment.get(name))

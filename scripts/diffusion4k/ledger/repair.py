@@ -9,18 +9,17 @@ which differ from run to run, takes the old one's time instead: it alone is true
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffusion4k import manifest, streams
+from diffusion4k import manifest
 from diffusion4k.errors import UserError
+from diffusion4k.ledger.ask import SNAKEMAKE, ask
 from diffusion4k.ledger.check import Report, readers
 from diffusion4k.manifest import Manifest
 
 ASIDE = ".aside"
-SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
 
 @dataclass
@@ -185,7 +184,7 @@ def _delete(path: Path, folder: Path) -> None:
 
 def _check_plan(level: Iterable[Path], arguments: Sequence[str]) -> None:
     """UserError when more would run than what is broken and the temporary files that it needs."""
-    text = _run([*arguments, "-n", "--nolock", "--rerun-incomplete", "--", *map(str, level)]).stdout
+    text = ask([*arguments, "-n", "--nolock", "--rerun-incomplete", "--", *map(str, level)])
     outputs = re.findall(r"^    output: (.*)$", text, flags=re.MULTILINE)
     temporary = set(re.findall(r"^Would remove temporary output (\S+)", text, flags=re.MULTILINE))
     jobs = [[name.strip() for name in line.split(",")] for line in outputs]
@@ -203,13 +202,3 @@ def _snakemake(level: Iterable[Path], arguments: Sequence[str]) -> None:
     command = [*SNAKEMAKE, *arguments, "--nolock", "--rerun-incomplete", "--", *map(str, level)]
     if subprocess.run(command).returncode:
         raise UserError(f"{', '.join(map(str, level))}: could not be made again, see above")
-
-
-def _run(arguments: Sequence[str]) -> subprocess.CompletedProcess:
-    command = [*SNAKEMAKE, *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", env=streams.piped()
-    )
-    if done.returncode:
-        raise UserError("\n".join(done.stderr.strip().splitlines()[-3:]) or "snakemake failed")
-    return done

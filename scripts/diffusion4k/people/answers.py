@@ -5,6 +5,7 @@ key of the kit says what they mean. What is wrong is one line with the file and 
 the number of the answer.
 """
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ def of_kit(path: Path) -> bool:
     if path.suffix.lower() == ".json":
         return True
     with path.open(encoding="utf-8-sig", errors="replace") as handle:
-        return handle.readline().startswith("kit,")
+        return next(csv.reader([handle.readline()]), [])[:1] == ["kit"]  # a program may quote it
 
 
 def files(given: str | Sequence[str]) -> dict[str, list[Path]]:
@@ -64,7 +65,9 @@ def read_kit(path: Path, key: Key) -> list[tuple[str, Cells]]:
         if cells["kit"] != key["kit"]:
             raise UserError(
                 f"{where}: of another kit ({cells['kit']}) than this run's ({key['kit']}), which"
-                " has other pictures; read it with the run that made its kit"
+                " has other pictures; read it with the run that made its kit. Where this run made"
+                f" it, before its pictures changed, kit-{key['purpose']}-key-{cells['kit']}.json"
+                " beside the kit says which models it asked about"
             )
         if cells["item"] not in key["items"]:
             raise UserError(f"{where}: the kit has no item {cells['item']!r}")

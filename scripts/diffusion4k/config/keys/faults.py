@@ -1,5 +1,6 @@
 """What is wrong with the shape of a configuration, one line a fault, without pydantic's words."""
 
+import re
 import reprlib
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -44,6 +45,8 @@ def faults(config: Any, *, complete: bool) -> Iterator[str]:
 
 def _explain(error: ErrorDetails) -> str:
     given = _SHORT.repr(error["input"])
+    if error["type"] in ("float_type", "int_type") and (number := _number(error["input"])):
+        return f"{given} is a text to YAML; write {number}"
     if error["type"] in _WORDS:
         return f"{given} {_WORDS[error['type']]}"
     if error["type"] == "value_error":
@@ -53,6 +56,17 @@ def _explain(error: ErrorDetails) -> str:
     if error["msg"].startswith("Input "):
         return f"{given} {error['msg'].removeprefix('Input ')}"
     return f"{given}: {error['msg']}"
+
+
+def _number(value: Any) -> str:
+    """A text that means a number as YAML 1.1 takes it for one, with point and sign; else ""."""
+    found = re.fullmatch(r"([+-]?\d+)(?:\.(\d*))?(?:[eE]([+-]?)(\d+))?", str(value))
+    if not isinstance(value, str) or not found:
+        return ""
+    whole, part, sign, exponent = found.groups()
+    if exponent is None:
+        return value
+    return f"{whole}.{part or 0}e{sign or '+'}{exponent}"
 
 
 def _joined(parts: Sequence[str]) -> str:
