@@ -33,6 +33,6 @@ onstart:
     try:
         preflight.check(CONFIG, workflow, CONDA)
         preflight.end_unwatched_jobs(workflow)
+        preflight.save(CONFIG)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    preflight.save(CONFIG)

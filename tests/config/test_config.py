@@ -101,6 +101,7 @@ def pairs(*given):
         ({"efficiency": {"sd3_f8": {"model": "sd4"}}}, ["efficiency.sd3_f8.model", "sd4"]),
         ({"vaes": {"mine": {"source": "sd5", "label": "Mine"}}}, ["vaes.mine.source", "sd5"]),
         ({"tables": {"table_3": {"against": {"sd3_f16_wlf": "sd4"}}}}, ["table_3.against", "sd4"]),
+        ({"tables": {"table_3": {"against": {"sd3_f16": "sd3_f16"}}}}, ["sd3_f16 against itself"]),
         ({"tables": {"table_1": {"rows": ["fid"]}}}, ["table_1.rows", "fid", "maniqa"]),
         ({"evaluations": {"eval_2048": {"crop": 4096}}}, ["eval_2048.crop", "4096", "2048 px"]),
         ({"metrics": {"glcm": {"patch": 512}}}, ["metrics.glcm.patch", "512"]),

@@ -230,6 +230,8 @@ def _table_faults(config: Config, name: str, table: Config) -> Iterator[str]:
     if section == "models":
         yield from _equal_labels(key, table["rows"], config["models"])
     for pair in table.get("against", {}).items():
+        if len(set(pair)) == 1:
+            yield f"{key}.against: {pair[0]} against itself; name another model"
         for row in pair:
             yield from unknown(config, f"{key}.against", row, "models")
     needed = {network for f in kinds.values() for network in {*f.networks} - {*f.optional}}

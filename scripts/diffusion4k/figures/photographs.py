@@ -10,7 +10,10 @@ from diffusion4k import images
 
 
 def reference(path: Path, height: int, width: int) -> Image.Image:
-    """A photograph in `height` x `width` px, as references are scored: upright, central crop."""
+    """A photograph in `height` x `width` px, upright, central crop, as in training and distances.
+
+    FID's reference is cropped alike, and lies as its file does (metrics/inputs.py).
+    """
     image = images.load_rgb(path, exif_transpose=True)
     return images.center_crop(images.resize_shorter_side(image, (height, width)), (height, width))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from snakemake.cli import get_profile_dir, parse_args
 
+from diffusion4k import cli
 from diffusion4k.cluster.leftovers import end_unwatched_jobs as end_unwatched_jobs
 from diffusion4k.cluster.leftovers import release_dead_lock as release_dead_lock
 from diffusion4k.config import models
@@ -114,9 +115,17 @@ def notes(config: Config) -> list[str]:
 
 
 def save(config: Config) -> None:
-    """Keep the resolved configuration, and what is taken from another run, beside the results."""
-    save_config(config, f"{root(config)}/config.yaml")
-    reuse.save(config)
+    """Keep the resolved configuration, and what is taken from another run, beside the results.
+
+    UserError where the folder cannot be written.
+    """
+    try:
+        save_config(config, f"{root(config)}/config.yaml")
+        reuse.save(config)
+    except OSError as error:
+        if not (reason := cli.refusal(error)):
+            raise
+        raise UserError(f"{root(config)}: {reason}") from None
 
 
 def copied(config: Config) -> list[str]:

@@ -59,7 +59,8 @@ class Configuration(Section):
     """The sections, in the order of config/config.yaml."""
 
     run: matching(
-        "[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _ . and - only; it names a folder"
+        "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}",
+        "letters, digits, _ . and - only, 100 at most; it names a folder",
     )
     """name of the results folder, `results/<run>/`"""
     about: str = ABSENT

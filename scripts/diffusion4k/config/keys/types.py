@@ -112,9 +112,10 @@ def _pace(value: Any) -> Any:
 _MINUTES = {"type": "number", "exclusiveMinimum": 0}
 _TIME = {"type": "object", "properties": {"minutes": _MINUTES}, "additionalProperties": False}
 
-Name = matching("[a-z0-9_]+", "a name has small letters, digits and _ only")
+# names are of files, which a file system takes up to 255 bytes long
+Name = matching("[a-z0-9_]{1,100}", "a name has small letters, digits and _ only, 100 at most")
 # a line break would end a row of a Markdown table
-Line = matching(r"[^\n\r]*", "should be one line (YAML's >- makes one of several)")
+Line = matching(r"[^\n\r]+", "should be one line (YAML's >- makes one of several), not empty")
 Names = each_once(Name)
 Where = matching(r"[\s\S]+", "empty; it would mean the checkout itself, so give a path")
 Natural = Annotated[int, Field(ge=0)]

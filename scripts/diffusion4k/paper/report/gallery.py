@@ -256,7 +256,7 @@ def _photograph(
     sample.sound()
     cropped = photographs.reference(sample.path, height, width)
     where = thumbnails.add(sample.path, *name, "photograph", picture=cropped)
-    cropping = f"cropped as it is scored; the original is {in_px(images.sides(sample.path))}"
+    cropping = f"upright, in the crop of the scores; the file is {in_px(images.sides(sample.path))}"
     return Tile(PHOTOGRAPH, sample.text, **where, height=height, width=width, settings=cropping)
 
 
