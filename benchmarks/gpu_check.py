@@ -35,7 +35,7 @@ sys.path.append(str(ROOT / "scripts"))
 from gpu_steps import ALONE, Step, steps  # noqa: E402
 
 LIMIT = 720  # seconds of all steps
-BUILT, NOT_BEGUN = "built", "not begun"  # a folder in FOLDER, a step's state
+BUILT = "built"  # in FOLDER
 
 
 class Running:
@@ -52,7 +52,7 @@ class Running:
             self.clear()
         self.temporary = Path(tempfile.mkdtemp(prefix=f"gpu-check-{name}-"))  # as large as 30 GB
         environment = environment | {"TMPDIR": str(self.temporary)}
-        self.ahead = ahead
+        self.ahead, self.alone = ahead, args.beside == 1
         if ahead:
             environment |= {"GPU_CHECK_TURN": str(self.turn.resolve())}
         with self.log.open("w", encoding="utf-8") as said:
@@ -77,7 +77,8 @@ class Running:
         kill(self.process)
         said = "" if state == "done" else self.said()
         self.end()
-        if state != "done":  # torch before 2.15 waits for ever at the lock of a killed build
+        # torch before 2.15 waits for ever at the lock of a killed build
+        if state != "done" and self.alone:
             for lock in self.built.rglob("lock"):
                 lock.unlink(missing_ok=True)
         results = sorted(self.output.glob("[!.]*.json"))  # none that was being written
@@ -163,7 +164,8 @@ def main() -> None:
     )
     names = list(steps(0))
     parser.add_argument("step", nargs="*", metavar="STEP", help=f"of {', '.join(names)}; all")
-    parser.add_argument("--output", type=Path, default=ROOT / "results/gpu-check")
+    where = "results/gpu-check; with --quick results/gpu-check-quick"
+    parser.add_argument("--output", type=Path, help=f"by default {where}")
     parser.add_argument("--packages", type=Path, help="what `make gpu-packages` made")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of all steps")
     parser.add_argument("--quick", action="store_true", help="tiny, for a test: does it work?")
@@ -173,6 +175,7 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.step) - set(names):
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    args.output = args.output or ROOT / "results" / ("gpu-check" + "-quick" * args.quick)
     args.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         # where torch compiles DeepSpeed's CPU Adam: a killed step's build stops no other program
@@ -199,7 +202,7 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
         left = args.limit - (time.monotonic() - began)
         if left <= 0 or stop.is_set():
             date = time.strftime("%Y-%m-%d")
-            return {"state": NOT_BEGUN, "date": date, "seconds": 0, "results": [], "said": ""}
+            return {"state": "not begun", "date": date, "seconds": 0, "results": [], "said": ""}
         print(f"{name} …", flush=True)
         running = waiting.pop(name, None) or Running(name, step, environment, args)
         after = following.get(name, "miniature")
@@ -216,13 +219,18 @@ def check(args: argparse.Namespace, environment: dict[str, str]) -> None:
         found = {}
         for ended in as_completed(taken):
             found[taken[ended]] = ended.result()
-            begun = {n: step for n, step in found.items() if step["state"] != NOT_BEGUN}
-            known = found | kept | begun
+            known = kept | {n: s for n, s in found.items() if not stays(kept.get(n), s)}
             record["steps"] = {name: known[name] for name in steps(memory) if name in known}
             write_text(args.output / "gpu-check.json", json.dumps(record, indent=1) + "\n")
             write_text(args.output / "gpu-check.md", table(record) + "\n")
     print(table(record))
     sys.exit(0 if all(step["state"] == "done" for step in found.values()) else 1)
+
+
+def stays(before: dict | None, now: dict) -> bool:
+    """Whether a step's earlier result stays: it was done, and is now not begun or cut off."""
+    ended = now["state"].startswith(("done", "exit"))
+    return before is not None and before["state"] == "done" and not ended
 
 
 def earlier(path: Path, record: dict) -> dict[str, dict]:

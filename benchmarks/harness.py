@@ -161,24 +161,15 @@ def achieved(row: Row, flops: float, limit: float) -> Row:
 class Report:
     """A benchmark's JSON, written anew with each row: one that is cut off keeps what it had.
 
-    `chosen`: the flags' values that set runs apart; their JSONs have names of their own by it.
-    `more`: further keys. Until `end` the JSON says `"complete": false`; with --quick and without
-    --output none is written.
+    `chosen`: the flags' values that set runs apart, which the JSONs' names have. `more`: further
+    keys. Until `end` it says `"complete": false`; none with --quick and without --output.
     """
 
     def __init__(
         self, name: str, args: argparse.Namespace, device: str, chosen: Iterable[str] = (), **more
     ):
-        self.record = {
-            "benchmark": name,
-            "date": time.strftime("%Y-%m-%d"),
-            "device": device,
-            "quick": args.quick,
-            "versions": {},
-            "complete": False,
-            **more,
-            "rows": [],
-        }
+        self.record = {"benchmark": name, "date": time.strftime("%Y-%m-%d"), "device": device}
+        self.record |= {"quick": args.quick, "versions": {}, "complete": False, **more, "rows": []}
         folder = args.output or (None if args.quick else ROOT / "benchmarks/results")
         slug = "".join(c if c.isalnum() else "-" for c in device.lower())
         file = f"{'-'.join(filter(None, [name, *chosen, *slug.split('-')]))}.json"
@@ -186,7 +177,7 @@ class Report:
 
     def add(self, *rows: Row, **more: Any) -> None:
         """Rows, and further keys."""
-        self.record["rows"] += [{key: finite(value) for key, value in row.items()} for row in rows]
+        self.record["rows"] += rows
         self.record |= more
         self._write()
 
@@ -217,7 +208,8 @@ class Report:
 
         self.record["versions"] = versions()
         if self.path:
-            write_text(self.path, json.dumps(self.record, indent=1, allow_nan=False) + "\n")
+            text = json.dumps(finite(self.record), indent=1, allow_nan=False)
+            write_text(self.path, text + "\n")
 
 
 def report(name: str, args, device: str, rows: list[Row], chosen=(), **more: Any) -> None:
@@ -228,7 +220,11 @@ def report(name: str, args, device: str, rows: list[Row], chosen=(), **more: Any
 
 
 def finite(value: Any) -> Any:
-    """The value; a number that JSON does not have, as text: "nan", "inf"."""
+    """The value; in it numbers that JSON does not have, as text: "nan", "inf"."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -63,10 +63,13 @@ def run(flags: dict[str, object], output: Path) -> harness.Row:
     command = [sys.executable, str(SCRIPT), "--output", str(output)]
     command += [str(word) for flag, value in flags.items() for word in (f"--{flag}", value)]
     command += SIDES[output.stem]
-    child = os.posix_spawn(sys.executable, command, os.environ)
+    log = output.with_suffix(".log")
+    to_log = [(os.POSIX_SPAWN_OPEN, 2, log, os.O_WRONLY | os.O_CREAT, 0o644)]
+    child = os.posix_spawn(sys.executable, command, os.environ, file_actions=to_log)
     _, status, usage = os.wait4(child, 0)
     if status:
-        raise RuntimeError(f"{' '.join(command)} failed")
+        print(said := log.read_text(encoding="utf-8", errors="replace")[-3000:])
+        raise RuntimeError(f"exit status {os.waitstatus_to_exitcode(status)}: {said[-300:]}")
     made = manifest.read(output)
     psnr = scores.read_rows([made], scores.Reconstruction, 1)["psnr"][0]
     memory = "host_gb" if torch.cuda.is_available() else "peak_gb"  # not the GPU's

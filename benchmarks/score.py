@@ -99,11 +99,12 @@ def again(sample: CaptionedImage, number: int) -> CaptionedImage:
 
 def difference(ours: list[tuple], theirs: list[tuple]) -> float:
     """The largest of a score or feature, relative to the largest value."""
-    return max(
-        float(np.abs(np.asarray(a) - np.asarray(b)).max() / max(1e-6, np.abs(b).max()))
+    gaps = [
+        np.abs(np.asarray(a) - np.asarray(b)).max() / max(1e-6, np.abs(b).max())
         for first, second in zip(ours, theirs, strict=True)
         for a, b in zip(first, second, strict=True)
-    )
+    ]
+    return float(np.max(gaps))  # which keeps a NaN
 
 
 class Sequential:

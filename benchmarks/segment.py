@@ -145,6 +145,9 @@ def compare(inputs: Inputs, variant: str, steps: int, *flags: str) -> list[harne
         rows.append(row | ({} if saved is None else {"saved": saved, "step": at}))
         shutil.rmtree(folders[side])  # two checkpoints of all states
     before = weights(inputs.start)
+    for side, tensors in found.items():  # of a difference to NaN max() says nothing
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise RuntimeError(f"{side}: weights that are not finite")
     moved = max((found["reference"][k] - before[k]).abs().max().item() for k in before)
     apart = max((found["ours"][k] - found["reference"][k]).abs().max().item() for k in before)
     rows[-1] |= {"equal": apart == 0, "difference": apart / max(moved, 1e-30)}

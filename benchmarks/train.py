@@ -145,9 +145,7 @@ def compare(report: harness.Report, name: str, args, device, size: int, limit: f
         if "failed" not in found:  # of the steps that were timed, as they come last
             found["wait"] = statistics.median(ours.waited[-args.repeats :]) / found["seconds"]
             report.add(found)
-            # four batches: what lies between two steps is a part of what is seen
-            steps = max(args.repeats, math.ceil(4 / args.accumulate))
-            report.amend(idle=idle(ours, device, steps=steps))
+            report.amend(idle=idle(ours, device, steps=profiled(args)))
             report.amend(waited=[round(seconds, 3) for seconds in ours.waited])
         else:
             report.add(found)
@@ -166,6 +164,11 @@ def compare(report: harness.Report, name: str, args, device, size: int, limit: f
     }
     released = Released(transformer(low), backbone, recipe, vae, text, device, size)
     report.add(row("reference", released))
+
+
+def profiled(args) -> int:
+    """How many steps: of four batches at least, and two, for what lies between is a part of it."""
+    return max(2, args.repeats, math.ceil(4 / args.accumulate))
 
 
 def idle(function, device, *, steps: int) -> float:

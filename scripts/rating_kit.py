@@ -64,11 +64,14 @@ def run(args: argparse.Namespace) -> None:
     if args.purpose == "pairs":
         layout = {"side": args.side} if args.side else {}
     folder, embed = args.output.with_suffix(""), args.embed_mb * 2**20
-    bulk = page.write(folder, items, args.purpose, layout, template=TEMPLATE, embed=embed)
+    own = kit.key(args.purpose, items, layout)
     # beside the folder that raters get, not in it
     key = args.output.with_name(f"{args.output.stem}-key.json")
-    own = kit.key(args.purpose, items, layout)
-    keep(key, own["kit"])
+    before = kit_of(key)
+    bulk = page.write(folder, items, args.purpose, layout, template=TEMPLATE, embed=embed)
+    if before not in ("", own["kit"]):  # answers may still come that nothing else explains
+        print(f"the pictures have changed since the kit {before}; its key is kept")
+        key.replace(key.with_name(f"{key.stem}-{before}.json"))
     files.write_text(key, json.dumps(own, indent=1) + "\n")
     manifest.write(
         args.output,
@@ -85,14 +88,12 @@ def run(args: argparse.Namespace) -> None:
     print(f"{len(items)} items; give raters {send}, and keep {key} to yourself")
 
 
-def keep(key: Path, kit: str) -> None:
-    """Keep the key of a kit before this one: answers may still come that nothing else explains."""
-    if not key.is_file():
-        return
-    before = json.loads(key.read_text(encoding="utf-8"))["kit"]
-    if before != kit:
-        print(f"the pictures have changed since the kit {before}; its key is kept")
-        key.replace(key.with_name(f"{key.stem}-{before}.json"))
+def kit_of(key: Path) -> str:
+    """The kit that a key explains; "" where there is none."""
+    try:
+        return json.loads(key.read_text(encoding="utf-8"))["kit"] if key.is_file() else ""
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{key}: a damaged key; move it away and run again") from None
 
 
 if __name__ == "__main__":

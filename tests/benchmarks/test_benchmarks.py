@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import runpy
 import sys
 import time
@@ -189,15 +190,29 @@ def test_a_side_that_does_not_work_costs_no_other(monkeypatch, tmp_path, capsys)
     args = SimpleNamespace(quick=True, output=tmp_path)
     report = harness.Report("odd", args, "a card")
     report.add({"case": "a", "side": "ours", "difference": float("nan")})
+    report.amend(waited=[0.5, float("inf")])
+    report.add(differences={"folded": float("nan")})
     record = json.loads((tmp_path / "odd-a-card.json").read_text(encoding="utf-8"))
     assert record["rows"][0]["difference"] == "nan" and record["complete"] is False
+    assert record["rows"][0]["waited"] == [0.5, "inf"] and record["differences"]["folded"] == "nan"
     with pytest.raises(SystemExit):
         harness.Report("empty", args, "a card").end()
 
 
+def test_a_score_that_is_no_number_is_a_difference(monkeypatch):
+    """max() of Python drops a NaN that does not come first."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    difference = runpy.run_path(str(BENCHMARKS / "score.py"))["difference"]
+    assert difference([(1.0, [1.0, 2.0])], [(1.0, [1.0, 2.0])]) == 0
+    assert math.isnan(difference([(1.0, [1.0, math.nan])], [(1.0, [1.0, 2.0])]))
+
+
 def test_waiting_between_two_steps_is_idle_time(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    idle = runpy.run_path(str(BENCHMARKS / "train.py"))["idle"]
+    made = runpy.run_path(str(BENCHMARKS / "train.py"))
+    idle, profiled = made["idle"], made["profiled"]
+    for accumulate, steps in ((1, 4), (2, 2), (4, 2), (32, 2)):
+        assert profiled(SimpleNamespace(accumulate=accumulate, repeats=1)) == steps
     a = torch.ones(300, 300)
 
     def step():
@@ -205,7 +220,7 @@ def test_waiting_between_two_steps_is_idle_time(monkeypatch):
         for _ in range(10):
             a @ a
 
-    assert idle(step, torch.device("cpu"), steps=4) > 0.5
+    assert idle(step, torch.device("cpu"), steps=2) > 0.5
 
 
 def test_results_are_of_full_runs():

@@ -175,8 +175,9 @@ def test_a_second_run_keeps_what_the_first_measured(two_steps, tmp_path):
     assert found["first"] == before["first"]
     assert found["second"]["state"] == "done" and found["second"]["results"] == []
     assert found["status"] == 0 and not left.exists()
-    late = two_steps("", "", limit=0)
-    assert late["second"] == found["second"] and late["status"] == 1  # nothing was begun
+    for limit in (0, 0.5):  # nothing is begun; the first is cut off
+        late = two_steps("", "import time; time.sleep(60)", limit=limit, named=["second"])
+        assert late["second"] == found["second"] and late["status"] == 1
 
 
 def alive(pid: int) -> bool:

@@ -25,7 +25,7 @@ from diffusion4k.config import (
 )
 from diffusion4k.config.keys.data import ORIGINS
 from diffusion4k.config.keys.faults import faults
-from diffusion4k.config.layers import lay_over, spelled
+from diffusion4k.config.layers import respelled, spelled
 from diffusion4k.errors import UserError
 
 Config = dict[str, Any]
@@ -74,6 +74,8 @@ def merged(own: Config, files: Iterable[Path], defaults: Iterable[Path], folder:
     number that equals the one below it stays as that is written: 1 in place of 1.0 is no other
     training. UserError for a base that is no file, or that rests on itself.
     """
+    from snakemake.utils import update_config
+
     layers, bases = [own], []
     while "base" in layers[0]:
         bases.insert(0, base := folder / f"{layers[0]['base']}.yaml")
@@ -86,9 +88,9 @@ def merged(own: Config, files: Iterable[Path], defaults: Iterable[Path], folder:
         if base in bases[1:]:
             raise UserError(f"config: base: {base} rests on itself")
         layers.insert(0, read(base))
-    found: Config = {}
-    for layer in (*map(read, defaults), *layers[:-1], *map(read, files), own):
-        lay_over(found, layer)
+    below, found = [*map(read, defaults), *layers[:-1]], {}
+    for layer in (*below, respelled(own, [*below, *map(read, files)])):
+        update_config(found, deepcopy(layer))
     return found
 
 

@@ -47,7 +47,8 @@ def reused(run: str) -> frozenset[str]:
     if run not in _REUSED:
         path = Path("results", run, LIST)
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"reused": ()}
-        _REUSED[run] = frozenset(found["reused"])
+        # once it was the list alone
+        _REUSED[run] = frozenset(found if isinstance(found, list) else found["reused"])
     return _REUSED[run]
 
 

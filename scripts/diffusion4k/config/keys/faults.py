@@ -13,6 +13,7 @@ from diffusion4k.config.keys import Configuration
 
 # where pydantic speaks of its own types
 _WORDS = {"model_type": "should be a mapping of keys", "dict_type": "should be a mapping of names"}
+_NUMBERS = ("float_type", "int_type")
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = 120
 _KEY = "[key]"  # pydantic's mark of a fault in a mapping's key and not in its value
@@ -45,7 +46,7 @@ def faults(config: Any, *, complete: bool) -> Iterator[str]:
 
 def _explain(error: ErrorDetails) -> str:
     given = _SHORT.repr(error["input"])
-    if error["type"] in ("float_type", "int_type") and (number := _number(error["input"])):
+    if error["type"] in _NUMBERS and (number := _number(error["input"], error["type"])):
         return f"{given} is a text to YAML; write {number}"
     if error["type"] in _WORDS:
         return f"{given} {_WORDS[error['type']]}"
@@ -58,15 +59,17 @@ def _explain(error: ErrorDetails) -> str:
     return f"{given}: {error['msg']}"
 
 
-def _number(value: Any) -> str:
-    """A text that means a number as YAML 1.1 takes it for one, with point and sign; else ""."""
-    found = re.fullmatch(r"([+-]?\d+)(?:\.(\d*))?(?:[eE]([+-]?)(\d+))?", str(value))
-    if not isinstance(value, str) or not found:
+def _number(text: Any, kind: str) -> str:
+    """A text that means a number, as YAML 1.1 takes it for one of its kind; else ""."""
+    found = re.fullmatch(r"([+-]?)(\d+\.?\d*|\.\d+)(?:[eE]([+-]?)(\d+))?", str(text))
+    if not isinstance(text, str) or not found:
         return ""
-    whole, part, sign, exponent = found.groups()
-    if exponent is None:
-        return value
-    return f"{whole}.{part or 0}e{sign or '+'}{exponent}"
+    if kind == "int_type":
+        return f"{float(text):.0f}" if float(text).is_integer() else ""
+    sign, digits, of_exponent, exponent = found.groups()
+    whole, _, part = digits.partition(".")
+    number = f"{sign}{whole or 0}.{part or 0}"
+    return f"{number}e{of_exponent or '+'}{exponent}" if exponent else number
 
 
 def _joined(parts: Sequence[str]) -> str:
