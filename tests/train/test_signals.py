@@ -45,14 +45,16 @@ def test_workers_outlast_every_signal_and_end_with_their_loader(monkeypatch, met
     context = multiprocessing.get_context(method)
     monkeypatch.setattr(samples, "DataLoader", partial(DataLoader, multiprocessing_context=context))
     batches = samples.loader(Numbers(stuck=99), range(20), range(4), 2, workers=2)
-    started = [worker.pid for worker in batches._workers]
+    started = list(batches._workers)
     for number in signals.SIGNALS:  # at once: a worker that has yet to begin is no exception
-        for pid in started:
+        for worker in started:
             # from elsewhere: a rank's own SIGTERM is how it ends a worker
-            subprocess.run(["kill", f"-{number.value}", str(pid)], check=True)
+            subprocess.run(["kill", f"-{number.value}", str(worker.pid)], check=True)
     loaded = [tuple(key) for batch in batches for key in batch["key"].tolist()]
     assert loaded == [(step, slot) for step in range(20) for slot in range(4)]
-    assert not any(psutil.pid_exists(pid) for pid in started)
+    for worker in started:  # torch waits five seconds for it, then sends SIGTERM and waits no more
+        worker.join(60)
+        assert worker.exitcode is not None
 
 
 def test_a_stuck_worker_does_not_keep_its_rank():
