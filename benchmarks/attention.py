@@ -138,9 +138,9 @@ def two_layouts(attend: Callable, inputs: list[torch.Tensor], seen: torch.Tensor
         gradients = torch.autograd.grad(attend(*inputs), inputs, gradient.transpose(1, 2))
         found.append(torch.stack(gradients))
     apart = (found[0] - found[1]).abs().max().item()  # which waits for the device
+    seconds = time.perf_counter() - began
     if not all(gradients.isfinite().all() for gradients in found):
         raise ArithmeticError(f"the gradients are not finite; they differ by {apart}")
-    seconds = time.perf_counter() - began
     return {"case": f"{TWO_LAYOUTS}, {tuple(inputs[0].shape)}", "seconds": seconds} | {
         "difference": apart
     }

@@ -194,13 +194,14 @@ class Report:
         self._write()
 
     def end(self, **more: Any) -> None:
-        """Print the rows with the ratio of each side to ours; exits 1 where there is none."""
+        """Print the rows with the ratio of each side to ours; exits 1 where ours did not work."""
         del self.record["complete"]
         self.add(**more)
         show(self.record["rows"])
         if self.path:
             print(f"\n{self.path}")
-        if not self.record["rows"]:
+        sides = {row["side"] for row in self.record["rows"]}
+        if not sides or ("failed" in self.record and "ours" not in sides):
             sys.exit(1)
 
     def _write(self) -> None:

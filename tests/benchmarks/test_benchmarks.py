@@ -180,7 +180,9 @@ def test_a_gradient_that_is_read_by_anothers_layout_is_seen(monkeypatch):
 def test_a_side_that_does_not_work_costs_no_other(monkeypatch, tmp_path, capsys):
     """As a kernel that is not installed, or gives what is not a number."""
     flags = ("--repeats", 1, "--output", tmp_path, "--backbone", "sd3")
-    run(BENCHMARKS / "generate.py", monkeypatch, *flags, "--attention", "flash_3")
+    with pytest.raises(SystemExit) as end:  # ours it is
+        run(BENCHMARKS / "generate.py", monkeypatch, *flags, "--attention", "flash_3")
+    assert end.value.code == 1
     (path,) = tmp_path.glob("generate-sd3-flash_3-*.json")
     record = json.loads(path.read_text(encoding="utf-8"))
     assert [row["side"] for row in record["rows"]] == ["reference"]
